@@ -1,0 +1,14 @@
+# Needs only make and Python 3.11 to 3.13; another than python3 is named like this: PYTHON=python3.12 make run
+PYTHON ?= python3
+SETUP = $(PYTHON) include/local/bootstrap.py
+BIN = .venv/bin
+
+.PHONY: run test stop status lint bench docs
+
+run:    ; @$(SETUP) && $(BIN)/ciclo run
+test:   ; @$(SETUP) --dev && $(BIN)/python -m pytest
+stop:   ; @if [ -x $(BIN)/ciclo ]; then $(BIN)/ciclo down; fi
+status: ; @$(SETUP) && $(BIN)/ciclo status
+lint:   ; @$(SETUP) --dev && $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/python -m include.spec --check
+bench:  ; @$(SETUP) && $(BIN)/python -m benchmarks $(BENCH)
+docs:   ; @$(SETUP) && $(BIN)/python -m include.spec --write

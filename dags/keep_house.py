@@ -1,0 +1,45 @@
+"""
+**Makes** room: deletes checked batches and half-written files older than `keep_days` from the lake.
+Payloads, snapshots and everything in the warehouse stay.
+
+**Params**: `keep_days`: `airflow dags trigger keep_house --conf '{"keep_days":7}'`
+
+**Rerun**: start a new run at any time; it harms nothing that runs.
+
+**It matters** little when it fails once; the disk fills when it fails for weeks.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+from airflow.sdk import CronTriggerTimetable, Param, dag, get_current_context, task
+
+
+@task
+def clean_lake() -> int:
+    """Delete old leftovers from the lake."""
+    from include.lake.store import Lake
+    from include.settings import settings
+    from include.steps.keep_house import clean_lake
+
+    keep = timedelta(days=get_current_context()["params"]["keep_days"])
+    return clean_lake(Lake(settings().lake), keep)
+
+
+@dag(
+    dag_id="keep_house",
+    description="Delete what interrupted and finished work left behind",
+    doc_md=__doc__,
+    tags={"impact/tier_3", "rerun/now"},
+    schedule=CronTriggerTimetable("0 3 * * *", timezone="UTC"),
+    start_date=datetime(2024, 1, 1, tzinfo=UTC),
+    max_active_runs=1,
+    is_paused_upon_creation=False,
+    params={"keep_days": Param(14, type="integer", minimum=1, description="Days to keep leftovers.")},
+    default_args={"owner": "platform", "retries": 1},
+)
+def keep_house():
+    """Register ``keep_house``."""
+    clean_lake()
+
+
+keep_house()

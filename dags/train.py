@@ -1,0 +1,78 @@
+"""
+**Makes** a new version of the registered model `<pipeline>` in MLflow and a verdict, promote or
+reject, in `ml.decision`, from everything in `core` whose target was known before the window's end.
+
+**Steps**: `take_snapshot` keeps the exact rows in the lake; `fit_candidate` fits every candidate
+side by side and logs it to MLflow; `compare_and_decide` compares the best with the champion on the
+same held-out rows; `apply_decision` moves the aliases `champion` and `previous`.
+
+**Params**: `start` and `end`, a half-open window in UTC, by default the newest loaded; `reason`, kept
+with the decision; `force`, to train on fewer rows than `training.min_rows` (promotion stays strict):
+`airflow dags trigger train_<pipeline> --conf '{"reason":"new desk policy","force":true}'`
+
+**Rerun**: start a new run; it makes a new version. Clearing a failed task goes on where it stopped.
+
+**It matters** when it fails after `monitor_<pipeline>` asked for it: the old champion keeps serving.
+"""
+
+from functools import partial
+
+from airflow.sdk import Param, dag, get_current_context, task
+from include.spec.load import load_all
+from include.spec.model import Pipeline
+from include.steps import wiring
+from include.steps.run import open_run
+
+PARAMS = {
+    **wiring.WINDOW_PARAMS,
+    "reason": Param("", type="string", description="Why; kept with the decision and the model."),
+    "force": Param(False, type="boolean", description="Train on fewer rows than training.min_rows."),
+}
+
+
+def build(spec: Pipeline) -> None:
+    """Register ``train_<pipeline>``."""
+    run_of = partial(open_run, spec)
+
+    @task
+    def take_snapshot() -> dict:
+        from include.steps.train import take_snapshot
+
+        with run_of(get_current_context()) as run:
+            return take_snapshot(run)
+
+    @task(map_index_template="{{ candidate }}")
+    def fit_candidate(snapshot: dict, candidate: str) -> dict:
+        from include.steps.train import fit_candidate
+
+        context = get_current_context()
+        context["candidate"] = candidate
+        with run_of(context) as run:
+            return fit_candidate(run, snapshot, candidate)
+
+    @task
+    def compare_and_decide(snapshot: dict, fitted: list[dict]) -> dict:
+        from include.steps.train import compare_and_decide
+
+        with run_of(get_current_context()) as run:
+            return compare_and_decide(run, snapshot, list(fitted))
+
+    @task(outlets=[wiring.settled(spec)])
+    def apply_decision(decision: dict) -> None:
+        from include.steps.train import apply_decision
+
+        context = get_current_context()
+        with run_of(context) as run:
+            wiring.announce(context, wiring.settled(spec), apply_decision(run, decision))
+
+    @dag(**wiring.dag_options(spec, "train", __doc__, "rerun/now"), schedule=None, params=PARAMS)
+    def train():
+        snapshot = take_snapshot()
+        fitted = fit_candidate.partial(snapshot=snapshot).expand(candidate=list(spec.training.candidates))
+        apply_decision(compare_and_decide(snapshot, fitted))
+
+    train()
+
+
+for pipeline in load_all().values():
+    build(pipeline)

@@ -1,0 +1,1 @@
+"""The work of Ciclo, importable and testable without Airflow."""

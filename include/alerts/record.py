@@ -1,0 +1,41 @@
+"""Tell people: in the task log and in ``ops.alert``."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
+    from include.spec.model import Pipeline
+    from include.warehouse.load import RunRef
+
+log = logging.getLogger("ciclo.alert")
+
+
+def raise_alert(
+    connection: Connection,
+    pipeline: Pipeline,
+    kind: Literal["failure", "retrain", "promotion"],
+    message: str,
+    run: RunRef,
+) -> None:
+    """Record an alert once, if the pipeline's spec wants its kind."""
+    if kind not in pipeline.alerts.on:
+        return
+    log.warning("ALERT %s %s: %s", pipeline.pipeline, kind, message)
+    connection.exec_driver_sql(
+        "insert into ops.alert (pipeline, kind, message, run_id) values (%s, %s, %s, %s) on conflict do nothing",
+        (pipeline.pipeline, kind, message, run.run_id),
+    )
+
+
+def alert_failure(pipeline: Pipeline, context: Mapping[str, Any]) -> None:
+    """Record that a task has failed for good; Airflow calls it after the last try."""
+    from include.steps.run import open_run
+
+    with open_run(pipeline, context) as run, run.engine.begin() as connection:
+        task = context["ti"].task_id
+        raise_alert(connection, pipeline, "failure", f"{run.ref.dag_id} {task}: {context.get('exception')}", run.ref)

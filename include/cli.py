@@ -1,0 +1,98 @@
+"""``ciclo``: the command that brings the system up, asks how it is, and takes it down."""
+
+import os
+import signal
+import sys
+from typing import Annotated
+
+import typer
+
+from include.errors import CicloError
+
+app = typer.Typer(
+    help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
+)
+
+
+@app.command()
+def up() -> None:
+    """Start everything; what is up already stays."""
+    from include.local import console, runtime
+
+    with console.progress() as report:
+        runtime.up(report)
+    console.print_addresses(runtime.services())
+
+
+@app.command()
+def down() -> None:
+    """End everything; no process stays behind."""
+    from include.local import runtime
+
+    ended = runtime.down()
+    typer.echo(f"Ended: {', '.join(ended)}." if ended else "Nothing was running.")
+
+
+@app.command()
+def env() -> None:
+    """Print the exports that point a shell at this runtime: eval "$(ciclo env)"."""
+    import shlex
+
+    from include.local import environment, preparation
+
+    preparation.write_passfile()
+    for key, value in environment.shell_env().items():
+        typer.echo(f"export {key}={shlex.quote(value)}")
+
+
+@app.command()
+def run(pipeline: Annotated[str | None, typer.Argument(help="One pipeline; all when left out.")] = None) -> None:
+    """Start everything and run each pipeline's replay through the Airflow scheduler."""
+    from include.local import console, runtime
+    from include.local.replay import run as replay
+
+    with console.progress() as report:
+        runtime.up(report)
+    replay([pipeline] if pipeline else None)
+    console.print_addresses(runtime.services())
+
+
+@app.command()
+def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
+    """Tell how the services and the pipelines are."""
+    from include.local import console, runtime
+
+    console.print_status(runtime.status(), as_json)
+
+
+@app.command()
+def psql(
+    database: Annotated[
+        str, typer.Option("-d", "--database", help="warehouse, airflow, mlflow or core_banking")
+    ] = "warehouse",
+    command: Annotated[str | None, typer.Option("-c", "--command", help="SQL to run; interactive without it.")] = None,
+) -> None:
+    """Open the database, or run one statement in it."""
+    import subprocess
+
+    from include.local import environment, postgres, preflight, preparation
+
+    preflight.check_postgres("or start everything with make run or ciclo up")
+    preparation.write_passfile()
+    variables = environment.shell_env() | {"PGDATABASE": database, "PGUSER": database}
+    arguments = [str(postgres.binary("psql")), "-v", "ON_ERROR_STOP=1", *([] if command is None else ["-c", command])]
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends a query in psql, not psql
+    sys.exit(subprocess.call(arguments, env=os.environ | variables))
+
+
+def main() -> None:
+    """Run the command; an expected error is one sentence and exit code 1, without a traceback."""
+    try:
+        app()
+    except CicloError as error:
+        typer.echo(str(error), err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

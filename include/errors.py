@@ -1,0 +1,25 @@
+"""The three ways a task can end early, and what each one means for a retry.
+
+Every message names the pipeline, the source, the window and the way back, because
+the person who reads it has a red square in front of them and nothing else.
+"""
+
+
+class CicloError(Exception):
+    """Base of every error this project raises on purpose."""
+
+
+class SourceUnavailable(CicloError):
+    """A source did not answer, or answered that it cannot now. Retrying may help."""
+
+
+class ContractBroken(CicloError):
+    """What arrived is not what was agreed. Retrying brings the same; it is not retried."""
+
+
+class NothingToDo(CicloError):
+    """There is nothing for this window. The task is skipped; nothing is wrong."""
+
+
+class ConfigError(CicloError):
+    """The project, the machine or an option is set up wrongly; the message says how to mend it."""

@@ -1,0 +1,1 @@
+"""The one-machine runtime: embedded Postgres and supervised processes."""

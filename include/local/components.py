@@ -1,0 +1,149 @@
+"""What the runtime consists of: each process with its command, its port and its sign of health."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from include.local import environment, health, postgres
+from include.settings import settings
+
+Health = Callable[[float], bool]
+
+
+@dataclass(frozen=True)
+class Component:
+    """A supervised process.
+
+    Attributes
+    ----------
+    name, command
+        What ``ciclo status`` and the log file call it, and how it is started; no secrets in it.
+    is_healthy
+        Given the time (epoch seconds) the process was started: does it do its work now?
+    needs
+        Components and preparation steps that come first.
+    url
+        Where a person or a client finds it.
+    port, port_variable
+        The TCP port it listens on and the ``.env`` variable that moves it.
+    user
+        The system user to run as, when not the caller.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    is_healthy: Health
+    directory: Path
+    needs: tuple[str, ...] = ()
+    url: str | None = None
+    port: int | None = None
+    port_variable: str = ""
+    user: str | None = None
+    stop_signal: str = "TERM"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A piece of preparation between the starts of components; idempotent."""
+
+    name: str
+    action: Callable[[], None]
+    needs: tuple[str, ...] = field(default=())
+
+
+def postgres_component(data: Path, port: int, superuser_url: str, marker: str) -> Component:
+    """Return the embedded server as a component.
+
+    ``env -i`` gives it an empty environment: it runs as another user when we are root, and
+    that user has no business with our secrets.
+    """
+    account = postgres.system_account()
+    command = ("/usr/bin/env", "-i", f"{environment.MARKER}={marker}", *postgres.server_command(data, port))
+    return Component(
+        name="postgres",
+        command=command,
+        is_healthy=lambda _: postgres.answers(superuser_url),
+        directory=data,
+        url=f"postgresql://{environment.HOST}:{port}",
+        port=port,
+        port_variable="CICLO_POSTGRES_PORT",
+        user=postgres.SYSTEM_USER if account else None,
+        stop_signal="INT",  # fast shutdown: do not wait for clients to leave
+    )
+
+
+def all_components() -> tuple[Component, ...]:
+    """Return every component of this installation, without those that ``.env`` names elsewhere."""
+    options = settings()
+    found = [] if options.postgres_url else [_embedded_postgres()]
+    found += [_sandbox()]
+    found += [] if options.mlflow_url else [_mlflow()]
+    return (*found, *_airflow())
+
+
+def _embedded_postgres() -> Component:
+    options = settings()
+    data = options.var / "postgres"
+    return postgres_component(data, options.postgres_port, environment.superuser_url(), str(options.var))
+
+
+def _sandbox() -> Component:
+    options = settings()
+    url = environment.sandbox_url()
+    return Component(
+        name="sandbox",
+        command=(sys.executable, "-m", "include.sandbox", "--port", str(options.sandbox_port)),
+        is_healthy=lambda _: health.answers(f"{url}/health"),
+        directory=options.root,
+        url=url,
+        port=options.sandbox_port,
+        port_variable="CICLO_SANDBOX_PORT",
+    )
+
+
+def _mlflow() -> Component:
+    options = settings()
+    url = environment.mlflow_url()
+    command = (sys.executable, "-m", "mlflow", "server", "--serve-artifacts", "--host", environment.HOST)
+    return Component(
+        name="mlflow",
+        command=(*command, "--port", str(options.mlflow_port), "--workers", "1"),
+        is_healthy=lambda _: health.answers(f"{url}/health"),
+        directory=options.var,
+        needs=("databases",),
+        url=url,
+        port=options.mlflow_port,
+        port_variable="CICLO_MLFLOW_PORT",
+    )
+
+
+def _airflow() -> list[Component]:
+    options = settings()
+    url = environment.airflow_url()
+    # Every process shares this disk: no second server for logs is needed.
+    local = ("--skip-serve-logs",)
+    arguments: dict[str, tuple[str, ...]] = {"scheduler": local, "dag-processor": (), "triggerer": local}
+    api_server = Component(
+        name="api-server",
+        command=(sys.executable, "-m", "airflow", "api-server"),
+        # The part that tasks talk to is built at its first request, which takes seconds: ask for it now.
+        is_healthy=lambda _: health.answers(f"{url}/api/v2/version") and health.answers(f"{url}/execution/health", 20),
+        directory=options.var,
+        needs=("airflow-metadata",),
+        url=url,
+        port=options.airflow_port,
+        port_variable="CICLO_AIRFLOW_PORT",
+    )
+    others = [
+        Component(
+            name=name,
+            command=(sys.executable, "-m", "airflow", name, *extra),
+            is_healthy=partial(health.airflow_part_beats, url, name.replace("-", "_")),
+            directory=options.var,
+            needs=("airflow-metadata",),
+        )
+        for name, extra in arguments.items()
+    ]
+    return [api_server, *others]

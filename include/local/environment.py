@@ -1,0 +1,207 @@
+"""The environment every component shares: the one place where Airflow and MLflow are configured.
+
+Secrets travel here and nowhere else; no command line carries one.
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
+from dotenv import dotenv_values
+
+from include.local.postgres import binary, with_database
+from include.local.secrets import secret
+from include.local.warm import WARM
+from include.settings import Settings, env_file, settings
+
+MARKER = "CICLO_RUNTIME"
+HOST = "127.0.0.1"
+
+
+def superuser_url() -> str:
+    """Return the URL of the server's administrator: the embedded one, or the one named in ``.env``."""
+    options = settings()
+    own = f"postgresql://postgres:{secret('postgres')}@{HOST}:{options.postgres_port}/postgres"
+    return options.postgres_url or own
+
+
+def database_url(name: str) -> str:
+    """Return the URL of the database `name` as the role of the same name, password included."""
+    return with_database(superuser_url(), name, name, secret(f"postgres_{name}"))
+
+
+def airflow_url() -> str:
+    """Return the address of Airflow's web UI and API."""
+    return f"http://{HOST}:{settings().airflow_port}"
+
+
+def mlflow_url() -> str:
+    """Return the address of MLflow: the local one, or the one named in ``.env``."""
+    return settings().mlflow_url or f"http://{HOST}:{settings().mlflow_port}"
+
+
+def sandbox_url() -> str:
+    """Return the address of the sandbox that stands in for the public sources."""
+    return f"http://{HOST}:{settings().sandbox_port}"
+
+
+def component_env() -> dict[str, str]:
+    """Return what every component finds in its environment, on top of the caller's own.
+
+    The result depends on ``.env``, the ``CICLO_`` variables and ``var/secrets`` only, so that
+    two calls give the same and a change is seen as one.
+    """
+    options = settings()
+    dotenv = _dotenv(env_file())
+    return {
+        **dotenv,
+        **_settings_env(options),
+        **_airflow_env(options),
+        **_mlflow_env(options),
+        **_connection_env(dotenv | os.environ),
+        **_platform_env(),
+        MARKER: str(options.var),
+        "PYTHONPATH": os.pathsep.join([str(options.root), str(options.root / "config")]),
+        "GX_ANALYTICS_ENABLED": "false",
+        "NO_PROXY": "127.0.0.1,localhost",
+        "no_proxy": "127.0.0.1,localhost",
+        # Without it process titles overwrite the environment, and `down` could not see the marker.
+        "SPT_NOENV": "1",
+    }
+
+
+def clean_environ(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the caller's environment without what would redirect our Airflow, MLflow, Postgres or Python."""
+    foreign = ("AIRFLOW", "MLFLOW", "_MLFLOW", "PG", "PYTHON")
+    return {key: value for key, value in environ.items() if not key.startswith(foreign)}
+
+
+def shell_env() -> dict[str, str]:
+    """Return what makes ``airflow``, ``mlflow`` and ``psql`` of a shell talk to this runtime.
+
+    It holds no ``CICLO_`` setting, which would outlive a change of ``.env``, and no marker,
+    with which `down` would end the shell itself.
+    """
+    server = urlsplit(superuser_url())
+    wanted = ("AIRFLOW", "MLFLOW", "PYTHONPATH", "GX_", "GIT_PYTHON", "NO_PROXY", "no_proxy", "OBJC")
+    return {key: value for key, value in component_env().items() if key.startswith(wanted)} | {
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), str(binary("psql").parent), os.environ["PATH"]]),
+        "PGHOST": server.hostname or HOST,
+        "PGPORT": str(server.port or 5432),
+        "PGUSER": "warehouse",
+        "PGDATABASE": "warehouse",
+        "PGSSLMODE": _sslmode(server.query),
+        "PGPASSFILE": str(settings().var / "secrets" / "pgpass"),
+    }
+
+
+def _dotenv(path: Path) -> dict[str, str]:
+    """Return ``.env``; a variable that the caller has set as well keeps the caller's value."""
+    return {key: os.environ.get(key, value) for key, value in dotenv_values(path).items() if value is not None}
+
+
+def _settings_env(options: Settings) -> dict[str, str]:
+    """Return the settings as the ``CICLO_`` variables that give the same settings again."""
+    values = options.model_dump(mode="json", exclude={"root"}, exclude_none=True)
+    return {f"CICLO_{key.upper()}": str(value) for key, value in values.items()}
+
+
+def _connection_env(given: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that ``airflow_settings.yaml`` names and nobody has set.
+
+    A source stands in the sandbox until its address is set. From then on its other variables
+    are the user's as well, so that no sandbox token reaches a real host and no real token the
+    sandbox.
+    """
+    server = urlsplit(superuser_url())
+    place = {"HOST": server.hostname or HOST, "PORT": str(server.port or 5432)}
+    values = {f"WAREHOUSE_{key}": value for key, value in place.items()}
+    values |= {"WAREHOUSE_NAME": "warehouse", "WAREHOUSE_USER": "warehouse"}
+    values |= {"WAREHOUSE_PASSWORD": secret("postgres_warehouse"), "WAREHOUSE_SSLMODE": _sslmode(server.query)}
+    banxico, inegi = secret("sandbox_banxico_token"), secret("sandbox_inegi_token")
+    values |= {"CICLO_SANDBOX_BANXICO_TOKEN": banxico, "CICLO_SANDBOX_INEGI_TOKEN": inegi}
+    stand_ins: dict[str, dict[str, str]] = {
+        "BANXICO_API_URL": {"BANXICO_TOKEN": banxico},
+        "INEGI_API_URL": {"INEGI_TOKEN": inegi},
+        "UCI_API_URL": {},
+    }
+    for address, rest in stand_ins.items():
+        if address not in given:
+            values |= {address: sandbox_url(), **rest}
+    values |= {"INTERNAL_DB_HASH_KEY": secret("hash_key")}
+    if "INTERNAL_DB_HOST" not in given:
+        own = {"NAME": "core_banking", "USER": "core_banking", "PASSWORD": secret("postgres_core_banking")}
+        own |= {**place, "SSLMODE": _sslmode(server.query)}
+        values |= {f"INTERNAL_DB_{key}": value for key, value in own.items()}
+    return values
+
+
+def _sslmode(query: str) -> str:
+    return dict(parse_qsl(query)).get("sslmode", "prefer")
+
+
+def _airflow_env(options: Settings) -> dict[str, str]:
+    logs = options.var / "log" / "airflow"
+    values = {
+        "CORE__DAGS_FOLDER": options.root / "dags",
+        "CORE__PLUGINS_FOLDER": options.root / "plugins",
+        "CORE__LOAD_EXAMPLES": False,
+        "CORE__DAGS_ARE_PAUSED_AT_CREATION": False,
+        "CORE__EXECUTOR": "LocalExecutor",
+        "CORE__PARALLELISM": options.scheduler_workers,
+        "CORE__FERNET_KEY": secret("airflow_fernet"),
+        "CORE__HOSTNAME_CALLABLE": "socket.gethostname",  # no DNS look-up on a laptop without a network
+        "CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
+        "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": options.var / "secrets" / "airflow_passwords.json",
+        "CORE__EXECUTION_API_SERVER_URL": f"{airflow_url()}/execution/",
+        "CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": 5,
+        "DATABASE__SQL_ALCHEMY_CONN": database_url("airflow").replace("postgresql", "postgresql+psycopg2", 1),
+        "API__HOST": HOST,
+        "API__PORT": options.airflow_port,
+        "API__BASE_URL": airflow_url(),
+        "API__WORKERS": 1,
+        "API__SECRET_KEY": secret("airflow_api"),
+        "API_AUTH__JWT_SECRET": secret("airflow_jwt"),
+        "LOGGING__BASE_LOG_FOLDER": logs,
+        "LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": logs / "dag_processor",
+        # A task waits for the scheduler's next look; looking four times a second costs little.
+        "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": 0.25,
+        # A task's supervisor can miss the end of its task and then sleeps for one heartbeat, with
+        # its worker; a short one frees the worker soon. As long without an API as before is forgiven.
+        "WORKERS__MIN_HEARTBEAT_INTERVAL": 1,
+        "WORKERS__MAX_FAILED_HEARTBEATS": 30,
+        # New files are seen within 10 s, changed ones at the next look, and the rest rests.
+        "DAG_PROCESSOR__PARSING_PROCESSES": 1,
+        "DAG_PROCESSOR__REFRESH_INTERVAL": 10,
+        "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": 60,
+    }
+    return {"AIRFLOW_HOME": str(options.var / "airflow")} | {f"AIRFLOW__{k}": str(v) for k, v in values.items()}
+
+
+def _mlflow_env(options: Settings) -> dict[str, str]:
+    hosts = f"localhost:{options.mlflow_port},{HOST}:{options.mlflow_port}"
+    server = {
+        "MLFLOW_BACKEND_STORE_URI": database_url("mlflow").replace("postgresql", "postgresql+psycopg2", 1),
+        "MLFLOW_ARTIFACTS_DESTINATION": f"file://{options.var}/mlflow",
+        "MLFLOW_SERVER_ALLOWED_HOSTS": hosts,
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    }
+    return {
+        "MLFLOW_TRACKING_URI": mlflow_url(),
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "GIT_PYTHON_REFRESH": "quiet",
+        **({} if options.mlflow_url else server),
+    }
+
+
+def _platform_env() -> dict[str, str]:
+    """Return what macOS needs: it spawns by default, and its frameworks forbid a plain fork."""
+    if sys.platform != "darwin":
+        return {}
+    return {
+        "AIRFLOW__CORE__MP_START_METHOD": "forkserver",
+        "AIRFLOW__CORE__MP_FORKSERVER_PRELOAD": ",".join(WARM),
+        "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES",
+    }

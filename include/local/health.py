@@ -1,0 +1,45 @@
+"""Signs of life over HTTP; every function returns and none raises for a server that is away."""
+
+import json
+from datetime import datetime
+from typing import Any
+from urllib.request import ProxyHandler, build_opener
+
+_DIRECT = build_opener(ProxyHandler({}))  # our own ports are never behind the company's proxy
+
+
+def answers(url: str, seconds: float = 3) -> bool:
+    """Tell whether a GET of `url` is answered with a success within `seconds`."""
+    try:
+        with _DIRECT.open(url, timeout=seconds) as response:
+            return bool(200 <= response.status < 300)
+    except (OSError, ValueError):
+        return False
+
+
+def airflow_part_beats(url: str, part: str, started: float) -> bool:
+    """Tell whether an Airflow part reported itself healthy after it was started.
+
+    The time matters: for half a minute Airflow calls a part healthy that has just been
+    killed, and a part that starts again would inherit the old one's good name.
+
+    Parameters
+    ----------
+    url
+        The API server.
+    part
+        ``scheduler``, ``dag_processor`` or ``triggerer``.
+    started
+        When the process was started, epoch seconds.
+    """
+    beat = _get_json(f"{url}/api/v2/monitor/health").get(part) or {}
+    at = beat.get(f"latest_{part}_heartbeat")
+    return beat.get("status") == "healthy" and at is not None and datetime.fromisoformat(at).timestamp() >= started
+
+
+def _get_json(url: str) -> dict[str, Any]:
+    try:
+        with _DIRECT.open(url, timeout=3) as response:
+            return dict(json.load(response))
+    except (OSError, ValueError):
+        return {}

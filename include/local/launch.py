@@ -1,0 +1,86 @@
+"""Bringing a set of components and preparation steps up, each as early as its needs allow."""
+
+import re
+import time
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from datetime import UTC, datetime
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+from include.errors import ConfigError
+from include.local.components import Component, Step
+from include.local.supervision import Supervisor
+
+Report = Callable[[str, str], None]
+
+MOST_ENDS = 3  # within one start; supervisord pauses between them
+
+_ERROR_LINE = re.compile(r"error|exception|fatal|refused|critical|cannot|could not", re.IGNORECASE)
+
+
+def bring_up(supervisor: Supervisor, parts: tuple[Component | Step, ...], report: Report, seconds: float) -> None:
+    """Start and prepare `parts` side by side and return when all are done and healthy.
+
+    Parameters
+    ----------
+    report
+        Called with a part's name and ``"starts"`` or ``"ready"``.
+    seconds
+        Time limit of each component, from its own start.
+
+    Raises
+    ------
+    ConfigError
+        A component does not get healthy in time, or ends again and again; the message
+        carries its log's path and last error line. The others are left as they are.
+    CicloError
+        What a step raised.
+    """
+    named = {part.name: part for part in parts}
+    order = TopologicalSorter({part.name: [need for need in part.needs if need in named] for part in parts})
+    order.prepare()
+    with ThreadPoolExecutor(max_workers=len(parts)) as pool:
+        running: dict[Future[None], str] = {}
+        while order.is_active():
+            for name in order.get_ready():
+                report(name, "starts")
+                running[pool.submit(_finish, supervisor, named[name], seconds)] = name
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                name = running.pop(future)
+                future.result()
+                report(name, "ready")
+                order.done(name)
+
+
+def last_error_line(log: Path) -> str:
+    """Return the last line of a log that speaks of an error, else its last line, cut to 300 characters."""
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines()[-500:]] if log.is_file() else []
+    told = [line for line in lines if line]
+    errors = [line for line in told if _ERROR_LINE.search(line)]
+    return (errors or told or ["it wrote nothing"])[-1][:300]
+
+
+def _finish(supervisor: Supervisor, part: Component | Step, seconds: float) -> None:
+    if isinstance(part, Step):
+        part.action()
+        return
+    supervisor.start(part.name)
+    since, deadline = datetime.now(UTC).replace(microsecond=0), time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        info = supervisor.processes().get(part.name, {"statename": "GONE", "start": 0})
+        if info["statename"] in ("STARTING", "RUNNING") and part.is_healthy(info["start"]):
+            return
+        if info["statename"] not in ("STARTING", "RUNNING"):
+            ends = [
+                incident for incident in supervisor.incidents() if incident.name == part.name and incident.at >= since
+            ]
+            if len(ends) >= MOST_ENDS or info["statename"] != "BACKOFF":
+                raise _failure(supervisor, part, f"ended {len(ends)} times ({ends[-1].how if ends else 'stopped'})")
+        time.sleep(0.2)
+    raise _failure(supervisor, part, f"did not get healthy within {seconds:.0f} s")
+
+
+def _failure(supervisor: Supervisor, part: Component, what: str) -> ConfigError:
+    log = supervisor.log_of(part.name)
+    return ConfigError(f"{part.name} {what}; its log {log} says: {last_error_line(log)}")

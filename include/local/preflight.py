@@ -1,0 +1,101 @@
+"""What must be true of the machine before anything starts; each fault is one sentence with the way out."""
+
+import socket
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from include.errors import ConfigError
+from include.local import health, postgres
+from include.local.components import Component
+from include.local.environment import HOST, superuser_url
+from include.local.processes import holder_of
+from include.settings import settings
+
+
+def check_ports(components: Iterable[Component]) -> None:
+    """Check that every component's port is free.
+
+    Raises
+    ------
+    ConfigError
+        A port is taken, or two components want the same one; all such ports are named.
+    """
+    complaints: list[str] = []
+    wanted: dict[int, str] = {}
+    for component in components:
+        if component.port is None:
+            continue
+        if component.port in wanted:
+            complaints.append(
+                f"port {component.port} is wanted by both {wanted[component.port]} and {component.name}: "
+                f"set {component.port_variable} in .env to another"
+            )
+        elif not is_free(component.port):
+            holder = holder_of(component.port)
+            by = f" by {holder}" if holder else ""
+            complaints.append(
+                f"port {component.port} ({component.name}) is taken{by}: end it, or set {component.port_variable} "
+                "in .env to a free port"
+            )
+        wanted[component.port] = component.name
+    if complaints:
+        sentence = "; ".join(complaints)
+        raise ConfigError(f"{sentence[0].upper()}{sentence[1:]}.")
+
+
+def is_free(port: int) -> bool:
+    """Tell whether a server could listen on `port` of 127.0.0.1 now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: closed connections may linger
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def check_external_servers() -> None:
+    """Check that the servers named in ``.env`` answer.
+
+    Raises
+    ------
+    ConfigError
+        One does not; the message names it without its password.
+    """
+    options = settings()
+    if options.postgres_url:
+        check_postgres("correct CICLO_POSTGRES_URL in .env, or remove that line to use the embedded one")
+    if options.mlflow_url and not health.answers(f"{options.mlflow_url.rstrip('/')}/health"):
+        raise ConfigError(
+            f"MLflow at {options.mlflow_url} does not answer; start it, correct CICLO_MLFLOW_URL in .env, "
+            "or remove that line to use a local one."
+        )
+
+
+def check_postgres(way_out: str) -> None:
+    """Check that the Postgres server lets its administrator in.
+
+    Raises
+    ------
+    ConfigError
+        It does not; the message ends with `way_out`.
+    """
+    import psycopg2
+
+    url = superuser_url()
+    try:
+        postgres.connect(url).close()
+    except psycopg2.OperationalError as error:
+        reason = str(error).strip().splitlines()[-1].strip()
+        raise ConfigError(f"Postgres at {address(url)} does not let us in ({reason}); start it, {way_out}.") from error
+
+
+def address(url: str) -> str:
+    """Return host and port of `url`, without user and password.
+
+    Examples
+    --------
+    >>> address("postgresql://admin:secret@db.internal:5432/postgres")
+    'db.internal:5432'
+    """
+    return urlsplit(url).netloc.rpartition("@")[2]

@@ -1,0 +1,212 @@
+"""Play the pipelines' replay plans through the scheduler: each window's whole loop, in order.
+
+A window starts with ``ingest_<p>``; what follows is followed, not ordered: the load's asset
+event wakes the monitor, the monitor may trigger training, and whichever settles the model
+wakes scoring. A window that is done already is not played again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from threading import Event
+from typing import Any, TypeVar
+
+from include.errors import CicloError, ConfigError
+from include.local.airflow_api import DONE, AirflowApi
+from include.spec.model import Pipeline
+from include.windows import Window
+
+POLL_SECONDS = 0.5
+RUN_SECONDS = 900
+PARSE_SECONDS = 90
+VERBS = ("ingest", "monitor", "train", "score")
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where a replay stands: shown to people while it runs."""
+
+    pipeline: str
+    done: int
+    total: int
+    window: str
+    dag_id: str
+    tasks: tuple[str, ...] = ()
+
+
+Watch = Callable[[Moment], None]
+T = TypeVar("T")
+
+
+class ReplayFailed(CicloError):
+    """A run of the replay failed; the message says which task, why, and where its log is."""
+
+
+def replay(connect: Callable[[], AirflowApi], pipelines: list[Pipeline], watch: Watch) -> None:
+    """Play the plans of several pipelines side by side.
+
+    Parameters
+    ----------
+    connect : callable
+        Makes an API client; each pipeline gets one of its own.
+    watch : callable
+        Called with a `Moment` whenever something moved, from several threads.
+
+    Raises
+    ------
+    ReplayFailed
+        The first failure; the other pipelines stop after what they are waiting for. Running
+        the same again goes on where it stopped.
+    """
+    stop = Event()
+    with ThreadPoolExecutor(len(pipelines)) as pool:
+        futures = [pool.submit(_Replay(connect(), pipeline, watch, stop).play) for pipeline in pipelines]
+        try:
+            for future in as_completed(futures):
+                future.result()
+        finally:
+            stop.set()
+
+
+def run(names: list[str] | None = None) -> None:
+    """Play the plans of the named pipelines, or of all, with live progress; print what the loops did.
+
+    Raises
+    ------
+    ConfigError
+        If a name is none of a pipeline, or a DAG file cannot be loaded.
+    ReplayFailed
+        If a run fails.
+    """
+    from include.local import environment, report
+    from include.local.runtime import status
+    from include.local.secrets import secret
+    from include.spec.load import load_all
+
+    specs = load_all()
+    unknown = sorted(set(names or []) - set(specs))
+    if unknown:
+        raise ConfigError(f"there is no pipeline {', '.join(unknown)}; there are {', '.join(specs)}")
+    chosen = [specs[name] for name in names or specs]
+
+    def connect() -> AirflowApi:
+        return AirflowApi(environment.airflow_url(), "admin", secret("airflow_admin"))
+
+    wait_for_dags(connect(), {f"{verb}_{spec.pipeline}" for spec in chosen for verb in VERBS})
+    console = report.console()
+    with report.live([spec.pipeline for spec in chosen], console) as watch:
+        replay(connect, chosen, watch)
+    state = status()["pipelines"]
+    console.print(report.result_table({spec.pipeline: state[spec.pipeline] for spec in chosen}))
+
+
+def wait_for_dags(api: AirflowApi, wanted: set[str]) -> None:
+    """Wait until Airflow has parsed every DAG; a file that cannot be loaded ends the wait with its error.
+
+    Raises
+    ------
+    ConfigError
+        With the file and the error, or the DAGs that did not appear in PARSE_SECONDS.
+    """
+    give_up = time.monotonic() + PARSE_SECONDS
+    while missing := wanted - api.dag_ids():
+        if errors := api.import_errors():
+            raise ConfigError(f"Airflow cannot load {errors[0]}")
+        if time.monotonic() > give_up:
+            raise ConfigError(f"Airflow did not load {', '.join(sorted(missing))}: see var/log/dag-processor.log")
+        time.sleep(POLL_SECONDS)
+
+
+class _Replay:
+    """One pipeline's replay."""
+
+    def __init__(self, api: AirflowApi, pipeline: Pipeline, watch: Watch, stop: Event) -> None:
+        self.api, self.pipeline, self.watch, self.stop = api, pipeline, watch, stop
+        self.windows = pipeline.replay.windows()
+        self.done = 0
+        self.window = self.windows[0]
+
+    def play(self) -> None:
+        """Play every window of the plan, in order, unless another pipeline has failed."""
+        for self.done, self.window in enumerate(self.windows):
+            if self.stop.is_set():
+                return
+            self._play_window()
+        self._show(f"{len(self.windows)} windows", done=len(self.windows))
+
+    def _play_window(self) -> None:
+        """Run one window's loop to its end: the runs that the runs before them started."""
+        dag_id, run_id = f"ingest_{self.pipeline.pipeline}", run_id_of(self.window)
+        self.api.trigger(dag_id, run_id, self.window.to_dict())
+        waiting = [(dag_id, run_id)]
+        while waiting:
+            dag_id, run_id = waiting.pop(0)
+            self._finish(dag_id, run_id)
+            waiting += self._followers(dag_id, run_id)
+
+    def _finish(self, dag_id: str, run_id: str) -> None:
+        """Wait until a run has succeeded; one that failed before this replay is tried again, once."""
+        if self.api.run_state(dag_id, run_id) == "failed":
+            self.api.retry_failed(dag_id, run_id)
+        state = self._wait(lambda: self._state_when_done(dag_id, run_id), f"{dag_id} {run_id} to end")
+        if state == "failed":
+            raise ReplayFailed(self._failure(dag_id, run_id))
+
+    def _state_when_done(self, dag_id: str, run_id: str) -> str | None:
+        state = self.api.run_state(dag_id, run_id)
+        if state in DONE:
+            return state
+        tasks = self.api.tasks(dag_id, run_id)
+        self._show(dag_id, tuple(f"{_name(t)} {t['state']}" for t in tasks if t["state"] in ("running", "queued")))
+        return None
+
+    def _followers(self, dag_id: str, run_id: str) -> list[tuple[str, str]]:
+        """Return the runs a finished run started; wait until the scheduler has made those it must make."""
+        name = self.pipeline.pipeline
+        if dag_id == f"score_{name}":
+            return []
+        if self.api.woken_runs(dag_id, run_id) is not None:
+            return self._wait(lambda: self.api.woken_runs(dag_id, run_id) or None, f"{dag_id} to wake the next DAG")
+        triggered = [t for t in self.api.tasks(dag_id, run_id) if t["task_id"] == "trigger_training"]
+        if triggered and triggered[0]["state"] == "success":
+            return [(f"train_{name}", self.api.xcom(dag_id, run_id, "trigger_training", "trigger_run_id"))]
+        return []
+
+    def _wait(self, probe: Callable[[], T | None], what: str) -> T:
+        give_up = time.monotonic() + RUN_SECONDS
+        while time.monotonic() < give_up:
+            if (found := probe()) is not None:
+                return found
+            time.sleep(POLL_SECONDS)
+        raise ReplayFailed(f"waited {RUN_SECONDS} s for {what}: see var/log/scheduler.log, then run the same again")
+
+    def _failure(self, dag_id: str, run_id: str) -> str:
+        """Say which task failed and why, in one sentence a person can act on."""
+        failed = [t for t in self.api.tasks(dag_id, run_id) if t["state"] == "failed"]
+        where = f"{self.api.url}/dags/{dag_id}/runs/{run_id}"
+        if not failed:
+            return f"{dag_id} {run_id} failed: see {where}"
+        reason = self.api.last_log_line(dag_id, run_id, failed[0])
+        return f"{dag_id} {run_id}: {_name(failed[0])} failed. {reason} The log: {where}; then run the same again"
+
+    def _show(self, dag_id: str, tasks: tuple[str, ...] = (), done: int | None = None) -> None:
+        done = self.done if done is None else done
+        self.watch(Moment(self.pipeline.pipeline, done, len(self.windows), str(self.window), dag_id, tasks))
+
+
+def run_id_of(window: Window) -> str:
+    """Return the run id of a window's replay: the same window is the same run.
+
+    Examples
+    --------
+    >>> run_id_of(Window.parse("2004-03-01", "2004-04-01"))
+    'replay__2004-03-01__2004-04-01'
+    """
+    return "replay__" + str(window).replace("..", "__")
+
+
+def _name(task: dict[str, Any]) -> str:
+    return str(task.get("rendered_map_index") or task["task_id"])

@@ -1,0 +1,108 @@
+"""What people see while the loops turn, and the table at the end."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from include.local.replay import Moment, Watch
+
+
+@contextmanager
+def live(pipelines: list[str], console: Console) -> Iterator[Watch]:
+    """Show a bar a pipeline with its window and running tasks; where there is no terminal, a line a window."""
+    if not console.is_terminal:
+        yield _lines(console)
+        return
+    columns = (
+        TextColumn("[bold]{task.description:12}"),
+        BarColumn(24),
+        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[now]}", style="dim"),
+    )
+    with Progress(*columns, console=console) as progress:
+        bars = {name: progress.add_task(name, total=None, now="") for name in pipelines}
+
+        def watch(moment: Moment) -> None:
+            now = f"{moment.window}  {moment.dag_id}  {', '.join(moment.tasks)}"
+            progress.update(bars[moment.pipeline], completed=moment.done, total=moment.total, now=now)
+
+        yield watch
+
+
+def _lines(console: Console) -> Watch:
+    """Print a line when a pipeline's window or DAG changes: readable in a log file."""
+    lock, last, started = threading.Lock(), {}, time.monotonic()  # type: ignore[var-annotated]
+
+    def watch(moment: Moment) -> None:
+        with lock:
+            place = (moment.done, moment.dag_id)
+            if last.get(moment.pipeline) == place:
+                return
+            last[moment.pipeline] = place
+            passed = time.monotonic() - started
+            console.print(f"{passed:6.0f} s  {moment.done:3}/{moment.total}  {moment.window}  {moment.dag_id}")
+
+    return watch
+
+
+def result_table(pipelines: dict[str, dict[str, Any]]) -> Table:
+    """Return the table of what the loops did, from `status`: one column a pipeline."""
+    table = Table(title="What the loops did", show_lines=False)
+    table.add_column("")
+    for name, state in pipelines.items():
+        table.add_column(f"{name} SIMULATED" if state["is_simulated"] else name, justify="right")
+    for label, of in ROWS.items():
+        table.add_row(label, *(of(state) for state in pipelines.values()))
+    return table
+
+
+def _figures(state: dict[str, Any], metric: str) -> str:
+    """Return the champion's figure on its held-out rows beside the naive model's."""
+    champion = state["champion"]
+    if not champion or not champion.get("metrics"):
+        return "-"
+    values = [champion["metrics"].get(metric), (champion.get("naive") or {}).get(metric)]
+    own, naive = ("-" if value is None else f"{value:.4f}" for value in values)
+    return f"{own} (naive {naive})"
+
+
+def _verdicts(state: dict[str, Any]) -> str:
+    verdicts = state["verdicts"]
+    return f"{verdicts.get('retrain', 0)} retrain, {verdicts.get('hold', 0)} hold"
+
+
+def _champion(state: dict[str, Any]) -> str:
+    champion = state["champion"]
+    return f"version {champion['version']}, {champion['candidate']}" if champion else "none yet"
+
+
+ROWS = {
+    "windows loaded": lambda s: str(s["loads"]["windows"]),
+    "rows in core": lambda s: f"{s['rows']:,}",
+    "rows quarantined": lambda s: f"{s['loads']['quarantined']:,}",
+    "checks passed": lambda s: f"{s['loads']['checks_passed']} of {s['loads']['checks_total']}",
+    "drift verdicts": _verdicts,
+    "trainings": lambda s: str(s["trainings"]),
+    "promotions": lambda s: str(s["verdicts"].get("promote", 0)),
+    "champion": _champion,
+    "R²": lambda s: _figures(s, "r2"),
+    "RMSE": lambda s: _figures(s, "rmse"),
+    "MAE": lambda s: _figures(s, "mae"),
+    "last window": lambda s: s["last_window"] or "-",
+    "SIMULATED sources": lambda s: ", ".join(s["simulated_sources"]) or "none",
+}
+
+
+def console() -> Console:
+    """Return the console people look at; wide enough for the table where output is no terminal."""
+    return Console(width=None if sys.stdout.isatty() else 120, highlight=False)

@@ -1,0 +1,139 @@
+"""The one-machine runtime: up, down and how it is doing."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from include.errors import SourceUnavailable
+from include.local import environment, preflight, preparation, processes
+from include.local.components import Component, Step, all_components
+from include.local.launch import Report, bring_up
+from include.local.supervision import ALIVE, Supervisor
+from include.settings import settings
+
+HEALTHY_WITHIN_SECONDS = 180
+
+
+def silent(name: str, state: str) -> None:
+    """Report nothing."""
+
+
+def up(
+    report: Report = silent,
+    components: tuple[Component, ...] | None = None,
+    steps: tuple[Step, ...] | None = None,
+    seconds: float = HEALTHY_WITHIN_SECONDS,
+) -> None:
+    """Bring the runtime up; what is up already stays, unless its configuration changed.
+
+    Parameters
+    ----------
+    report
+        Called with the name of each part as it starts and as it is ready.
+    components, steps
+        What to bring up; by default the whole installation.
+    seconds
+        Time limit of each component.
+
+    Raises
+    ------
+    ConfigError
+        The machine is not ready (ports, external servers), or a component does not get
+        healthy. The same command works once the cause is gone.
+    """
+    var = settings().var
+    with _alone(var):
+        preflight.check_external_servers()
+        env = environment.component_env()
+        steps = preparation.all_steps() if steps is None else steps
+        components = all_components() if components is None else components
+        supervisor = _supervisor(components, env)
+        bring_up(supervisor, (*components, *steps), report, seconds)
+
+
+def down() -> list[str]:
+    """End every process of this runtime, also those of a supervisor that died; return what was ended."""
+    var = settings().var
+    supervisor = Supervisor(var)
+    ended, grace = [], 0.0
+    if supervisor.is_running():
+        grace = 3.0
+        ended = [name for name, info in supervisor.processes().items() if info["statename"] in ALIVE]
+        supervisor.stop([name for name in ended if name != "postgres"])
+        supervisor.shut_down()
+    return ended + processes.end_all(var, grace)
+
+
+def services(components: tuple[Component, ...] | None = None) -> dict[str, dict[str, Any]]:
+    """Return for each component its state, URL, health and unplanned ends since the runtime came up.
+
+    Returns
+    -------
+    dict
+        By component: ``state`` (supervisord's word, or ``STOPPED``), ``healthy``, ``url``,
+        ``pid``, ``log``, ``restarts``, ``incidents`` (list of ``at`` UTC and ``how``).
+    """
+    supervisor = Supervisor(settings().var)
+    known = supervisor.processes()
+    incidents = supervisor.incidents() if known else []
+    return {
+        component.name: {
+            "state": (info := known.get(component.name, {})).get("statename", "STOPPED"),
+            "healthy": info.get("statename") in ALIVE and component.is_healthy(info["start"]),
+            "url": component.url,
+            "pid": info.get("pid") or None,
+            "log": str(supervisor.log_of(component.name)),
+            "restarts": len(own := [incident for incident in incidents if incident.name == component.name]),
+            "incidents": [{"at": incident.at.isoformat(), "how": incident.how} for incident in own],
+        }
+        for component in (all_components() if components is None else components)
+    }
+
+
+def status() -> dict[str, Any]:
+    """Return ``services`` (see `services`) and ``pipelines`` (rows, last window, champion, last decision).
+
+    What cannot be read, the warehouse or MLflow, is left out, and ``problem`` says why.
+    """
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from include.warehouse.status import pipelines, with_champions
+
+    found: dict[str, Any] = {"services": services(), "pipelines": {}}
+    try:
+        warehouse = environment.database_url("warehouse")
+        found["pipelines"] = pipelines(warehouse)
+        found["pipelines"] = with_champions(found["pipelines"], warehouse, environment.mlflow_url())
+    except SQLAlchemyError as error:
+        reason = str(error).strip().splitlines()[0]
+        found["problem"] = f"The warehouse cannot be read ({reason}); start the runtime with make run or ciclo up."
+    except SourceUnavailable as error:
+        found["problem"] = str(error)
+    return found
+
+
+def _supervisor(components: tuple[Component, ...], env: dict[str, str]) -> Supervisor:
+    """Return a supervisor that runs with this configuration: the one that does, or a new one."""
+    supervisor = Supervisor(settings().var)
+    configuration = supervisor.configuration(components, env)
+    if not supervisor.is_running_as(configuration):
+        down()
+    known = supervisor.processes()
+    preflight.check_ports(c for c in components if known.get(c.name, {}).get("statename") not in ALIVE)
+    if not known:
+        preparation.prepare_files()
+        supervisor.launch(configuration, environment.clean_environ(os.environ) | env)
+    return supervisor
+
+
+@contextmanager
+def _alone(var: Path) -> Iterator[None]:
+    """Let one caller at a time change the runtime; a second one waits for the first."""
+    for folder in (var, var / "run", var / "log"):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (var / "run" / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

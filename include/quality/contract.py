@@ -1,0 +1,128 @@
+"""The contract of a batch: what is agreed about its rows, and the verdict on what came.
+
+Pure: `expectations` turns column facts into rules, `verdict` turns findings into a decision.
+Running the rules is the job of ``great_expectations_adapter``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from include.spec.model import AnySource
+
+Severity = Literal["warn", "stop"]
+MIN_ROWS_FOR_SHARES = 20  # a share of fewer rows says nothing: it is recorded, but stops nobody
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One thing that must hold.
+
+    Attributes
+    ----------
+    rule : str
+        required, range, unique or completeness.
+    column : str
+        Column it is about; ``*`` for the whole row.
+    expectation : str
+        Great Expectations' name of it.
+    arguments : dict
+        Its arguments.
+    is_row_level : bool
+        True when each row that breaks it goes to quarantine.
+    """
+
+    rule: str
+    column: str
+    expectation: str
+    arguments: dict[str, Any]
+    severity: Severity
+    expected: str
+    is_row_level: bool
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one check found in one batch."""
+
+    rule: str
+    column: str
+    severity: Severity
+    is_passed: bool
+    row_count: int
+    unexpected_count: int
+    observed: str
+    expected: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields, ready for JSON."""
+        return asdict(self)
+
+
+def expectations(source: AnySource) -> list[Rule]:
+    """Return the rules of a source's contract, row-level ones first.
+
+    Examples
+    --------
+    >>> from include.spec.load import load_all
+    >>> [r.rule for r in expectations(load_all()["usdmxn"].sources["fix"])]
+    ['required', 'range', 'unique', 'completeness']
+    """
+    rows: list[Rule] = []
+    shares: list[Rule] = []
+    for name, column in source.columns.items():
+        if column.personal == "drop":
+            continue
+        if column.required:
+            rows.append(_rule("required", name, "not_be_null", {}, "a value"))
+        if column.min is not None or column.max is not None:
+            bounds = {"min_value": column.min, "max_value": column.max}
+            rows.append(_rule("range", name, "be_between", bounds, f"{column.min} to {column.max} {column.unit}"))
+        shares.append(
+            Rule(
+                "completeness",
+                name,
+                "expect_column_values_to_not_be_null",
+                {"column": name, "mostly": column.completeness},
+                column.severity,
+                f"at least {column.completeness:.0%} of rows have a value",
+                is_row_level=False,
+            )
+        )
+    return [*rows, _unique((*source.key, "valid_at")), *shares]
+
+
+def _rule(rule: str, column: str, expectation: str, arguments: dict[str, Any], expected: str) -> Rule:
+    name = f"expect_column_values_to_{expectation}"
+    return Rule(rule, column, name, {"column": column, **arguments}, "stop", expected, is_row_level=True)
+
+
+def _unique(key: tuple[str, ...]) -> Rule:
+    expected = f"one row for each {', '.join(key)}"
+    if len(key) == 1:
+        return Rule("unique", key[0], "expect_column_values_to_be_unique", {"column": key[0]}, "stop", expected, True)
+    arguments = {"column_list": list(key)}
+    return Rule("unique", "*", "expect_compound_columns_to_be_unique", arguments, "stop", expected, True)
+
+
+def rejected_result(row_count: int, rejected_count: int, source: AnySource) -> Result:
+    """Judge the share of rows set aside: a batch that loses too many of them is stopped."""
+    share = rejected_count / row_count if row_count else 0.0
+    is_judged = row_count >= MIN_ROWS_FOR_SHARES
+    return Result(
+        "rejected",
+        "*",
+        "stop" if is_judged else "warn",
+        share <= source.max_rejected,
+        row_count,
+        rejected_count,
+        f"{rejected_count} of {row_count} rows set aside ({share:.1%})",
+        f"at most {source.max_rejected:.0%}",
+    )
+
+
+def breaches(results: list[Result]) -> list[Result]:
+    """Return the results that stop the batch; a broken row-level rule only sets its rows aside."""
+    return [r for r in results if not r.is_passed and r.severity == "stop" and r.rule in ("completeness", "rejected")]

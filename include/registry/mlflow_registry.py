@@ -1,0 +1,237 @@
+"""The one file that imports mlflow: runs, registered models, aliases and models as data.
+
+A registered model is a pipeline. Three aliases exist: `champion` serves, `challenger` was
+the last to be compared, `previous` served before the champion.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from include.errors import ContractBroken, SourceUnavailable
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from mlflow import MlflowClient
+
+    from include.training.forecaster import Forecaster
+
+CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
+FILE = "model.skops"
+# What skops may rebuild beside its own safe list. The list stands here and not in the stored
+# model, so that a model cannot vouch for itself; the hash in the registry says the bytes are ours,
+# which is what a Tree needs: scikit-learn follows its node numbers without checking them.
+TRUSTED_TYPES = ["include.training.forecaster.Forecaster", "numpy.dtype", "sklearn.tree._tree.Tree"]
+REQUIREMENTS = ("scikit-learn", "skops", "pandas", "numpy")
+
+
+@dataclass(frozen=True)
+class Logged:
+    """A fitted candidate in MLflow; its model is not registered yet."""
+
+    run_id: str
+    model_id: str
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version of a pipeline's registered model.
+
+    Attributes
+    ----------
+    number : int
+        Version in the registry, from 1.
+    tags : dict of str to str
+        candidate, snapshot_id, trained_until, data_origin, train_run.
+    """
+
+    pipeline: str
+    number: int
+    run_id: str
+    tags: dict[str, str]
+
+
+def log_candidate(
+    pipeline: str,
+    name: str,
+    model: Forecaster,
+    example: pd.DataFrame,
+    params: dict[str, Any],
+    metrics: dict[str, float],
+    tags: dict[str, str],
+) -> Logged:
+    """Log one fitted candidate as a run of the pipeline's experiment, with its model.
+
+    Raises
+    ------
+    SourceUnavailable
+        If MLflow does not answer. A retry logs a new run; a half-logged one stays marked as failed.
+    ContractBroken
+        If the model holds a type that is not on the reviewed list; not retried.
+    """
+    import mlflow
+    from mlflow.models import infer_signature
+
+    with _answering(), _reviewed(f"candidate {name} of {pipeline}"):
+        mlflow.set_experiment(pipeline)
+        with mlflow.start_run(run_name=f"{name} {tags['train_run']}", tags=tags) as run:
+            mlflow.log_params(params)
+            mlflow.log_metrics(metrics)
+            logged = mlflow.sklearn.log_model(
+                model,
+                name="model",
+                serialization_format="skops",
+                skops_trusted_types=TRUSTED_TYPES,
+                signature=infer_signature(example, model.predict(example)),
+                pip_requirements=[f"{package}=={installed(package)}" for package in REQUIREMENTS],
+            )
+    return Logged(run.info.run_id, logged.model_id)
+
+
+def register(pipeline: str, logged: Logged, tags: dict[str, str]) -> Version:
+    """Register a logged model as the pipeline's next version and make it the challenger. Idempotent by model.
+
+    Raises
+    ------
+    SourceUnavailable
+        If MLflow does not answer; a retry is safe.
+    """
+    from mlflow.exceptions import MlflowException
+
+    with _answering():
+        registry = _client()
+        try:
+            registry.create_registered_model(pipeline)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        tags = {**tags, "sha256": _sha256(_file(f"models:/{logged.model_id}"))}
+        existing = [
+            v for v in registry.search_model_versions(f"name = '{pipeline}'") if v.tags.get("model_id") == logged.model_id
+        ]
+        found = existing[0] if existing else registry.create_model_version(
+            pipeline,
+            f"models:/{logged.model_id}",
+            logged.run_id,
+            tags={**tags, "model_id": logged.model_id},
+            model_id=logged.model_id,
+        )
+        registry.set_registered_model_alias(pipeline, CHALLENGER, found.version)
+    return Version(pipeline, int(found.version), logged.run_id, tags)
+
+
+def by_alias(pipeline: str, alias: str) -> Version | None:
+    """Return the version an alias points to, or None where there is none.
+
+    Raises
+    ------
+    SourceUnavailable
+        If MLflow does not answer; a retry may help.
+    """
+    from mlflow.exceptions import MlflowException
+
+    with _answering():
+        try:
+            found = _client().get_model_version_by_alias(pipeline, alias)
+        except MlflowException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                return None
+            raise
+    return Version(pipeline, int(found.version), found.run_id, dict(found.tags))
+
+
+def promote(version: Version) -> None:
+    """Point `champion` to a version and `previous` to the champion before it. Idempotent.
+
+    Raises
+    ------
+    SourceUnavailable
+        If MLflow does not answer; a retry is safe.
+    """
+    standing = by_alias(version.pipeline, CHAMPION)
+    if standing is not None and standing.number == version.number:
+        return
+    with _answering():
+        if standing is not None:
+            _client().set_registered_model_alias(version.pipeline, PREVIOUS, str(standing.number))
+        _client().set_registered_model_alias(version.pipeline, CHAMPION, str(version.number))
+
+
+def load(version: Version) -> Forecaster:
+    """Load a version's model from its data; no code of the model runs.
+
+    Raises
+    ------
+    ContractBroken
+        If the stored bytes are not those that were registered, or hold a type that is not on
+        the reviewed list; not retried.
+    SourceUnavailable
+        If MLflow does not answer; a retry may help.
+    """
+    import skops.io
+
+    with _answering():
+        file = _file(f"models:/{version.pipeline}/{version.number}")
+    where = f"model {version.pipeline} version {version.number}"
+    if _sha256(file) != version.tags.get("sha256"):
+        raise ContractBroken(f"{where}: the stored file is not the one that was registered: promote another version")
+    with _reviewed(where):
+        return skops.io.load(file, trusted=TRUSTED_TYPES)
+
+
+def _client() -> MlflowClient:
+    from mlflow import MlflowClient
+
+    return MlflowClient()
+
+
+def _file(uri: str) -> Path:
+    from mlflow.artifacts import download_artifacts
+
+    return Path(download_artifacts(uri)) / FILE
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+@contextmanager
+def _reviewed(where: str) -> Iterator[None]:
+    """Turn a type that nobody has reviewed into an error that says what to do."""
+    from skops.io.exceptions import UntrustedTypesFoundException
+
+    try:
+        yield
+    except UntrustedTypesFoundException as error:
+        found = str(error).splitlines()[0]
+        raise ContractBroken(
+            f"{where}: {found} Review the type, then add it to TRUSTED_TYPES in include/registry/mlflow_registry.py"
+        ) from error
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    """Turn a silent or broken server into an error that says what to do."""
+    from mlflow.exceptions import MlflowException
+    from mlflow.tracking import get_tracking_uri
+    from requests.exceptions import ConnectionError as Unreachable
+
+    try:
+        yield
+    except (MlflowException, Unreachable) as error:
+        reachable = isinstance(error, MlflowException) and error.error_code not in (
+            "INTERNAL_ERROR",
+            "TEMPORARILY_UNAVAILABLE",
+        )
+        if reachable and not isinstance(error.__cause__, OSError):
+            raise
+        raise SourceUnavailable(
+            f"MLflow at {get_tracking_uri()} does not answer ({type(error).__name__}): see var/log/mlflow.log,"
+            " then clear this task"
+        ) from error

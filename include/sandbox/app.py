@@ -1,0 +1,40 @@
+"""The sandbox's HTTP application: Banxico, INEGI and the UCI archive on one port."""
+
+from fastapi import FastAPI
+
+from include.sandbox import banxico, faults, inegi, uci
+from include.sandbox.config import SandboxConfig
+
+
+def create_app(config: SandboxConfig) -> FastAPI:
+    """Build the application with all its data loaded.
+
+    Parameters
+    ----------
+    config : SandboxConfig
+        Tokens, limits, where the UCI file is, and whether faults can be planted.
+
+    Returns
+    -------
+    FastAPI
+        Answers `/health` as soon as it answers anything.
+
+    Raises
+    ------
+    ConfigError
+        A file that was named cannot be used. A retry brings the same.
+    """
+    air_quality = uci.load(config)
+    app = FastAPI(title="Ciclo sandbox", openapi_url=None)
+    app.include_router(banxico.router(config))
+    app.exception_handler(banxico.SieError)(banxico.refuse)
+    app.include_router(inegi.router(config))
+    app.include_router(uci.router(air_quality))
+    if config.has_faults:
+        faults.install(app)
+
+    @app.get("/health")
+    async def health() -> dict[str, str | bool]:
+        return {"status": "ok", "is_air_quality_simulated": air_quality.is_simulated}
+
+    return app

@@ -1,0 +1,186 @@
+"""Banco de México's SIE REST service: tokens, metadata, history, newest value, limits.
+
+Answers are compact JSON in UTF-8. Several series come back in another order than asked, a
+series without a value in the range has no `datos`, and every refusal is HTTP 400 with an
+`error` node, except for unknown series: 404, as the bank's own client expects. The texts of a
+bad token and of a passed limit are recorded; those of bad ids, dates and unknown series follow
+other clients' notes. Ranges of ids (`SF1-SF5`), `incremento` and XML are not offered.
+"""
+
+import json
+import re
+import time
+from collections.abc import Callable
+from datetime import date, datetime
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from include.sandbox.config import SandboxConfig
+from include.sandbox.rate_limit import MEXICO_CITY, Kind, Limiter
+from include.sandbox.sie_series import Series, load_series
+
+MAX_IDS = 20
+MEDIA_TYPE = "application/json;charset=UTF-8"
+BAD_TOKEN = {
+    "url": "https://www.banxico.org.mx/SieAPIRest/service/v1/token",
+    "mensaje": "Token inválido",
+    "detalle": "El token enviado no es válido, favor de verificar. Para obtener un token consultar la url adjunta.",
+}
+BAD_IDS = {
+    "mensaje": "Formato de series incorrecto.",
+    "detalle": "Formato de series debe ser SX####[-SX####][,SX####[-SX####]]",
+}
+TOO_MANY_IDS = {
+    "mensaje": "Límite de series superado.",
+    "detalle": f"Se pueden consultar como máximo {MAX_IDS} series.",
+}
+UNKNOWN_SERIES = {"mensaje": "Serie no encontrada.", "detalle": "Ninguna de las series enviadas existe."}
+BAD_DATES = {
+    "mensaje": "Formato de fecha incorrecto.",
+    "detalle": "El formato de la fecha enviada es incorrecto. Debe ser yyyy-MM-dd.",
+}
+BAD_RANGE = {
+    "mensaje": "Rango de fechas incorrecto.",
+    "detalle": "La fecha inicial debe ser anterior o igual a la fecha final.",
+}
+
+
+class SieError(Exception):
+    """A refusal: its `error` node, status and headers."""
+
+    def __init__(self, error: dict[str, Any], status: int = 400, headers: dict[str, str] | None = None) -> None:
+        super().__init__(error["mensaje"])
+        self.error, self.status, self.headers = error, status, headers
+
+
+def find_series(known: dict[str, Series], ids: str) -> list[Series]:
+    """Return the series of a comma-separated list, in another order than asked.
+
+    Parameters
+    ----------
+    known : dict of str to Series
+        What there is.
+    ids : str
+        One to 20 ids; unknown ones are left out.
+
+    Returns
+    -------
+    list of Series
+        At least one, the last one asked first.
+
+    Raises
+    ------
+    SieError
+        The list is malformed or too long, or none of the ids is known.
+    """
+    asked = list(dict.fromkeys(ids.split(",")))
+    if not all(re.fullmatch(r"[A-Z]{2}\d+", id_) for id_ in asked):
+        raise SieError(BAD_IDS)
+    if len(asked) > MAX_IDS:
+        raise SieError(TOO_MANY_IDS)
+    found = [known[id_] for id_ in reversed(asked) if id_ in known]
+    if not found:
+        raise SieError(UNKNOWN_SERIES, status=404)
+    return found
+
+
+def read_range(start: str, end: str) -> tuple[date, date]:
+    """Return the two days of a range.
+
+    Raises
+    ------
+    SieError
+        One is not a `yyyy-MM-dd` day, or the range ends before it starts.
+    """
+    try:
+        first, last = (datetime.strptime(text, "%Y-%m-%d").date() for text in (start, end))
+    except ValueError as error:
+        raise SieError(BAD_DATES) from error
+    if first > last:
+        raise SieError(BAD_RANGE)
+    return first, last
+
+
+def describe(series: Series, locale: str) -> dict[str, Any]:
+    """Return a series' metadata; the locale `en` translates it and turns its dates to MM/dd/yyyy."""
+    english = locale == "en"
+    form = "%m/%d/%Y" if english else "%d/%m/%Y"
+    return {
+        "idSerie": series.id,
+        "titulo": series.title_en if english else series.title,
+        "fechaInicio": series.days[0].strftime(form),
+        "fechaFin": series.days[-1].strftime(form),
+        "periodicidad": "Daily" if english else "Diaria",
+        "cifra": series.kind[1 if english else 0],
+        "unidad": series.kind[3 if english else 2],
+        "versionada": False,
+    }
+
+
+def with_data(series: Series, locale: str, data: list[dict[str, str]]) -> dict[str, Any]:
+    """Return a series with its entries, or without `datos` where there are none."""
+    head = {"idSerie": series.id, "titulo": series.title_en if locale == "en" else series.title}
+    return head | {"datos": data} if data else head
+
+
+def limit_error(until: float, now: float) -> SieError:
+    """Return the refusal of a token that is let in again at `until` (seconds since the epoch)."""
+    reset, wait = round(until), max(1, round(until - now))
+    at = f"{datetime.fromtimestamp(reset, MEXICO_CITY):%Y-%m-%d %H:%M:%S} America/Mexico_City"
+    detail = f"El límite de consultas ha sido superado. Podrá volver a consultar el servicio a las: {at}"
+    error = {
+        "mensaje": "Límite de consultas superado.",
+        "detalle": detail,
+        "timeReset": reset,
+        "secondsToReset": wait,
+    }
+    return SieError(error, headers={"Bmx-timeReset": str(reset), "Bmx-secondsToReset": str(wait)})
+
+
+def router(config: SandboxConfig) -> APIRouter:
+    """Return the service's routes, answering the token of `config` only."""
+    known, limiter = load_series(config.not_published), Limiter(config.limits)
+    api = APIRouter(prefix="/SieAPIRest/service/v1/series/{ids}")
+
+    def answer(request: Request, kind: Kind, build: Callable[[Series, str], dict[str, Any]]) -> Response:
+        token = request.headers.get("Bmx-Token") or request.query_params.get("token") or ""
+        if token != config.banxico_token:
+            raise SieError(BAD_TOKEN)
+        now = time.time()
+        if refused_until := limiter.admit(token, kind, now):
+            raise limit_error(refused_until, now)
+        locale = request.query_params.get("locale", "es")
+        found = find_series(known, request.path_params["ids"])
+        return _json({"bmx": {"series": [build(series, locale) for series in found]}})
+
+    @api.get("")
+    async def metadata(request: Request) -> Response:
+        return answer(request, "recent", describe)
+
+    @api.get("/datos/oportuno")
+    async def newest(request: Request) -> Response:
+        return answer(request, "recent", lambda series, locale: with_data(series, locale, series.data()[-1:]))
+
+    @api.get("/datos")
+    async def history(request: Request) -> Response:
+        return answer(request, "history", lambda series, locale: with_data(series, locale, series.data()))
+
+    @api.get("/datos/{start}/{end}")
+    async def between(request: Request, start: str, end: str) -> Response:
+        def build(series: Series, locale: str) -> dict[str, Any]:
+            return with_data(series, locale, series.data(*read_range(start, end)))
+
+        return answer(request, "history", build)
+
+    return api
+
+
+async def refuse(request: Request, error: SieError) -> Response:
+    """Turn a `SieError` into its answer; to be registered as the application's handler for it."""
+    return _json({"error": error.error}, error.status, error.headers)
+
+
+def _json(body: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    return Response(text, status, headers, media_type=MEDIA_TYPE)

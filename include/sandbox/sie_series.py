@@ -1,0 +1,103 @@
+"""The series the sandbox's Banxico knows, with their metadata and their text form.
+
+The Spanish titles, and the metadata of SF43718, SF43783 and SF61745, are as recorded from
+the real service; the English ones and the units of SP68257 are worded after its web pages.
+"""
+
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass
+from datetime import date
+
+from include.sandbox import market_data
+
+_RATE = ("Porcentajes", "Percentages", "Sin Unidad", "Without Unit")
+_PESOS = ("Tipo de Cambio", "Exchange Rate", "Pesos por Dólar", "Pesos per US Dollar")
+_DOLLAR = "Tipo de cambio                                          Pesos por dólar E.U.A. "
+_DUTY = "Tipo de cambio para solventar obligaciones denominadas en moneda extranjera "
+_DUTY_EN = "Exchange rate Pesos per US dollar Used to settle liabilities denominated in foreign currency "
+
+# id: (title, title in English, (figure, figure in English, unit, unit in English), decimals)
+_CATALOGUE = {
+    "SF43718": (
+        f"{_DOLLAR}{_DUTY}Fecha de determinación (FIX)",
+        f"{_DUTY_EN}Determination date (FIX)",
+        _PESOS,
+        4,
+    ),
+    "SF60653": (f"{_DOLLAR}{_DUTY}Fecha de liquidación", f"{_DUTY_EN}Settlement date", _PESOS, 4),
+    "SF43783": (
+        "TIIE a 28 días Tasa de interés en por ciento anual",
+        "28-day TIIE Interest rate in percent per annum",
+        _RATE,
+        4,
+    ),
+    "SF61745": ("Tasa objetivo", "Target rate", _RATE, 4),
+    "SP68257": ("Valor de UDIS", "Value of UDIS", ("Valor", "Value", "Pesos por UDI", "Pesos per UDI"), 6),
+}
+
+
+@dataclass(frozen=True)
+class Series:
+    """One series, ready to be written.
+
+    Parameters
+    ----------
+    id, title, title_en : str
+        Its id and its titles.
+    kind : tuple of (str, str, str, str)
+        Figure, figure in English, unit, unit in English.
+    days : list of date
+        The days that have an entry, oldest first.
+    values : list of str
+        What is written for each: the number with its thousands commas, or `N/E`.
+    """
+
+    id: str
+    title: str
+    title_en: str
+    kind: tuple[str, str, str, str]
+    days: list[date]
+    values: list[str]
+
+    def data(self, start: date = date.min, end: date = date.max) -> list[dict[str, str]]:
+        """Return the entries from `start` to `end`, both included, as the wire has them."""
+        span = slice(bisect_left(self.days, start), bisect_right(self.days, end))
+        pairs = zip(self.days[span], self.values[span], strict=True)
+        return [{"fecha": f"{day:%d/%m/%Y}", "dato": value} for day, value in pairs]
+
+
+def load_series(not_published: frozenset[tuple[str, date]] = frozenset()) -> dict[str, Series]:
+    """Load every series.
+
+    Parameters
+    ----------
+    not_published : frozenset of (str, date)
+        Series id and day that shall be answered with `N/E`, whether or not the day has a
+        value. Without it a day without a value is absent, as in the recorded answers.
+
+    Returns
+    -------
+    dict of str to Series
+
+    Raises
+    ------
+    ConfigError
+        The package that carries the data is not installed. A retry brings the same.
+    """
+    fix = market_data.fix()
+    values = {
+        "SF43718": fix,
+        "SF60653": market_data.settlement(fix),
+        "SF43783": market_data.tiie_28d(),
+        "SF61745": market_data.target_rate(until=fix[-1][0]),
+        "SP68257": market_data.udi(),
+    }
+    return {id_: _build(id_, values[id_], not_published) for id_ in _CATALOGUE}
+
+
+def _build(id_: str, values: list[tuple[date, float]], not_published: frozenset[tuple[str, date]]) -> Series:
+    title, title_en, kind, decimals = _CATALOGUE[id_]
+    texts = {day: f"{value:,.{decimals}f}" for day, value in values}
+    texts |= {day: "N/E" for series, day in not_published if series == id_}
+    days = sorted(texts)
+    return Series(id_, title, title_en, kind, days, [texts[day] for day in days])

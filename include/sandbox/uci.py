@@ -1,0 +1,149 @@
+"""The UCI archive's one file that matters here: `/static/public/360/air+quality.zip`.
+
+The real file is served when it is at hand: the one that is named, else the one kept under
+`var/uci`, else a download that is tried once at start. Otherwise a simulated station answers
+in the same format, and says so in the header `X-Data-Origin: SIMULATED`. The zip is packed
+here with a fixed time, so that the same data are the same bytes on every request and start.
+"""
+
+import io
+import queue
+import threading
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+from fastapi import APIRouter, Response
+
+from include.errors import ConfigError
+from include.sandbox.config import SandboxConfig
+
+MEMBER = "AirQualityUCI.csv"
+HEADER = b"Date;Time;CO(GT);PT08.S1(CO);NMHC(GT);C6H6(GT);"
+SIMULATED = {"X-Data-Origin": "SIMULATED"}
+
+
+@dataclass(frozen=True)
+class AirQuality:
+    """The station's file: the zip's bytes, and whether a simulation wrote it."""
+
+    zipped: bytes
+    is_simulated: bool
+
+
+def read_csv(content: bytes) -> bytes:
+    """Return the station's CSV from the bytes of the CSV itself or of a zip that holds it.
+
+    Raises
+    ------
+    ValueError
+        It is neither; the message says what is wrong.
+    """
+    if zipfile.is_zipfile(io.BytesIO(content)):
+        try:
+            content = zipfile.ZipFile(io.BytesIO(content)).read(MEMBER)
+        except (KeyError, zipfile.BadZipFile) as error:
+            raise ValueError(f"the zip holds no readable {MEMBER}") from error
+    if not content.startswith(HEADER):
+        raise ValueError(f"its first line does not start with {HEADER.decode()}")
+    return content
+
+
+def pack(csv: bytes) -> bytes:
+    """Zip the CSV so that the same CSV always gives the same bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        member = zipfile.ZipInfo(MEMBER, date_time=(2005, 4, 4, 14, 0, 0))
+        member.compress_type = zipfile.ZIP_DEFLATED
+        archive.writestr(member, csv)
+    return buffer.getvalue()
+
+
+def load(config: SandboxConfig) -> AirQuality:
+    """Find the station's file, real if possible.
+
+    Parameters
+    ----------
+    config : SandboxConfig
+        `uci_file`, `var`, `uci_url` and `download_s` are used, in this order.
+
+    Returns
+    -------
+    AirQuality
+
+    Raises
+    ------
+    ConfigError
+        The named file is missing or not the station's. A retry brings the same.
+    """
+    if config.uci_file:
+        return AirQuality(pack(_read_file(config.uci_file, "UCI_AIR_QUALITY_FILE names")), is_simulated=False)
+    kept = config.var / "uci" / MEMBER
+    if kept.exists():
+        return AirQuality(pack(_read_file(kept, "The sandbox keeps")), is_simulated=False)
+    if config.uci_url and (csv := download(config.uci_url, config.download_s)):
+        _keep(kept, csv)
+        return AirQuality(pack(csv), is_simulated=False)
+    from include.sandbox.station import simulate  # numpy is only loaded where it is needed
+
+    return AirQuality(pack(simulate()), is_simulated=True)
+
+
+def download(url: str, seconds: float) -> bytes | None:
+    """Return the station's CSV from the archive, or None if it did not come whole in time.
+
+    The limit holds for everything, name resolution and a slow server included; what comes
+    later is thrown away.
+
+    Parameters
+    ----------
+    url : str
+        Where the zip is.
+    seconds : float
+        How long to wait.
+    """
+    arrived: queue.Queue[bytes | None] = queue.Queue()
+
+    def fetch() -> None:
+        try:
+            response = requests.get(url, timeout=seconds)
+            response.raise_for_status()
+            arrived.put(read_csv(response.content))
+        except (requests.RequestException, ValueError):
+            arrived.put(None)
+
+    threading.Thread(target=fetch, daemon=True).start()
+    try:
+        return arrived.get(timeout=seconds)
+    except queue.Empty:
+        return None
+
+
+def router(data: AirQuality) -> APIRouter:
+    """Return the archive's route, serving `data`."""
+    api = APIRouter()
+
+    @api.get("/static/public/360/air+quality.zip")
+    async def air_quality() -> Response:
+        headers = SIMULATED if data.is_simulated else None
+        return Response(data.zipped, headers=headers, media_type="application/zip")
+
+    return api
+
+
+def _read_file(path: Path, who: str) -> bytes:
+    try:
+        return read_csv(path.read_bytes())
+    except OSError as error:
+        raise ConfigError(f"{who} {path}, which cannot be read ({error.strerror}): mend or remove it.") from error
+    except ValueError as error:
+        raise ConfigError(f"{who} {path}, which is not the UCI file ({error}): mend or remove it.") from error
+
+
+def _keep(path: Path, csv: bytes) -> None:
+    """Keep the CSV so that nobody ever sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_bytes(csv)
+    part.replace(path)

@@ -1,0 +1,84 @@
+"""Where this installation lives and which addresses it uses.
+
+Read from the environment (prefix ``CICLO_``) and, below it, from ``.env`` in the
+repository's root. Everything has a default: an empty environment is a working one.
+"""
+
+import os
+from functools import cache
+from pathlib import Path
+
+from pydantic import Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from include.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class Settings(BaseSettings):
+    """The options of one installation; relative paths count from the repository's root.
+
+    Attributes
+    ----------
+    root
+        The repository.
+    var
+        Everything the runtime writes: delete it and start anew.
+    airflow_port, mlflow_port, predictions_port, postgres_port, sandbox_port
+        TCP ports on 127.0.0.1.
+    postgres_url
+        A Postgres server to use instead of the embedded one, as a ``postgresql://`` URL of
+        a role that may create roles and databases.
+    mlflow_url
+        An MLflow server to use instead of a local one.
+    lake
+        URL under which payloads are kept; by default the folder ``lake`` in `var`.
+    scheduler_workers
+        How many tasks run at the same time.
+    warm_workers
+        Whether task processes inherit the heavy imports (see ``include.local.warm``).
+    """
+
+    model_config = SettingsConfigDict(env_prefix="CICLO_", extra="ignore", env_ignore_empty=True)
+
+    root: Path = ROOT
+    var: Path = Path("var")
+    airflow_port: int = Field(default=8080, ge=1, le=65535)
+    mlflow_port: int = Field(default=5000, ge=1, le=65535)
+    predictions_port: int = Field(default=8000, ge=1, le=65535)
+    postgres_port: int = Field(default=55432, ge=1, le=65535)
+    sandbox_port: int = Field(default=8900, ge=1, le=65535)
+    postgres_url: str | None = Field(default=None, pattern=r"^postgres(ql)?://\S+$")
+    mlflow_url: str | None = Field(default=None, pattern=r"^https?://\S+$")
+    lake: str = ""
+    scheduler_workers: int = Field(default=4, ge=1)
+    warm_workers: bool = True
+
+    @model_validator(mode="after")
+    def _resolve(self) -> "Settings":
+        self.var = (self.root / self.var).resolve()
+        self.lake = self.lake or f"file://{self.var}/lake"
+        return self
+
+
+def env_file() -> Path:
+    """Return the file of options: ``.env`` in the root, or what ``CICLO_ENV_FILE`` names."""
+    return Path(os.environ.get("CICLO_ENV_FILE") or ROOT / ".env")
+
+
+@cache
+def settings() -> Settings:
+    """Return the settings of this process, read once.
+
+    Raises
+    ------
+    ConfigError
+        A ``CICLO_`` variable has a value it cannot have. Retrying does not help.
+    """
+    try:
+        return Settings(_env_file=env_file())
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "CICLO_" + "_".join(str(part) for part in first["loc"]).upper()
+        raise ConfigError(f"{name}={first['input']} is refused ({first['msg']}); correct it in .env.") from error

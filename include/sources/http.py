@@ -1,0 +1,186 @@
+"""The one way to ask over HTTP, and what an answer's status and kind of body mean."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from urllib.parse import urlsplit, urlunsplit
+
+import requests
+from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
+
+from include.sources.payload import Endpoint, Extract, Payload
+from include.sources.session import TRANSIENT, scrubbed_logs, session, within
+
+HEADERS_THAT_MATTER = (
+    "content-type", "content-length", "etag", "last-modified", "date", "retry-after", "location", "x-data-origin",
+)  # fmt: skip
+WEB_PAGES = frozenset({"text/html", "application/xhtml+xml"})
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class _TooBig(Exception):
+    """The body went past the limit."""
+
+
+def get(extract: Extract, endpoint: Endpoint, path: str, headers: Mapping[str, str] | None = None) -> Payload:
+    """Ask once, retries included, and return the answer whatever its status.
+
+    A request that carries a token follows no redirect: the token would go elsewhere.
+
+    Parameters
+    ----------
+    extract : Extract
+        For messages.
+    endpoint : Endpoint
+        Base URL, token (scrubbed from every message, log line and from the payload) and limits.
+    path : str
+        Path below the base URL, with its query.
+    headers : mapping, optional
+        Further request headers.
+
+    Raises
+    ------
+    SourceUnavailable
+        Refused, hanging, trickling past the limits, or cut short. A retry may help.
+    ContractBroken
+        The URL is none, or the body is larger than the limit. A retry brings the same.
+    """
+    url, limits = endpoint.url.rstrip("/") + "/" + path.lstrip("/"), endpoint.limits
+    gave_up = threading.Event()
+    try:
+        response, content = within(limits.total_seconds, lambda: _download(url, endpoint, headers or {}, gave_up))
+    except TimeoutError:
+        raise extract.unavailable(f"{host(url)} did not finish within {limits.total_seconds:g} seconds") from None
+    except _TooBig:
+        raise extract.broken(
+            f"{host(url)} sent more than {limits.max_bytes:,} bytes", "ask for a shorter window or a smaller file"
+        ) from None
+    except (InvalidURL, InvalidSchema, MissingSchema):
+        raise extract.broken(
+            f"{endpoint.scrub(endpoint.url)!r} is not a URL", "give its Airflow Connection a schema, a host and a port"
+        ) from None
+    except requests.RequestException as error:
+        raise extract.unavailable(f"{host(url)} did not answer properly ({endpoint.scrub(_reason(error))})") from None
+    finally:
+        gave_up.set()
+    kept = {name: endpoint.scrub(response.headers[name]) for name in HEADERS_THAT_MATTER if name in response.headers}
+    return Payload(
+        content=content,
+        media_type=kept.get("content-type", "").split(";")[0].strip().lower(),
+        request={"method": "GET", "url": endpoint.scrub(_without_login(url))},
+        status=response.status_code,
+        headers=kept,
+        fetched_at=datetime.now(UTC),
+        is_simulated=kept.get("x-data-origin", "").upper().startswith("SIMULATED"),
+    )
+
+
+def check(extract: Extract, payload: Payload, connection: str, can_carry: Callable[[str], bool]) -> None:
+    """Refuse an answer by its status and its kind of body.
+
+    Parameters
+    ----------
+    extract : Extract
+        For messages.
+    payload : Payload
+        The answer.
+    connection : str
+        Airflow Connection id that leads to the source, for the way out.
+    can_carry : callable
+        Tells whether a media type can carry what is expected.
+
+    Raises
+    ------
+    SourceUnavailable
+        429, 5xx, a web page in place of data, or nothing at all. A retry may help.
+    ContractBroken
+        Any other status than 200, or another media type. A retry brings the same.
+    """
+    status, server = payload.status, host(payload.request["url"])
+    if status in TRANSIENT or status >= 500:
+        pause = f" with Retry-After {payload.headers['retry-after']}" if "retry-after" in payload.headers else ""
+        raise extract.unavailable(f"{server} answered {status}{pause}")
+    if status in (401, 403):
+        raise extract.broken(
+            f"{server} answered {status}", f"set login and password of the Airflow Connection {connection}"
+        )
+    if status != 200:
+        target = f", which leads to {host(payload.headers['location'])}" if "location" in payload.headers else ""
+        raise extract.broken(
+            f"{server} answered {status} to {payload.request['url']}{target}",
+            f"check the host of the Airflow Connection {connection} and the source in pipeline.yaml",
+        )
+    if payload.media_type in WEB_PAGES or _looks_like_a_page(payload.content):
+        raise extract.unavailable(f"{server} answered a web page in place of data")
+    if not payload.content.strip():
+        raise extract.unavailable(f"{server} answered 200 with an empty body")
+    if payload.media_type and not can_carry(payload.media_type):
+        raise extract.broken(
+            f"{server} answered {payload.media_type} in place of data",
+            f"check the host of the Airflow Connection {connection}",
+        )
+
+
+def is_json(media_type: str) -> bool:
+    """Tell whether a media type can carry JSON; some servers call it plain text."""
+    return media_type.endswith("json") or media_type in ("text/plain", "text/javascript", "application/javascript")
+
+
+def host(url: str) -> str:
+    """Return host and port of a URL, the part of it that is safe and useful in a message."""
+    try:
+        return urlsplit(url).netloc.rpartition("@")[2] or "the source"
+    except ValueError:
+        return "the source"
+
+
+def _download(
+    url: str, endpoint: Endpoint, headers: Mapping[str, str], gave_up: threading.Event
+) -> tuple[requests.Response, bytes]:
+    limits, content = endpoint.limits, bytearray()
+    _refuse_no_url(url)
+    with (
+        scrubbed_logs(endpoint),
+        session(limits, urlsplit(url).hostname in LOOPBACK).get(
+            url,
+            headers={"Accept-Encoding": "identity", **headers},
+            stream=True,
+            timeout=(limits.connect_seconds, limits.read_seconds),
+            allow_redirects=not endpoint.token,
+        ) as response,
+    ):
+        for chunk in response.iter_content(65_536):
+            content += chunk
+            if len(content) > limits.max_bytes:
+                raise _TooBig
+            if gave_up.is_set():
+                break
+    return response, bytes(content)
+
+
+def _refuse_no_url(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        is_url = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        is_url = False
+    if not is_url:
+        raise InvalidURL(url)
+
+
+def _reason(error: requests.RequestException) -> str:
+    """Return the innermost cause in short; the outer layers repeat the whole URL."""
+    cause = error.args[0] if error.args else error
+    cause = getattr(cause, "reason", None) or cause
+    return f"{type(cause).__name__}: {cause}"[:300]
+
+
+def _without_login(url: str) -> str:
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _looks_like_a_page(content: bytes) -> bool:
+    return content[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype html", b"<html"))

@@ -1,0 +1,160 @@
+"""INEGI, indicators API: one indicator a request, its whole history, newest first.
+
+https://www.inegi.org.mx/servicios/api_indicadores.html — the token is part of the path, so
+it is scrubbed from URLs, logs and messages; errors are a JSON list of strings.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+import pandas as pd
+
+from include.errors import CicloError
+from include.sources import frame, http
+from include.sources.json_body import decode
+from include.sources.payload import Endpoint, Extract, Payload
+from include.spec.model import InegiSource
+
+PATH = "app/api/indicadores/desarrolladores/jsonxml/INDICATOR/{id}/es/{area}/false/{bank}/2.0/{token}?type=json"
+MONTHLY, FORTNIGHTLY = "8", "15"
+FIRST_DAY_OF_FORTNIGHT = {"01": 1, "02": 16}
+NO_RESULTS, UNAUTHORISED = "100", "110"
+
+
+def fetch(extract: Extract, source: InegiSource, endpoint: Endpoint) -> list[Payload]:
+    """Ask for each column's indicator; see `include.sources.fetch`."""
+    if not endpoint.token:
+        raise _token_refused(extract, source, "there is no token")
+    indicators = dict.fromkeys(column.from_ for column in source.columns.values())
+    return [_ask(extract, source, endpoint, indicator) for indicator in indicators]
+
+
+def parse(extract: Extract, source: InegiSource, contents: Sequence[bytes]) -> pd.DataFrame:
+    """Join the indicators of all payloads on the start of their period; see `include.sources.parse_all`."""
+    series: dict[str, list[frame.Observation]] = {}
+    for content in contents:
+        try:
+            for indicator, rows in _series(decode(content)).items():
+                series.setdefault(indicator, []).extend(rows)
+        except ValueError as error:
+            raise extract.broken(
+                f"the payload is not what INEGI's indicators API sends: {error}",
+                "fetch the window again from the source",
+            ) from None
+    columns = {name: series.get(column.from_, []) for name, column in source.columns.items()}
+    return frame.build(source, extract.window, *frame.outer_join(columns))
+
+
+def _ask(extract: Extract, source: InegiSource, endpoint: Endpoint, indicator: str) -> Payload:
+    """Ask for one indicator and return its payload if it is an answer to what was asked."""
+    token = quote(endpoint.token or "", safe="")
+    path = PATH.format(id=indicator, area=source.area, bank=source.bank, token=token)
+    payload = http.get(extract, endpoint, path, {"Accept": "application/json"})
+    try:
+        document = decode(payload.content)
+    except ValueError as error:
+        http.check(extract, payload, source.connection, http.is_json)
+        raise extract.unavailable(f"INEGI answered something that is not JSON: {error}") from None
+    if isinstance(document, list):
+        raise _meaning(extract, source, endpoint, document, payload.status, indicator)
+    http.check(extract, payload, source.connection, http.is_json)
+    try:
+        answered = _series(document)
+    except ValueError as error:
+        raise extract.broken(f"INEGI changed its format: {error}", "adapt include/sources/inegi.py") from None
+    if answered and indicator not in answered:
+        raise extract.broken(
+            f"INEGI was asked for indicator {indicator} and answered {', '.join(answered)}",
+            "correct `from` in pipeline.yaml",
+        )
+    return payload
+
+
+def _meaning(
+    extract: Extract, source: InegiSource, endpoint: Endpoint, errors: list[Any], status: int, indicator: str
+) -> CicloError:
+    """Return what a list of error texts means; its `ErrorCode` tells more than the status."""
+    said = endpoint.scrub("; ".join(str(error) for error in errors))[:200]
+    code = next((str(e).partition(":")[2].strip() for e in errors if str(e).startswith("ErrorCode:")), "")
+    if code == UNAUTHORISED or status in (401, 403):
+        return _token_refused(extract, source, f"INEGI refused the token ({said})")
+    if code == NO_RESULTS:
+        return extract.broken(
+            f"INEGI has no indicator {indicator} in bank {source.bank}, area {source.area} ({said})",
+            "correct `from`, `bank` or `area` in pipeline.yaml",
+        )
+    if 400 <= status < 500 and status != 429:
+        return extract.broken(f"INEGI refused indicator {indicator} ({said})", "correct pipeline.yaml")
+    return extract.unavailable(f"INEGI answered {status} with an error ({said})")
+
+
+def _token_refused(extract: Extract, source: InegiSource, what: str) -> CicloError:
+    way_out = f"set the password of the Airflow Connection {source.connection} (INEGI_TOKEN in .env)"
+    return extract.broken(what, way_out)
+
+
+def _series(document: Any) -> dict[str, list[frame.Observation]]:
+    """Return the observations an indicator.
+
+    Raises
+    ------
+    ValueError
+        The document has another shape, or a frequency whose periods this module cannot date.
+    """
+    if not isinstance(document, dict) or not isinstance(document.get("Series"), list):
+        raise ValueError("`Series` is not a list")
+    series: dict[str, list[frame.Observation]] = {}
+    for entry in document["Series"]:
+        if not isinstance(entry, dict) or not isinstance(entry.get("INDICADOR"), str):
+            raise ValueError("a series has no `INDICADOR`")
+        frequency, rows = entry.get("FREQ"), entry.get("OBSERVATIONS") or []
+        if frequency not in (MONTHLY, FORTNIGHTLY):
+            raise ValueError(f"FREQ is {frequency!r}, known are 8 (monthly) and 15 (fortnightly)")
+        if not isinstance(rows, list):
+            raise ValueError("`OBSERVATIONS` is not a list")
+        series.setdefault(entry["INDICADOR"], []).extend(_observation(frequency, row) for row in rows)
+    return series
+
+
+def _observation(frequency: str, row: Any) -> frame.Observation:
+    if not isinstance(row, dict) or not isinstance(row.get("TIME_PERIOD"), str) or "OBS_VALUE" not in row:
+        raise ValueError("an observation has no `TIME_PERIOD` or no `OBS_VALUE`")
+    value = row["OBS_VALUE"]
+    if value is not None and not isinstance(value, str):
+        raise ValueError(f"`OBS_VALUE` of {row['TIME_PERIOD']} is not text")
+    return period_start(frequency, row["TIME_PERIOD"]), None if value is None else trim_zeros(value.strip())
+
+
+def period_start(frequency: str, period: str) -> datetime | None:
+    """Return the midnight, UTC, a month or fortnight starts at; None if the text is no such period.
+
+    Examples
+    --------
+    >>> period_start("8", "2024/12").isoformat(), period_start("15", "2026/08/02").isoformat()
+    ('2024-12-01T00:00:00+00:00', '2026-08-16T00:00:00+00:00')
+    """
+    pattern = r"(\d{4})/(\d\d)" if frequency == MONTHLY else r"(\d{4})/(\d\d)/(0[12])"
+    match = re.fullmatch(pattern, period.strip())
+    if match is None:
+        return None
+    day = 1 if frequency == MONTHLY else FIRST_DAY_OF_FORTNIGHT[match[3]]
+    try:
+        return datetime(int(match[1]), int(match[2]), day, tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def trim_zeros(value: str) -> str:
+    """Drop trailing zeros after the point, by text alone: no digit goes through a float.
+
+    Examples
+    --------
+    >>> trim_zeros("145.46199999999999000000"), trim_zeros("109.000"), trim_zeros("100")
+    ('145.46199999999999', '109', '100')
+    """
+    return value.rstrip("0").rstrip(".") if re.fullmatch(r"[+-]?\d+\.\d+", value) else value

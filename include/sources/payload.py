@@ -1,0 +1,145 @@
+"""What travels between a source and the lake: where to ask, what was asked, what came back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+from include.errors import ContractBroken, SourceUnavailable
+from include.windows import Window
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long and how much one request may take; beyond it the source counts as unavailable.
+
+    Parameters
+    ----------
+    connect_seconds, read_seconds : float
+        Time to connect, and longest silence while reading.
+    total_seconds : float
+        Time for the whole request: name resolution, retries and body included.
+    max_bytes : int
+        Largest body, after decoding.
+    retries : int
+        Further tries inside the one request, for what passes within seconds.
+    backoff_seconds : float
+        Base of the exponential back-off between those tries; up to as much jitter is added.
+    retry_after_seconds : float
+        Longest ``Retry-After`` that is waited for on the spot; a longer one is left to the task's own retry.
+    """
+
+    connect_seconds: float = 5.0
+    read_seconds: float = 30.0
+    total_seconds: float = 120.0
+    max_bytes: int = 512 * MIB
+    retries: int = 2
+    backoff_seconds: float = 0.5
+    retry_after_seconds: float = 5.0
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a source is reached and with what secrets; its text form shows neither.
+
+    Parameters
+    ----------
+    url : str
+        Base URL (http, https), or for kind sql a postgresql:// URL with its password.
+    token : str, optional
+        API token.
+    hash_key : str
+        Key of the hash that replaces personal data at extraction.
+    limits : Limits
+        Bounds of one request.
+    """
+
+    url: str = field(repr=False)
+    token: str | None = field(default=None, repr=False)
+    hash_key: str = field(default="", repr=False)
+    limits: Limits = Limits()
+
+    def scrub(self, text: str) -> str:
+        """Return the text with every secret of this endpoint replaced by ``***``.
+
+        Examples
+        --------
+        >>> Endpoint("https://example.org", token="s3 cret").scrub("GET /s3%20cret?again=s3 cret")
+        'GET /***?again=***'
+        """
+        try:
+            password = urlsplit(self.url).password
+        except ValueError:
+            password = None
+        for secret in (self.token, password, unquote(password or ""), self.hash_key):
+            if secret:
+                text = text.replace(quote(secret, safe=""), "***").replace(secret, "***")
+        return text
+
+
+@dataclass(frozen=True)
+class Payload:
+    """One answer of a source, byte for byte, before anyone parses it.
+
+    Parameters
+    ----------
+    content : bytes
+        What was sent; for kind sql the extract as CSV, personal data already masked.
+    media_type : str
+        Such as ``application/json``, lower case, without parameters.
+    request : dict
+        What was asked, JSON-able, without any secret.
+    status : int
+        HTTP status; 0 where the protocol has none.
+    headers : dict of str to str
+        The headers that matter, names in lower case.
+    fetched_at : datetime
+        When the last byte had arrived, UTC.
+    is_simulated : bool
+        True when the source says that its data are simulated.
+    """
+
+    content: bytes = field(repr=False)
+    media_type: str
+    request: dict[str, Any]
+    status: int
+    headers: dict[str, str]
+    fetched_at: datetime
+    is_simulated: bool
+
+
+@dataclass(frozen=True)
+class Extract:
+    """One source of one pipeline in one window: what every error message has to name.
+
+    Examples
+    --------
+    >>> extract = Extract("usdmxn", "fix", Window.parse("2025-01-01", "2025-02-01"))
+    >>> print(extract.unavailable("nobody answered"))
+    pipeline usdmxn, source fix, window 2025-01-01..2025-02-01: nobody answered; wait for the retry, or run it later
+    with: airflow dags trigger ingest_usdmxn --conf '{"start": "2025-01-01", "end": "2025-02-01"}'
+    """
+
+    pipeline: str
+    source: str
+    window: Window
+
+    def unavailable(self, what: str) -> SourceUnavailable:
+        """Return the error for a fault that can pass."""
+        return SourceUnavailable(f"{self}: {what}; wait for the retry, or run it later with: {self._again()}")
+
+    def broken(self, what: str, way_out: str) -> ContractBroken:
+        """Return the error for a fault that comes back with every retry."""
+        return ContractBroken(f"{self}: {what}; {way_out}, then run: {self._again()}")
+
+    def _again(self) -> str:
+        start, end = str(self.window).split("..")
+        return f'airflow dags trigger ingest_{self.pipeline} --conf \'{{"start": "{start}", "end": "{end}"}}\''
+
+    def __str__(self) -> str:
+        """Return the three names, as every message begins."""
+        return f"pipeline {self.pipeline}, source {self.source}, window {self.window}"

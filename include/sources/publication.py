@@ -1,0 +1,67 @@
+"""When a value could first be known: the rule that keeps the future out of features."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from include.spec.model import Published, span
+
+UTC_MICROSECONDS: Final = "datetime64[us, UTC]"
+
+
+def available_at(valid_at: pd.Series, published: Published) -> pd.Series:
+    """Return the instants at which values about `valid_at` could first be known.
+
+    The calendar date is that of `valid_at` in UTC (dates are midnights UTC); the rule's
+    time of day is read in the rule's zone on that date. An hour that a clock change skips
+    counts as the first instant after it, one that occurs twice as the later of the two; no
+    value is available before the time it is about.
+
+    Parameters
+    ----------
+    valid_at : pandas.Series
+        datetime64[us, UTC], shape (n,); NaT stays NaT.
+    published : Published
+        The source's rule.
+
+    Returns
+    -------
+    pandas.Series
+        datetime64[us, UTC], shape (n,), the same index.
+
+    Examples
+    --------
+    The FIX is set at 12:00 in Mexico City, which is UTC-6.
+
+    >>> rule = Published(time="12:00", timezone="America/Mexico_City")
+    >>> available_at(pd.Series(pd.to_datetime(["2025-01-02"], utc=True)), rule)[0].isoformat()
+    '2025-01-02T18:00:00+00:00'
+    """
+    valid_at = valid_at.astype(UTC_MICROSECONDS)
+    clock = _shift_months(valid_at.dt.tz_localize(None), published)
+    if published.time is None:
+        instant = clock.dt.tz_localize("UTC")
+    else:
+        clock = clock.dt.normalize() + pd.Timedelta(f"{published.time}:00")
+        instant = clock.dt.tz_localize(
+            published.timezone, ambiguous=np.zeros(len(clock), dtype=bool), nonexistent="shift_forward"
+        ).dt.tz_convert("UTC")
+    if published.after is not None:
+        instant = instant + span(published.after)
+    return instant.where(~(instant < valid_at), valid_at).astype(UTC_MICROSECONDS)
+
+
+def _shift_months(clock: pd.Series, published: Published) -> pd.Series:
+    """Move naive times by whole months and onto the fixed day; a day the month lacks becomes its last."""
+    if not published.months and published.day is None:
+        return clock
+    times = clock.to_numpy(dtype="datetime64[us]")
+    months, days = times.astype("datetime64[M]"), times.astype("datetime64[D]")
+    target = months + published.months
+    last_day = (target + 1).astype("datetime64[D]") - target.astype("datetime64[D]") - 1
+    wanted = days - months if published.day is None else np.timedelta64(published.day - 1, "D")
+    date = target.astype("datetime64[D]") + np.minimum(wanted, last_day)
+    return pd.Series(date + (times - days), index=clock.index, name=clock.name)

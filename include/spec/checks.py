@@ -1,0 +1,174 @@
+"""What must hold between the parts of a pipeline, each breach with the field at fault."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from include.spec.faults import Fault, Path, one_of
+from include.spec.learning import Naive
+from include.spec.recipes import CALENDAR_PARTS, Lag, OneHot, Recipe, Trailing
+from include.spec.source import RESERVED, Column, SqlSource
+
+if TYPE_CHECKING:
+    from include.spec.model import Pipeline
+
+# Postgres cuts names at 63 characters; staging tables and indexes add their own endings.
+LONGEST_TABLE = 48
+
+
+def whole_pipeline(pipeline: Pipeline) -> Iterator[Fault]:
+    """Yield what is wrong between sources, features, target, thresholds, candidates and replay."""
+    mains = [name for name, source in pipeline.sources.items() if source.main]
+    if len(mains) != 1:
+        path = ("sources", mains[1], "main") if mains else ("sources",)
+        found = ", ".join(mains) or "none"
+        yield Fault(path, f"exactly one source needs `main: true`, found {found}; mark the one that has the target")
+        return  # everything below needs to know the main source
+    yield from _sources(pipeline)
+    yield from _recipes(pipeline)
+    yield from _names(pipeline)
+    yield from _target(pipeline)
+    yield from _feature_references(pipeline)
+    if pipeline.replay.first < pipeline.schedule.start:
+        key = "history" if pipeline.replay.history else "start"
+        yield Fault(
+            ("replay", key),
+            f"begins {pipeline.replay.first}, before schedule.start {pipeline.schedule.start}; move one of them",
+        )
+
+
+def _sources(pipeline: Pipeline) -> Iterator[Fault]:
+    for name, source in pipeline.sources.items():
+        table = pipeline.table(name)
+        if len(table) > LONGEST_TABLE:
+            yield Fault(
+                ("sources", name),
+                f"its table core.{table} has a name of {len(table)} letters; shorten it to {LONGEST_TABLE} or fewer",
+            )
+        for key, column in source.columns.items():
+            if column.personal != "no" and not isinstance(source, SqlSource):
+                yield Fault(
+                    ("sources", name, "columns", key, "personal"),
+                    f"personal data is only handled in sources of kind sql, this one is {source.kind}; "
+                    "remove the column, or read it from a database",
+                )
+            if key in source.key and column.personal == "drop":
+                yield Fault(
+                    ("sources", name, "columns", key, "personal"),
+                    "a key column cannot be dropped; write personal: hash",
+                )
+
+
+def _recipes(pipeline: Pipeline) -> Iterator[Fault]:
+    known = _columns(pipeline)
+    for i, recipe in enumerate(pipeline.features):
+        for key, name in zip(("column", "over"), recipe.reads(), strict=False):
+            message = _unknown(pipeline, recipe, name, known) or _unfit(recipe, name, known[name])
+            if message:
+                yield Fault(("features", i, key), message)
+            elif name == pipeline.target.column and pipeline.target.horizon == 0 and _sees_the_row(recipe):
+                yield Fault(
+                    ("features", i, key),
+                    f"{name!r} is what is predicted for the same row; use kind: lag, or a target.horizon of 1 or more",
+                )
+        if isinstance(recipe, OneHot):
+            yield from _categories(i, recipe, known.get(recipe.column))
+
+
+def _columns(pipeline: Pipeline) -> dict[str, Column]:
+    """Return every column by the name recipes use: plain in the main source, source.column elsewhere."""
+    return {
+        key if source.main else f"{name}.{key}": column
+        for name, source in pipeline.sources.items()
+        for key, column in source.columns.items()
+    }
+
+
+def _unknown(pipeline: Pipeline, recipe: Recipe, name: str, known: dict[str, Column]) -> str | None:
+    source, _, column = name.rpartition(".")
+    if source == pipeline.main and column in known:
+        if isinstance(recipe, Trailing):
+            return f"{source!r} is the main source and trailing is for the others; use kind: rolling"
+        return f"{source!r} is the main source, whose columns are named alone; write {column!r}"
+    if name in known:
+        return None
+    return f"no source has the column {name!r}; {one_of(name, known)}"
+
+
+def _unfit(recipe: Recipe, name: str, column: Column) -> str | None:
+    if column.personal != "no":
+        return f"{name!r} is personal data; choose another column, models never see a person"
+    if isinstance(recipe, OneHot):
+        if column.type not in ("text", "integer"):
+            return f"{name!r} is {column.type} and one_hot is for text and whole numbers; use kind: value"
+    elif column.type == "text":
+        return f"{name!r} is text; use kind: one_hot"
+    elif column.type not in ("number", "integer", "boolean"):
+        return f"{name!r} is a {column.type}, which no recipe reads; use kind: calendar for parts of valid_at"
+    return None
+
+
+def _sees_the_row(recipe: Recipe) -> bool:
+    """Tell whether a recipe reads the value of the row itself."""
+    return not isinstance(recipe, Lag) and not getattr(recipe, "delay", 0)
+
+
+def _categories(i: int, recipe: OneHot, column: Column | None) -> Iterator[Fault]:
+    type_ = "integer" if recipe.column in CALENDAR_PARTS else column and column.type
+    if type_ not in ("integer", "text"):
+        return  # the column itself is the fault
+    is_text = type_ == "text"
+    for j, category in enumerate(recipe.categories):
+        if isinstance(category, str) != is_text:
+            fix = "put it in quotes" if is_text else "write it without quotes"
+            what = "text" if is_text else "whole numbers"
+            yield Fault(("features", i, "categories", j), f"{recipe.column!r} holds {what}, not {category!r}; {fix}")
+
+
+def _names(pipeline: Pipeline) -> Iterator[Fault]:
+    first: dict[str, int] = {}
+    for i, recipe in enumerate(pipeline.features):
+        for name in recipe.names():
+            if name in first:
+                other = "twice here" if first[name] == i else f"the name of features[{first[name]}] too"
+                yield Fault(("features", i), f"{name!r} is {other}; {_rename(recipe)}")
+            elif name in RESERVED or not re.fullmatch(r"[a-z]\w{0,62}", name):
+                yield Fault(("features", i), f"{name!r} cannot be the name of a feature; {_rename(recipe)}")
+            first.setdefault(name, i)
+
+
+def _rename(recipe: Recipe) -> str:
+    return "give it another `name`" if "name" in type(recipe).model_fields else "remove it, or rename its column"
+
+
+def _target(pipeline: Pipeline) -> Iterator[Fault]:
+    columns = pipeline.sources[pipeline.main].columns
+    name = pipeline.target.column
+    column = columns.get(name)
+    if column is None:
+        yield Fault(
+            ("target", "column"), f"{name!r} is not in the main source {pipeline.main!r}; {one_of(name, columns)}"
+        )
+    elif column.type not in ("number", "integer"):
+        yield Fault(("target", "column"), f"{name!r} is {column.type} and a target is a number; choose a number")
+    elif column.personal != "no":
+        yield Fault(("target", "column"), f"{name!r} is personal data; choose another column")
+
+
+def _feature_references(pipeline: Pipeline) -> Iterator[Fault]:
+    names = pipeline.feature_names()
+    references: list[tuple[Path, str]] = [
+        (("thresholds", "features", i), name) for i, name in enumerate(pipeline.thresholds.features)
+    ]
+    references += [
+        (("training", "candidates", key, "by"), candidate.by)
+        for key, candidate in pipeline.training.candidates.items()
+        if isinstance(candidate, Naive) and candidate.by
+    ]
+    if pipeline.target.anchor:
+        references.append((("target", "anchor"), pipeline.target.anchor))
+    for path, name in references:
+        if name not in names:
+            yield Fault(path, f"{name!r} is not a feature; {one_of(name, names)}")

@@ -1,0 +1,123 @@
+"""The small types fields are made of: names, units, zones, cron lines, spans of time, shares."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+from typing import Annotated
+from zoneinfo import ZoneInfo, available_timezones
+
+from croniter import CroniterBadDateError, CroniterError, croniter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from include.spec.faults import one_of
+
+NAME = r"^[a-z][a-z0-9_]{0,39}$"
+UNITS = {
+    "1", "MXN", "USD", "MXN/USD", "%", "index", "mg/m3", "ug/m3", "ppb", "degC", "g/m3",
+    "sensor", "count", "code", "text", "flag", "UTC", "days", "hours", "s", "ms", "m", "km", "kg", "bps",
+}  # fmt: skip
+_SPAN = re.compile(r"^([0-9]{1,5})\s*(minute|hour|day|week)s?$")
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        hint = one_of(name, sorted(available_timezones())) if name else ""
+        fix = hint if hint.startswith("did") else "use one such as America/Mexico_City or UTC"
+        raise ValueError(f"{name!r} is not an IANA time zone; {fix}") from None
+    return name
+
+
+def _known_unit(unit: str) -> str:
+    if unit not in UNITS:
+        raise ValueError(f"{unit!r} is not a known unit; {one_of(unit, sorted(UNITS))}")
+    return unit
+
+
+def _cron(text: str) -> str:
+    if not croniter.is_valid(text) or len(text.split()) != 5:
+        raise ValueError(f"{text!r} is not a cron line of five fields; write one such as '30 18 * * 1-5'")
+    try:
+        croniter(text).get_next()
+    except (CroniterBadDateError, CroniterError):
+        raise ValueError(f"{text!r} never comes round; choose a day that its months have") from None
+    return text
+
+
+def _span(text: str) -> str:
+    if not span(text):
+        raise ValueError(f"{text!r} is no time at all; write at least 1, or leave the key out")
+    return text
+
+
+def _connection(text: str) -> str:
+    # The value is not shown: a person who writes a URL here may have put a password in it.
+    if not re.match(NAME, text):
+        raise ValueError(
+            "not the plain name of a connection; write an id such as banxico_api, "
+            "and keep host and password in the Airflow Connection of that id"
+        )
+    return text
+
+
+def span(text: str) -> timedelta:
+    """Turn ``"14 days"`` into a timedelta.
+
+    Raises
+    ------
+    ValueError
+        If it is not a whole number of minutes, hours, days or weeks. Retrying does not help.
+
+    Examples
+    --------
+    >>> span("36 hours").days
+    1
+    """
+    match = _SPAN.match(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not a span of time; write it like '14 days', '1 hour' or '30 minutes'")
+    return timedelta(**{match[2] + "s": int(match[1])})
+
+
+def _unit(unit: str, **more: object) -> dict[str, object]:
+    """Return what a field adds to the JSON Schema: the unit it is written in."""
+    return {"unit": unit, **more}
+
+
+Name = Annotated[str, Field(pattern=NAME, examples=["fix_mxn"])]
+ConnectionId = Annotated[
+    str, AfterValidator(_connection), Field(json_schema_extra={"pattern": NAME, "examples": ["banxico_api"]})
+]
+Zone = Annotated[
+    str,
+    AfterValidator(_known_zone),
+    Field(json_schema_extra=_unit("IANA time zone", examples=["UTC", "America/Mexico_City"])),
+]
+Unit = Annotated[str, AfterValidator(_known_unit), Field(json_schema_extra={"enum": sorted(UNITS)})]
+Cron = Annotated[
+    str, AfterValidator(_cron), Field(json_schema_extra=_unit("cron, 5 fields", examples=["30 18 * * 1-5"]))
+]
+Span = Annotated[
+    str,
+    AfterValidator(_span),
+    Field(
+        json_schema_extra=_unit("minutes, hours, days or weeks", pattern=_SPAN.pattern, examples=["14 days", "1 hour"])
+    ),
+]
+ClockTime = Annotated[
+    str,
+    Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", examples=["12:00"], json_schema_extra=_unit("HH:MM, local time")),
+]
+# The bounds leave room for calendar arithmetic, which ends at the year 9999.
+Day = Annotated[date, Field(ge=date(1900, 1, 1), le=date(2200, 1, 1), json_schema_extra=_unit("date, midnight UTC"))]
+Rows = Annotated[int, Field(json_schema_extra=_unit("rows"))]
+Share = Annotated[float, Field(json_schema_extra=_unit("share, 0 to 1"))]
+Percent = Annotated[float, Field(json_schema_extra=_unit("%"))]
+
+
+class Strict(BaseModel):
+    """Refuse unknown keys: a misspelt threshold must not be silently ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, allow_inf_nan=False)

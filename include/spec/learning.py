@@ -1,0 +1,100 @@
+"""What is predicted, who competes, when to train again and what a challenger has to show."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from include.spec.faults import Fault, refuse
+from include.spec.fields import Name, Percent, Rows, Share, Span, Strict
+
+
+class Target(Strict):
+    """What is predicted."""
+
+    column: Name = Field(description="Column of the main source; a number.")
+    horizon: Rows = Field(default=0, ge=0, description="How many rows ahead; 0 estimates the row itself.")
+    anchor: str | None = Field(
+        default=None, description="Feature the models predict the change from; for series that wander."
+    )
+    interval: Share = Field(default=0.9, gt=0.5, lt=1, description="Share of actuals the interval should cover.")
+
+
+class Naive(Strict):
+    """The model everybody has to beat."""
+
+    kind: Literal["naive"] = Field(description="The model everybody has to beat.")
+    by: str | None = Field(default=None, description="Feature whose values get a mean each, e.g. hour_of_day.")
+
+
+class Linear(Strict):
+    """Ridge regression on standardised features, medians for what is missing."""
+
+    kind: Literal["linear"] = Field(description="Ridge regression.")
+    alpha: float = Field(default=1.0, gt=0, description="Strength of the penalty.", json_schema_extra={"unit": "1"})
+
+
+class RandomForest(Strict):
+    """Random forest, medians for what is missing."""
+
+    kind: Literal["random_forest"] = Field(description="Random forest.")
+    trees: int = Field(default=100, ge=1, le=2000, description="How many trees.", json_schema_extra={"unit": "trees"})
+    min_samples_leaf: Rows = Field(default=1, ge=1, description="Fewest rows in a leaf.")
+    max_features: Share = Field(default=1.0, gt=0, le=1, description="Share of the features each split looks at.")
+
+
+Candidate = Annotated[Naive | Linear | RandomForest, Field(discriminator="kind")]
+
+
+class Split(Strict):
+    """How the snapshot is cut: by time, never at random."""
+
+    holdout: Span = Field(description="Length of the newest part that no candidate sees while fitting.")
+
+
+class Training(Strict):
+    """What a training reads and who competes."""
+
+    min_rows: Rows = Field(ge=20, description="With fewer usable rows there is nothing to train on yet.")
+    lookback: Span | None = Field(default=None, description="Read only this much history; leave out for all.")
+    seed: int = Field(default=0, ge=0, le=2**32 - 1, description="Seed of everything random.")
+    candidates: dict[Name, Candidate] = Field(
+        min_length=1, description="Who competes, by name; one of kind naive always does."
+    )
+    split: Split = Field(description="How the snapshot is cut.")
+
+    @model_validator(mode="after")
+    def _naive_competes(self) -> Self:
+        if not any(isinstance(c, Naive) for c in self.candidates.values()):
+            refuse(
+                [Fault(("candidates",), "none is of kind naive, which must always compete; add `naive: {kind: naive}`")]
+            )
+        return self
+
+
+class Thresholds(Strict):
+    """When the monitor asks for training."""
+
+    r2_min: float | None = Field(
+        default=None, le=1, description="Retrain when R² on the window falls below.", json_schema_extra={"unit": "R²"}
+    )
+    mean_shift_pct: Percent | None = Field(
+        default=None, gt=0, description="Retrain when a watched feature's mean moved by more than this."
+    )
+    features: tuple[str, ...] = Field(default=(), description="Features watched for a moved mean.")
+    min_rows: Rows = Field(default=30, ge=1, description="Windows with fewer rows are never judged.")
+
+    @model_validator(mode="after")
+    def _something_is_watched(self) -> Self:
+        if self.mean_shift_pct is not None and not self.features:
+            refuse([Fault(("mean_shift_pct",), "watches no feature; list some in `features`, or remove it")])
+        return self
+
+
+class Promotion(Strict):
+    """What a challenger has to show."""
+
+    metric: Literal["rmse", "mae"] = Field(default="mae", description="Error that is compared, on the same rows.")
+    confidence: Share = Field(default=0.9, gt=0.5, lt=1, description="Confidence of the paired comparison.")
+    min_gain_pct: Percent = Field(default=0.0, ge=0, description="Least improvement over the champion.")

@@ -1,0 +1,19 @@
+"""The tasks of ``keep_house``: remove what interrupted work left behind."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from include.lake.store import Lake
+
+log = logging.getLogger(__name__)
+
+
+def clean_lake(lake: Lake, keep: timedelta) -> int:
+    """Delete checked batches and half-written files older than `keep`; payloads and snapshots are never touched."""
+    removed = lake.clean(datetime.now(UTC) - keep)
+    log.info("removed %d files older than %s from the lake", removed, keep)
+    return removed

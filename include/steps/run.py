@@ -1,0 +1,129 @@
+"""What a task is given: its pipeline, its run, the warehouse and the lake; and how it may end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from include.errors import ConfigError, NothingToDo
+from include.windows import Window
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Engine
+
+    from include.lake.store import Lake
+    from include.spec.model import Pipeline
+    from include.warehouse.load import RunRef
+
+
+@dataclass(frozen=True)
+class Run:
+    """One task's surroundings.
+
+    Attributes
+    ----------
+    pipeline : Pipeline
+        The spec.
+    ref : RunRef
+        DAG and run, as they appear in the warehouse.
+    params : dict
+        The run's params, defaults filled in.
+    interval : Window or None
+        The data interval of a scheduled or back-filled run.
+    events : list of dict
+        `extra` of the asset events that started the run.
+    run_after : datetime
+        When the run was due, UTC; stands for "now", the same in every task of the run.
+    """
+
+    pipeline: Pipeline
+    ref: RunRef
+    params: dict[str, Any]
+    interval: Window | None
+    events: list[dict[str, Any]]
+    run_after: datetime
+    engine: Engine
+    lake: Lake
+
+
+def asked_window(run: Run) -> Window | None:
+    """Return the window a run is for, or None where nobody said. The same code for cron, manual, backfill and event.
+
+    Params win over events, events over the data interval. Several events that started one
+    run become one window that spans them.
+
+    Raises
+    ------
+    ConfigError
+        If only one of start and end is given, or they are no dates.
+    """
+    start, end = run.params.get("start"), run.params.get("end")
+    if start or end:
+        if not (start and end):
+            raise ConfigError(f"{run.ref.dag_id}: give both start and end, or neither; got start={start} end={end}")
+        return Window.parse(start, end)
+    windows = [Window.from_dict(event) for event in run.events if "start" in event]
+    if windows:
+        return Window(min(w.start for w in windows), max(w.end for w in windows))
+    return run.interval
+
+
+def loaded_window(run: Run) -> Window:
+    """Return the window of the newest load, for runs that were started without one.
+
+    Raises
+    ------
+    NothingToDo
+        If nothing was ever loaded.
+    """
+    with run.engine.connect() as connection:
+        row = connection.exec_driver_sql(
+            "select window_start_at, window_end_at from ops.run where pipeline = %s"
+            " order by window_end_at desc, loaded_at desc limit 1",
+            (run.pipeline.pipeline,),
+        ).first()
+    if row is None:
+        name = run.pipeline.pipeline
+        raise NothingToDo(f"{name}: nothing is loaded yet: run ingest_{name} first")
+    return Window(row[0], row[1])
+
+
+@contextmanager
+def open_run(pipeline: Pipeline, context: Mapping[str, Any]) -> Iterator[Run]:
+    """Open what a task needs from its Airflow context, and end the task as its error means.
+
+    `NothingToDo` becomes a skip; every other error leaves as it is.
+    """
+    from airflow.sdk import Connection
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    from include.lake.store import Lake
+    from include.settings import settings
+    from include.steps.wiring import postgres_url
+    from include.warehouse.engine import connect_engine
+    from include.warehouse.load import RunRef
+
+    dag_run = context["dag_run"]
+    interval = None
+    if dag_run.data_interval_start and dag_run.data_interval_end > dag_run.data_interval_start:
+        interval = Window(dag_run.data_interval_start, dag_run.data_interval_end)
+    events = [dict(e.extra) for found in (context.get("triggering_asset_events") or {}).values() for e in found]
+    run = Run(
+        pipeline=pipeline,
+        ref=RunRef(dag_run.dag_id, dag_run.run_id),
+        params=dict(context["params"]),
+        interval=interval,
+        events=events,
+        run_after=dag_run.run_after,
+        engine=connect_engine(postgres_url(Connection.get("warehouse"))),
+        lake=Lake(settings().lake),
+    )
+    try:
+        yield run
+    except NothingToDo as nothing:
+        raise AirflowSkipException(str(nothing)) from nothing
+    finally:
+        run.engine.dispose()

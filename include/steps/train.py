@@ -1,0 +1,207 @@
+"""The tasks of ``train_<pipeline>``: snapshot, candidates, comparison, promotion."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from typing import TYPE_CHECKING, Any
+
+from include.errors import NothingToDo
+from include.steps.run import Run, asked_window, loaded_window
+from include.windows import Window
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from include.promotion.decide import Comparison
+    from include.registry.mlflow_registry import Version
+
+log = logging.getLogger(__name__)
+
+
+def take_snapshot(run: Run) -> dict[str, Any]:
+    """Keep the exact rows this training reads in the lake, with their profile, and return where they are.
+
+    Raises
+    ------
+    NothingToDo
+        If there are fewer rows than the spec asks for; the run is skipped.
+    """
+    from include.features.read import read_features
+    from include.monitoring.measure import profile
+    from include.monitoring.record import record_profiles
+    from include.training.snapshot import holdout_start, split, usable
+
+    window = asked_window(run) or loaded_window(run)
+    name = run.pipeline.pipeline
+    frame = read_features(run.engine, run.pipeline, window.end)
+    rows = usable(run.pipeline, frame, window.end, force=bool(run.params.get("force")))
+    start = holdout_start(run.pipeline, rows)
+    parts = split(run.pipeline, rows, start)
+    snapshot_id = _hash(rows)
+    uri = run.lake.put_frame(f"snapshots/{name}/{snapshot_id}", rows)
+    with run.engine.begin() as connection:
+        is_simulated = _is_simulated(connection, name)
+        connection.exec_driver_sql(
+            "insert into ml.snapshot (snapshot_id, pipeline, uri, row_count, cut_at, holdout_start_at, is_simulated)"
+            " values (%s, %s, %s, %s, %s, %s, %s) on conflict do nothing",
+            (snapshot_id, name, uri, len(rows), window.end, start, is_simulated),
+        )
+        profiles = profile(parts.fit, run.pipeline.feature_names())
+        record_profiles(connection, name, "snapshot", snapshot_id, profiles)
+    log.info("%s: %d rows to fit, %d held out from %s", name, len(parts.fit), len(parts.holdout), start)
+    return {
+        **window.to_dict(),
+        "snapshot_id": snapshot_id,
+        "uri": uri,
+        "holdout_start": start.isoformat(),
+        "data_origin": "SIMULATED" if is_simulated else "real",
+    }
+
+
+def fit_candidate(run: Run, snapshot: dict[str, Any], candidate: str) -> dict[str, Any]:
+    """Fit one candidate, measure it on the held-out rows and log it with its model to MLflow."""
+    from include.registry.mlflow_registry import log_candidate
+    from include.training.candidates import make
+    from include.training.evaluate import measure
+
+    parts = _parts(run, snapshot)
+    features = run.pipeline.feature_names()
+    model = make(run.pipeline, candidate).fit(parts.fit[features], parts.fit["target"])
+    model.calibrate(parts.holdout[features], parts.holdout["target"])
+    predicted = model.predict(parts.holdout[features])
+    metrics = measure(parts.holdout["target"], predicted, model.half_width_)
+    spec = run.pipeline.training.candidates[candidate].model_dump()
+    logged = log_candidate(
+        run.pipeline.pipeline,
+        candidate,
+        model,
+        parts.fit[features].head(5),
+        {**spec, "seed": run.pipeline.training.seed, "rows_fit": len(parts.fit), "rows_holdout": len(parts.holdout)},
+        {k: v for k, v in metrics.to_dict().items() if v is not None} | {"half_width": model.half_width_},
+        _tags(run, snapshot, candidate),
+    )
+    folder = f"batches/{run.pipeline.pipeline}/candidates/{logged.model_id}"
+    predictions_uri = run.lake.put_frame(folder, parts.holdout[["valid_at"]].assign(predicted=predicted))
+    log.info("%s: %s", candidate, metrics)
+    return {
+        "candidate": candidate,
+        "run_id": logged.run_id,
+        "model_id": logged.model_id,
+        "metrics": metrics.to_dict(),
+        "predictions_uri": predictions_uri,
+    }
+
+
+def compare_and_decide(run: Run, snapshot: dict[str, Any], fitted: list[dict[str, Any]]) -> dict[str, Any]:
+    """Choose the challenger, compare it with the champion on the same held-out rows, register it and decide.
+
+    The decision, with its reasons and figures, is written before any alias moves.
+    """
+    from include.alerts.record import raise_alert
+    from include.promotion.decide import choose, decide
+    from include.promotion.ledger import append
+    from include.registry.mlflow_registry import CHAMPION, Logged, by_alias, register
+
+    policy, name = run.pipeline.promotion, run.pipeline.pipeline
+    actual = _parts(run, snapshot).holdout["target"].to_numpy()
+    predicted = {f["candidate"]: run.lake.get_frame(f["predictions_uri"])["predicted"].to_numpy() for f in fitted}
+    naive = next(n for n, c in run.pipeline.training.candidates.items() if c.kind == "naive")
+    metrics = {f["candidate"]: f["metrics"] for f in fitted}
+    against_naive = {n: _compare(run, actual, p, predicted[naive]) for n, p in predicted.items() if n != naive}
+    chosen, reason = choose({n: m[policy.metric] for n, m in metrics.items()}, naive, against_naive)
+    champion = by_alias(name, CHAMPION)
+    against_champion, is_unseen, champion_metrics = _against_champion(run, snapshot, champion, actual, predicted[chosen])
+    verdict = decide(chosen, reason, against_champion, is_unseen, policy)
+    logged = next(Logged(f["run_id"], f["model_id"]) for f in fitted if f["candidate"] == chosen)
+    version = register(name, logged, _tags(run, snapshot, chosen))
+    evidence = {
+        "asked_by": run.params.get("reason") or "",
+        "chosen": chosen,
+        "candidates": metrics,
+        "naive": metrics[naive],
+        "champion": {"version": champion.number if champion else None, "metrics": champion_metrics},
+        "snapshot_id": snapshot["snapshot_id"],
+        "data_origin": snapshot["data_origin"],
+    }
+    window = Window.from_dict(snapshot)
+    with run.engine.begin() as connection:
+        number = append(connection, name, window, verdict.verdict, verdict.reasons, evidence, version.number, run.ref)
+        if verdict.verdict == "promote":
+            raise_alert(connection, run.pipeline, "promotion", f"version {version.number}: {reason}", run.ref)
+    log.info("%s version %d: %s", verdict.verdict, version.number, "; ".join(verdict.reasons))
+    return {"decision_id": number, "verdict": verdict.verdict, "version": version.number, **window.to_dict()}
+
+
+def apply_decision(run: Run, decision: dict[str, Any]) -> dict[str, Any]:
+    """Move the aliases as decided; idempotent. Returns the `extra` of the asset event that wakes scoring."""
+    from include.registry.mlflow_registry import CHALLENGER, CHAMPION, by_alias, promote
+
+    name = run.pipeline.pipeline
+    if decision["verdict"] == "promote":
+        challenger = by_alias(name, CHALLENGER)
+        if challenger is None or challenger.number != decision["version"]:
+            raise NothingToDo(f"{name}: version {decision['version']} is no longer the challenger, a newer training ran")
+        promote(challenger)
+    champion = by_alias(name, CHAMPION)
+    log.info("champion of %s: version %s", name, champion.number if champion else "none")
+    return {"start": decision["start"], "end": decision["end"], "champion": champion.number if champion else None}
+
+
+def _parts(run: Run, snapshot: dict[str, Any]) -> Any:
+    from datetime import datetime
+
+    from include.training.snapshot import split
+
+    rows = run.lake.get_frame(snapshot["uri"])
+    return split(run.pipeline, rows, datetime.fromisoformat(snapshot["holdout_start"]))
+
+
+def _tags(run: Run, snapshot: dict[str, Any], candidate: str) -> dict[str, str]:
+    return {
+        "candidate": candidate,
+        "snapshot_id": snapshot["snapshot_id"],
+        "trained_until": snapshot["holdout_start"],
+        "cut_at": snapshot["end"],
+        "data_origin": snapshot["data_origin"],
+        "train_run": run.ref.run_id,
+        "reason": str(run.params.get("reason") or "asked for by hand")[:500],
+    }
+
+
+def _compare(run: Run, actual: Any, challenger: Any, baseline: Any) -> Comparison:
+    from include.promotion.decide import compare
+
+    return compare(actual, challenger, baseline, run.pipeline.promotion, run.pipeline.training.seed)
+
+
+def _against_champion(
+    run: Run, snapshot: dict[str, Any], champion: Version | None, actual: Any, challenger: Any
+) -> tuple[Comparison | None, bool, dict[str, Any] | None]:
+    """Compare with the champion on the held-out rows; also whether it had never seen them, and its metrics."""
+    from include.registry.mlflow_registry import load
+    from include.training.evaluate import measure
+
+    if champion is None:
+        return None, True, None
+    holdout = _parts(run, snapshot).holdout
+    predicted = load(champion).predict(holdout)
+    is_unseen = champion.tags["trained_until"] <= snapshot["holdout_start"]
+    return _compare(run, actual, challenger, predicted), is_unseen, measure(actual, predicted).to_dict()
+
+
+def _is_simulated(connection: Any, pipeline: str) -> bool:
+    return bool(
+        connection.exec_driver_sql(
+            "select coalesce(bool_or(is_simulated), false) from ops.run where pipeline = %s", (pipeline,)
+        ).scalar_one()
+    )
+
+
+def _hash(rows: pd.DataFrame) -> str:
+    """Hash the values and the names, so that equal rows have equal snapshots."""
+    import pandas as pd
+
+    digest = hashlib.sha256("|".join(rows.columns).encode())
+    digest.update(pd.util.hash_pandas_object(rows, index=False).to_numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,144 @@
+"""What every DAG file shares: names of assets, params, retries, tags and the page shown in the web UI."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, time, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import (
+    Asset,
+    Connection,
+    CronDataIntervalTimetable,
+    ExceptionRetryPolicy,
+    Param,
+    RetryAction,
+    RetryRule,
+)
+
+from include.alerts.record import alert_failure
+from include.errors import ConfigError, ContractBroken
+
+if TYPE_CHECKING:
+    from include.sources import Endpoint
+    from include.spec.model import Pipeline
+
+# Only what may pass by itself is tried again.
+RETRIES = ExceptionRetryPolicy(
+    rules=[
+        RetryRule(exception=ContractBroken, action=RetryAction.FAIL, reason="the same would arrive again"),
+        RetryRule(exception=ConfigError, action=RetryAction.FAIL, reason="a person has to mend it first"),
+    ]
+)
+_DATE = "ISO 8601 in UTC, e.g. 2025-01-01."
+WINDOW_PARAMS = {
+    "start": Param(None, type=["null", "string"], description=f"Start of the window, included; {_DATE}"),
+    "end": Param(None, type=["null", "string"], description=f"End of the window, excluded; {_DATE}"),
+}
+
+
+def loaded(pipeline: Pipeline) -> Asset:
+    """Return the asset that changes when a window is loaded; it wakes the monitor."""
+    return Asset(f"core_{pipeline.pipeline}", uri=f"ciclo://warehouse/core/{pipeline.pipeline}")
+
+
+def settled(pipeline: Pipeline) -> Asset:
+    """Return the asset that changes when it is settled which model stands after a window; it wakes scoring."""
+    return Asset(f"model_{pipeline.pipeline}", uri=f"ciclo://registry/{pipeline.pipeline}")
+
+
+def predicted(pipeline: Pipeline) -> Asset:
+    """Return the asset that changes when predictions are written."""
+    return Asset(f"prediction_{pipeline.pipeline}", uri=f"ciclo://warehouse/ml/prediction/{pipeline.pipeline}")
+
+
+def dag_options(pipeline: Pipeline, verb: str, doc: str, rerun: str) -> dict[str, Any]:
+    """Return the arguments every DAG of a pipeline has in common.
+
+    Parameters
+    ----------
+    rerun : str
+        ``rerun/window``: clear the old run, it does the same window again;
+        ``rerun/now``: start a new run.
+    """
+    return {
+        "dag_id": f"{verb}_{pipeline.pipeline}",
+        "dag_display_name": f"{verb}_{pipeline.pipeline}",
+        "description": pipeline.title,
+        "doc_md": f"## {verb}_{pipeline.pipeline}: {pipeline.title}\n\n{pipeline.description}\n\n{doc}",
+        "tags": {pipeline.pipeline, f"impact/{pipeline.impact}", rerun},
+        "max_active_runs": 1,
+        "catchup": False,
+        "is_paused_upon_creation": False,
+        "default_args": {
+            "owner": pipeline.owner,
+            "retries": 3,
+            "retry_delay": timedelta(seconds=30),
+            "retry_exponential_backoff": 2.0,
+            "max_retry_delay": timedelta(minutes=10),
+            "retry_policy": RETRIES,
+            "on_failure_callback": partial(alert_failure, pipeline),
+        },
+    }
+
+
+def clock(pipeline: Pipeline) -> dict[str, Any]:
+    """Return when a pipeline's first DAG runs by itself: each run is for the interval that has just ended."""
+    plan = pipeline.schedule
+    return {
+        "schedule": CronDataIntervalTimetable(plan.cron, timezone=plan.timezone),
+        "start_date": datetime.combine(plan.start, time(), UTC),
+        "end_date": datetime.combine(plan.end, time(), UTC) if plan.end else None,
+    }
+
+
+def endpoint(connection_id: str) -> Endpoint:
+    """Resolve an Airflow Connection to where a source is and how to enter.
+
+    Raises
+    ------
+    ConfigError
+        If the connection does not exist or has no host; not retried.
+    """
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    from include.sources import Endpoint
+
+    try:
+        connection = Connection.get(connection_id)
+    except AirflowNotFoundException:
+        connection = None
+    if connection is None or not connection.host:
+        raise ConfigError(
+            f"the Airflow Connection {connection_id!r} does not exist or has no host: declare it in"
+            " airflow_settings.yaml, or set it in the web UI under Admin, Connections"
+        )
+    if connection.conn_type == "postgres":
+        hash_key = str(connection.extra_dejson.get("hash_key", ""))
+        return Endpoint(postgres_url(connection), hash_key=hash_key)
+    scheme = "" if "://" in connection.host else "https://"
+    port = f":{connection.port}" if connection.port else ""
+    return Endpoint(f"{scheme}{connection.host}{port}", connection.password)
+
+
+def postgres_url(connection: Connection) -> str:
+    """Return a Connection of type postgres as ``postgresql://…``, with its sslmode and nothing else of its extra."""
+    from sqlalchemy.engine import URL
+
+    sslmode = connection.extra_dejson.get("sslmode")
+    url = URL.create(
+        "postgresql",
+        username=connection.login,
+        password=connection.password,
+        host=connection.host,
+        port=connection.port,
+        database=connection.schema,
+        query={"sslmode": sslmode} if sslmode else {},
+    )
+    return url.render_as_string(hide_password=False)
+
+
+def announce(context: Mapping[str, Any], asset: Asset, extra: dict[str, Any]) -> None:
+    """Attach a window and counts to an asset's event, for the DAG it wakes."""
+    context["outlet_events"][asset].extra.update(extra)

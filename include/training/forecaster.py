@@ -1,0 +1,71 @@
+"""The model that is stored, compared and served: an estimator, its anchor and its interval in one."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, RegressorMixin, clone
+
+
+class Forecaster(RegressorMixin, BaseEstimator):
+    """Predict a target, or its change from an anchor feature, with a conformal interval.
+
+    Parameters
+    ----------
+    estimator : sklearn regressor
+        Cloned before it is fitted.
+    anchor : str or None
+        Feature whose value is subtracted from the target before fitting and added back to
+        the prediction. A series that wanders is predicted by its change: a tree cannot
+        predict a level it never saw.
+    coverage : float
+        Share of actuals the interval should cover, between 0 and 1.
+
+    Attributes
+    ----------
+    features_ : list of str
+        Features in the order the estimator sees them.
+    half_width_ : float
+        Half the width of the interval, in the target's unit; set by `calibrate`.
+
+    Examples
+    --------
+    >>> from sklearn.dummy import DummyRegressor
+    >>> rows = pd.DataFrame({"last": [1.0, 2.0, 3.0]})
+    >>> naive = Forecaster(DummyRegressor(strategy="constant", constant=0.0), anchor="last")
+    >>> naive.fit(rows, [2.0, 3.0, 4.0]).predict(rows).tolist()
+    [1.0, 2.0, 3.0]
+    """
+
+    def __init__(self, estimator: Any, anchor: str | None = None, coverage: float = 0.9) -> None:
+        self.estimator = estimator
+        self.anchor = anchor
+        self.coverage = coverage
+
+    def fit(self, rows: pd.DataFrame, target: Any) -> Self:
+        """Fit on features, shape (n, f), and a target, shape (n,), in its own unit."""
+        self.features_ = list(rows.columns)
+        self.half_width_ = float("nan")
+        self.estimator_ = clone(self.estimator).fit(rows, np.asarray(target, dtype="float64") - self._base(rows))
+        return self
+
+    def calibrate(self, rows: pd.DataFrame, target: Any) -> Self:
+        """Set the interval from the errors on rows that were not fitted.
+
+        Split conformal prediction: the ⌈(n + 1) · coverage⌉-th smallest absolute error
+        (Vovk, Gammerman & Shafer, 2005; Lei et al., 2018, doi:10.1080/01621459.2017.1307116).
+        """
+        errors = np.sort(np.abs(np.asarray(target, dtype="float64") - self.predict(rows)))
+        place = int(np.ceil((len(errors) + 1) * self.coverage))
+        self.half_width_ = float(errors[min(place, len(errors)) - 1])
+        return self
+
+    def predict(self, rows: pd.DataFrame) -> np.ndarray:
+        """Predict the target in its unit, shape (n,)."""
+        rows = rows[self.features_]
+        return np.asarray(self.estimator_.predict(rows), dtype="float64") + self._base(rows)
+
+    def _base(self, rows: pd.DataFrame) -> Any:
+        return rows[self.anchor].to_numpy("float64") if self.anchor else 0.0

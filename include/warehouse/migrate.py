@@ -1,0 +1,33 @@
+"""Bring the warehouse's schema up to date."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+
+from include.warehouse.engine import connect_engine
+
+_LOCK = 4711  # any number, the same for every migration: two of them at once wait for each other
+
+
+def upgrade(url: str) -> None:
+    """Apply every migration that is missing, in one transaction. Running it again changes nothing.
+
+    Parameters
+    ----------
+    url : str
+        ``postgresql://user:password@host:port/database``.
+
+    Raises
+    ------
+    sqlalchemy.exc.OperationalError
+        If the database does not answer; a retry may help.
+    """
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    engine = connect_engine(url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"select pg_advisory_xact_lock({_LOCK})")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+    engine.dispose()

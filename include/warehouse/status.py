@@ -1,0 +1,132 @@
+"""How each pipeline stands, read from the warehouse."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from include.registry.aliases import champion
+from include.spec.load import load_all
+from include.warehouse.engine import connect_engine
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
+    from include.spec.model import Pipeline
+
+
+def pipelines(url: str) -> dict[str, dict[str, Any]]:
+    """Return, for each pipeline, its rows, last window, last decision and what its loops did.
+
+    Parameters
+    ----------
+    url : str
+        The warehouse, ``postgresql://…``.
+
+    Returns
+    -------
+    dict
+        By pipeline: `rows`, `is_simulated`, `last_window` (text or None), `last_decision`,
+        `loads`, `trainings` and `promotion` (evidence of each champion's version); counts are whole numbers.
+
+    Raises
+    ------
+    sqlalchemy.exc.OperationalError
+        If the warehouse does not answer.
+    """
+    engine = connect_engine(url)
+    with engine.connect() as connection:
+        return {name: _pipeline(connection, spec) for name, spec in load_all().items()}
+
+
+def _pipeline(connection: Connection, spec: Pipeline) -> dict[str, Any]:
+    name = spec.pipeline
+    loads = connection.exec_driver_sql(
+        "select count(*) as windows, coalesce(sum(inserted_count), 0)::bigint as inserted,"
+        " coalesce(sum(revised_count), 0)::bigint as revised, coalesce(sum(quarantined_count), 0)::bigint as quarantined,"
+        " coalesce(sum(checks_passed_count), 0)::bigint as checks_passed,"
+        " coalesce(sum(checks_total_count), 0)::bigint as checks_total,"
+        " coalesce(bool_or(is_simulated), false) as is_simulated,"
+        " max(window_end_at) as loaded_until from ops.run where pipeline = %s",
+        (name,),
+    ).mappings().one()
+    verdicts = dict(
+        connection.exec_driver_sql(
+            "select verdict, count(*) from ml.decision where pipeline = %s group by verdict", (name,)
+        ).tuples().all()
+    )
+    return {
+        "title": spec.title,
+        "rows": _count(connection, name),
+        "is_simulated": loads["is_simulated"],
+        "simulated_sources": _simulated(connection, name),
+        "last_window": _last_window(connection, name),
+        "loads": {key: int(loads[key]) for key in ("windows", "inserted", "revised", "quarantined")}
+        | {"checks_passed": int(loads["checks_passed"]), "checks_total": int(loads["checks_total"])},
+        "verdicts": {key: int(value) for key, value in verdicts.items()},
+        "trainings": int(verdicts.get("promote", 0) + verdicts.get("reject", 0)),
+        "last_decision": _last_decision(connection, name),
+    }
+
+
+def with_champions(states: dict[str, dict[str, Any]], url: str, mlflow_url: str) -> dict[str, dict[str, Any]]:
+    """Return the states with each pipeline's `champion`: version, candidate, metrics beside the naive model's; or None.
+
+    Raises
+    ------
+    SourceUnavailable
+        If MLflow does not answer.
+    """
+    return {name: {**state, "champion": _champion(url, mlflow_url, name)} for name, state in states.items()}
+
+
+def _champion(url: str, mlflow_url: str, pipeline: str) -> dict[str, Any] | None:
+    found = champion(mlflow_url, pipeline)
+    if found is None:
+        return None
+    with connect_engine(url).connect() as connection:
+        evidence = connection.exec_driver_sql(
+            "select evidence from ml.decision where pipeline = %s and verdict = 'promote' and model_version = %s"
+            " order by decision_id desc limit 1",
+            (pipeline, found.version),
+        ).scalar()
+    figures = evidence or {}
+    return {
+        "version": found.version,
+        "candidate": found.tags.get("candidate"),
+        "trained_until": found.tags.get("trained_until"),
+        "data_origin": found.tags.get("data_origin"),
+        "metrics": figures.get("candidates", {}).get(figures.get("chosen")),
+        "naive": figures.get("naive"),
+    }
+
+
+def _count(connection: Connection, table: str) -> int:
+    exists = connection.exec_driver_sql("select to_regclass(%s)", (f'core."{table}"',)).scalar()
+    return int(connection.exec_driver_sql(f'select count(*) from core."{table}"').scalar_one()) if exists else 0
+
+
+def _simulated(connection: Connection, pipeline: str) -> list[str]:
+    rows = connection.exec_driver_sql(
+        "select distinct source from raw.payload where pipeline = %s and is_simulated order by source", (pipeline,)
+    )
+    return [row[0] for row in rows]
+
+
+def _last_window(connection: Connection, pipeline: str) -> str | None:
+    from include.windows import Window
+
+    row = connection.exec_driver_sql(
+        "select window_start_at, window_end_at from ops.run where pipeline = %s"
+        " order by window_end_at desc, loaded_at desc limit 1",
+        (pipeline,),
+    ).first()
+    return str(Window(row[0], row[1])) if row else None
+
+
+def _last_decision(connection: Connection, pipeline: str) -> dict[str, Any] | None:
+    row = connection.exec_driver_sql(
+        "select verdict, reasons, model_version, decided_at from ml.decision where pipeline = %s"
+        " order by decision_id desc limit 1",
+        (pipeline,),
+    ).mappings().first()
+    return dict(row) | {"decided_at": row["decided_at"].isoformat()} if row else None

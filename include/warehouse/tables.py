@@ -1,0 +1,90 @@
+"""Make a pipeline's tables in ``core`` from its column facts, comments and units included."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from psycopg2 import sql
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as PgCursor
+
+    from include.spec.model import Column, Pipeline
+
+SQL_TYPES = {
+    "number": "double precision",
+    "integer": "bigint",
+    "text": "text",
+    "boolean": "boolean",
+    "timestamp": "timestamptz",
+    "date": "date",
+}
+TIMES = {
+    "valid_at": "The time the row is about, UTC; a calendar date is its midnight",
+    "available_at": "When the row could first be known, UTC",
+    "recorded_at": "When this version was loaded, UTC",
+    "payload_id": "Payload the row came in: raw.payload",
+}
+
+
+def stored_columns(pipeline: Pipeline, source: str) -> dict[str, Column]:
+    """Return a source's columns that are stored: all but personal data that never leaves the source."""
+    return {name: column for name, column in pipeline.sources[source].columns.items() if column.personal != "drop"}
+
+
+def ensure_table(cursor: PgCursor, pipeline: Pipeline, source: str) -> None:
+    """Create ``core.<table>`` and ``core.<table>_history``, or add the columns the spec has gained.
+
+    Part of the caller's transaction. A column the spec has lost stays, and keeps its values.
+    """
+    table = pipeline.table(source)
+    columns = stored_columns(pipeline, source)
+    cursor.execute(
+        "select column_name from information_schema.columns where table_schema = 'core' and table_name = %s", (table,)
+    )
+    existing = {row[0] for row in cursor.fetchall()}
+    if existing.issuperset(columns):
+        return
+    for name in (table, f"{table}_history"):
+        _create(cursor, name, (*pipeline.sources[source].key, "valid_at"), columns, pipeline.sources[source].title)
+        _add_and_describe(cursor, name, columns)
+
+
+def _create(cursor: PgCursor, table: str, key: tuple[str, ...], columns: dict[str, Column], title: str) -> None:
+    is_history = table.endswith("_history")
+    own = [sql.SQL("{} {}").format(sql.Identifier(n), sql.SQL(SQL_TYPES[c.type])) for n, c in columns.items()]
+    primary = (*key, "recorded_at") if is_history else key
+    cursor.execute(
+        sql.SQL(
+            "create table if not exists core.{table} (valid_at timestamptz not null, available_at timestamptz not null,"
+            " recorded_at timestamptz not null default now(), payload_id bigint not null references raw.payload,"
+            " {own}, {superseded} primary key ({primary}))"
+        ).format(
+            table=sql.Identifier(table),
+            own=sql.SQL(", ").join(own),
+            superseded=sql.SQL("superseded_at timestamptz not null default now(),") if is_history else sql.SQL(""),
+            primary=sql.SQL(", ").join(map(sql.Identifier, primary)),
+        )
+    )
+    _comment(cursor, table, None, f"Older versions of rows, replaced by revisions. {title}" if is_history else title)
+    facts = TIMES | ({"superseded_at": "When a newer version replaced this one, UTC"} if is_history else {})
+    for name, text in facts.items():
+        _comment(cursor, table, name, text)
+
+
+def _add_and_describe(cursor: PgCursor, table: str, columns: dict[str, Column]) -> None:
+    for name, column in columns.items():
+        cursor.execute(
+            sql.SQL("alter table core.{} add column if not exists {} {}").format(
+                sql.Identifier(table), sql.Identifier(name), sql.SQL(SQL_TYPES[column.type])
+            )
+        )
+        hashed = "; a keyed hash of personal data" if column.personal == "hash" else ""
+        _comment(cursor, table, name, f"{column.description}. Unit: {column.unit}{hashed}")
+
+
+def _comment(cursor: PgCursor, table: str, column: str | None, text: str) -> None:
+    kind = sql.SQL("column core.{}.{}" if column else "table core.{}").format(
+        *map(sql.Identifier, (table, column) if column else (table,))
+    )
+    cursor.execute(sql.SQL("comment on {} is {}").format(kind, sql.Literal(text)))

@@ -1,0 +1,267 @@
+"""Delimited files, plain and zipped, from a slice of the real UCI file to files that are broken."""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from include.errors import ContractBroken, SourceUnavailable
+from include.sources import Endpoint, csv_file, fetch, parse
+from include.spec.model import CsvSource, TimeColumns
+from include.windows import Window
+
+ALL_TIME = Window.parse("2004-01-01", "2006-01-01")
+HEADERS = {
+    "co_mg_m3": "CO(GT)", "co_sensor": "PT08.S1(CO)", "nmhc_ug_m3": "NMHC(GT)", "benzene_ug_m3": "C6H6(GT)",
+    "temperature_deg_c": "T", "relative_humidity_pct": "RH", "absolute_humidity_g_m3": "AH",
+}  # fmt: skip
+
+
+def source_of(headers: dict[str, str], /, **changes: Any) -> CsvSource:
+    column = {"unit": "1", "description": "a value"}
+    spec = {
+        "kind": "csv_file",
+        "connection": "uci_air_quality",
+        "title": "A station",
+        "path": "/station.csv",
+        "time": {"columns": ["Date", "Time"], "format": "%d/%m/%Y %H.%M.%S"},
+        "published": {"after": "1 hour"},
+        "columns": {name: {"from": header, **column} for name, header in headers.items()},
+    }
+    return CsvSource.model_validate(spec | changes)
+
+
+def small(**changes: Any) -> CsvSource:
+    """Return the spec of a file ``at,co,place`` with a number and a text."""
+    spec: dict[str, Any] = {"time": {"columns": ["at"], "format": "%Y-%m-%d %H:%M"}}
+    return source_of({"co_mg_m3": "co", "place": "place"}, **(spec | changes))
+
+
+def zipped(content: bytes, name: str = "AirQualityUCI.csv") -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+UCI = source_of(
+    HEADERS, path="/static/public/360/air+quality.zip", member="AirQualityUCI.csv", delimiter=";", decimal=",",
+    missing=["-200", "-200,0"],
+)  # fmt: skip
+SMALL = small()
+
+
+def read(content: bytes, source: CsvSource = SMALL, window: Window = ALL_TIME) -> pd.DataFrame:
+    return parse("air_quality", "station", source, content, window)
+
+
+def test_the_uci_file_reads_with_points_without_its_blank_tail(defect: Callable[[str], bytes]) -> None:
+    frame = read(zipped(defect("uci_slice_with_blank_tail.csv")), UCI)
+    assert list(frame.columns) == ["valid_at", "available_at", *HEADERS]
+    assert len(frame) == 15
+    assert frame.iloc[0].tolist() == [
+        pd.Timestamp("2004-03-10T18:00Z"), pd.Timestamp("2004-03-10T19:00Z"),
+        "2.6", "1360", "150", "11.9", "13.6", "48.9", "0.7578",
+    ]  # fmt: skip
+    assert frame["nmhc_ug_m3"].tolist()[-3:] == [None, None, None]
+    assert frame["co_mg_m3"].tolist()[1] == "2"
+
+
+def test_a_window_takes_its_hours_and_leaves_its_end_to_the_next(defect: Callable[[str], bytes]) -> None:
+    content = zipped(defect("uci_slice_with_blank_tail.csv"))
+    march, april = Window.parse("2004-03-01", "2004-04-01"), Window.parse("2004-04-01", "2004-05-01")
+    assert len(read(content, UCI, march)) == 10
+    assert read(content, UCI, april)["valid_at"].dt.hour.tolist() == [0, 1]
+    assert len(read(content, UCI, Window.parse("2004-05-01", "2004-06-01"))) == 0
+
+
+@pytest.mark.skipif("UCI_AIR_QUALITY_FILE" not in os.environ, reason="UCI_AIR_QUALITY_FILE names no file")
+def test_the_whole_uci_file_accounts_for_every_hour() -> None:
+    content = zipped(Path(os.environ["UCI_AIR_QUALITY_FILE"]).read_bytes())
+    frame = read(content, UCI)
+    assert len(frame) == 9357
+    assert frame["valid_at"].notna().all()
+    assert frame["valid_at"].is_unique
+    assert round(frame["co_mg_m3"].isna().mean(), 2) == 0.18
+    assert not frame["temperature_deg_c"].dropna().str.contains(",").any()
+    months = Window.parse("2004-03-01", "2005-05-01").split("month")
+    assert sum(len(read(content, UCI, month)) for month in months) == 9357
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"at,co,place\n2004-03-10 18:00,2.6,street\n",
+        b"\xef\xbb\xbfat,co,place\r\n2004-03-10 18:00,2.6,street\r\n",
+        b"\r\n at , co ,place\r\n2004-03-10 18:00,2.6,street",
+        b'place,co,at,,\n"street","2.6","2004-03-10 18:00",,\n,,,,\n ,,,,\n',
+    ],
+)
+def test_byte_order_mark_line_ends_order_and_unnamed_columns_do_not_matter(content: bytes) -> None:
+    frame = read(content)
+    assert frame[["co_mg_m3", "place"]].to_numpy().tolist() == [["2.6", "street"]]
+    assert frame["valid_at"].tolist() == [pd.Timestamp("2004-03-10T18:00Z")]
+
+
+def test_quoted_delimiters_quotes_and_line_ends_are_part_of_the_value() -> None:
+    frame = read(b'at,co,place\n2004-03-10 18:00,1,"a, ""b""\nc"\n')
+    assert frame["place"].tolist() == ['a, "b"\nc']
+
+
+def test_values_leave_as_they_came() -> None:
+    frame = read(b"at,co,place\n2004-03-10 18:00,n/a, street \n2004-03-10 19:00,1e3,NULL\n")
+    assert frame["co_mg_m3"].tolist() == ["n/a", "1e3"]
+    assert frame["place"].tolist() == [" street ", "NULL"]
+
+
+def test_missing_markers_count_per_source_and_per_column() -> None:
+    columns = {
+        "co_mg_m3": {"from": "co", "unit": "mg/m3", "description": "a value", "missing": ["-1"]},
+        "place": {"from": "place", "type": "text", "unit": "text", "description": "a text"},
+    }
+    frame = read(
+        b"at,co,place\n2004-03-10 18:00, -1 ,-1\n2004-03-10 19:00,?, ?\n", small(columns=columns, missing=["?"])
+    )
+    assert frame["co_mg_m3"].tolist() == [None, None]
+    assert frame["place"].tolist() == ["-1", None]
+
+
+def test_a_blank_row_in_the_middle_is_kept_and_has_no_time() -> None:
+    frame = read(b"at,co,place\n2004-03-10 18:00,1,a\n,,\n2004-03-10 19:00,2,b\n,,\n")
+    assert frame["valid_at"].isna().tolist() == [False, True, False]
+
+
+def test_a_row_with_an_unreadable_time_is_kept() -> None:
+    frame = read(b"at,co,place\n2004-03-32 18:00,1,a\n,2,b\n", window=Window.parse("2020-01-01", "2020-01-02"))
+    assert frame["valid_at"].isna().all()
+    assert frame["co_mg_m3"].tolist() == ["1", "2"]
+
+
+def test_a_header_without_rows_gives_no_rows_in_the_usual_shape() -> None:
+    for content in (b"at,co,place\n", b"at,co,place", b"at,co,place\r\n,,\r\n"):
+        frame = read(content)
+        assert len(frame) == 0
+        assert frame.dtypes.astype(str).tolist() == ["datetime64[us, UTC]"] * 2 + ["object"] * 2
+
+
+def test_local_times_become_utc_and_the_doubtful_hour_has_none() -> None:
+    rule = TimeColumns(columns=("at",), format="%Y-%m-%d %H:%M", timezone="Europe/Rome")
+    times = csv_file.times_of(rule, [["2004-03-10 18:00", "2004-07-10 18:00", "2004-10-31 02:30", "2004-03-28 02:30"]])
+    assert times.dt.hour.tolist()[:2] == [17, 16]
+    assert times.isna().tolist() == [False, False, True, True]
+
+
+def test_an_offset_in_the_text_counts_more_than_the_zone() -> None:
+    rule = TimeColumns(columns=("at",), format="%Y-%m-%dT%H:%M%z", timezone="Europe/Rome")
+    times = csv_file.times_of(rule, [["2004-03-10T18:00-06:00", "2004-03-10T18:00Z", "never"]])
+    assert times.tolist()[:2] == [pd.Timestamp("2004-03-11T00:00Z"), pd.Timestamp("2004-03-10T18:00Z")]
+    assert times.isna().tolist() == [False, False, True]
+
+
+def test_a_decimal_comma_changes_only_numbers() -> None:
+    columns = {
+        "co_mg_m3": {"from": "co", "unit": "mg/m3", "description": "a value"},
+        "place": {"from": "place", "type": "text", "unit": "text", "description": "a text"},
+    }
+    content = b"at;co;place\n2004-03-10 18:00;-,5;1,5\n2004-03-10 19:00;1,5E+03;x\n2004-03-10 20:00;1,2,3;y\n"
+    frame = read(content, small(columns=columns, delimiter=";", decimal=","))
+    assert frame["co_mg_m3"].tolist() == ["-.5", "1.5E+03", "1,2,3"]
+    assert frame["place"].tolist()[0] == "1,5"
+
+
+BROKEN = {
+    "header_missing.csv": (b"at,place\n2004-03-10 18:00,a\n", r"header 'co' is missing among the 2 headers"),
+    "header_renamed.csv": (b"at,CO,places\n2004-03-10 18:00,1,a\n", r"header 'co' is missing"),
+    "header_nearly_the_same.csv": (b"at,co,plaace\n2004-03-10 18:00,1,a\n", r"renamed to 'plaace'"),
+    "header_twice.csv": (b"at,co,place,co\n2004-03-10 18:00,1,a,2\n", r"header 'co' occurs 2 times"),
+    "time_header_missing.csv": (b"when,co,place\n2004-03-10 18:00,1,a\n", r"header 'at' is missing"),
+    "row_too_long.csv": (b"at,co,place\n2004-03-10 18:00,1,a\n2004-03-10 19:00,1,5,a\n", "row 3 has 4 values where"),
+    "row_too_short.csv": (b"at,co,place\n2004-03-10 18:00,1\n", "row 2 has 2 values where the header has 3"),
+    "quote_open.csv": (b'at,co,place\n2004-03-10 18:00,1,"a\n2004-03-10 19:00,2,b\n', "ends inside a quoted value"),
+    "another_encoding.csv": (b"at,co,place\n2004-03-10 18:00,1,\xf1\n", "not UTF-8|cannot be read"),
+    "utf_16.csv": ("at,co,place\n2004-03-10 18:00,1,a\n".encode("utf-16"), "NUL|UTF-8"),
+    "nul_bytes.csv": (b"at,co,place\n2004-03-10 18:00,1,\x00\n", "NUL bytes"),
+    "line_of_ten_megabytes.csv": (b"at,co,place\n2004-03-10 18:00,1," + b"x" * 10_000_000, "longer than a megabyte"),
+    "header_of_ten_megabytes.csv": (b"x" * 10_000_000, "header"),
+    "empty.csv": (b"", "no header"),
+    "only_line_ends.csv": (b"\r\n\r\n", "no header"),
+    "web_page.csv": (b"<html>\n<body>Service closed</body>", "header 'at' is missing"),
+    "a_zip.csv": (zipped(b"at,co,place\n"), "is a zip; name the file inside it as `member`"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_file_breaks_the_contract_and_says_how(name: str, says_what_to_do: Any) -> None:
+    content, expected = BROKEN[name]
+    with pytest.raises(ContractBroken, match=expected) as caught:
+        read(content)
+    says_what_to_do(caught.value, "air_quality", "station", ALL_TIME)
+
+
+def test_other_encodings_are_read_when_declared() -> None:
+    content = "at,co,place\n2004-03-10 18:00,1,ñandú €\n"
+    assert read(content.encode("cp1252"), small(encoding="cp1252"))["place"].tolist() == ["ñandú €"]
+
+
+def test_points_in_a_file_of_decimal_commas_are_refused_because_they_may_be_thousands() -> None:
+    source = small(delimiter=";", decimal=",")
+    with pytest.raises(ContractBroken, match="column 'co' holds numbers with a point"):
+        read(b"at;co;place\n2004-03-10 18:00;1.234;a\n", source)
+
+
+def test_a_zip_without_the_member_names_what_it_has() -> None:
+    with pytest.raises(ContractBroken, match=r"no member 'AirQualityUCI.csv' but \['other.csv'\]"):
+        read(zipped(b"", "other.csv"), UCI)
+
+
+def test_a_damaged_zip_breaks_the_contract(defect: Callable[[str], bytes]) -> None:
+    whole = zipped(defect("uci_slice_with_blank_tail.csv"))
+    for content in (b"", b"no zip", whole[:-30], whole[:60] + b"\x00" * 30 + whole[90:]):
+        with pytest.raises(ContractBroken, match="zip cannot be read"):
+            read(content, UCI)
+
+
+def test_a_zip_bomb_is_not_unpacked_beyond_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_file, "MAX_MEMBER_BYTES", 1_000_000)
+    with pytest.raises(ContractBroken, match="unpacks to more than 1,000,000 bytes"):
+        read(zipped(b"0" * 1_000_001), UCI)
+
+
+def test_the_file_is_kept_as_it_came(server: Any, quick: Any, defect: Callable[[str], bytes]) -> None:
+    content = zipped(defect("uci_slice_with_blank_tail.csv"))
+    server.answers(content, media_type="application/zip", ETag='"abc"', X_Data_Origin="SIMULATED")
+    [payload] = fetch("air_quality", "station", UCI, Endpoint(server.url, limits=quick), ALL_TIME)
+    assert server.paths == ["/static/public/360/air+quality.zip"]
+    assert payload.content == content
+    assert payload.headers["etag"] == '"abc"'
+    assert payload.is_simulated
+    assert len(read(payload.content, UCI)) == 15
+
+
+def test_a_zip_cut_short_can_pass(server: Any, quick: Any, says_what_to_do: Any) -> None:
+    server.answers(zipped(b"at,co,place\n")[:-10], media_type="application/zip")
+    with pytest.raises(SourceUnavailable, match="not sent whole") as caught:
+        fetch("air_quality", "station", UCI, Endpoint(server.url, limits=quick), ALL_TIME)
+    says_what_to_do(caught.value, "air_quality", "station", ALL_TIME)
+
+
+def test_a_moved_file_is_followed_where_no_token_could_leak(server: Any, other_server: Any, quick: Any) -> None:
+    server.answers(b"", 302, Location=f"{other_server.url}/moved.csv")
+    other_server.answers(b"at,co,place\n", media_type="text/csv")
+    [payload] = fetch("air_quality", "station", SMALL, Endpoint(server.url, limits=quick), ALL_TIME)
+    assert payload.content == b"at,co,place\n"
+    assert other_server.paths == ["/moved.csv"]
+
+
+@pytest.mark.parametrize("media_type", ["application/json", "image/png", "application/xml"])
+def test_another_media_type_than_a_file_breaks_the_contract(server: Any, quick: Any, media_type: str) -> None:
+    server.answers(b"at,co,place\n", media_type=media_type)
+    with pytest.raises(ContractBroken, match=media_type):
+        fetch("air_quality", "station", SMALL, Endpoint(server.url, limits=quick), ALL_TIME)

@@ -1,0 +1,127 @@
+"""Files and folders: what `load` and `load_all` read, refuse and promise."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from include.errors import ConfigError
+from include.spec.load import ROOT, load, load_all
+
+MINIMAL = Path(__file__).with_name("minimal.yaml").read_text("utf-8")
+
+
+def write(folder: Path, pipeline: str, text: str = MINIMAL, file: str = "pipeline.yaml") -> Path:
+    path = folder / pipeline / file
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text.replace("pipeline: peso", f"pipeline: {pipeline}"), encoding="utf-8")
+    return path
+
+
+def test_the_shipped_pipelines_load_sorted_by_name() -> None:
+    pipelines = load_all()
+    assert list(pipelines) == sorted(pipelines)
+    assert {"air_quality", "usdmxn"} <= set(pipelines)
+    assert all(pipeline.pipeline == name for name, pipeline in pipelines.items())
+
+
+def test_a_loaded_pipeline_has_its_types_and_defaults(tmp_path: Path) -> None:
+    pipeline = load(write(tmp_path, "peso"))
+    assert pipeline.main == "fix"
+    assert pipeline.zone.key == "America/Mexico_City"
+    assert pipeline.table("fix") == "peso"
+    assert pipeline.feature_names() == ["fix_mxn", "fix_mxn_diff_1", "fix_mxn_diff_5"]
+    assert pipeline.promotion.metric == "mae"
+    assert pipeline.sources["fix"].columns["fix_mxn"].completeness == 0.8
+
+
+def test_the_dates_of_the_replay_are_midnights_in_utc_whatever_the_time_zone(tmp_path: Path) -> None:
+    windows = load(write(tmp_path, "peso")).replay.windows()
+    assert [str(window) for window in windows] == [
+        "2025-01-01..2025-02-01",
+        "2025-02-01..2025-03-01",
+        "2025-03-01..2025-04-01",
+    ]
+
+
+def test_history_is_the_first_window_of_the_replay(tmp_path: Path) -> None:
+    text = MINIMAL.replace("{start: 2025-01-01", "{history: [2018-01-01, 2025-01-01], start: 2025-01-01")
+    windows = load(write(tmp_path, "peso", text)).replay.windows()
+    assert str(windows[0]) == "2018-01-01..2025-01-01"
+    assert windows[0].end == windows[1].start
+
+
+def test_a_pipeline_knows_the_line_of_its_fields(tmp_path: Path) -> None:
+    path = write(tmp_path, "peso")
+    line = MINIMAL[: MINIMAL.index("unit:")].count("\n") + 1
+    assert load(path).where("sources", "fix", "columns", "fix_mxn", "unit") == f"{path}:{line}"
+
+
+def test_files_below_the_repository_are_named_from_its_root() -> None:
+    assert load_all()["usdmxn"].where("pipeline").startswith("include/pipelines/usdmxn/pipeline.yaml:")
+
+
+def test_a_folder_that_is_not_called_like_the_pipeline_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, "euro", MINIMAL.replace("pipeline: peso", "pipeline: dollar"))
+    with pytest.raises(ConfigError, match=r"pipeline.yaml:2: pipeline: 'dollar' is not .* folder 'euro'; rename one"):
+        load(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nowhere.yaml: cannot be read \(No such file .*\); create it"):
+        load(tmp_path / "nowhere.yaml")
+
+
+def test_a_file_that_is_not_utf_8_is_refused_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "latin.yaml"
+    path.write_bytes(MINIMAL.encode("latin-1"))
+    line = MINIMAL[: MINIMAL.index("é")].count("\n") + 1
+    with pytest.raises(ConfigError, match=rf"latin.yaml:{line}: is not UTF-8 here; save the file as UTF-8"):
+        load(path)
+
+
+def test_a_byte_order_mark_and_windows_line_ends_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "windows.yaml"
+    path.write_bytes(MINIMAL.replace("\n", "\r\n").encode("utf-8-sig"))
+    assert load(path).pipeline == "peso"
+
+
+def test_all_faults_of_all_files_are_told_at_once(tmp_path: Path) -> None:
+    write(tmp_path, "one", MINIMAL.replace("unit:", "unti:"))
+    write(tmp_path, "two", MINIMAL.replace("tier_3", "tier_4"))
+    write(tmp_path, "three")
+    with pytest.raises(ConfigError) as error:
+        load_all(tmp_path)
+    assert [line.split(": ")[1] for line in str(error.value).splitlines()] == [
+        "sources.fix.columns.fix_mxn.unti",
+        "impact",
+    ]
+
+
+def test_a_file_with_the_wrong_ending_is_not_passed_over(tmp_path: Path) -> None:
+    write(tmp_path, "peso", file="pipeline.yml")
+    with pytest.raises(ConfigError, match=r"pipeline.yml: has the wrong ending; rename it to pipeline.yaml"):
+        load_all(tmp_path)
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="pipelines: is not a folder; create it"):
+        load_all(tmp_path / "pipelines")
+
+
+def test_two_pipelines_cannot_share_a_table(tmp_path: Path) -> None:
+    other = MINIMAL[MINIMAL.index("  fix:\n") : MINIMAL.index("features:")].replace("  fix:", "  rates:")
+    write(tmp_path, "peso", MINIMAL.replace("features:", other.replace("    main: true\n", "") + "features:", 1))
+    write(tmp_path, "peso_rates")
+    with pytest.raises(ConfigError, match=r"yaml:\d+: sources.fix: its table core.peso_rates .* 'peso'; rename one"):
+        load_all(tmp_path)
+
+
+def test_neither_pandas_nor_airflow_is_imported_to_load_the_pipelines() -> None:
+    code = (
+        "import sys; from include.spec.load import load_all; load_all(); "
+        "print(sorted({'pandas', 'numpy', 'airflow', 'mlflow', 'sqlalchemy'} & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
