@@ -19,7 +19,7 @@ which rule, which rows, and what to do. `Skipped` means the source had nothing f
 from functools import partial
 
 from airflow.sdk import dag, get_current_context, task, task_group
-from include.spec.load import load_all
+from include.spec.load import load_runnable
 from include.spec.model import Pipeline
 from include.steps import wiring
 from include.steps.run import open_run
@@ -69,5 +69,5 @@ def build(spec: Pipeline) -> None:
     ingest()
 
 
-for pipeline in load_all().values():
+for pipeline in load_runnable().values():
     build(pipeline)

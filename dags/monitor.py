@@ -18,7 +18,7 @@ from functools import partial
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import dag, get_current_context, task
-from include.spec.load import load_all
+from include.spec.load import load_runnable
 from include.spec.model import Pipeline
 from include.steps import wiring
 from include.steps.run import open_run
@@ -80,5 +80,5 @@ def build(spec: Pipeline) -> None:
     monitor()
 
 
-for pipeline in load_all().values():
+for pipeline in load_runnable().values():
     build(pipeline)

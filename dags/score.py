@@ -16,7 +16,7 @@ settled: `airflow dags trigger score_<pipeline>`
 from functools import partial
 
 from airflow.sdk import dag, get_current_context, task
-from include.spec.load import load_all
+from include.spec.load import load_runnable
 from include.spec.model import Pipeline
 from include.steps import wiring
 from include.steps.run import open_run
@@ -45,5 +45,5 @@ def build(spec: Pipeline) -> None:
     score()
 
 
-for pipeline in load_all().values():
+for pipeline in load_runnable().values():
     build(pipeline)

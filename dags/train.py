@@ -18,7 +18,7 @@ with the decision; `force`, to train on fewer rows than `training.min_rows` (pro
 from functools import partial
 
 from airflow.sdk import Param, dag, get_current_context, task
-from include.spec.load import load_all
+from include.spec.load import load_runnable
 from include.spec.model import Pipeline
 from include.steps import wiring
 from include.steps.run import open_run
@@ -74,5 +74,5 @@ def build(spec: Pipeline) -> None:
     train()
 
 
-for pipeline in load_all().values():
+for pipeline in load_runnable().values():
     build(pipeline)

@@ -92,6 +92,11 @@ def main() -> None:
     except CicloError as error:
         typer.echo(str(error), err=True)
         sys.exit(1)
+    except OSError as error:
+        if error.filename is None:
+            raise  # not about a file: a fault of ours, which needs its traceback
+        typer.echo(f"{error.filename}: {error.strerror}; mend that, or set CICLO_VAR in .env.", err=True)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

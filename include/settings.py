@@ -7,6 +7,7 @@ repository's root. Everything has a default: an empty environment is a working o
 import os
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -50,7 +51,7 @@ class Settings(BaseSettings):
     postgres_port: int = Field(default=55432, ge=1, le=65535)
     sandbox_port: int = Field(default=8900, ge=1, le=65535)
     postgres_url: str | None = Field(default=None, pattern=r"^postgres(ql)?://\S+$")
-    mlflow_url: str | None = Field(default=None, pattern=r"^https?://\S+$")
+    mlflow_url: str | None = Field(default=None, pattern=r"^https?://\S+[^/\s]$")
     lake: str = ""
     scheduler_workers: int = Field(default=4, ge=1)
     warm_workers: bool = True
@@ -77,7 +78,8 @@ def settings() -> Settings:
         A ``CICLO_`` variable has a value it cannot have. Retrying does not help.
     """
     try:
-        return Settings(_env_file=env_file())
+        source: dict[str, Any] = {"_env_file": env_file()}
+        return Settings(**source)
     except ValidationError as error:
         first = error.errors()[0]
         name = "CICLO_" + "_".join(str(part) for part in first["loc"]).upper()

@@ -36,31 +36,31 @@ class AirflowApi:
     def trigger(self, dag_id: str, run_id: str, conf: dict[str, Any]) -> None:
         """Start a run; one that exists already stays as it is."""
         body = {"dag_run_id": run_id, "logical_date": None, "conf": conf}
-        self._call("POST", f"dags/{dag_id}/dagRuns", accept=(409,), json=body)
+        self.call("POST", f"dags/{dag_id}/dagRuns", accept=(409,), json=body)
 
     def run_state(self, dag_id: str, run_id: str) -> str | None:
         """Return a run's state, or None where there is no such run."""
-        answer = self._call("GET", f"dags/{dag_id}/dagRuns/{run_id}", accept=(404,))
+        answer = self.call("GET", f"dags/{dag_id}/dagRuns/{run_id}", accept=(404,))
         return answer.json()["state"] if answer.status_code == 200 else None
 
     def retry_failed(self, dag_id: str, run_id: str) -> None:
         """Clear a run's failed tasks so that they run again."""
-        self._call("POST", f"dags/{dag_id}/dagRuns/{run_id}/clear", json={"dry_run": False, "only_failed": True})
+        self.call("POST", f"dags/{dag_id}/dagRuns/{run_id}/clear", json={"dry_run": False, "only_failed": True})
 
     def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """Return the task instances of a run."""
-        answer = self._call("GET", f"dags/{dag_id}/dagRuns/{run_id}/taskInstances", params={"limit": 200})
+        answer = self.call("GET", f"dags/{dag_id}/dagRuns/{run_id}/taskInstances", params={"limit": 200})
         return list(answer.json()["task_instances"])
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str) -> str:
         """Return a value a task left for others."""
         path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}"
-        return str(self._call("GET", path).json()["value"])
+        return str(self.call("GET", path).json()["value"])
 
     def last_log_line(self, dag_id: str, run_id: str, task: dict[str, Any]) -> str:
         """Return the last error a task instance logged, in one line; empty where it logged none."""
         path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task['task_id']}/logs/{task['try_number']}"
-        answer = self._call("GET", path, params={"map_index": task["map_index"], "full_content": True})
+        answer = self.call("GET", path, params={"map_index": task["map_index"], "full_content": True})
         errors = [line for line in answer.json().get("content", []) if line.get("level") in ("error", "critical")]
         for line in reversed(errors):
             for detail in reversed(line.get("error_detail") or []):
@@ -70,18 +70,18 @@ class AirflowApi:
     def woken_runs(self, dag_id: str, run_id: str) -> list[tuple[str, str]] | None:
         """Return the runs that a run's asset events started, or None where it sent no event."""
         params: dict[str, str] = {"source_dag_id": dag_id, "source_run_id": run_id}
-        events = self._call("GET", "assets/events", params=params).json()["asset_events"]
+        events = self.call("GET", "assets/events", params=params).json()["asset_events"]
         if not events:
             return None
         return [(r["dag_id"], r["run_id"]) for event in events for r in event["created_dagruns"]]
 
     def dag_ids(self) -> set[str]:
         """Return the ids of the DAGs that Airflow knows and can run."""
-        return {d["dag_id"] for d in self._call("GET", "dags", params={"limit": 500}).json()["dags"]}
+        return {d["dag_id"] for d in self.call("GET", "dags", params={"limit": 500}).json()["dags"]}
 
     def import_errors(self) -> list[str]:
         """Return the DAG files that cannot be loaded, with the last line of each error."""
-        found = self._call("GET", "importErrors").json()["import_errors"]
+        found = self.call("GET", "importErrors").json()["import_errors"]
         return [f"{e['filename']}: {e['stack_trace'].strip().splitlines()[-1]}" for e in found]
 
     def _sign_in(self) -> None:
@@ -92,7 +92,8 @@ class AirflowApi:
             )
         self._session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
-    def _call(self, method: str, path: str, accept: tuple[int, ...] = (), **options: Any) -> requests.Response:
+    def call(self, method: str, path: str, accept: tuple[int, ...] = (), **options: Any) -> requests.Response:
+        """Call ``/api/v2/<path>`` and return the answer; a status that is neither success nor in `accept` is an error."""
         answer = self._send(method, f"{self.url}/api/v2/{path}", **options)
         if answer.status_code == 401:  # the token has expired
             self._sign_in()

@@ -9,12 +9,16 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 
 OLDEST, NEWEST = (3, 11), (3, 13)
 NAMES = ("python3.13", "python3.12", "python3.11")
 UV = "0.13.9"
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 WAY_OUT = "name another Python, e.g. PYTHON=python3.12 make run"
+
+
+Install = Callable  # (project, its interpreter, lock files) -> None; Python 3.6 cannot say more
 
 
 class Refusal(Exception):
@@ -53,8 +57,16 @@ def choose_python(own: str, version: "tuple[int, ...]", candidates: "tuple[str, 
     )
 
 
-def prepare(root: str, python: str, with_dev: bool) -> None:
-    """Bring ``<root>/.venv`` to the state of the lock; instant when it is there already."""
+def prepare(
+    root: str, python: str, with_dev: bool, install: "Callable[[str, str, list[str]], None] | None" = None
+) -> None:
+    """Bring ``<root>/.venv`` to the state of the lock; instant when it is there already.
+
+    Parameters
+    ----------
+    install
+        Called with the project, its interpreter and the lock files when they changed.
+    """
     venv = os.path.join(root, ".venv")
     inside = os.path.join(venv, "bin", "python")
     identity = f"{venv} {version_of(python)}"  # a moved folder or another Python makes a new one
@@ -69,7 +81,7 @@ def prepare(root: str, python: str, with_dev: bool) -> None:
     for stamp in stamps:  # an interrupted installation must not look finished
         if os.path.exists(stamp):
             os.remove(stamp)
-    install(root, inside, locks if with_dev else locks[:1])
+    (install or install_locks)(root, inside, locks if with_dev else locks[:1])
     for stamp in stamps if with_dev else stamps[:1]:
         write(stamp, digest)
 
@@ -86,7 +98,7 @@ def make_venv(python: str, venv: str) -> None:
     execute([python, "-m", "venv", venv], "The virtual environment could not be made")
 
 
-def install(root: str, inside: str, locks: "list[str]") -> None:
+def install_locks(root: str, inside: str, locks: "list[str]") -> None:
     """Install uv, then the locked packages, then the project itself (editable)."""
     pip = [inside, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     uv = [inside, "-m", "uv", "pip", "install", "--quiet", "--python", inside]

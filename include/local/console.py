@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from include.local import report
 from include.local.launch import Report
 from include.local.secrets import secret_path
 
@@ -23,14 +24,14 @@ def progress() -> Iterator[Report]:
     started: dict[str, float] = {}
     with console.status("Looking around") as line:
 
-        def report(name: str, state: str) -> None:
+        def tell(name: str, state: str) -> None:
             if state == "starts":
                 started[name] = time.monotonic()
             else:
                 console.print(f"  [green]✓[/green] {name:<18}{time.monotonic() - started.pop(name):5.1f} s")
             line.update(f"Starting {', '.join(started)}" if started else "Ready")
 
-        yield report
+        yield tell
 
 
 def print_addresses(services: dict[str, dict[str, Any]]) -> None:
@@ -47,27 +48,20 @@ def print_status(status: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print(json.dumps(status, indent=2, default=str))
         return
-    console = Console()
+    console = report.console()
     console.print(_services_table(status["services"]))
-    for name, pipeline in status["pipelines"].items():
-        table = Table("", name, title_justify="left")
-        for key, value in pipeline.items():
-            table.add_row(key.replace("_", " "), "-" if value is None else str(value))
-        console.print(table)
-    if status.get("problem"):
+    for name, service in status["services"].items():
+        for incident in service["incidents"]:
+            console.print(f"  {name} ended at {incident['at']} ({incident['how']}) and was started again")
+    if status["pipelines"]:
+        console.print(report.result_table(status["pipelines"]))
+    if "problem" in status:
         console.print(status["problem"], soft_wrap=True)
 
 
 def _services_table(services: dict[str, dict[str, Any]]) -> Table:
-    table = Table("service", "state", "healthy", "url", "restarts", "last unplanned end")
+    table = Table("service", "state", "healthy", "restarts", "url", title="Services")
     for name, service in services.items():
-        last = service["incidents"][-1] if service["incidents"] else None
-        table.add_row(
-            name,
-            service["state"].lower(),
-            "[green]yes[/green]" if service["healthy"] else "[red]no[/red]",
-            service["url"] or "",
-            str(service["restarts"]),
-            f"{last['at']} {last['how']}" if last else "",
-        )
+        health = "[green]yes[/green]" if service["healthy"] else "[red]no[/red]"
+        table.add_row(name, service["state"].lower(), health, str(service["restarts"]), service["url"] or "")
     return table

@@ -172,10 +172,11 @@ def _airflow_env(options: Settings) -> dict[str, str]:
         # its worker; a short one frees the worker soon. As long without an API as before is forgiven.
         "WORKERS__MIN_HEARTBEAT_INTERVAL": 1,
         "WORKERS__MAX_FAILED_HEARTBEATS": 30,
-        # New files are seen within 10 s, changed ones at the next look, and the rest rests.
+        # New files are seen within 10 s and changed ones at once, but a change during a parse is
+        # missed until the file's turn comes again.
         "DAG_PROCESSOR__PARSING_PROCESSES": 1,
         "DAG_PROCESSOR__REFRESH_INTERVAL": 10,
-        "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": 60,
+        "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": 20,
     }
     return {"AIRFLOW_HOME": str(options.var / "airflow")} | {f"AIRFLOW__{k}": str(v) for k, v in values.items()}
 

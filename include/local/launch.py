@@ -7,6 +7,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 from graphlib import TopologicalSorter
 from pathlib import Path
+from threading import Event
 
 from include.errors import ConfigError
 from include.local.components import Component, Step
@@ -40,17 +41,21 @@ def bring_up(supervisor: Supervisor, parts: tuple[Component | Step, ...], report
     named = {part.name: part for part in parts}
     order = TopologicalSorter({part.name: [need for need in part.needs if need in named] for part in parts})
     order.prepare()
+    given_up = Event()
     with ThreadPoolExecutor(max_workers=len(parts)) as pool:
         running: dict[Future[None], str] = {}
-        while order.is_active():
-            for name in order.get_ready():
-                report(name, "starts")
-                running[pool.submit(_finish, supervisor, named[name], seconds)] = name
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                name = running.pop(future)
-                future.result()
-                report(name, "ready")
-                order.done(name)
+        try:
+            while order.is_active():
+                for name in order.get_ready():
+                    report(name, "starts")
+                    running[pool.submit(_finish, supervisor, named[name], seconds, given_up)] = name
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    name = running.pop(future)
+                    future.result()
+                    report(name, "ready")
+                    order.done(name)
+        finally:
+            given_up.set()  # the first failure, or Ctrl-C, ends the waiting for all the others
 
 
 def last_error_line(log: Path) -> str:
@@ -61,9 +66,9 @@ def last_error_line(log: Path) -> str:
     return (errors or told or ["it wrote nothing"])[-1][:300]
 
 
-def _finish(supervisor: Supervisor, part: Component | Step, seconds: float) -> None:
+def _finish(supervisor: Supervisor, part: Component | Step, seconds: float, given_up: Event) -> None:
     if isinstance(part, Step):
-        part.action()
+        _perform(part)
         return
     supervisor.start(part.name)
     since, deadline = datetime.now(UTC).replace(microsecond=0), time.monotonic() + seconds
@@ -77,8 +82,22 @@ def _finish(supervisor: Supervisor, part: Component | Step, seconds: float) -> N
             ]
             if len(ends) >= MOST_ENDS or info["statename"] != "BACKOFF":
                 raise _failure(supervisor, part, f"ended {len(ends)} times ({ends[-1].how if ends else 'stopped'})")
-        time.sleep(0.2)
+        if given_up.wait(0.2):
+            return
     raise _failure(supervisor, part, f"did not get healthy within {seconds:.0f} s")
+
+
+def _perform(step: Step) -> None:
+    import psycopg2
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        step.action()
+    except (psycopg2.Error, SQLAlchemyError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ConfigError(
+            f"Preparing {step.name} failed in Postgres ({reason}); mend that and run it again."
+        ) from error
 
 
 def _failure(supervisor: Supervisor, part: Component, what: str) -> ConfigError:

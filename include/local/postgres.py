@@ -72,7 +72,8 @@ def initialise(data: Path, password: str) -> None:
     Raises
     ------
     ConfigError
-        The folder cannot be initialised; the message carries initdb's own last line.
+        The folder holds something else, or cannot be initialised; then the message carries
+        initdb's own last line.
     """
     account = system_account()
     data.parent.mkdir(parents=True, exist_ok=True)
@@ -80,6 +81,8 @@ def initialise(data: Path, password: str) -> None:
         _let_through(data.parent)
     if (data / "PG_VERSION").exists():
         return
+    if data.exists() and any(data.iterdir()):
+        raise ConfigError(f"{data} holds something that is not a database; move it away, or set CICLO_VAR in .env.")
     draft, password_file = data.with_name(f"{data.name}.new"), data.with_name(f"{data.name}.pwfile")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(mode=0o700)

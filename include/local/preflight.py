@@ -65,7 +65,7 @@ def check_external_servers() -> None:
     options = settings()
     if options.postgres_url:
         check_postgres("correct CICLO_POSTGRES_URL in .env, or remove that line to use the embedded one")
-    if options.mlflow_url and not health.answers(f"{options.mlflow_url.rstrip('/')}/health"):
+    if options.mlflow_url and not health.answers(f"{options.mlflow_url}/health"):
         raise ConfigError(
             f"MLflow at {options.mlflow_url} does not answer; start it, correct CICLO_MLFLOW_URL in .env, "
             "or remove that line to use a local one."

@@ -1,14 +1,15 @@
 """The one-machine runtime: up, down and how it is doing."""
 
 import fcntl
+import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from include.errors import SourceUnavailable
-from include.local import environment, preflight, preparation, processes
+from include.local import environment, health, postgres, preflight, preparation, processes
 from include.local.components import Component, Step, all_components
 from include.local.launch import Report, bring_up
 from include.local.supervision import ALIVE, Supervisor
@@ -76,6 +77,7 @@ def services(components: tuple[Component, ...] | None = None) -> dict[str, dict[
         By component: ``state`` (supervisord's word, or ``STOPPED``), ``healthy``, ``url``,
         ``pid``, ``log``, ``restarts``, ``incidents`` (list of ``at`` UTC and ``how``).
     """
+    components = all_components() if components is None else components
     supervisor = Supervisor(settings().var)
     known = supervisor.processes()
     incidents = supervisor.incidents() if known else []
@@ -89,8 +91,21 @@ def services(components: tuple[Component, ...] | None = None) -> dict[str, dict[
             "restarts": len(own := [incident for incident in incidents if incident.name == component.name]),
             "incidents": [{"at": incident.at.isoformat(), "how": incident.how} for incident in own],
         }
-        for component in (all_components() if components is None else components)
+        for component in components
     }
+
+
+def external_services() -> dict[str, dict[str, Any]]:
+    """Return the servers that ``.env`` names instead of ours, in the form of `services`."""
+    options = settings()
+    found = {}
+    if options.postgres_url:
+        url = f"postgresql://{preflight.address(options.postgres_url)}"
+        found["postgres"] = {"healthy": postgres.answers(options.postgres_url), "url": url}
+    if options.mlflow_url:
+        found["mlflow"] = {"healthy": health.answers(f"{options.mlflow_url}/health"), "url": options.mlflow_url}
+    unknown: dict[str, Any] = {"state": "EXTERNAL", "pid": None, "log": None, "restarts": 0, "incidents": []}
+    return {name: {**unknown, **known} for name, known in found.items()}
 
 
 def status() -> dict[str, Any]:
@@ -102,7 +117,7 @@ def status() -> dict[str, Any]:
 
     from include.warehouse.status import pipelines, with_champions
 
-    found: dict[str, Any] = {"services": services(), "pipelines": {}}
+    found: dict[str, Any] = {"services": services() | external_services(), "pipelines": {}}
     try:
         warehouse = environment.database_url("warehouse")
         found["pipelines"] = pipelines(warehouse)
@@ -118,7 +133,7 @@ def status() -> dict[str, Any]:
 def _supervisor(components: tuple[Component, ...], env: dict[str, str]) -> Supervisor:
     """Return a supervisor that runs with this configuration: the one that does, or a new one."""
     supervisor = Supervisor(settings().var)
-    configuration = supervisor.configuration(components, env)
+    configuration = supervisor.configuration(components, _digest(settings().root, env))
     if not supervisor.is_running_as(configuration):
         down()
     known = supervisor.processes()
@@ -127,6 +142,15 @@ def _supervisor(components: tuple[Component, ...], env: dict[str, str]) -> Super
         preparation.prepare_files()
         supervisor.launch(configuration, environment.clean_environ(os.environ) | env)
     return supervisor
+
+
+def _digest(root: Path, env: Mapping[str, str]) -> str:
+    """Return a digest of what running processes hold in memory: their environment and this project's code."""
+    digest = hashlib.sha256(repr(sorted(env.items())).encode())
+    code = (path for folder in ("include", "config", "plugins") for path in sorted((root / folder).rglob("*.py")))
+    for path in (root / "requirements.txt", *code):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import hashlib
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -29,7 +30,7 @@ LONGEST_SOCKET = 88  # the system's limit is 104 (macOS), and supervisord binds 
 ALIVE = ("STARTING", "RUNNING", "BACKOFF")
 
 _HEAD = """\
-; environment {digest}
+; started with {digest}
 [unix_http_server]
 file={socket}
 chmod=0600
@@ -103,9 +104,8 @@ class Supervisor:
         except (OSError, HTTPException, Fault):
             return False
 
-    def configuration(self, components: tuple[Component, ...], env: Mapping[str, str]) -> str:
-        """Return the configuration file's text; it holds a digest of the environment, no secret."""
-        digest = hashlib.sha256(repr(sorted(env.items())).encode()).hexdigest()
+    def configuration(self, components: tuple[Component, ...], digest: str) -> str:
+        """Return the configuration file's text; `digest` stands for what the processes were started with."""
         own_user = "user=root\n" if os.geteuid() == 0 else ""
         head = _HEAD.format(digest=digest, socket=_escape(self.socket), var=_escape(self.var), user=own_user)
         return head + "".join(self._program(component) for component in components)
@@ -123,6 +123,7 @@ class Supervisor:
             supervisord does not come up; the message carries its own reason.
         """
         write_private(self.conf, configuration)
+        _make_private(self.socket.parent)
         self.socket.unlink(missing_ok=True)
         command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self.conf)]
         done = subprocess.run(command, env=dict(env), capture_output=True, text=True, check=False)
@@ -164,6 +165,8 @@ class Supervisor:
         deadline = time.monotonic() + seconds
         while self.socket.exists() and time.monotonic() < deadline:
             time.sleep(0.05)
+        if self.socket.parent != self.conf.parent:
+            shutil.rmtree(self.socket.parent, ignore_errors=True)
 
     def incidents(self) -> list[Incident]:
         """Return the unplanned ends since supervisord was started, oldest first."""
@@ -215,13 +218,17 @@ def _escape(value: object) -> str:
 
 
 def _socket_path(var: Path) -> Path:
-    """Return a socket path short enough for the system; in a private folder of the temporary one if need be."""
+    """Return a socket path short enough for the system, in the temporary folder if need be."""
     path = var / "run" / "supervisor.sock"
     if len(str(path).encode()) <= LONGEST_SOCKET:
         return path
     digest = hashlib.sha256(str(var).encode()).hexdigest()[:12]
-    folder = Path(tempfile.gettempdir()) / f"ciclo-{os.getuid()}-{digest}"
+    return Path(tempfile.gettempdir()) / f"ciclo-{os.getuid()}-{digest}" / "supervisor.sock"
+
+
+def _make_private(folder: Path) -> None:
+    """Make the folder of the socket, for this user only; refuse one that somebody else made first."""
     folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.stat().st_uid != os.getuid() or folder.stat().st_mode & 0o077:
-        raise ConfigError(f"{folder} is not private to this user; remove it, or set CICLO_VAR in .env to a short path.")
-    return folder / "supervisor.sock"
+    if folder.stat().st_uid != os.getuid():
+        raise ConfigError(f"{folder} belongs to another user; set CICLO_VAR in .env to a shorter path.")
+    folder.chmod(0o700)

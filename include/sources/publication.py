@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Final
 
 import numpy as np
 import pandas as pd
+from dateutil.relativedelta import relativedelta
 
 from include.spec.model import Published, span
+from include.windows import Window
 
 UTC_MICROSECONDS: Final = "datetime64[us, UTC]"
 
@@ -52,6 +55,28 @@ def available_at(valid_at: pd.Series, published: Published) -> pd.Series:
     if published.after is not None:
         instant = instant + span(published.after)
     return instant.where(~(instant < valid_at), valid_at).astype(UTC_MICROSECONDS)
+
+
+def reach_back(window: Window, published: Published) -> Window:
+    """Return the times rows may be about that were published in a window: it starts earlier by the longest delay.
+
+    The index of June appears on 9 July, in a window that June is not in. Asking further back
+    costs nothing: rows that are there already stay as they are.
+
+    Examples
+    --------
+    >>> july = Window.parse("2025-07-01", "2025-08-01")
+    >>> str(reach_back(july, Published(months=1, day=9)))
+    '2025-05-01..2025-08-01'
+    >>> reach_back(july, Published(time="12:00")) == july
+    True
+    """
+    start = window.start
+    if published.months:
+        start = (start - relativedelta(months=published.months + 1)).replace(day=1)
+    if published.after is not None and span(published.after) >= timedelta(days=1):
+        start = start - span(published.after)
+    return Window(start, window.end)
 
 
 def _shift_months(clock: pd.Series, published: Published) -> pd.Series:

@@ -15,7 +15,7 @@ from include.spec.lines import BadLine, Document, read
 from include.spec.model import Pipeline
 from include.spec.schema import json_schema
 
-__all__ = ["ROOT", "json_schema", "load", "load_all", "parse"]
+__all__ = ["ROOT", "json_schema", "load", "load_all", "load_each", "load_runnable", "parse"]
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE_NAME = "pipeline.yaml"
@@ -58,6 +58,22 @@ def load_all(folder: Path | None = None) -> dict[str, Pipeline]:
     ConfigError
         With every fault of every file, or if two pipelines would share a table. Retrying does not help.
     """
+    pipelines, errors = load_each(folder)
+    if errors:
+        raise ConfigError("\n".join(errors))
+    return pipelines
+
+
+def load_runnable(folder: Path | None = None) -> dict[str, Pipeline]:
+    """Return the pipelines that can be loaded, as `load_all` does: one that is broken must not stop the others.
+
+    What is wrong with the rest is raised by ``dags/broken_pipelines.py``, for the web UI to show.
+    """
+    return load_each(folder)[0]
+
+
+def load_each(folder: Path | None = None) -> tuple[dict[str, Pipeline], list[str]]:
+    """Return the pipelines that can be loaded, and a line for each fault of the others."""
     folder = ROOT / "include" / "pipelines" if folder is None else folder
     if not folder.is_dir():
         raise ConfigError(f"{_shown(folder)}: is not a folder; create it, with a folder for each pipeline")
@@ -70,10 +86,10 @@ def load_all(folder: Path | None = None) -> dict[str, Pipeline]:
     errors += [
         f"{_shown(path)}: has the wrong ending; rename it to {FILE_NAME}" for path in folder.glob("*/pipeline.yml")
     ]
-    errors += _shared_tables(pipelines.values())
-    if errors:
-        raise ConfigError("\n".join(errors))
-    return pipelines
+    for second, fault in _shared_tables(pipelines.values()):
+        pipelines.pop(second, None)
+        errors.append(fault)
+    return pipelines, errors
 
 
 def parse(text: str, file: str, folder: str | None = None) -> Pipeline:
@@ -116,14 +132,15 @@ def _shown(path: Path) -> str:
     return resolved.relative_to(ROOT).as_posix() if resolved.is_relative_to(ROOT) else str(path)
 
 
-def _shared_tables(pipelines: Iterable[Pipeline]) -> Iterable[str]:
+def _shared_tables(pipelines: Iterable[Pipeline]) -> Iterable[tuple[str, str]]:
+    """Yield the later of two pipelines that would share a table, with the fault."""
     owners: dict[str, Pipeline] = {}
-    for pipeline in pipelines:
+    for pipeline in list(pipelines):
         for name in pipeline.sources:
             owner = owners.setdefault(pipeline.table(name), pipeline)
             if owner is not pipeline:
                 table = f"core.{pipeline.table(name)}"
-                yield (
+                yield pipeline.pipeline, (
                     f"{pipeline.where('sources', name)}: sources.{name}: its table {table} is also one of the pipeline "
                     f"{owner.pipeline!r}; rename one of them"
                 )

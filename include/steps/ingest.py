@@ -39,10 +39,11 @@ def extract(run: Run, source: str, endpoint: Endpoint) -> dict[str, Any]:
     """
     from include.lake.manifest import manifest
     from include.sources import fetch
+    from include.sources.publication import reach_back
 
-    name = run.pipeline.pipeline
+    name, spec = run.pipeline.pipeline, run.pipeline.sources[source]
     window = asked_window(run) or _since_watermark(run)
-    payloads = fetch(name, source, run.pipeline.sources[source], endpoint, window)
+    payloads = fetch(name, source, spec, endpoint, reach_back(window, spec.published))
     entries = []
     for payload in payloads:
         stored = run.lake.put(payload)
@@ -157,10 +158,12 @@ def _index(run: Run, source: str, window: Window, record: dict[str, Any]) -> int
 def _rows(run: Run, extracted: dict[str, Any], window: Window) -> pd.DataFrame:
     """Parse a source's payloads into one frame with `payload_id` (of the first, where they are joined) and `row_number`."""
     from include.sources import parse_all
+    from include.sources.publication import reach_back
 
     source = run.pipeline.sources[extracted["source"]]
     contents = [run.lake.get(entry["uri"]) for entry in extracted["payloads"]]
-    rows = parse_all(run.pipeline.pipeline, extracted["source"], source, contents, window)
+    reached = reach_back(window, source.published)
+    rows = parse_all(run.pipeline.pipeline, extracted["source"], source, contents, reached)
     payload_id = extracted["payloads"][0]["payload_id"] if contents else None
     return rows.assign(payload_id=payload_id, row_number=range(len(rows)))
 

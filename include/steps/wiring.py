@@ -66,7 +66,7 @@ def dag_options(pipeline: Pipeline, verb: str, doc: str, rerun: str) -> dict[str
         "dag_id": f"{verb}_{pipeline.pipeline}",
         "dag_display_name": f"{verb}_{pipeline.pipeline}",
         "description": pipeline.title,
-        "doc_md": f"## {verb}_{pipeline.pipeline}: {pipeline.title}\n\n{pipeline.description}\n\n{doc}",
+        "doc_md": f"## {pipeline.title}\n\n{pipeline.description}\n\n{doc.replace('<pipeline>', pipeline.pipeline)}",
         "tags": {pipeline.pipeline, f"impact/{pipeline.impact}", rerun},
         "max_active_runs": 1,
         "catchup": False,

@@ -1,0 +1,1 @@
+"""Pages for people, made from what the code says."""

@@ -1,0 +1,51 @@
+"""``docs/dags.md``: every DAG's own page, as the web UI shows it, in one place.
+
+``python -m include.reporting.dag_pages`` writes it; with ``--check`` a stale page ends with
+exit code 1 and the command that mends it.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+from include.spec.load import ROOT, load_all
+
+PAGE = ROOT / "docs" / "dags.md"
+VERBS = ("ingest", "monitor", "train", "score")
+OPENING = """# The DAGs
+
+Made from the DAG files and the pipelines by `make docs`; do not edit. Trigger any of them in the
+web UI or with `airflow dags trigger <dag_id>`, after `eval "$(.venv/bin/ciclo env)"`.
+"""
+
+
+def page(dags: Path = ROOT / "dags") -> str:
+    """Return the page: a part a verb, with the DAGs it makes and the text they show in the web UI."""
+    pipelines = load_all()
+    parts = [OPENING]
+    for verb in VERBS:
+        ids = "\n".join(f"- `{verb}_{name}`: {spec.title} ({spec.impact})" for name, spec in pipelines.items())
+        parts.append(f"## {verb}_<pipeline>\n\n{ids}\n\n{_docstring(dags / f'{verb}.py')}\n")
+    parts.append(f"## keep_house\n\n{_docstring(dags / 'keep_house.py')}\n")
+    return "\n".join(parts)
+
+
+def main(arguments: list[str], path: Path = PAGE) -> int:
+    """Write the page, or with ``--check`` tell whether it is current; return the exit code."""
+    if "--check" not in arguments:
+        path.write_text(page(), encoding="utf-8")
+        return 0
+    if path.exists() and path.read_text(encoding="utf-8") == page():
+        return 0
+    print(f"{path.name} is not what the DAGs say now: make docs", file=sys.stderr)
+    return 1
+
+
+def _docstring(file: Path) -> str:
+    return ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,110 @@
+"""What every test can count on: nothing of this machine's set-up, and a real Postgres of its own."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+# Before anything reads them: the caller's settings and a developer's .env stay out, and whatever
+# is written goes to a folder that is thrown away.
+_FOREIGN = ("CICLO_", "AIRFLOW", "MLFLOW", "PG", "BANXICO_", "INEGI_", "UCI_", "INTERNAL_DB_")
+for _name in [name for name in os.environ if name.startswith(_FOREIGN)]:
+    del os.environ[_name]
+_FOLDER = Path(tempfile.mkdtemp(prefix="ciclo-tests-"))
+os.environ |= {
+    "CICLO_ENV_FILE": os.devnull,
+    "CICLO_VAR": str(_FOLDER / "var"),
+    "AIRFLOW_HOME": str(_FOLDER / "airflow"),
+    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "GX_ANALYTICS_ENABLED": "false",
+}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def throw_away_folder() -> Iterator[Path]:
+    """Give the folder that this session writes to, and remove it in the end."""
+    yield _FOLDER
+    shutil.rmtree(_FOLDER, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_url(throw_away_folder: Path) -> Iterator[str]:
+    """Start an embedded Postgres for this session; give the URL of its superuser."""
+    with _running_postgres(throw_away_folder / "postgres") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres_url: str) -> str:
+    """Migrate one database as the role ``warehouse``; copies of it are made in no time."""
+    from include.local import postgres
+    from include.warehouse.migrate import upgrade
+
+    postgres.create_databases(postgres_url, ["warehouse"])
+    upgrade(_as_warehouse(postgres_url, "warehouse"))
+    return "warehouse"
+
+
+@pytest.fixture
+def warehouse_url(postgres_url: str, migrated_template: str) -> Iterator[str]:
+    """Give a warehouse of the test's own, migrated and empty, as the role that owns it."""
+    from include.local import postgres
+
+    name = f"warehouse_{uuid4().hex[:12]}"
+    with closing(postgres.connect(postgres_url)) as link, link.cursor() as cursor:
+        cursor.execute(f'create database {name} owner warehouse template "{migrated_template}"')
+        yield _as_warehouse(postgres_url, name)
+        cursor.execute(f"drop database {name} with (force)")
+
+
+@pytest.fixture
+def free_ports() -> Callable[[], int]:
+    """Give a function that finds a TCP port nobody listens on."""
+    return _free_port
+
+
+def _as_warehouse(superuser_url: str, database: str) -> str:
+    from include.local import postgres
+    from include.local.secrets import secret
+
+    return postgres.with_database(superuser_url, database, "warehouse", secret("postgres_warehouse"))
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def _running_postgres(data: Path) -> Iterator[str]:
+    from include.local import postgres
+
+    port, password = _free_port(), uuid4().hex
+    url = f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres"
+    postgres.initialise(data, password)
+    log = data.with_suffix(".log")
+    command = [*postgres.server_command(data, port), "-c", "fsync=off"]  # nobody needs these data after a crash
+    account = postgres.run_as(postgres.system_account())
+    with (
+        log.open("w") as output,
+        subprocess.Popen(command, cwd=data, stdout=output, stderr=output, **account) as server,
+    ):
+        try:
+            deadline = time.monotonic() + 30
+            while not postgres.answers(url):
+                if server.poll() is not None or time.monotonic() > deadline:
+                    pytest.fail(f"Postgres did not start: {log.read_text()}")
+                time.sleep(0.05)
+            yield url
+        finally:
+            server.send_signal(signal.SIGINT)

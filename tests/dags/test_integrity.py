@@ -1,0 +1,123 @@
+"""Every DAG loads, is what its name says, and tells people what they need."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from include.reporting import dag_pages
+from include.spec.load import load_all
+
+ROOT = Path(__file__).resolve().parents[2]
+VERBS = ("ingest", "monitor", "train", "score")
+HEAVY = ("pandas", "numpy", "sklearn", "mlflow", "great_expectations", "pyarrow", "requests", "psycopg2")
+
+
+def test_the_dags_are_exactly_these(dagbag):
+    assert set(dagbag.dags) == {
+        *("ingest_air_quality", "monitor_air_quality", "train_air_quality", "score_air_quality"),
+        *("ingest_usdmxn", "monitor_usdmxn", "train_usdmxn", "score_usdmxn"),
+        "keep_house",
+    }
+
+
+def test_every_dag_file_can_be_imported(dagbag):
+    assert dagbag.import_errors == {}
+
+
+def test_a_planted_broken_dag_is_caught(read_dags, tmp_path):
+    shutil.copytree(ROOT / "dags", tmp_path / "dags")
+    (tmp_path / "dags" / "planted.py").write_text("from airflow.sdk import dag\nimport no_such_module\n")
+    broken = read_dags(tmp_path / "dags")
+    assert list(broken.import_errors) == ["planted.py"]
+    assert "no_such_module" in broken.import_errors["planted.py"]
+
+
+def test_a_folder_without_dags_does_not_pass_for_ours(read_dags, tmp_path):
+    assert set(read_dags(tmp_path).dags) == set()
+
+
+def test_a_broken_pipeline_is_shown_and_leaves_the_others_alone(read_dags, tmp_path, monkeypatch):
+    shutil.copytree(ROOT / "include" / "pipelines", tmp_path / "pipelines")
+    path = tmp_path / "pipelines" / "usdmxn" / "pipeline.yaml"
+    path.write_text(path.read_text().replace("impact: tier_1", "impact: tier_9"))
+    from include.spec import load
+
+    each = load.load_each
+    monkeypatch.setattr(load, "load_each", lambda folder=None: each(tmp_path / "pipelines"))
+    dagbag = read_dags(ROOT / "dags")
+    assert set(dagbag.dags) == {f"{verb}_air_quality" for verb in VERBS} | {"keep_house"}
+    assert list(dagbag.import_errors) == ["broken_pipelines.py"]
+    assert re.search(r"pipeline\.yaml:\d+: impact: ", dagbag.import_errors["broken_pipelines.py"])
+
+
+def test_every_dag_has_an_owner_an_impact_and_a_way_to_rerun(dagbag):
+    for dag in dagbag.dags.values():
+        assert complaints(dag) == []
+
+
+def test_a_dag_without_owner_impact_rerun_and_page_is_complained_about(read_dags, tmp_path):
+    (tmp_path / "bare.py").write_text(
+        "from airflow.sdk import dag, task\n@dag(schedule=None)\ndef bare():\n    pass\nbare()\n"
+    )
+    assert complaints(read_dags(tmp_path).dags["bare"]) == ["owner", "impact", "rerun", "Makes", "Params", "Rerun"]
+
+
+def complaints(dag) -> list[str]:
+    page = dag.doc_md or ""
+    found = [] if dag.owner not in ("", "airflow") else ["owner"]
+    found += [] if {"impact/tier_1", "impact/tier_2", "impact/tier_3"} & set(dag.tags) else ["impact"]
+    found += [] if {"rerun/window", "rerun/now"} & set(dag.tags) else ["rerun"]
+    return found + [part for part in ("Makes", "Params", "Rerun") if f"**{part}**" not in page]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_each_pipeline_tags_its_dags(dagbag, verb):
+    for name, spec in load_all().items():
+        dag = dagbag.dags[f"{verb}_{name}"]
+        assert {name, f"impact/{spec.impact}"} <= set(dag.tags)
+        assert dag.max_active_runs == 1
+
+
+def test_no_dag_file_imports_anything_heavy():
+    assert heavy_imports(ROOT / "dags") == []
+
+
+def test_a_dag_file_that_imports_pandas_is_complained_about(tmp_path):
+    (tmp_path / "heavy.py").write_text("import pandas\n")
+    assert "pandas" in heavy_imports(tmp_path)
+
+
+def heavy_imports(folder: Path) -> list[str]:
+    """Run every DAG file in a fresh Python and return the heavy modules that got imported by them."""
+    program = (
+        "import runpy, sys, airflow.sdk\n"
+        "from airflow.providers.standard.operators import trigger_dagrun\n"
+        "before = set(sys.modules)\n"
+        f"[runpy.run_path(path) for path in {[str(p) for p in sorted(folder.glob('*.py'))]!r}]\n"
+        f"print(*[name for name in {sorted(HEAVY)!r} if name in sys.modules and name not in before])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()[-1].split()
+
+
+def test_every_connection_a_pipeline_names_is_declared_with_a_pool_of_its_own():
+    declared = yaml.safe_load((ROOT / "airflow_settings.yaml").read_text())["airflow"]
+    wanted = {source.connection for spec in load_all().values() for source in spec.sources.values()}
+    assert wanted <= {entry["conn_id"] for entry in declared["connections"]}
+    assert wanted <= {entry["pool_name"] for entry in declared["pools"]}
+
+
+def test_the_page_of_the_dags_is_current():
+    assert dag_pages.main(["--check"]) == 0
+
+
+def test_a_stale_page_of_the_dags_is_complained_about(tmp_path, capsys):
+    stale = tmp_path / "dags.md"
+    stale.write_text(dag_pages.page() + "one line more\n")
+    assert dag_pages.main(["--check"], stale) == 1
+    assert "make docs" in capsys.readouterr().err

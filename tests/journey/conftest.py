@@ -1,0 +1,75 @@
+"""The whole system on ports and in a folder of its own, as ``ciclo`` starts it for a user."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from include.local.airflow_api import AirflowApi
+
+ROOT = Path(__file__).resolve().parents[2]
+PORTS = ("AIRFLOW", "MLFLOW", "PREDICTIONS", "POSTGRES", "SANDBOX")
+
+
+@dataclass(frozen=True)
+class System:
+    """A running system, used from outside as its users do."""
+
+    env: dict[str, str]
+    var: Path
+
+    def ciclo(self, *arguments: str) -> str:
+        return self.run(sys.executable, "-m", "include.cli", *arguments)
+
+    def airflow(self, *arguments: str) -> str:
+        """Run the airflow command in a shell that has been pointed at this system."""
+        return self.run("bash", "-c", 'eval "$("$0" -m include.cli env)" && airflow "$@"', sys.executable, *arguments)
+
+    def sql(self, query: str) -> list[list[str]]:
+        """Return a query's rows as text, through ``ciclo psql``."""
+        rows = self.ciclo("psql", "-c", f"copy ({query}) to stdout").splitlines()
+        return [row.split("\t") for row in rows]
+
+    def status(self) -> dict[str, Any]:
+        return dict(json.loads(self.ciclo("status", "--json")))
+
+    def api(self) -> AirflowApi:
+        password = (self.var / "secrets" / "airflow_admin").read_text()
+        return AirflowApi(f"http://127.0.0.1:{self.env['CICLO_AIRFLOW_PORT']}", "admin", password)
+
+    def run(self, *command: str) -> str:
+        done = subprocess.run(command, cwd=ROOT, env=self.env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """Bring everything up, simulated station included, and prove that nothing is left afterwards."""
+    from include.local.processes import belonging_to
+
+    var = tmp_path_factory.mktemp("journey") / "var"
+    env = dict(os.environ) | {"CICLO_VAR": str(var), "CICLO_SANDBOX_UCI_URL": ""}
+    env |= dict(zip([f"CICLO_{name}_PORT" for name in PORTS], map(str, _free_ports(len(PORTS))), strict=True))
+    running = System(env, var)
+    try:
+        running.ciclo("up")
+        yield running
+    finally:
+        running.ciclo("down")
+    assert belonging_to(var) == []
+
+
+def _free_ports(count: int) -> list[int]:
+    """Return ports nobody listens on, all different because they are held until all are found."""
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [int(found.getsockname()[1]) for found in sockets]

@@ -1,0 +1,166 @@
+"""The closed loop through the real scheduler: what a data team sees in its first minutes, and its first failure."""
+
+import json
+import time
+from collections.abc import Callable
+
+import pytest
+import requests
+
+from include.local.replay import ReplayFailed, replay, run_id_of
+from include.spec.load import load_all
+from include.spec.model import Pipeline, Replay
+from include.windows import Window
+
+PLANS = {
+    "air_quality": Replay.model_validate(
+        {"history": ["2004-03-01", "2004-07-01"], "start": "2004-07-01", "end": "2004-09-01", "step": "month"}
+    ),
+    "usdmxn": Replay.model_validate({"start": "2018-01-01", "end": "2020-01-01", "step": "year"}),
+}
+TABLES = (
+    *("core.air_quality", "core.usdmxn", "core.usdmxn_rates", "core.usdmxn_inflation", "core.usdmxn_operations"),
+    *("raw.payload", "ops.run", "ops.quality_result", "ops.quarantine", "ops.alert"),
+    *("ml.decision", "ml.prediction", "ml.drift", "ml.performance", "ml.snapshot", "feature.vector"),
+)
+
+
+def specs() -> list[Pipeline]:
+    """Return the shipped pipelines with shorter plans."""
+    return [spec.model_copy(update={"replay": PLANS[name]}) for name, spec in load_all().items()]
+
+
+def wait_for(probe: Callable[[], bool], what: str, seconds: float = 120) -> None:
+    give_up = time.monotonic() + seconds
+    while not probe():
+        assert time.monotonic() < give_up, f"waited {seconds} s for {what}"
+        time.sleep(0.5)
+
+
+@pytest.fixture(scope="module")
+def played(system):
+    """The system after every window of the plans went through the scheduler."""
+    moments = []
+    replay(system.api, specs(), moments.append)
+    assert {moment.pipeline for moment in moments} == set(PLANS)
+    return system
+
+
+def test_each_pipeline_has_a_champion_by_alias_and_the_status_says_so(played):
+    mlflow = f"http://127.0.0.1:{played.env['CICLO_MLFLOW_PORT']}/api/2.0/mlflow/registered-models/alias"
+    pipelines = played.status()["pipelines"]
+    for name in PLANS:
+        answer = requests.get(mlflow, params={"name": name, "alias": "champion"}, timeout=10)
+        assert answer.status_code == 200, answer.text
+        assert pipelines[name]["champion"]["version"] == int(answer.json()["model_version"]["version"])
+        assert set(pipelines[name]["champion"]["metrics"]) >= {"r2", "rmse", "mae"}
+
+
+def test_every_row_is_there_once(played):
+    [[rows, days, first, last]] = played.sql(
+        "select count(*), count(distinct valid_at), min(valid_at)::date, max(valid_at)::date from core.usdmxn"
+    )
+    assert (rows, days) == ("502", "502")  # the FIX of 2018 and 2019: 251 banking days each
+    assert (first, last) == ("2018-01-02", "2019-12-31")
+    [[rows, hours]] = played.sql("select count(*), count(distinct valid_at) from core.air_quality")
+    [[quarantined]] = played.sql("select count(*) from ops.quarantine where pipeline = 'air_quality'")
+    span = Window.parse("2004-03-10T18:00", "2004-09-01")
+    assert rows == hours
+    assert int(rows) + int(quarantined) == (span.end - span.start).total_seconds() // 3600
+
+
+def test_a_drifted_window_leads_to_training_a_new_version_and_a_decision_with_reasons(played):
+    retrains = played.sql(
+        "select decision_id, array_to_string(reasons, '; ') from ml.decision where pipeline = 'air_quality'"
+        " and verdict = 'retrain' and model_version is not null"
+    )
+    assert retrains, "no window of the replay drifted"
+    for decision_id, reasons in retrains:
+        assert "moved" in reasons or "is below 0.68" in reasons
+        assert played.api().run_state("train_air_quality", f"decision_{decision_id}") == "success"
+        [[verdict, version]] = played.sql(
+            "select verdict, model_version from ml.decision where dag_id = 'train_air_quality'"
+            f" and run_id = 'decision_{decision_id}'"
+        )
+        assert verdict in ("promote", "reject")
+        assert int(version) > 1
+
+
+def test_predictions_carry_their_version_and_say_simulated(played):
+    [[rows, unmarked]] = played.sql(
+        "select count(*), count(*) filter (where not is_simulated) from ml.prediction where pipeline = 'air_quality'"
+    )
+    assert int(rows) > 1000
+    assert unmarked == "0"
+    [[marked]] = played.sql("select count(*) from ml.prediction where pipeline = 'usdmxn' and is_simulated")
+    assert marked == "0"  # its target is real; only the desk's operations are simulated
+    state = played.status()["pipelines"]
+    assert state["air_quality"]["is_simulated"]
+    assert state["usdmxn"]["simulated_sources"] == ["operations"]
+
+
+def test_personal_data_is_nowhere(played):
+    [[leaked]] = played.sql("select count(*) from core.usdmxn_operations where client_id !~ '^[0-9a-f]{32}$'")
+    assert leaked == "0"
+    columns = played.sql("select column_name from information_schema.columns where table_name = 'usdmxn_operations'")
+    assert {"client_name", "client_rfc"}.isdisjoint(name for [name] in columns)
+
+
+def test_the_same_again_changes_no_row(played):
+    before = fingerprints(played)
+    replay(played.api, specs(), lambda moment: None)
+    assert fingerprints(played) == before
+
+
+def fingerprints(system) -> dict[str, str]:
+    """Return a checksum of every row of every table."""
+    queries = [
+        f"select '{table}', md5(string_agg(row, ',' order by row)) from (select t::text as row from {table} t) r"
+        for table in TABLES
+    ]
+    return {table: checksum for table, checksum in system.sql(" union all ".join(queries))}
+
+
+def test_airflow_lists_the_runs(played):
+    printed = played.airflow("dags", "list-runs", "ingest_usdmxn", "--output", "json")
+    runs = json.loads(printed.splitlines()[-1])  # Airflow may print warnings before it
+    replayed = {run["run_id"]: run["state"] for run in runs if run["run_id"].startswith("replay__")}
+    assert replayed == {run_id_of(window): "success" for window in PLANS["usdmxn"].windows()}
+
+
+def test_training_on_demand_works_from_the_command_line(played):
+    conf = '{"reason": "the desk asked", "force": true}'
+    played.airflow("dags", "trigger", "train_usdmxn", "--run-id", "by_hand", "--conf", conf)
+    wait_for(lambda: played.api().run_state("train_usdmxn", "by_hand") == "success", "train_usdmxn by hand")
+    [[verdict, asked_by]] = played.sql(
+        "select verdict, evidence->>'asked_by' from ml.decision where dag_id = 'train_usdmxn' and run_id = 'by_hand'"
+    )
+    assert verdict in ("promote", "reject")
+    assert asked_by == "the desk asked"
+
+
+def test_a_refused_token_fails_visibly_loads_nothing_and_works_once_mended(played):
+    api, window = played.api(), Window.parse("2020-01-01", "2020-02-01")
+    january = [spec for spec in specs() if spec.pipeline == "usdmxn"]
+    plan = Replay.model_validate({"start": "2020-01-01", "end": "2020-02-01", "step": "month"})
+    january = [january[0].model_copy(update={"replay": plan})]
+    good = api.call("GET", "connections/banxico_api").json()
+    token = (played.var / "secrets" / "sandbox_banxico_token").read_text()
+    before = fingerprints(played)["core.usdmxn"]
+    set_password(api, good, "0" * 64)
+    with pytest.raises(ReplayFailed) as failure:
+        replay(played.api, january, lambda moment: None)
+    assert "usdmxn" in str(failure.value)
+    assert "banxico_api" in str(failure.value)
+    assert fingerprints(played)["core.usdmxn"] == before
+    [[alerts]] = played.sql(f"select count(*) from ops.alert where kind = 'failure' and run_id = '{run_id_of(window)}'")
+    assert alerts != "0"
+    set_password(api, good, token)
+    replay(played.api, january, lambda moment: None)
+    [[rows]] = played.sql("select count(*) from core.usdmxn where valid_at >= '2020-01-01'")
+    assert rows == "22"
+
+
+def set_password(api, connection: dict, password: str) -> None:
+    body = {key: connection[key] for key in ("connection_id", "conn_type", "host", "login", "schema", "port", "extra")}
+    api.call("PATCH", "connections/banxico_api", json=body | {"password": password})

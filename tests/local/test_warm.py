@@ -1,0 +1,63 @@
+"""Warm workers: what is imported before the fork, and the guard against threads."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def python(tmp_path: Path):
+    """Give a function that runs code in a fresh interpreter which finds modules in the test's folder."""
+
+    def run(code: str, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+        path = os.pathsep.join([str(ROOT), str(ROOT / "config"), str(tmp_path)])
+        return subprocess.run(
+            [sys.executable, "-c", code, *arguments],
+            env={**os.environ, "PYTHONPATH": path, **env}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    return run
+
+
+@pytest.fixture
+def starts_a_thread(tmp_path: Path) -> str:
+    code = "import threading, time\nthreading.Thread(target=time.sleep, args=(9,), name='beat', daemon=True).start()\n"
+    (tmp_path / "starts_a_thread.py").write_text(code)
+    return "starts_a_thread"
+
+
+def test_a_module_that_starts_a_thread_is_named_with_its_thread(python, starts_a_thread: str):
+    done = python(f"from include.local.warm import preload; preload(['json', '{starts_a_thread}'])")
+    assert done.returncode != 0
+    assert "ConfigError: Importing starts_a_thread started the thread(s) beat" in done.stderr
+
+
+def test_a_missing_module_is_not_swallowed(python):
+    done = python("from include.local.warm import preload; preload(['not_installed_anywhere'])")
+    assert "ModuleNotFoundError" in done.stderr
+
+
+def test_what_is_imported_is_set_aside_for_the_collector(python):
+    done = python("import gc; from include.local.warm import preload; preload(['json']); print(gc.get_freeze_count())")
+    assert int(done.stdout) > 1000
+
+
+def test_the_scheduler_imports_the_whole_list_without_a_thread(python):
+    code = (
+        "import airflow_local_settings, sys; from include.local.warm import WARM; print(set(WARM) - set(sys.modules))"
+    )
+    done = python(code, "scheduler", MLFLOW_DISABLE_TELEMETRY="true", GX_ANALYTICS_ENABLED="false")
+    assert (done.returncode, done.stdout.strip()) == (0, "set()"), done.stderr
+
+
+@pytest.mark.parametrize(("argument", "switch"), [("api-server", "1"), ("scheduler", "0")])
+def test_other_components_and_a_switched_off_scheduler_import_nothing(python, argument: str, switch: str):
+    done = python(
+        "import airflow_local_settings, sys; print('mlflow' in sys.modules)", argument, CICLO_WARM_WORKERS=switch
+    )
+    assert done.stdout.strip() == "False", done.stderr
