@@ -33,6 +33,10 @@ class Settings(BaseSettings):
         a role that may create roles and databases.
     mlflow_url
         An MLflow server to use instead of a local one.
+    sandbox_url
+        A sandbox that runs elsewhere, to use instead of a local one.
+    dags
+        Folder of the DAG files.
     lake
         URL under which payloads are kept; by default the folder ``lake`` in `var`.
     scheduler_workers
@@ -52,6 +56,8 @@ class Settings(BaseSettings):
     sandbox_port: int = Field(default=8900, ge=1, le=65535)
     postgres_url: str | None = Field(default=None, pattern=r"^postgres(ql)?://\S+$")
     mlflow_url: str | None = Field(default=None, pattern=r"^https?://\S+[^/\s]$")
+    sandbox_url: str | None = Field(default=None, pattern=r"^https?://\S+[^/\s]$")
+    dags: Path = Path("dags")
     lake: str = ""
     scheduler_workers: int = Field(default=4, ge=1)
     warm_workers: bool = True
@@ -59,6 +65,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _resolve(self) -> "Settings":
         self.var = (self.root / self.var).resolve()
+        self.dags = (self.root / self.dags).resolve()
         self.lake = self.lake or f"file://{self.var}/lake"
         return self
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -30,12 +29,3 @@ def raise_alert(
         "insert into ops.alert (pipeline, kind, message, run_id) values (%s, %s, %s, %s) on conflict do nothing",
         (pipeline.pipeline, kind, message, run.run_id),
     )
-
-
-def alert_failure(pipeline: Pipeline, context: Mapping[str, Any]) -> None:
-    """Record that a task has failed for good; Airflow calls it after the last try."""
-    from include.steps.run import open_run
-
-    with open_run(pipeline, context) as run, run.engine.begin() as connection:
-        task = context["ti"].task_id
-        raise_alert(connection, pipeline, "failure", f"{run.ref.dag_id} {task}: {context.get('exception')}", run.ref)

@@ -2,27 +2,30 @@
 
 Every feature of a row is made from what could be known at the row's ``available_at``:
 rows of the main source up to and including the row itself, and rows of other sources that
-were published by then.
+were published by then, all of them as they stood then: a later revision changes no feature.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, get_args
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from include.features import versions
 from include.spec import recipes
+from include.spec.source import BanxicoSource, CsvSource, InegiSource
 
 if TYPE_CHECKING:
     from include.spec.model import Pipeline
+    from include.spec.recipes import Recipe
 
 TIMES = ["entity", "valid_at", "available_at"]
-CALENDAR_PARTS = get_args(recipes.CalendarPart)
+Tables = dict[str, pd.DataFrame]
 
 
-def build(pipeline: Pipeline, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+def build(pipeline: Pipeline, tables: Tables) -> pd.DataFrame:
     """Build a pipeline's feature frame. Pure; nothing is read from the future of a row.
 
     Parameters
@@ -30,14 +33,16 @@ def build(pipeline: Pipeline, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     pipeline : Pipeline
         The spec.
     tables : dict of str to DataFrame
-        For each source its rows with `valid_at`, `available_at` (UTC) and its columns, any order.
+        For each source its rows with `valid_at`, `available_at` (UTC) and its columns. A row
+        that was revised is there once a version, oldest first. No row of the main source is
+        available before the rows that come before it.
 
     Returns
     -------
     DataFrame, shape (n_main_rows, …)
         Sorted by entity and time: `entity`, `valid_at`, `available_at`, the features in the
-        spec's order (float64, NaN where unknown), `target` and `target_known_at` (NaN and
-        NaT where the target is not known yet).
+        spec's order (float64, NaN where unknown), `target` (as last revised) and
+        `target_known_at` (when it was first known), NaN and NaT where it is not known yet.
 
     Examples
     --------
@@ -49,91 +54,94 @@ def build(pipeline: Pipeline, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     >>> frame[["hour_of_day", "target"]].to_numpy().tolist()
     [[0.0, 1.0], [1.0, 1.0]]
     """
-    key = pipeline.sources[pipeline.main].key
-    main = tables[pipeline.main]
-    main = main.assign(entity=_entity(main, key)).sort_values(["entity", "valid_at"], ignore_index=True)
-    out = main[TIMES].copy()
-    for recipe in pipeline.features:
-        for name, values in zip(recipe.names(), _compute(pipeline, recipe, main, tables), strict=True):
-            out[name] = np.asarray(values, dtype="float64")
-    by_entity = main.groupby("entity", sort=False)
-    horizon = pipeline.target.horizon
-    out["target"] = by_entity[pipeline.target.column].shift(-horizon).astype("float64")
-    out["target_known_at"] = by_entity["available_at"].shift(-horizon).where(out["target"].notna())
+    keys = {name: source.key for name, source in pipeline.sources.items()}
+    main, key = tables[pipeline.main], keys[pipeline.main]
+    rows = _in_order(versions.newest(main, key), key)
+    moments = versions.ordered(at for name, key_ in keys.items() for at in versions.revised_at(tables[name], key_))
+    revisions_before = moments.searchsorted(rows["available_at"], side="right")
+    parts = []
+    for count in np.unique(revisions_before):  # between two revisions nothing that was known changes
+        moment = moments[count - 1] if count else None
+        known = {n: versions.newest(versions.known_at(tables[n], k, moment), k) for n, k in keys.items()}
+        parts.append(_features(pipeline, known)[revisions_before == count])
+    out = pd.concat(parts).sort_index() if parts else _features(pipeline, tables)
+    horizon, by = pipeline.target.horizon, rows["entity"]
+    first_known = versions.first_known(main, key, pipeline.target.column, rows)
+    out["target"] = rows[pipeline.target.column].astype("float64").groupby(by, sort=False).shift(-horizon)
+    out["target_known_at"] = first_known.groupby(by, sort=False).shift(-horizon).where(out["target"].notna())
     return out
 
 
-def _entity(rows: pd.DataFrame, key: tuple[str, ...]) -> pd.Series:
-    if not key:
-        return pd.Series("", index=rows.index)
-    return rows[list(key)].astype("str").agg("|".join, axis=1)
+def _in_order(rows: pd.DataFrame, key: tuple[str, ...]) -> pd.DataFrame:
+    """Sort by entity and time; an entity is its key columns joined by |, empty where valid_at alone is the key."""
+    entity = pd.Series("", index=rows.index, dtype="str")
+    for place, name in enumerate(key):
+        entity = entity + ("|" if place else "") + rows[name].astype("str")
+    return rows.assign(entity=entity).sort_values(["entity", "valid_at"], ignore_index=True)
+
+
+def _features(pipeline: Pipeline, tables: Tables) -> pd.DataFrame:
+    """Compute every recipe for every main row from tables that hold each row once."""
+    main = _in_order(tables[pipeline.main], pipeline.sources[pipeline.main].key)
+    columns = {name: main[name] for name in TIMES}
+    for recipe in pipeline.features:
+        for name, values in zip(recipe.names(), _compute(pipeline, recipe, main, tables), strict=True):
+            columns[name] = pd.Series(np.asarray(values, dtype="float64"), main.index)
+    return pd.DataFrame(columns)
 
 
 def _compute(
-    pipeline: Pipeline, recipe: Any, main: pd.DataFrame, tables: dict[str, pd.DataFrame]
-) -> list[pd.Series | np.ndarray]:
+    pipeline: Pipeline, recipe: Recipe, main: pd.DataFrame, tables: Tables
+) -> list[pd.Series] | list[np.ndarray]:
     """Return one column for each name of the recipe, aligned with the main rows."""
     if isinstance(recipe, recipes.Calendar):
-        return [_calendar(main, part, pipeline) for part in recipe.parts]
-    if isinstance(recipe, recipes.OneHot):
-        if recipe.column in CALENDAR_PARTS:
-            values: pd.Series = _calendar(main, recipe.column, pipeline)
-        else:
-            values = _known_at_row(pipeline, recipe.column, main, tables, lambda column: column)
-        return [(values == category).astype("float64") for category in recipe.categories]
-    if isinstance(recipe, recipes.Trailing):
-        return [_trailing(recipe, main, tables)]
-    return [_known_at_row(pipeline, recipe.column, main, tables, step) for step in _steps(recipe, main, tables)]
-
-
-Step = Callable[[pd.Series], pd.Series]
-
-
-def _steps(recipe: Any, main: pd.DataFrame, tables: dict[str, pd.DataFrame]) -> list[Step]:
-    """Return the recipe as functions from a column, in its own rows' order, to a column."""
-    if isinstance(recipe, recipes.Value):
-        return [lambda column: column.shift(recipe.delay)]
-    if isinstance(recipe, recipes.Lag):
-        return [lambda column, n=n: column.shift(n) for n in recipe.periods]  # type: ignore[misc]
-    if isinstance(recipe, recipes.Difference):
-        return [lambda column, n=n: column - column.shift(n) for n in recipe.periods]  # type: ignore[misc]
-    if isinstance(recipe, recipes.Rolling):
-        return [
-            lambda column, stat=stat: getattr(column.rolling(recipe.window, min_periods=recipe.window), stat)()  # type: ignore[misc]
-            for stat in recipe.stats
-        ]
-    if recipe.periods:
-        return [lambda column: _quotient(column, column.shift(recipe.periods))]
-    source, _, other = recipe.over.rpartition(".")
-    rows = tables[source].sort_values(["available_at", "valid_at"], ignore_index=True) if source else main
-    return [lambda column: _quotient(column, rows[other].loc[column.index])]
-
-
-def _quotient(over: pd.Series, under: pd.Series) -> pd.Series:
-    """Divide; nothing divided by zero is unknown, not infinite."""
-    return over / under.where(under != 0)
-
-
-def _known_at_row(
-    pipeline: Pipeline, column: str, main: pd.DataFrame, tables: dict[str, pd.DataFrame], step: Step
-) -> pd.Series:
-    """Apply a step to a column in its own source's order, and take what each main row could know of it."""
-    source, _, name = column.rpartition(".")
+        return [_calendar(pipeline, main, part) for part in recipe.parts]
+    if isinstance(recipe, recipes.OneHot) and recipe.column in recipes.CALENDAR_PARTS:
+        part = _calendar(pipeline, main, recipe.column)
+        return [part == category for category in recipe.categories]
+    source, _, name = recipe.column.rpartition(".")
     if source in ("", pipeline.main):
-        return main.groupby("entity", sort=False)[name].transform(step)
-    rows = tables[source].sort_values(["available_at", "valid_at"])
-    rows = rows[rows[name].notna()].reset_index(drop=True)
-    known = pd.DataFrame({"available_at": rows["available_at"], "value": step(rows[name])})
-    asked = main[["available_at"]].assign(place=np.arange(len(main))).sort_values("available_at")
-    joined = pd.merge_asof(asked, known, on="available_at", direction="backward")
-    return joined.sort_values("place")["value"].set_axis(main.index)
+        return _columns(recipe, main, name, main["entity"])
+    if isinstance(recipe, recipes.Trailing):
+        return [_trailing(recipe, main, tables[source], name)]
+    rows = tables[source][tables[source][name].notna()].sort_values(["valid_at", "available_at"], ignore_index=True)
+    unknown = 0.0 if isinstance(recipe, recipes.OneHot) else np.nan
+    series = pd.Series(0, rows.index)  # a source beside the main one is one series, whoever its rows are about
+    return [_last_known(main, rows, values, unknown) for values in _columns(recipe, rows, name, series)]
 
 
-def _trailing(recipe: recipes.Trailing, main: pd.DataFrame, tables: dict[str, pd.DataFrame]) -> np.ndarray:
+def _columns(recipe: Recipe, rows: pd.DataFrame, name: str, by: pd.Series) -> list[pd.Series]:
+    """Compute a recipe on the rows of its own source, in their order, each group by itself."""
+    if isinstance(recipe, recipes.OneHot):
+        return [(rows[name] == category).fillna(False).astype("float64") for category in recipe.categories]
+    column = rows[name].astype("float64")
+    groups = column.groupby(by, sort=False)
+    if isinstance(recipe, recipes.Value):
+        return [groups.shift(recipe.delay)]
+    if isinstance(recipe, recipes.Lag):
+        return [groups.shift(n) for n in recipe.periods]
+    if isinstance(recipe, recipes.Difference):
+        return [column - groups.shift(n) for n in recipe.periods]
+    if isinstance(recipe, recipes.Rolling):
+        last = groups.rolling(recipe.window, min_periods=recipe.window)
+        return [getattr(last, stat)().droplevel(0).reindex(rows.index) for stat in recipe.stats]
+    if isinstance(recipe, recipes.Ratio):
+        under = rows[recipe.over.rpartition(".")[2]].astype("float64") if recipe.over else groups.shift(recipe.periods)
+        return [column / under.where(under != 0)]  # what is divided by zero is unknown, not infinite
+    raise TypeError(f"a recipe of kind {recipe.kind} has no columns of its own")
+
+
+def _last_known(main: pd.DataFrame, rows: pd.DataFrame, values: pd.Series, unknown: float) -> np.ndarray:
+    """Take, for each main row, the last value that was published by its time; before the first it is unknown."""
+    # A value counts once those before it have been published too: then its place in the series is right.
+    at = rows["available_at"].cummax().to_numpy("datetime64[us]")
+    place = np.searchsorted(at, main["available_at"].to_numpy("datetime64[us]"), side="right")
+    return np.concatenate([[unknown], values.to_numpy("float64")])[place]
+
+
+def _trailing(recipe: recipes.Trailing, main: pd.DataFrame, rows: pd.DataFrame, name: str) -> np.ndarray:
     """Aggregate the events known in the days before each row, by cumulative sums."""
-    source, _, name = recipe.column.partition(".")
-    rows = tables[source].sort_values("available_at")
-    rows = rows[rows[name].notna()]
+    rows = rows[rows[name].notna()].sort_values("available_at", kind="stable")
     at = rows["available_at"].to_numpy("datetime64[us]")
     total = np.concatenate([[0.0], np.cumsum(rows[name].to_numpy("float64"))])
     asked = main["available_at"].to_numpy("datetime64[us]")
@@ -146,15 +154,24 @@ def _trailing(recipe: recipes.Trailing, main: pd.DataFrame, tables: dict[str, pd
     return sums if recipe.stat == "sum" else np.divide(sums, count, out=np.full(len(sums), np.nan), where=count > 0)
 
 
-def _calendar(main: pd.DataFrame, part: str, pipeline: Pipeline) -> pd.Series:
+def _calendar(pipeline: Pipeline, main: pd.DataFrame, part: str) -> pd.Series:
     """Return a part of the row's time: of the calendar date itself where rows are dates, else of local time."""
-    at = main["valid_at"]
-    if not (at == at.dt.normalize()).all():
-        at = at.dt.tz_convert(pipeline.schedule.timezone)
-    parts = {
-        "hour_of_day": at.dt.hour,
-        "day_of_week": at.dt.dayofweek,
-        "day_of_month": at.dt.day,
-        "month_of_year": at.dt.month,
-    }
+    at = main["valid_at"].dt.tz_convert(_zone(pipeline))
+    parts = {"hour_of_day": at.dt.hour, "day_of_week": at.dt.dayofweek}
+    parts |= {"day_of_month": at.dt.day, "month_of_year": at.dt.month}
     return parts[part].astype("float64")
+
+
+def _zone(pipeline: Pipeline) -> str:
+    """Return the zone calendar parts are read in. A date is midnight in the zone its source writes it in.
+
+    The spec decides and not the rows: one row at midnight would look like a date.
+    """
+    source = pipeline.sources[pipeline.main]
+    if isinstance(source, BanxicoSource | InegiSource):
+        return "UTC"
+    if isinstance(source, CsvSource):
+        sample, format_ = datetime(2004, 3, 10, 18, tzinfo=UTC), source.time.format
+        if datetime.strptime(sample.strftime(format_), format_).hour == 0:
+            return source.time.timezone
+    return pipeline.schedule.timezone

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -12,11 +11,15 @@ from include.features.build import build
 from include.warehouse.tables import stored_columns
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import Engine
+    from datetime import datetime
+
+    from sqlalchemy.engine import Connection, Engine
 
     from include.spec.model import Pipeline
 
 PANDAS_TYPES = {"number": "float64", "integer": "Int64", "boolean": "boolean"}
+TIME_TYPES = dict.fromkeys(("valid_at", "available_at"), "datetime64[us, UTC]")
+
 
 def read_features(engine: Engine, pipeline: Pipeline, until: datetime) -> pd.DataFrame:
     """Build features for every row that is about a time before `until`, from what was known by then.
@@ -24,7 +27,7 @@ def read_features(engine: Engine, pipeline: Pipeline, until: datetime) -> pd.Dat
     Parameters
     ----------
     until : datetime
-        UTC, excluded: the end of the window.
+        UTC, excluded: the end of the window. Revisions that came later are left out.
 
     Returns
     -------
@@ -40,17 +43,19 @@ def read_features(engine: Engine, pipeline: Pipeline, until: datetime) -> pd.Dat
         tables = {source: _read(connection, pipeline, source, until) for source in pipeline.sources}
     return build(pipeline, tables)
 
-def _read(connection, pipeline: Pipeline, source: str, until: datetime) -> pd.DataFrame:  # type: ignore[no-untyped-def]
-    columns = stored_columns(pipeline, source)
 
+def _read(connection: Connection, pipeline: Pipeline, source: str, until: datetime) -> pd.DataFrame:
+    """Read every version of a source's rows, in an order that does not depend on how they are stored."""
+    from include.features.versions import known_at
+
+    columns, key, table = stored_columns(pipeline, source), pipeline.sources[source].key, pipeline.table(source)
     names = ", ".join(f'"{name}"' for name in ("valid_at", "available_at", *columns))
-    table = pipeline.table(source)
+    place = ", ".join(f'"{name}"' for name in ("valid_at", *key, "recorded_at"))
+    types = {name: PANDAS_TYPES[c.type] for name, c in columns.items() if c.type in PANDAS_TYPES}
     exists = connection.execute(text("select to_regclass(:name)"), {"name": f'core."{table}"'}).scalar()
     if exists is None:
-        rows = pd.DataFrame(columns=["valid_at", "available_at", *columns])
-    else:
-        query = text(f'select {names} from core."{table}" where valid_at < :until order by valid_at')
-        rows = pd.read_sql(query, connection, params={"until": until})
-    types = {name: PANDAS_TYPES[c.type] for name, c in columns.items() if c.type in PANDAS_TYPES}
-    times = dict.fromkeys(("valid_at", "available_at"), "datetime64[us, UTC]")
-    return rows.astype(types | times)
+        return pd.DataFrame(columns=["valid_at", "available_at", *columns]).astype(types | TIME_TYPES)
+    of = 'select {}, recorded_at from core."{}" where valid_at < :until'
+    query = f"{of.format(names, table)} union all {of.format(names, f'{table}_history')} order by {place}"
+    rows = pd.read_sql(text(query), connection, params={"until": until}).drop(columns="recorded_at")
+    return known_at(rows.astype(types | TIME_TYPES), key, until)

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from include.local import environment, health, postgres
+from include.local.processes import MARKER
 from include.settings import settings
 
 Health = Callable[[float], bool]
@@ -60,7 +61,7 @@ def postgres_component(data: Path, port: int, superuser_url: str, marker: str) -
     that user has no business with our secrets.
     """
     account = postgres.system_account()
-    command = ("/usr/bin/env", "-i", f"{environment.MARKER}={marker}", *postgres.server_command(data, port))
+    command = ("/usr/bin/env", "-i", f"{MARKER}={marker}", *postgres.server_command(data, port))
     return Component(
         name="postgres",
         command=command,
@@ -78,7 +79,7 @@ def all_components() -> tuple[Component, ...]:
     """Return every component of this installation, without those that ``.env`` names elsewhere."""
     options = settings()
     found = [] if options.postgres_url else [_embedded_postgres()]
-    found += [_sandbox()]
+    found += [] if options.sandbox_url else [_sandbox()]
     found += [] if options.mlflow_url else [_mlflow()]
     return (*found, *_airflow())
 

@@ -12,11 +12,11 @@ from urllib.parse import parse_qsl, urlsplit
 from dotenv import dotenv_values
 
 from include.local.postgres import binary, with_database
+from include.local.processes import MARKER
 from include.local.secrets import secret
 from include.local.warm import WARM
 from include.settings import Settings, env_file, settings
 
-MARKER = "CICLO_RUNTIME"
 HOST = "127.0.0.1"
 
 
@@ -43,8 +43,8 @@ def mlflow_url() -> str:
 
 
 def sandbox_url() -> str:
-    """Return the address of the sandbox that stands in for the public sources."""
-    return f"http://{HOST}:{settings().sandbox_port}"
+    """Return the address of the sandbox that stands in for the public sources: the local one, or the one named."""
+    return settings().sandbox_url or f"http://{HOST}:{settings().sandbox_port}"
 
 
 def component_env() -> dict[str, str]:
@@ -60,7 +60,7 @@ def component_env() -> dict[str, str]:
         **_settings_env(options),
         **_airflow_env(options),
         **_mlflow_env(options),
-        **_connection_env(dotenv | os.environ),
+        **connection_env(dotenv | os.environ),
         **_platform_env(),
         MARKER: str(options.var),
         "PYTHONPATH": os.pathsep.join([str(options.root), str(options.root / "config")]),
@@ -108,7 +108,7 @@ def _settings_env(options: Settings) -> dict[str, str]:
     return {f"CICLO_{key.upper()}": str(value) for key, value in values.items()}
 
 
-def _connection_env(given: Mapping[str, str]) -> dict[str, str]:
+def connection_env(given: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that ``airflow_settings.yaml`` names and nobody has set.
 
     A source stands in the sandbox until its address is set. From then on its other variables
@@ -145,7 +145,7 @@ def _sslmode(query: str) -> str:
 def _airflow_env(options: Settings) -> dict[str, str]:
     logs = options.var / "log" / "airflow"
     values = {
-        "CORE__DAGS_FOLDER": options.root / "dags",
+        "CORE__DAGS_FOLDER": options.dags,
         "CORE__PLUGINS_FOLDER": options.root / "plugins",
         "CORE__LOAD_EXAMPLES": False,
         "CORE__DAGS_ARE_PAUSED_AT_CREATION": False,

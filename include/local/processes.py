@@ -1,22 +1,29 @@
-"""Finding and ending processes that belong to a runtime, by the marker in their environment."""
+"""Finding and ending processes that belong to a runtime, by the marks in their environment."""
 
+import os
 import signal
+from collections.abc import Iterable
 from pathlib import Path
 
 import psutil
 
-from include.local.environment import MARKER
+MARKER = "CICLO_RUNTIME"  # the runtime folder, in every process of a runtime
+COMPONENT = "CICLO_COMPONENT"  # the component, in its process and all that come from it
 
 
-def belonging_to(var: Path) -> list[psutil.Process]:
-    """Return the running processes that carry this runtime's marker, without the caller and its ancestors."""
+def belonging_to(var: Path, component: str | None = None) -> list[psutil.Process]:
+    """Return the running processes of a runtime, or of one of its components.
+
+    The caller and its ancestors are left out.
+    """
+    marks = {MARKER: str(var)} | ({} if component is None else {COMPONENT: component})
     me = psutil.Process()
     spared = {me.pid, *(parent.pid for parent in me.parents())}
-    return [process for process in psutil.process_iter() if process.pid not in spared and _is_marked(process, var)]
+    return [process for process in psutil.process_iter() if process.pid not in spared and _has(process, marks)]
 
 
-def end_all(var: Path, grace: float = 0, seconds: float = 5) -> list[str]:
-    """End every process of this runtime, first politely; return what was ended as ``name (pid)``.
+def end(found: Iterable[psutil.Process], grace: float = 0, seconds: float = 5) -> list[str]:
+    """End processes, first politely, with what they started; return what was ended as ``name (pid)``.
 
     The database is asked last, so that its clients can say goodbye.
 
@@ -27,17 +34,28 @@ def end_all(var: Path, grace: float = 0, seconds: float = 5) -> list[str]:
     seconds
         Seconds between asking a process to end and killing it.
     """
-    _, found = psutil.wait_procs(belonging_to(var), timeout=grace)
-    ended = [_describe(process) for process in found]
-    servers = [process for process in found if process.name() == "postgres"]
-    others = [process for process in found if process not in servers]
+    _, alive = psutil.wait_procs(found, timeout=grace)
+    ended = [_describe(process) for process in alive]
+    servers = [process for process in alive if process.name() == "postgres"]
+    others = [process for process in alive if process not in servers]
     for group, politely in ((others, signal.SIGTERM), (servers, signal.SIGINT)):
         family = {child for process in group for child in _children(process)} | set(group)
         _signal(group, politely)
-        _, alive = psutil.wait_procs(family, timeout=seconds)
-        _signal(alive, signal.SIGKILL)
-        psutil.wait_procs(alive, timeout=seconds)
+        _, stubborn = psutil.wait_procs(family, timeout=seconds)
+        _signal(stubborn, signal.SIGKILL)
+        psutil.wait_procs(stubborn, timeout=seconds)
     return ended
+
+
+def start_alone(component: str, command: list[str]) -> None:
+    """Become `command`, after ending what an earlier run of the component left behind.
+
+    A component that is killed leaves its children: workers that wait for ever, a server that
+    still holds the port. Its successor would stumble over them.
+    """
+    end(belonging_to(Path(os.environ[MARKER]), component), seconds=2)
+    os.environ[COMPONENT] = component
+    os.execvp(command[0], command)  # noqa: S606 - the same process goes on, so that its supervisor keeps it
 
 
 def holder_of(port: int) -> str | None:
@@ -52,11 +70,12 @@ def holder_of(port: int) -> str | None:
     return None
 
 
-def _is_marked(process: psutil.Process, var: Path) -> bool:
+def _has(process: psutil.Process, marks: dict[str, str]) -> bool:
     try:
-        return process.environ().get(MARKER) == str(var)
+        environ = process.environ()
     except (psutil.Error, OSError):
         return False
+    return all(environ.get(key) == value for key, value in marks.items())
 
 
 def _children(process: psutil.Process) -> list[psutil.Process]:
@@ -66,7 +85,7 @@ def _children(process: psutil.Process) -> list[psutil.Process]:
         return []
 
 
-def _signal(processes: list[psutil.Process], number: signal.Signals) -> None:
+def _signal(processes: Iterable[psutil.Process], number: signal.Signals) -> None:
     for process in processes:
         try:
             process.send_signal(number)

@@ -65,7 +65,7 @@ def down() -> list[str]:
         ended = [name for name, info in supervisor.processes().items() if info["statename"] in ALIVE]
         supervisor.stop([name for name in ended if name != "postgres"])
         supervisor.shut_down()
-    return ended + processes.end_all(var, grace)
+    return ended + processes.end(processes.belonging_to(var), grace)
 
 
 def services(components: tuple[Component, ...] | None = None) -> dict[str, dict[str, Any]]:
@@ -115,7 +115,7 @@ def status() -> dict[str, Any]:
     """
     from sqlalchemy.exc import SQLAlchemyError
 
-    from include.warehouse.status import pipelines, with_champions
+    from include.reporting.status import pipelines, with_champions
 
     found: dict[str, Any] = {"services": services() | external_services(), "pipelines": {}}
     try:

@@ -1,4 +1,4 @@
-"""Passwords and keys of this installation: made once, kept in ``var/secrets``, mode 600."""
+"""Passwords and keys of this installation: made once, kept in ``var/secrets``, mode 600; or given from outside."""
 
 import os
 import secrets as random
@@ -13,6 +13,7 @@ from include.settings import settings
 def secret(name: str) -> str:
     """Return the secret called `name`; the first call makes it, every later one returns the same.
 
+    Where ``CICLO_SECRET_<NAME>`` is set in the environment, as in containers, its value is the secret.
     Safe when several processes ask at once: the first file to arrive wins and all read it.
 
     Parameters
@@ -22,6 +23,8 @@ def secret(name: str) -> str:
         ``airflow_fernet``, ``airflow_api``, ``sandbox_banxico_token`` (64 characters, as
         Banxico's are), ``sandbox_inegi_token`` (a UUID, as INEGI's are) or ``hash_key``.
     """
+    if given := os.environ.get(f"CICLO_SECRET_{name.upper()}"):
+        return given
     path = secret_path(name)
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -183,9 +183,11 @@ class Supervisor:
             return getattr(server.supervisor, method)(*arguments)
 
     def _program(self, component: Component) -> str:
+        # Another system user can neither read our interpreter nor end our processes.
+        prefix = () if component.user else (sys.executable, "-m", "include.local.start", component.name)
         return _PROGRAM.format(
             name=component.name,
-            command=_escape(shlex.join(component.command)),
+            command=_escape(shlex.join([*prefix, *component.command])),
             directory=_escape(component.directory),
             stop_signal=component.stop_signal,
             log=_escape(self.log_of(component.name)),

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 INTEGER = r"^[+-]?[0-9]{1,19}(\.0*)?$"
-BIGINT = range(-(2**63), 2**63)
 TRUE, FALSE = ("true", "t", "1", "yes"), ("false", "f", "0", "no")
 DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]+)?)?"
@@ -80,9 +79,13 @@ def _integer(text: pa.Array) -> pd.Series:
     import pandas as pd
     import pyarrow as pa
 
-    found = _matching(text, INTEGER).to_pylist()
-    whole = (None if digits is None else int(digits.partition(".")[0]) for digits in found)
-    return pa.array([n if n in BIGINT else None for n in whole], pa.int64()).to_pandas(types_mapper=lambda _: pd.Int64Dtype())
+    numbers = pa.array(map(_bigint, _matching(text, INTEGER).to_pylist()), pa.int64())
+    return numbers.to_pandas(types_mapper=lambda _: pd.Int64Dtype())
+
+
+def _bigint(digits: str | None) -> int | None:
+    number = None if digits is None else int(digits.partition(".")[0])
+    return number if number is not None and -(2**63) <= number < 2**63 else None
 
 
 def _boolean(text: pa.Array) -> pd.Series:

@@ -17,8 +17,8 @@ from airflow.sdk import (
     RetryRule,
 )
 
-from include.alerts.record import alert_failure
 from include.errors import ConfigError, ContractBroken
+from include.steps.failure import alert_failure
 
 if TYPE_CHECKING:
     from include.sources import Endpoint

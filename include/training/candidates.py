@@ -32,8 +32,9 @@ def _naive(pipeline: Pipeline, candidate: Any) -> Any:
         return DummyRegressor(strategy="constant", constant=0.0)
     if candidate.by is None:
         return DummyRegressor(strategy="mean")
-    # Least squares on one indicator a value, without anything else, is the mean for each value.
-    indicators = ColumnTransformer([("by", OneHotEncoder(handle_unknown="ignore"), [candidate.by])])
+    # Least squares on one indicator a value, without anything else, is the mean for each value. Dense,
+    # because scikit-learn solves sparse rows by iteration, which only comes near.
+    indicators = ColumnTransformer([("by", OneHotEncoder(handle_unknown="ignore", sparse_output=False), [candidate.by])])
     return make_pipeline(indicators, LinearRegression())
 
 

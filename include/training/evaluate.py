@@ -52,7 +52,7 @@ def measure(actual: Any, predicted: Any, half_width: float | None = None) -> Met
     error = actual - np.asarray(predicted, dtype="float64")
     if not len(error) or not np.isfinite(error).all():
         raise ValueError(f"cannot measure {len(error)} rows of which {int((~np.isfinite(error)).sum())} have no value")
-    total = float(((actual - actual.mean()) ** 2).sum())
+    total = float(((actual - actual.mean()) ** 2).sum()) if np.ptp(actual) else 0.0
     return Metrics(
         rows=len(error),
         r2=None if total == 0 else 1 - float((error**2).sum()) / total,

@@ -6,7 +6,10 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
+from joblib import parallel_config
 from sklearn.base import BaseEstimator, RegressorMixin, clone
+
+from include.errors import ContractBroken
 
 
 class Forecaster(RegressorMixin, BaseEstimator):
@@ -48,7 +51,11 @@ class Forecaster(RegressorMixin, BaseEstimator):
         """Fit on features, shape (n, f), and a target, shape (n,), in its own unit."""
         self.features_ = list(rows.columns)
         self.half_width_ = float("nan")
-        self.estimator_ = clone(self.estimator).fit(rows, np.asarray(target, dtype="float64") - self._base(rows))
+        change = np.asarray(target, dtype="float64") - self._base(rows)
+        # Only fitting may use every core: the trees are the same then, while threads that predict
+        # add the trees up in any order, which changes the last digits.
+        with parallel_config(backend="threading", n_jobs=-1):
+            self.estimator_ = clone(self.estimator).fit(rows, change)
         return self
 
     def calibrate(self, rows: pd.DataFrame, target: Any) -> Self:
@@ -63,9 +70,24 @@ class Forecaster(RegressorMixin, BaseEstimator):
         return self
 
     def predict(self, rows: pd.DataFrame) -> np.ndarray:
-        """Predict the target in its unit, shape (n,)."""
+        """Predict the target in its unit, shape (n,).
+
+        Raises
+        ------
+        ContractBroken
+            If `rows` lacks a feature the model was fitted on; not retried.
+        """
+        if missing := self.missing(rows):
+            raise ContractBroken(
+                f"the model needs the features {', '.join(missing)}, which pipeline.yaml no longer makes: put them back,"
+                " or train another with airflow dags trigger train_<pipeline>"
+            )
         rows = rows[self.features_]
         return np.asarray(self.estimator_.predict(rows), dtype="float64") + self._base(rows)
+
+    def missing(self, rows: pd.DataFrame) -> list[str]:
+        """Return the features the model was fitted on and `rows` does not have."""
+        return [name for name in self.features_ if name not in rows]
 
     def _base(self, rows: pd.DataFrame) -> Any:
         return rows[self.anchor].to_numpy("float64") if self.anchor else 0.0

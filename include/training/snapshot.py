@@ -33,6 +33,19 @@ class Split:
     holdout: pd.DataFrame
 
 
+def predictable(pipeline: Pipeline, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows a model can predict: those that have the anchor, where the target has one."""
+    return rows[rows[pipeline.target.anchor].notna()] if pipeline.target.anchor else rows
+
+
+def readable(pipeline: Pipeline, frame: pd.DataFrame, cut: datetime) -> pd.DataFrame:
+    """Return the rows a training at `cut` (UTC) may read, however few they are."""
+    rows = predictable(pipeline, frame[frame["target_known_at"] < cut])
+    if pipeline.training.lookback:
+        rows = rows[rows["valid_at"] >= cut - span(pipeline.training.lookback)]
+    return rows
+
+
 def usable(pipeline: Pipeline, frame: pd.DataFrame, cut: datetime, force: bool = False) -> pd.DataFrame:
     """Return the rows a training at `cut` (UTC) may read: their target was known before it.
 
@@ -43,11 +56,7 @@ def usable(pipeline: Pipeline, frame: pd.DataFrame, cut: datetime, force: bool =
     NothingToDo
         If they are too few.
     """
-    rows = frame[frame["target_known_at"] < cut]
-    if pipeline.target.anchor:
-        rows = rows[rows[pipeline.target.anchor].notna()]
-    if pipeline.training.lookback:
-        rows = rows[rows["valid_at"] >= cut - span(pipeline.training.lookback)]
+    rows = readable(pipeline, frame, cut)
     least = FORCED_ROWS if force else pipeline.training.min_rows
     if len(rows) < least:
         raise NothingToDo(

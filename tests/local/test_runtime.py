@@ -13,6 +13,7 @@ from include.errors import ConfigError
 from include.local import environment, runtime
 from include.local.components import Component
 from include.local.preflight import is_free
+from include.local.processes import MARKER
 from include.settings import settings
 
 
@@ -62,7 +63,7 @@ def test_no_command_line_and_no_configuration_file_carries_a_secret(small):
 
 def test_the_database_process_knows_no_secret(small):
     small.up()
-    assert set(small.process("postgres").environ()) <= {environment.MARKER, "PGDATA", "PG_GRANDPARENT_PID"}
+    assert set(small.process("postgres").environ()) <= {MARKER, "PGDATA", "PG_GRANDPARENT_PID"}
 
 
 def test_what_only_the_owner_may_read_is_closed_to_others(small):
@@ -79,6 +80,18 @@ def test_a_killed_component_comes_back_and_the_status_tells_of_it(small):
     service = small.services()["web"]
     assert service["restarts"] == 1
     assert "SIGKILL" in service["incidents"][0]["how"]
+
+
+def test_what_a_killed_component_leaves_behind_does_not_stand_in_the_way(small, web: Component):
+    server = " ".join(web.command)
+    parent = replace(web, command=("sh", "-c", f"{server} & wait"))
+    small.components = (small.components[0], parent)
+    small.up()
+    child = small.process("web").children()[0]
+    small.process("web").kill()
+    _until(lambda: small.services()["web"]["restarts"] == 1 and small.services()["web"]["healthy"])
+    assert not child.is_running()
+    assert len([process for process in small.leftovers() if "http.server" in process.cmdline()]) == 1
 
 
 def test_a_component_that_ends_again_and_again_is_told_with_its_log(small, short_lived: Component):
@@ -125,7 +138,7 @@ def test_up_works_after_the_supervisor_was_killed(small):
 
 def test_down_spares_other_runtimes(small):
     small.up()
-    other = psutil.Popen(["sleep", "60"], env={environment.MARKER: str(small.options.var) + "-other"})
+    other = psutil.Popen(["sleep", "60"], env={MARKER: str(small.options.var) + "-other"})
     try:
         runtime.down()
         assert other.is_running()
@@ -135,7 +148,7 @@ def test_down_spares_other_runtimes(small):
 
 
 def test_a_shell_that_talks_to_the_runtime_does_not_belong_to_it(small):
-    assert environment.MARKER not in environment.shell_env()
+    assert MARKER not in environment.shell_env()
 
 
 def test_down_without_anything_running_is_fine(small):

@@ -1,0 +1,1 @@
+"""What ``make bench`` measures: ratios against a plain peer, taken in one run."""

@@ -1,0 +1,24 @@
+"""``python -m benchmarks [NAME]``: print one JSON line a figure; a ratio above 1 means ours is better."""
+
+import json
+import sys
+
+from benchmarks import dag_parse, task_overhead
+
+BENCHMARKS = {"task_overhead": task_overhead.measure, "dag_parse": dag_parse.measure}
+
+
+def main(names: list[str]) -> int:
+    """Measure the named figures, or all of them."""
+    unknown = sorted(set(names) - set(BENCHMARKS))
+    if unknown:
+        print(f"there is no benchmark {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}", file=sys.stderr)
+        return 1
+    for name in names or BENCHMARKS:
+        for figure in BENCHMARKS[name]():
+            print(json.dumps({**figure, "ratio": round(figure["peer"] / figure["ours"], 2)}), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,44 @@
+"""What containers need once before their services start: ``python -m include.local.container_init``.
+
+The preparation of the one-machine runtime, done for servers that something else runs, such as
+``docker-compose.yaml``. It can be run again at any time; what is there already stays.
+"""
+
+import os
+import sys
+
+from include.errors import CicloError
+from include.local import airflow_settings, environment, preflight, preparation
+
+
+def prepare() -> None:
+    """Prepare folders, roles and databases, the schemas, the simulated core banking and Airflow's declarations.
+
+    Raises
+    ------
+    ConfigError
+        Postgres does not let us in, or ``airflow_settings.yaml`` names a variable that is not set.
+    SourceUnavailable
+        Postgres went away in between. Retrying may help.
+    """
+    preflight.check_postgres("correct CICLO_SECRET_POSTGRES in .env, or see the log of the service postgres")
+    preparation.prepare_files()
+    preparation.create_databases()
+    preparation.migrate_warehouse()
+    preparation.seed_core_banking()
+    variables = os.environ | environment.connection_env(os.environ)
+    airflow_settings.apply(airflow_settings.read(airflow_settings.FILE, variables), migrate=True)
+
+
+def main() -> int:
+    """Prepare; return 1 with one sentence on stderr if that fails."""
+    try:
+        prepare()
+    except CicloError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
