@@ -1,11 +1,13 @@
 """Read by every Airflow process at its start; warms the scheduler, from which workers are forked.
 
-``CICLO_WARM_WORKERS=0`` switches it off, to measure what it is worth.
+``CICLO_WARM_WORKERS=0`` switches it off, to measure what it is worth. Where workers are not
+forked from the scheduler (macOS), a fork server imports the same list instead.
 """
 
+import multiprocessing
 import sys
 
-if "scheduler" in sys.argv:
+if "scheduler" in sys.argv and multiprocessing.get_start_method() == "fork":
     from include.local.warm import preload
     from include.settings import settings
 

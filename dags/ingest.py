@@ -17,8 +17,10 @@ which rule, which rows, and what to do. `Skipped` means the source had nothing f
 """
 
 from functools import partial
+from typing import Any
 
 from airflow.sdk import dag, get_current_context, task, task_group
+
 from include.spec.load import load_runnable
 from include.spec.model import Pipeline
 from include.steps import wiring
@@ -51,19 +53,20 @@ def build(spec: Pipeline) -> None:
         with run_of(context) as run:
             wiring.announce(context, wiring.loaded(spec), load(run, checked))
 
-    def source_group(source: str):
+    def source_group(source: str) -> Any:
         @task_group(group_id=source, tooltip=spec.sources[source].title)
-        def group():
+        def group() -> Any:
             return check(extract.override(pool=spec.sources[source].connection)(source))
 
         return group()
 
     @dag(
         **wiring.dag_options(spec, "ingest", __doc__, "rerun/window"),
-        **wiring.clock(spec),
+        schedule=wiring.timetable(spec),
+        **wiring.lifetime(spec),
         params=wiring.WINDOW_PARAMS,
     )
-    def ingest():
+    def ingest() -> None:
         load([source_group(source) for source in spec.sources])
 
     ingest()

@@ -37,7 +37,7 @@ def clean_lake() -> int:
     params={"keep_days": Param(14, type="integer", minimum=1, description="Days to keep leftovers.")},
     default_args={"owner": "platform", "retries": 1},
 )
-def keep_house():
+def keep_house() -> None:
     """Register ``keep_house``."""
     clean_lake()
 

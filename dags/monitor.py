@@ -18,6 +18,7 @@ from functools import partial
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import dag, get_current_context, task
+
 from include.spec.load import load_runnable
 from include.spec.model import Pipeline
 from include.steps import wiring
@@ -66,7 +67,7 @@ def build(spec: Pipeline) -> None:
         schedule=[wiring.loaded(spec)],
         params=wiring.WINDOW_PARAMS,
     )
-    def monitor():
+    def monitor() -> None:
         trigger_training = TriggerDagRunOperator(
             task_id="trigger_training",
             trigger_dag_id=f"train_{spec.pipeline}",

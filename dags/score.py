@@ -16,6 +16,7 @@ settled: `airflow dags trigger score_<pipeline>`
 from functools import partial
 
 from airflow.sdk import dag, get_current_context, task
+
 from include.spec.load import load_runnable
 from include.spec.model import Pipeline
 from include.steps import wiring
@@ -39,7 +40,7 @@ def build(spec: Pipeline) -> None:
         schedule=[wiring.settled(spec)],
         params=wiring.WINDOW_PARAMS,
     )
-    def score():
+    def score() -> None:
         predict()
 
     score()

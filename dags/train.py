@@ -18,6 +18,7 @@ with the decision; `force`, to train on fewer rows than `training.min_rows` (pro
 from functools import partial
 
 from airflow.sdk import Param, dag, get_current_context, task
+
 from include.spec.load import load_runnable
 from include.spec.model import Pipeline
 from include.steps import wiring
@@ -66,7 +67,7 @@ def build(spec: Pipeline) -> None:
             wiring.announce(context, wiring.settled(spec), apply_decision(run, decision))
 
     @dag(**wiring.dag_options(spec, "train", __doc__, "rerun/now"), schedule=None, params=PARAMS)
-    def train():
+    def train() -> None:
         snapshot = take_snapshot()
         fitted = fit_candidate.partial(snapshot=snapshot).expand(candidate=list(spec.training.candidates))
         apply_decision(compare_and_decide(snapshot, fitted))

@@ -50,7 +50,9 @@ def run(pipeline: Annotated[str | None, typer.Argument(help="One pipeline; all w
     """Start everything and run each pipeline's replay through the Airflow scheduler."""
     from include.local import console, runtime
     from include.local.replay import run as replay
+    from include.spec.load import load_all
 
+    load_all()  # a broken pipeline.yaml is told before anything starts
     with console.progress() as report:
         runtime.up(report)
     replay([pipeline] if pipeline else None)

@@ -17,7 +17,7 @@ def import_and_return() -> None:
 
 
 @dag(schedule=None, max_active_tasks=1, is_paused_upon_creation=False, tags={"benchmark"})
-def overhead():
+def overhead() -> None:
     """Run the tasks one after the other."""
     import_and_return.expand_kwargs([{}] * TASKS)
 

@@ -126,7 +126,8 @@ def _columns(recipe: Recipe, rows: pd.DataFrame, name: str, by: pd.Series) -> li
         last = groups.rolling(recipe.window, min_periods=recipe.window)
         return [getattr(last, stat)().droplevel(0).reindex(rows.index) for stat in recipe.stats]
     if isinstance(recipe, recipes.Ratio):
-        under = rows[recipe.over.rpartition(".")[2]].astype("float64") if recipe.over else groups.shift(recipe.periods)
+        other = (recipe.over or "").rpartition(".")[2]
+        under = groups.shift(recipe.periods) if recipe.periods else rows[other].astype("float64")
         return [column / under.where(under != 0)]  # what is divided by zero is unknown, not infinite
     raise TypeError(f"a recipe of kind {recipe.kind} has no columns of its own")
 
@@ -157,7 +158,7 @@ def _trailing(recipe: recipes.Trailing, main: pd.DataFrame, rows: pd.DataFrame, 
 def _calendar(pipeline: Pipeline, main: pd.DataFrame, part: str) -> pd.Series:
     """Return a part of the row's time: of the calendar date itself where rows are dates, else of local time."""
     at = main["valid_at"].dt.tz_convert(_zone(pipeline))
-    parts = {"hour_of_day": at.dt.hour, "day_of_week": at.dt.dayofweek}
+    parts = {"hour_of_day": at.dt.hour, "day_of_week": at.dt.day_of_week}
     parts |= {"day_of_month": at.dt.day, "month_of_year": at.dt.month}
     return parts[part].astype("float64")
 

@@ -93,7 +93,7 @@ class AirflowApi:
         self._session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
     def call(self, method: str, path: str, accept: tuple[int, ...] = (), **options: Any) -> requests.Response:
-        """Call ``/api/v2/<path>`` and return the answer; a status that is neither success nor in `accept` is an error."""
+        """Call ``/api/v2/<path>``; a status that is neither success nor in `accept` is an error."""
         answer = self._send(method, f"{self.url}/api/v2/{path}", **options)
         if answer.status_code == 401:  # the token has expired
             self._sign_in()

@@ -61,12 +61,12 @@ def component_env() -> dict[str, str]:
         **_airflow_env(options),
         **_mlflow_env(options),
         **connection_env(dotenv | os.environ),
-        **_platform_env(),
+        **_platform_env(options),
         MARKER: str(options.var),
         "PYTHONPATH": os.pathsep.join([str(options.root), str(options.root / "config")]),
         "GX_ANALYTICS_ENABLED": "false",
-        "NO_PROXY": "127.0.0.1,localhost",
-        "no_proxy": "127.0.0.1,localhost",
+        "NO_PROXY": _without_proxy(dotenv | os.environ),
+        "no_proxy": _without_proxy(dotenv | os.environ),
         # Without it process titles overwrite the environment, and `down` could not see the marker.
         "SPT_NOENV": "1",
     }
@@ -95,6 +95,12 @@ def shell_env() -> dict[str, str]:
         "PGSSLMODE": _sslmode(server.query),
         "PGPASSFILE": str(settings().var / "secrets" / "pgpass"),
     }
+
+
+def _without_proxy(given: Mapping[str, str]) -> str:
+    """Return the hosts that are asked directly: the caller's and, in any case, our own."""
+    known = (given.get("no_proxy") or given.get("NO_PROXY") or "").split(",")
+    return ",".join(dict.fromkeys(name for name in [*known, HOST, "localhost"] if name))
 
 
 def _dotenv(path: Path) -> dict[str, str]:
@@ -148,7 +154,6 @@ def _airflow_env(options: Settings) -> dict[str, str]:
         "CORE__DAGS_FOLDER": options.dags,
         "CORE__PLUGINS_FOLDER": options.root / "plugins",
         "CORE__LOAD_EXAMPLES": False,
-        "CORE__DAGS_ARE_PAUSED_AT_CREATION": False,
         "CORE__EXECUTOR": "LocalExecutor",
         "CORE__PARALLELISM": options.scheduler_workers,
         "CORE__FERNET_KEY": secret("airflow_fernet"),
@@ -197,12 +202,12 @@ def _mlflow_env(options: Settings) -> dict[str, str]:
     }
 
 
-def _platform_env() -> dict[str, str]:
+def _platform_env(options: Settings) -> dict[str, str]:
     """Return what macOS needs: it spawns by default, and its frameworks forbid a plain fork."""
     if sys.platform != "darwin":
         return {}
     return {
         "AIRFLOW__CORE__MP_START_METHOD": "forkserver",
-        "AIRFLOW__CORE__MP_FORKSERVER_PRELOAD": ",".join(WARM),
+        "AIRFLOW__CORE__MP_FORKSERVER_PRELOAD": ",".join(WARM) if options.warm_workers else "",
         "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES",
     }

@@ -35,6 +35,7 @@ class Moment:
     window: str
     dag_id: str
     tasks: tuple[str, ...] = ()
+    trouble: str = ""
 
 
 Watch = Callable[[Moment], None]
@@ -126,12 +127,14 @@ class _Replay:
     def __init__(self, api: AirflowApi, pipeline: Pipeline, watch: Watch, stop: Event) -> None:
         self.api, self.pipeline, self.watch, self.stop = api, pipeline, watch, stop
         self.windows = pipeline.replay.windows()
+        self.troubles: dict[tuple[Any, ...], str] = {}
         self.done = 0
         self.window = self.windows[0]
 
     def play(self) -> None:
         """Play every window of the plan, in order, unless another pipeline has failed."""
-        for self.done, self.window in enumerate(self.windows):
+        for done, window in enumerate(self.windows):
+            self.done, self.window = done, window
             if self.stop.is_set():
                 return
             self._play_window()
@@ -160,8 +163,18 @@ class _Replay:
         if state in DONE:
             return state
         tasks = self.api.tasks(dag_id, run_id)
-        self._show(dag_id, tuple(f"{_name(t)} {t['state']}" for t in tasks if t["state"] in ("running", "queued")))
+        shown = tuple(f"{_name(t)} {t['state']}" for t in tasks if t["state"] in ("running", "queued", "up_for_retry"))
+        waiting = [t for t in tasks if t["state"] == "up_for_retry"]
+        self._show(dag_id, shown, trouble=self._trouble(dag_id, run_id, waiting[0]) if waiting else "")
         return None
+
+    def _trouble(self, dag_id: str, run_id: str, task: dict[str, Any]) -> str:
+        """Say why a task is tried again; asked for once a try."""
+        key = (dag_id, run_id, task["task_id"], task["map_index"], task["try_number"])
+        if key not in self.troubles:
+            reason = self.api.last_log_line(dag_id, run_id, task)
+            self.troubles[key] = f"{_name(task)} failed on try {task['try_number']} and is tried again: {reason}"
+        return self.troubles[key]
 
     def _followers(self, dag_id: str, run_id: str) -> list[tuple[str, str]]:
         """Return the runs a finished run started; wait until the scheduler has made those it must make."""
@@ -192,9 +205,9 @@ class _Replay:
         reason = self.api.last_log_line(dag_id, run_id, failed[0])
         return f"{dag_id} {run_id}: {_name(failed[0])} failed. {reason} The log: {where}; then run the same again"
 
-    def _show(self, dag_id: str, tasks: tuple[str, ...] = (), done: int | None = None) -> None:
+    def _show(self, dag_id: str, tasks: tuple[str, ...] = (), done: int | None = None, trouble: str = "") -> None:
         done = self.done if done is None else done
-        self.watch(Moment(self.pipeline.pipeline, done, len(self.windows), str(self.window), dag_id, tasks))
+        self.watch(Moment(self.pipeline.pipeline, done, len(self.windows), str(self.window), dag_id, tasks, trouble))
 
 
 def run_id_of(window: Window) -> str:

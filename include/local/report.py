@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -18,9 +19,12 @@ from include.local.replay import Moment, Watch
 
 @contextmanager
 def live(pipelines: list[str], console: Console) -> Iterator[Watch]:
-    """Show a bar a pipeline with its window and running tasks; where there is no terminal, a line a window."""
+    """Show a bar a pipeline with its window and running tasks; where there is no terminal, a line a step.
+
+    A task that is tried again is printed with its reason, either way.
+    """
     if not console.is_terminal:
-        yield _lines(console)
+        yield _Lines(console).watch
         return
     columns = (
         TextColumn("[bold]{task.description:12}"),
@@ -31,28 +35,37 @@ def live(pipelines: list[str], console: Console) -> Iterator[Watch]:
     )
     with Progress(*columns, console=console) as progress:
         bars = {name: progress.add_task(name, total=None, now="") for name in pipelines}
+        troubles = set()
 
         def watch(moment: Moment) -> None:
             now = f"{moment.window}  {moment.dag_id}  {', '.join(moment.tasks)}"
             progress.update(bars[moment.pipeline], completed=moment.done, total=moment.total, now=now)
+            if moment.trouble and moment.trouble not in troubles:
+                troubles.add(moment.trouble)
+                progress.console.print(f"[yellow]{moment.dag_id} {moment.window}[/yellow] {escape(moment.trouble)}")
 
         yield watch
 
 
-def _lines(console: Console) -> Watch:
-    """Print a line when a pipeline's window or DAG changes: readable in a log file."""
-    lock, last, started = threading.Lock(), {}, time.monotonic()  # type: ignore[var-annotated]
+class _Lines:
+    """Prints a line when a pipeline's window, DAG or trouble changes: readable in a log file."""
 
-    def watch(moment: Moment) -> None:
-        with lock:
-            place = (moment.done, moment.dag_id)
-            if last.get(moment.pipeline) == place:
+    def __init__(self, console: Console) -> None:
+        self.console, self.lock, self.started = console, threading.Lock(), time.monotonic()
+        self.last: dict[str, tuple[int, str, str]] = {}
+
+    def watch(self, moment: Moment) -> None:
+        """Take a moment from any thread."""
+        place = (moment.done, moment.dag_id, moment.trouble)
+        with self.lock:
+            if self.last.get(moment.pipeline) == place:
                 return
-            last[moment.pipeline] = place
-            passed = time.monotonic() - started
-            console.print(f"{passed:6.0f} s  {moment.done:3}/{moment.total}  {moment.window}  {moment.dag_id}")
-
-    return watch
+            self.last[moment.pipeline] = place
+            passed = time.monotonic() - self.started
+            line = (
+                f"{passed:6.0f} s  {moment.done:3}/{moment.total}  {moment.window}  {moment.dag_id}  {moment.trouble}"
+            )
+            self.console.print(line.rstrip(), markup=False, soft_wrap=True)
 
 
 def result_table(pipelines: dict[str, dict[str, Any]]) -> Table:

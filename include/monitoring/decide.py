@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 
 
 def decide(
-    pipeline: Pipeline, champion: int | None, usable_rows: int, window_rows: int, error: Metrics | None, drift: list[Drift]
+    pipeline: Pipeline,
+    champion: int | None,
+    usable_rows: int,
+    window_rows: int,
+    error: Metrics | None,
+    drift: list[Drift],
 ) -> Verdict:
     """Decide on one window.
 
@@ -43,9 +48,9 @@ def decide(
     if window_rows < rules.min_rows:
         return Verdict("hold", [f"the window has {window_rows} rows, judging needs {rules.min_rows}"])
     reasons = []
-    if rules.r2_min is not None and error is not None and error.rows >= rules.min_rows and error.r2 is not None:
-        if error.r2 < rules.r2_min:
-            reasons.append(f"R² {error.r2:.3f} of version {champion} is below {rules.r2_min}")
+    r2 = error.r2 if error is not None and error.rows >= rules.min_rows else None
+    if rules.r2_min is not None and r2 is not None and r2 < rules.r2_min:
+        reasons.append(f"R² {r2:.3f} of version {champion} is below {rules.r2_min}")
     for item in drift:
         if item.is_breached and item.row_count >= rules.min_rows:
             reasons.append(
@@ -54,5 +59,5 @@ def decide(
             )
     if reasons:
         return Verdict("retrain", reasons)
-    r2 = "unknown" if error is None or error.r2 is None else f"{error.r2:.3f}"
-    return Verdict("hold", [f"R² of version {champion} is {r2} and no watched mean moved too far"])
+    known = "unknown" if r2 is None else f"{r2:.3f}"
+    return Verdict("hold", [f"R² of version {champion} is {known} and no watched mean moved too far"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +78,8 @@ def mean_shift(current: list[Profile], reference: dict[str, float | None], thres
             continue
         base = reference.get(item.feature)
         shift = None if item.mean is None or not base else 100 * (item.mean - base) / abs(base)
-        is_breached = shift is not None and abs(shift) > limit
+        # Exactly at the limit is allowed, also where binary fractions make 10 % a hair more than 10.
+        is_breached = shift is not None and abs(shift) > limit and not math.isclose(abs(shift), limit, rel_tol=1e-9)
         rows = item.row_count - item.null_count
         found.append(Drift(item.feature, rows, base, item.mean, shift, limit, is_breached))
     return found

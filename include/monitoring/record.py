@@ -32,7 +32,7 @@ def snapshot_means(engine: Engine, pipeline: str, snapshot_id: str) -> dict[str,
             "select feature, mean from ml.profile where pipeline = %s and scope = 'snapshot' and scope_id = %s",
             (pipeline, snapshot_id),
         )
-        return {feature: mean for feature, mean in rows}
+        return {row.feature: row.mean for row in rows}
 
 
 def record_drift(connection: Connection, pipeline: str, window: Window, version: int, drift: list[Drift]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from include.spec.model import Promotion
 
 ROUNDS = 1000
+LEAST_ROWS = 12  # of fewer rows the bootstrap knows too little: it would call luck a proof
 
 
 @dataclass(frozen=True)
@@ -24,14 +25,15 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Comparison:
-    """How much smaller one model's loss is than another's on the same rows.
+    """How much smaller one model's error is than another's on the same rows.
 
     Attributes
     ----------
     gain_pct : float
-        100 · (baseline − challenger) / baseline.
+        100 · (baseline − challenger) / baseline, of the metric that is compared.
     low, high : float
-        Confidence interval of the mean difference baseline − challenger, in units of the loss.
+        Confidence interval of the mean difference baseline − challenger: in the target's unit
+        for `mae`, in its square for `rmse`.
     """
 
     gain_pct: float
@@ -42,8 +44,12 @@ class Comparison:
 
     @property
     def is_better(self) -> bool:
-        """Whether the whole interval lies above zero."""
-        return self.low > 0
+        """Whether the whole interval lies above zero, on enough rows to say so."""
+        return self.rows >= LEAST_ROWS and self.low > 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields, ready for JSON."""
+        return asdict(self)
 
 
 def compare(
@@ -54,6 +60,11 @@ def compare(
     A moving-block bootstrap of the paired losses (Künsch, 1989, doi:10.1214/aos/1176347265)
     with blocks of ⌈n^(1/3)⌉ rows, because neighbouring errors resemble each other. The loss is
     the absolute error for `mae` and the squared error for `rmse`.
+
+    Raises
+    ------
+    ValueError
+        If there are no rows or a value is missing.
 
     Examples
     --------
@@ -68,13 +79,15 @@ def compare(
     loss, reference = np.abs(actual - challenger) ** power, np.abs(actual - baseline) ** power
     difference = reference - loss
     n = len(difference)
+    if not n or not np.isfinite(difference).all():
+        raise ValueError(f"cannot compare {n} rows of which {int((~np.isfinite(difference)).sum())} have no value")
     block = int(np.ceil(n ** (1 / 3)))
     starts = np.random.default_rng(seed).integers(0, n - block + 1, size=(ROUNDS, int(np.ceil(n / block))))
     places = (starts[:, :, None] + np.arange(block)).reshape(ROUNDS, -1)[:, :n]
     tail = (1 - policy.confidence) / 2
     low, high = np.quantile(difference[places].mean(axis=1), [tail, 1 - tail])
-    mean = float(reference.mean())
-    gain = 100 * float(difference.mean()) / mean if mean else 0.0
+    ours, theirs = (float(values.mean() ** (1 / power)) for values in (loss, reference))
+    gain = 100 * (theirs - ours) / theirs if theirs else 0.0
     return Comparison(gain, float(low), float(high), policy.confidence, n)
 
 
@@ -99,7 +112,12 @@ def choose(losses: dict[str, float], naive: str, against_naive: dict[str, Compar
 
 
 def decide(
-    chosen: str, reason: str, against_champion: Comparison | None, unseen_by_champion: bool, policy: Promotion
+    chosen: str,
+    reason: str,
+    against_champion: Comparison | None,
+    unseen_by_champion: bool,
+    policy: Promotion,
+    unopposed: str | None = None,
 ) -> Verdict:
     """Decide between a challenger and the standing champion.
 
@@ -108,18 +126,22 @@ def decide(
     chosen, reason : str
         The challenger and why it was chosen.
     against_champion : Comparison or None
-        On the same held-out rows; None when there is no champion yet.
+        On the same held-out rows; None when there is no champion to compare with.
     unseen_by_champion : bool
         Whether the champion, too, never saw these rows. If it did, the comparison favours it.
+    unopposed : str or None
+        Why there is no champion to compare with, where it is not that there is none yet.
     """
     if against_champion is None:
-        return Verdict("promote", [reason, "there is no champion yet"])
+        return Verdict("promote", [reason, unopposed or "there is no champion yet"])
     gain, rows = against_champion.gain_pct, against_champion.rows
     interval = f"{against_champion.confidence:.0%} interval {against_champion.low:.4g} to {against_champion.high:.4g}"
-    figures = f"{policy.metric} {abs(gain):.1f} % {'smaller' if gain >= 0 else 'larger'} than the champion's on the same"
-    reasons = [reason, f"{figures} {rows} held-out rows ({interval})"]
+    figures = f"{policy.metric} {abs(gain):.1f} % {'smaller' if gain >= 0 else 'larger'} than the champion's"
+    reasons = [reason, f"{figures} on the same {rows} held-out rows ({interval})"]
     if not unseen_by_champion:
         reasons.append("the champion had seen some of these rows, which favours it")
+    if rows < LEAST_ROWS:
+        return Verdict("reject", [*reasons, f"not proven better: {rows} rows are too few, a proof needs {LEAST_ROWS}"])
     if not against_champion.is_better:
         return Verdict("reject", [*reasons, "not proven better: the interval does not lie above zero"])
     if gain < policy.min_gain_pct:

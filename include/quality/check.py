@@ -11,9 +11,14 @@ from include.quality.great_expectations_adapter import ROW, validate
 from include.quality.typing import cast, unreadable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pandas as pd
 
+    from include.quality.contract import Rule
     from include.spec.model import AnySource
+
+Faults = dict[int, list[tuple[str, str, str]]]  # by row_number: rule, column and reason of each rule it broke
 
 
 @dataclass(frozen=True)
@@ -43,12 +48,15 @@ class Checked:
 def check(source: AnySource, raw: pd.DataFrame) -> Checked:
     """Type a parsed frame, run its contract and divide the rows. Pure; the order of rows never changes a verdict.
 
+    Of rows that are equal in everything the first is kept; of rows that share a key and differ
+    none is, for nobody can tell which one is right.
+
     Parameters
     ----------
     source : AnySource
         The source's spec.
     raw : DataFrame, shape (n, …)
-        As `include.sources.parse` gives it, with `payload_id` and `row_number`.
+        As `include.sources.parse` gives it, with `payload_id` and a unique `row_number`.
 
     Returns
     -------
@@ -57,63 +65,84 @@ def check(source: AnySource, raw: pd.DataFrame) -> Checked:
     """
     columns = {name: column for name, column in source.columns.items() if column.personal != "drop"}
     typed = raw.assign(**{name: cast(raw[name], column) for name, column in columns.items()})
-    faults: dict[int, list[tuple[str, str, str]]] = {}
+    faults: Faults = {}
     results = [_readable(raw, typed, name, faults) for name in columns]
     results.append(_timed(raw, faults))
+    results.append(_repeated(_without(typed, faults), [*source.key, "valid_at"], faults))
     rules = expectations(source)
-    readable = typed[~typed[ROW].isin(list(faults))].reset_index(drop=True)
     row_rules = [rule for rule in rules if rule.is_row_level]
-    for rule, (result, broken) in zip(row_rules, validate(readable, row_rules), strict=True):
-        results.append(result)
-        values = readable.set_index(ROW)[rule.column].loc[broken] if rule.column != "*" else [None] * len(broken)
-        for row, value in zip(broken, values, strict=True):
-            what = "" if rule.column == "*" else f"{rule.column} = {value}: "
-            faults.setdefault(row, []).append((rule.rule, rule.column, f"{what}expected {rule.expected}"))
-    accepted = typed[~typed[ROW].isin(list(faults))].reset_index(drop=True)
+    results += _row_by_row(_without(typed, faults), row_rules, faults)
+    accepted = _without(typed, faults)
     results += [result for result, _ in validate(accepted, [rule for rule in rules if not rule.is_row_level])]
     results.append(rejected_result(len(raw), len(faults), source))
     return Checked(accepted.drop(columns=ROW), _rejected(raw, faults), results)
 
 
-def _readable(
-    raw: pd.DataFrame, typed: pd.DataFrame, name: str, faults: dict[int, list[tuple[str, str, str]]]
-) -> Result:
+def _without(rows: pd.DataFrame, faults: Faults) -> pd.DataFrame:
+    return rows[~rows[ROW].isin(list(faults))].reset_index(drop=True)
+
+
+def _readable(raw: pd.DataFrame, typed: pd.DataFrame, name: str, faults: Faults) -> Result:
     """Check that every text in a column can be read as its type."""
     broken = raw[unreadable(raw[name], typed[name])]
-    for row, text in zip(broken[ROW], broken[name], strict=True):
-        faults.setdefault(row, []).append(("type", name, f"{name} = {text!r} cannot be read"))
-    return Result(
-        "type", name, "stop", broken.empty, len(raw), len(broken), f"{len(broken)} unreadable", "every value readable"
-    )
+    reasons = (f"{name} = {text!r} cannot be read" for text in broken[name])
+    return _found("type", name, len(raw), zip(broken[ROW], reasons, strict=True), faults, "every value readable")
 
 
-def _timed(raw: pd.DataFrame, faults: dict[int, list[tuple[str, str, str]]]) -> Result:
+def _timed(raw: pd.DataFrame, faults: Faults) -> Result:
     """Check that every row has a time."""
     broken = raw.loc[raw["valid_at"].isna(), ROW]
-    for row in broken:
-        faults.setdefault(row, []).append(("time", "valid_at", "the row's time cannot be read"))
-    return Result(
-        "time", "valid_at", "stop", broken.empty, len(raw), len(broken), f"{len(broken)} unreadable", "every time readable"
-    )
+    found = ((row, "the row's time cannot be read") for row in broken)
+    return _found("time", "valid_at", len(raw), found, faults, "every time readable")
 
 
-def _rejected(raw: pd.DataFrame, faults: dict[int, list[tuple[str, str, str]]]) -> pd.DataFrame:
+def _repeated(rows: pd.DataFrame, key: list[str], faults: Faults) -> Result:
+    """Check that no row comes twice; the comparison of all columns is left to the few that share a key."""
+    alike = rows[rows.duplicated(key, keep=False)].sort_values(ROW)
+    again = alike.loc[alike.duplicated([name for name in rows if name != ROW]), ROW]
+    found = ((row, "the very same row came before") for row in again)
+    return _found("repeated", "*", len(rows), found, faults, "every row once")
+
+
+def _found(
+    rule: str, column: str, row_count: int, broken: Iterable[tuple[int, str]], faults: Faults, expected: str
+) -> Result:
+    """Note each broken row's reason and return the rule's result."""
+    count = 0
+    for row, reason in broken:
+        faults.setdefault(row, []).append((rule, column, reason))
+        count += 1
+    return Result(rule, column, "stop", not count, row_count, count, f"{count} of {row_count} rows break it", expected)
+
+
+def _row_by_row(rows: pd.DataFrame, rules: list[Rule], faults: Faults) -> list[Result]:
+    """Run the rules that set single rows aside and note each broken row's reason."""
+    results = []
+    values = rows.set_index(ROW)
+    for rule, (result, broken) in zip(rules, validate(rows, rules), strict=True):
+        results.append(result)
+        found = [None] * len(broken) if rule.column == "*" else values.loc[broken, rule.column]
+        for row, value in zip(broken, found, strict=True):
+            what = "" if rule.column == "*" else f"{rule.column} = {value}: "
+            faults.setdefault(row, []).append((rule.rule, rule.column, f"{what}expected {rule.expected}"))
+    return results
+
+
+def _rejected(raw: pd.DataFrame, faults: Faults) -> pd.DataFrame:
     """Return one row for each rejected row, as it came, with every reason."""
     import pandas as pd
 
-    records = []
-    for place, row in raw[raw[ROW].isin(list(faults))].iterrows():
-        found = faults[row[ROW]]
-        as_it_came = {k: None if pd.isna(v) else str(v) for k, v in row.drop(["payload_id", ROW]).items()}
-        records.append(
-            {
-                "payload_id": raw.at[place, "payload_id"],
-                "row_number": row[ROW],
-                "rule": found[0][0],
-                "column_name": found[0][1],
-                "reason": "; ".join(reason for _, _, reason in found),
-                "raw_row": json.dumps(as_it_came, ensure_ascii=False),
-            }
-        )
-    names = ["payload_id", "row_number", "rule", "column_name", "reason", "raw_row"]
-    return pd.DataFrame(records, columns=names)
+    rows = raw[raw[ROW].isin(list(faults))]
+    as_they_came = rows.drop(columns=["payload_id", ROW])
+    as_text = as_they_came.astype(object).where(as_they_came.notna(), None).to_dict("records")
+    found = [faults[row] for row in rows[ROW]]
+    return pd.DataFrame(
+        {
+            "payload_id": rows["payload_id"].to_list(),
+            "row_number": rows[ROW].to_list(),
+            "rule": [reasons[0][0] for reasons in found],
+            "column_name": [reasons[0][1] for reasons in found],
+            "reason": ["; ".join(reason for _, _, reason in reasons) for reasons in found],
+            "raw_row": [json.dumps(row, ensure_ascii=False, default=str) for row in as_text],
+        }
+    )

@@ -21,7 +21,7 @@ TRUE, FALSE = ("true", "t", "1", "yes"), ("false", "f", "0", "no")
 DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]+)?)?"
 INSTANT = rf"^{DATE}([T ]{CLOCK} ?(Z|[+-][0-9]{{2}}(:?[0-9]{{2}})?)?)?$"
-FIRST_INSTANT = "0001-01-01T00:00:00Z"  # an offset can lead into the year 0, which is not one
+CALENDAR = ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z")  # an offset can lead beyond its ends
 
 
 def cast(raw: pd.Series, column: Column) -> pd.Series:
@@ -67,11 +67,11 @@ def _matching(text: pa.Array, pattern: str) -> pa.Array:
 
 
 def _number(text: pa.Array) -> pd.Series:
-    import numpy as np
-    import pandas as pd
+    import pyarrow.compute as pc
 
-    numbers = pd.Series(_matching(text, NUMBER).to_numpy(zero_copy_only=False)).astype("float64")
-    return numbers.where(np.isfinite(numbers))
+    numbers = pc.cast(_matching(text, NUMBER), "float64")
+    finite = pc.if_else(pc.is_finite(numbers), numbers, float("nan"))
+    return finite.to_pandas()
 
 
 def _integer(text: pa.Array) -> pd.Series:
@@ -106,7 +106,7 @@ def _instant(text: pa.Array) -> pd.Series:
 
     found = pc.replace_substring_regex(_matching(text, INSTANT), r"(\.[0-9]{6})[0-9]+", r"\1")
     read = pd.to_datetime(found.to_pandas(), errors="coerce", utc=True, format="ISO8601").astype("datetime64[us, UTC]")
-    return read.where(read >= pd.Timestamp(FIRST_INSTANT))
+    return read.where(read.between(*map(pd.Timestamp, CALENDAR)))
 
 
 def _date(text: pa.Array) -> pd.Series:

@@ -8,6 +8,8 @@ import requests
 
 from include.errors import SourceUnavailable
 
+NO_SUCH = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # no such model; a model without this alias
+
 
 @dataclass(frozen=True)
 class Champion:
@@ -28,10 +30,10 @@ def champion(mlflow_url: str, pipeline: str) -> Champion | None:
     where = f"{mlflow_url}/api/2.0/mlflow/registered-models/alias"
     try:
         answer = requests.get(where, params={"name": pipeline, "alias": "champion"}, timeout=10)
-        if answer.status_code in (400, 404):
+        if answer.status_code in (400, 404) and answer.json().get("error_code") in NO_SUCH:
             return None
         answer.raise_for_status()
+        found = answer.json()["model_version"]
     except requests.RequestException as error:
         raise SourceUnavailable(f"MLflow at {mlflow_url} does not answer ({type(error).__name__}): make run") from error
-    found = answer.json()["model_version"]
     return Champion(int(found["version"]), {tag["key"]: tag["value"] for tag in found.get("tags", [])})

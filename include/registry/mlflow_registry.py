@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version as installed
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from include.errors import ContractBroken, SourceUnavailable
@@ -111,11 +112,9 @@ def register(pipeline: str, logged: Logged, tags: dict[str, str]) -> Version:
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-        tags = {**tags, "sha256": _sha256(_file(f"models:/{logged.model_id}"))}
-        existing = [
-            v for v in registry.search_model_versions(f"name = '{pipeline}'") if v.tags.get("model_id") == logged.model_id
-        ]
-        found = existing[0] if existing else registry.create_model_version(
+        tags = {**tags, "sha256": _sha256(_stored(f"models:/{logged.model_id}"))}
+        same_model = f"name = '{pipeline}' and tags.model_id = '{logged.model_id}'"
+        found = next(iter(registry.search_model_versions(same_model)), None) or registry.create_model_version(
             pipeline,
             f"models:/{logged.model_id}",
             logged.run_id,
@@ -177,12 +176,12 @@ def load(version: Version) -> Forecaster:
     import skops.io
 
     with _answering():
-        file = _file(f"models:/{version.pipeline}/{version.number}")
+        content = _stored(f"models:/{version.pipeline}/{version.number}")
     where = f"model {version.pipeline} version {version.number}"
-    if _sha256(file) != version.tags.get("sha256"):
+    if _sha256(content) != version.tags.get("sha256"):
         raise ContractBroken(f"{where}: the stored file is not the one that was registered: promote another version")
     with _reviewed(where):
-        return skops.io.load(file, trusted=TRUSTED_TYPES)
+        return skops.io.loads(content, trusted=TRUSTED_TYPES)
 
 
 def _client() -> MlflowClient:
@@ -191,14 +190,16 @@ def _client() -> MlflowClient:
     return MlflowClient()
 
 
-def _file(uri: str) -> Path:
+def _stored(uri: str) -> bytes:
+    """Return the bytes of a stored model; MLflow would leave its own copy behind for ever."""
     from mlflow.artifacts import download_artifacts
 
-    return Path(download_artifacts(uri)) / FILE
+    with TemporaryDirectory() as folder:
+        return Path(download_artifacts(f"{uri}/{FILE}", dst_path=folder)).read_bytes()
 
 
-def _sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 @contextmanager

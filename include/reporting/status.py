@@ -40,19 +40,26 @@ def pipelines(url: str) -> dict[str, dict[str, Any]]:
 
 def _pipeline(connection: Connection, spec: Pipeline) -> dict[str, Any]:
     name = spec.pipeline
-    loads = connection.exec_driver_sql(
-        "select count(*) as windows, coalesce(sum(inserted_count), 0)::bigint as inserted,"
-        " coalesce(sum(revised_count), 0)::bigint as revised, coalesce(sum(quarantined_count), 0)::bigint as quarantined,"
-        " coalesce(sum(checks_passed_count), 0)::bigint as checks_passed,"
-        " coalesce(sum(checks_total_count), 0)::bigint as checks_total,"
-        " coalesce(bool_or(is_simulated), false) as is_simulated,"
-        " max(window_end_at) as loaded_until from ops.run where pipeline = %s",
-        (name,),
-    ).mappings().one()
-    verdicts = dict(
+    loads = (
+        connection.exec_driver_sql(
+            "select count(*) as windows, coalesce(sum(inserted_count), 0)::bigint as inserted,"
+            " coalesce(sum(revised_count), 0)::bigint as revised,"
+            " coalesce(sum(quarantined_count), 0)::bigint as quarantined,"
+            " coalesce(sum(checks_passed_count), 0)::bigint as checks_passed,"
+            " coalesce(sum(checks_total_count), 0)::bigint as checks_total,"
+            " coalesce(bool_or(is_simulated), false) as is_simulated,"
+            " max(window_end_at) as loaded_until from ops.run where pipeline = %s",
+            (name,),
+        )
+        .mappings()
+        .one()
+    )
+    verdicts: dict[str, int] = dict(
         connection.exec_driver_sql(
             "select verdict, count(*) from ml.decision where pipeline = %s group by verdict", (name,)
-        ).tuples().all()
+        )
+        .tuples()
+        .all()
     )
     return {
         "title": spec.title,
@@ -124,9 +131,13 @@ def _last_window(connection: Connection, pipeline: str) -> str | None:
 
 
 def _last_decision(connection: Connection, pipeline: str) -> dict[str, Any] | None:
-    row = connection.exec_driver_sql(
-        "select verdict, reasons, model_version, decided_at from ml.decision where pipeline = %s"
-        " order by decision_id desc limit 1",
-        (pipeline,),
-    ).mappings().first()
+    row = (
+        connection.exec_driver_sql(
+            "select verdict, reasons, model_version, decided_at from ml.decision where pipeline = %s"
+            " order by decision_id desc limit 1",
+            (pipeline,),
+        )
+        .mappings()
+        .first()
+    )
     return dict(row) | {"decided_at": row["decided_at"].isoformat()} if row else None

@@ -22,6 +22,9 @@ from include.sandbox.config import SandboxConfig
 MEMBER = "AirQualityUCI.csv"
 HEADER = b"Date;Time;CO(GT);PT08.S1(CO);NMHC(GT);C6H6(GT);"
 SIMULATED = {"X-Data-Origin": "SIMULATED"}
+SETTLED = b"""The real file could not be had when the sandbox first started, so the station is simulated from
+then on: real and simulated hours must not mix in one warehouse. To try again, delete var/ and start anew.
+"""
 
 
 @dataclass(frozen=True)
@@ -82,9 +85,11 @@ def load(config: SandboxConfig) -> AirQuality:
     kept = config.var / "uci" / MEMBER
     if kept.exists():
         return AirQuality(pack(_read_file(kept, "The sandbox keeps")), is_simulated=False)
-    if config.uci_url and (csv := download(config.uci_url, config.download_s)):
+    settled = kept.with_name("SIMULATED")
+    if config.uci_url and not settled.exists() and (csv := download(config.uci_url, config.download_s)):
         _keep(kept, csv)
         return AirQuality(pack(csv), is_simulated=False)
+    _keep(settled, SETTLED)
     from include.sandbox.station import simulate  # numpy is only loaded where it is needed
 
     return AirQuality(pack(simulate()), is_simulated=True)
@@ -141,9 +146,9 @@ def _read_file(path: Path, who: str) -> bytes:
         raise ConfigError(f"{who} {path}, which is not the UCI file ({error}): mend or remove it.") from error
 
 
-def _keep(path: Path, csv: bytes) -> None:
-    """Keep the CSV so that nobody ever sees half of it."""
+def _keep(path: Path, content: bytes) -> None:
+    """Write a file so that nobody ever sees half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
-    part.write_bytes(csv)
+    part.write_bytes(content)
     part.replace(path)

@@ -10,7 +10,7 @@ from include.steps.run import Run, asked_window, loaded_window
 if TYPE_CHECKING:
     import pandas as pd
 
-    from include.monitoring.measure import Drift, Profile
+    from include.monitoring.measure import Drift
     from include.registry.mlflow_registry import Version
     from include.training.evaluate import Metrics
     from include.windows import Window
@@ -24,6 +24,7 @@ def measure_drift(run: Run) -> dict[str, Any]:
     from include.monitoring.measure import mean_shift, profile
     from include.monitoring.record import record_drift, record_profiles, snapshot_means
     from include.registry.mlflow_registry import CHAMPION, by_alias
+    from include.training.snapshot import readable
 
     window = asked_window(run) or loaded_window(run)
     frame = read_features(run.engine, run.pipeline, window.end)
@@ -44,7 +45,7 @@ def measure_drift(run: Run) -> dict[str, Any]:
     return {
         **window.to_dict(),
         "rows": len(rows),
-        "usable_rows": int((frame["target_known_at"] < window.end).sum()),
+        "usable_rows": len(readable(run.pipeline, frame, window.end)),
         "champion": champion.number if champion else None,
         "drift": [item.to_dict() for item in drift],
     }
@@ -60,13 +61,14 @@ def measure_error(run: Run) -> dict[str, Any] | None:
     from include.monitoring.record import record_performance
     from include.registry.mlflow_registry import CHAMPION, by_alias, load
     from include.training.evaluate import measure
+    from include.training.snapshot import predictable
 
     champion = by_alias(run.pipeline.pipeline, CHAMPION)
     if champion is None:
         return None
     window = asked_window(run) or loaded_window(run)
     frame = read_features(run.engine, run.pipeline, window.end)
-    rows = fair_rows(frame, window, champion)
+    rows = predictable(run.pipeline, fair_rows(frame, window, champion))
     if rows.empty:
         return None
     model = load(champion)
@@ -92,9 +94,8 @@ def decide(run: Run, drift: dict[str, Any], error: dict[str, Any] | None) -> dic
     verdict = judge(run.pipeline, drift["champion"], drift["usable_rows"], drift["rows"], measured, shifts)
     evidence = {"rows": drift["rows"], "usable_rows": drift["usable_rows"], "error": error, "drift": drift["drift"]}
     with run.engine.begin() as connection:
-        number = append(
-            connection, run.pipeline.pipeline, window, verdict.verdict, verdict.reasons, evidence, drift["champion"], run.ref
-        )
+        place = (connection, run.pipeline.pipeline, window)
+        number = append(*place, verdict.verdict, verdict.reasons, evidence, drift["champion"], run.ref)
         if verdict.verdict == "retrain":
             raise_alert(connection, run.pipeline, "retrain", "; ".join(verdict.reasons), run.ref)
     log.info("%s: %s", verdict.verdict, "; ".join(verdict.reasons))

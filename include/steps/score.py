@@ -30,6 +30,7 @@ def predict(run: Run) -> dict[str, Any]:
     """
     from include.features.read import read_features
     from include.registry.mlflow_registry import CHAMPION, by_alias, load
+    from include.training.snapshot import predictable
     from include.warehouse.engine import transaction
 
     name = run.pipeline.pipeline
@@ -38,9 +39,8 @@ def predict(run: Run) -> dict[str, Any]:
     if champion is None:
         raise NothingToDo(f"{name}: there is no champion yet; train_{name} makes one once there are enough rows")
     frame = read_features(run.engine, run.pipeline, window.end)
-    rows = frame[(frame["valid_at"] >= window.start) & (frame["valid_at"] < window.end)]
-    if run.pipeline.target.anchor:
-        rows = rows[rows[run.pipeline.target.anchor].notna()]
+    inside = (frame["valid_at"] >= window.start) & (frame["valid_at"] < window.end)
+    rows = predictable(run.pipeline, frame[inside])
     if rows.empty:
         raise NothingToDo(f"{name} {window}: no row has the features version {champion.number} needs")
     model = load(champion)

@@ -13,9 +13,6 @@ from include.windows import Window
 if TYPE_CHECKING:
     import pandas as pd
 
-    from include.promotion.decide import Comparison
-    from include.registry.mlflow_registry import Version
-
 log = logging.getLogger(__name__)
 
 
@@ -96,31 +93,36 @@ def fit_candidate(run: Run, snapshot: dict[str, Any], candidate: str) -> dict[st
 def compare_and_decide(run: Run, snapshot: dict[str, Any], fitted: list[dict[str, Any]]) -> dict[str, Any]:
     """Choose the challenger, compare it with the champion on the same held-out rows, register it and decide.
 
-    The decision, with its reasons and figures, is written before any alias moves.
+    The decision, with its reasons and figures, is written before any alias moves. Done again,
+    even after they moved, it comes to the same decision and writes none.
     """
     from include.alerts.record import raise_alert
     from include.promotion.decide import choose, decide
     from include.promotion.ledger import append
-    from include.registry.mlflow_registry import CHAMPION, Logged, by_alias, register
+    from include.registry.mlflow_registry import Logged, register
+    from include.steps.challenge import against_champion, compare
 
     policy, name = run.pipeline.promotion, run.pipeline.pipeline
-    actual = _parts(run, snapshot).holdout["target"].to_numpy()
+    holdout = _parts(run, snapshot).holdout
+    actual = holdout["target"].to_numpy()
     predicted = {f["candidate"]: run.lake.get_frame(f["predictions_uri"])["predicted"].to_numpy() for f in fitted}
     naive = next(n for n, c in run.pipeline.training.candidates.items() if c.kind == "naive")
     metrics = {f["candidate"]: f["metrics"] for f in fitted}
-    against_naive = {n: _compare(run, actual, p, predicted[naive]) for n, p in predicted.items() if n != naive}
+    against_naive = {n: compare(run, actual, p, predicted[naive]) for n, p in predicted.items() if n != naive}
     chosen, reason = choose({n: m[policy.metric] for n, m in metrics.items()}, naive, against_naive)
-    champion = by_alias(name, CHAMPION)
-    against_champion, is_unseen, champion_metrics = _against_champion(run, snapshot, champion, actual, predicted[chosen])
-    verdict = decide(chosen, reason, against_champion, is_unseen, policy)
     logged = next(Logged(f["run_id"], f["model_id"]) for f in fitted if f["candidate"] == chosen)
     version = register(name, logged, _tags(run, snapshot, chosen))
+    comparison, champion = against_champion(run, snapshot, version, holdout, predicted[chosen])
+    verdict = decide(chosen, reason, comparison, champion["is_unseen"], policy, champion["unopposed"])
     evidence = {
         "asked_by": run.params.get("reason") or "",
         "chosen": chosen,
         "candidates": metrics,
         "naive": metrics[naive],
-        "champion": {"version": champion.number if champion else None, "metrics": champion_metrics},
+        "against_naive": {n: found.to_dict() for n, found in against_naive.items()},
+        "champion": champion,
+        "against_champion": comparison.to_dict() if comparison else None,
+        "policy": policy.model_dump(),
         "snapshot_id": snapshot["snapshot_id"],
         "data_origin": snapshot["data_origin"],
     }
@@ -141,7 +143,7 @@ def apply_decision(run: Run, decision: dict[str, Any]) -> dict[str, Any]:
     if decision["verdict"] == "promote":
         challenger = by_alias(name, CHALLENGER)
         if challenger is None or challenger.number != decision["version"]:
-            raise NothingToDo(f"{name}: version {decision['version']} is no longer the challenger, a newer training ran")
+            raise NothingToDo(f"{name}: version {decision['version']} is not the challenger any more, a newer one came")
         promote(challenger)
     champion = by_alias(name, CHAMPION)
     log.info("champion of %s: version %s", name, champion.number if champion else "none")
@@ -167,27 +169,6 @@ def _tags(run: Run, snapshot: dict[str, Any], candidate: str) -> dict[str, str]:
         "train_run": run.ref.run_id,
         "reason": str(run.params.get("reason") or "asked for by hand")[:500],
     }
-
-
-def _compare(run: Run, actual: Any, challenger: Any, baseline: Any) -> Comparison:
-    from include.promotion.decide import compare
-
-    return compare(actual, challenger, baseline, run.pipeline.promotion, run.pipeline.training.seed)
-
-
-def _against_champion(
-    run: Run, snapshot: dict[str, Any], champion: Version | None, actual: Any, challenger: Any
-) -> tuple[Comparison | None, bool, dict[str, Any] | None]:
-    """Compare with the champion on the held-out rows; also whether it had never seen them, and its metrics."""
-    from include.registry.mlflow_registry import load
-    from include.training.evaluate import measure
-
-    if champion is None:
-        return None, True, None
-    holdout = _parts(run, snapshot).holdout
-    predicted = load(champion).predict(holdout)
-    is_unseen = champion.tags["trained_until"] <= snapshot["holdout_start"]
-    return _compare(run, actual, challenger, predicted), is_unseen, measure(actual, predicted).to_dict()
 
 
 def _is_simulated(connection: Any, pipeline: str) -> bool:

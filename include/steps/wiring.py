@@ -83,13 +83,17 @@ def dag_options(pipeline: Pipeline, verb: str, doc: str, rerun: str) -> dict[str
     }
 
 
-def clock(pipeline: Pipeline) -> dict[str, Any]:
+def timetable(pipeline: Pipeline) -> CronDataIntervalTimetable:
     """Return when a pipeline's first DAG runs by itself: each run is for the interval that has just ended."""
-    plan = pipeline.schedule
+    return CronDataIntervalTimetable(pipeline.schedule.cron, timezone=pipeline.schedule.timezone)
+
+
+def lifetime(pipeline: Pipeline) -> dict[str, datetime | None]:
+    """Return the first and last instant the timetable makes runs for."""
+    first, last = pipeline.schedule.start, pipeline.schedule.end
     return {
-        "schedule": CronDataIntervalTimetable(plan.cron, timezone=plan.timezone),
-        "start_date": datetime.combine(plan.start, time(), UTC),
-        "end_date": datetime.combine(plan.end, time(), UTC) if plan.end else None,
+        "start_date": datetime.combine(first, time(), UTC),
+        "end_date": datetime.combine(last, time(), UTC) if last else None,
     }
 
 

@@ -34,8 +34,8 @@ def _naive(pipeline: Pipeline, candidate: Any) -> Any:
         return DummyRegressor(strategy="mean")
     # Least squares on one indicator a value, without anything else, is the mean for each value. Dense,
     # because scikit-learn solves sparse rows by iteration, which only comes near.
-    indicators = ColumnTransformer([("by", OneHotEncoder(handle_unknown="ignore", sparse_output=False), [candidate.by])])
-    return make_pipeline(indicators, LinearRegression())
+    indicators = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    return make_pipeline(ColumnTransformer([("by", indicators, [candidate.by])]), LinearRegression())
 
 
 def _linear(pipeline: Pipeline, candidate: Any) -> Any:

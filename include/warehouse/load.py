@@ -96,10 +96,13 @@ def load_window(
     counts = Counts()
     with connection.cursor() as cursor:
         cursor.execute("select pg_advisory_xact_lock(hashtext(%s))", (f"load:{pipeline.pipeline}",))
+        # Not now(): that is when the transaction began, perhaps before the load it had to wait for.
+        cursor.execute("select clock_timestamp()")
+        loaded_at = one(cursor)
         for batch in batches:
             ensure_table(cursor, pipeline, batch.source)
             _stage(cursor, pipeline, batch)
-            _merge(cursor, pipeline, batch, counts)
+            _merge(cursor, pipeline, batch, loaded_at, counts)
             record_checks(cursor, pipeline.pipeline, window, batch, run)
             counts.quarantined += len(batch.rejected)
             counts.checks_passed += sum(result.is_passed for result in batch.results)

@@ -118,7 +118,7 @@ def fingerprints(system) -> dict[str, str]:
         f"select '{table}', md5(string_agg(row, ',' order by row)) from (select t::text as row from {table} t) r"
         for table in TABLES
     ]
-    return {table: checksum for table, checksum in system.sql(" union all ".join(queries))}
+    return dict(system.sql(" union all ".join(queries)))
 
 
 def test_airflow_lists_the_runs(played):

@@ -66,3 +66,11 @@ def test_databases_on_an_external_server_keep_its_options(options: Settings, mon
     assert url.startswith("postgresql://mlflow:")
     assert url.endswith("@db.example.org:6432/mlflow?sslmode=require")
     assert environment.component_env()["WAREHOUSE_SSLMODE"] == "require"
+
+
+def test_hosts_that_are_asked_directly_grow_by_our_own_only_once(options: Settings, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("no_proxy", "intranet.example.org")
+    once = environment.component_env()["no_proxy"]
+    assert once == "intranet.example.org,127.0.0.1,localhost"
+    monkeypatch.setenv("no_proxy", once)
+    assert environment.component_env()["no_proxy"] == once

@@ -118,11 +118,16 @@ def test_a_download_that_is_not_the_station_is_thrown_away(
     config: SandboxConfig, tmp_path: Path, archive, body: bytes
 ) -> None:
     assert uci.load(replace(config, var=tmp_path, uci_url=archive(lambda: body))).is_simulated
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in (tmp_path / "uci").iterdir()] == ["SIMULATED"]
 
 
 def test_an_unreachable_archive_leaves_the_simulated_station(config: SandboxConfig, tmp_path: Path) -> None:
     assert uci.load(replace(config, var=tmp_path, uci_url="http://127.0.0.1:9/")).is_simulated
+
+
+def test_a_station_that_was_simulated_once_stays_simulated(config: SandboxConfig, tmp_path: Path, archive) -> None:
+    assert uci.load(replace(config, var=tmp_path, uci_url=None)).is_simulated
+    assert uci.load(replace(config, var=tmp_path, uci_url=archive(lambda: uci.pack(REAL)))).is_simulated
 
 
 def test_a_download_that_does_not_end_is_given_up(config: SandboxConfig, tmp_path: Path, archive) -> None:
@@ -130,7 +135,7 @@ def test_a_download_that_does_not_end_is_given_up(config: SandboxConfig, tmp_pat
     slow = archive(lambda: uci.pack(REAL) if release.wait() else b"")
     assert uci.load(replace(config, var=tmp_path, uci_url=slow, download_s=0.1)).is_simulated
     release.set()
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in (tmp_path / "uci").iterdir()] == ["SIMULATED"]
 
 
 def test_a_broken_kept_file_is_named(config: SandboxConfig, tmp_path: Path) -> None:

@@ -1,0 +1,70 @@
+"""The challenger against the champion that stands."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from include.promotion.decide import Comparison
+    from include.registry.mlflow_registry import Version
+    from include.steps.run import Run
+
+
+def compare(run: Run, actual: Any, challenger: Any, baseline: Any) -> Comparison:
+    """Compare the predictions of two models on the same rows, shape (n,) each, by the pipeline's policy."""
+    from include.promotion.decide import compare as compare_rows
+
+    return compare_rows(actual, challenger, baseline, run.pipeline.promotion, run.pipeline.training.seed)
+
+
+def against_champion(
+    run: Run, snapshot: dict[str, Any], version: Version, holdout: pd.DataFrame, challenger: Any
+) -> tuple[Comparison | None, dict[str, Any]]:
+    """Compare the challenger's predictions with the champion's on the held-out rows.
+
+    Parameters
+    ----------
+    version : Version
+        The challenger.
+    holdout : DataFrame
+        Feature rows with `target`.
+    challenger : array, shape (n,)
+        Its predictions for them.
+
+    Returns
+    -------
+    (Comparison or None, dict)
+        None where there is no champion that could be compared; and what is kept as evidence:
+        its `version`, `metrics`, whether these rows are new to it too (`is_unseen`), and why the
+        challenger is `unopposed`.
+    """
+    from include.registry.mlflow_registry import load
+    from include.training.evaluate import measure
+
+    champion = _standing(version)
+    found: dict[str, Any] = {"version": champion.number if champion else None, "metrics": None, "is_unseen": True}
+    if champion is None:
+        return None, found | {"unopposed": "there is no champion yet"}
+    model = load(champion)
+    if missing := model.missing(holdout):
+        cannot = f"version {champion.number} cannot be compared: pipeline.yaml no longer makes {', '.join(missing)}"
+        return None, found | {"unopposed": cannot}
+    actual, predicted = holdout["target"].to_numpy(), model.predict(holdout)
+    # The champion was fitted on targets known until then, and every held-out row is about a later time.
+    times = (champion.tags["trained_until"], snapshot["holdout_start"])
+    fitted_until, start = (datetime.fromisoformat(text) for text in times)
+    found |= {"metrics": measure(actual, predicted).to_dict(), "is_unseen": fitted_until <= start, "unopposed": None}
+    return compare(run, actual, challenger, predicted), found
+
+
+def _standing(version: Version) -> Version | None:
+    """Return the champion a version challenges: the one before it, where this run has moved the alias already."""
+    from include.registry.mlflow_registry import CHAMPION, PREVIOUS, by_alias
+
+    champion = by_alias(version.pipeline, CHAMPION)
+    if champion is not None and champion.number == version.number:
+        return by_alias(version.pipeline, PREVIOUS)
+    return champion
