@@ -7,7 +7,7 @@
 ARG BASE_IMAGE=apache/airflow:slim-3.3.2-python3.12
 FROM ${BASE_IMAGE}
 
-USER root
+USER 0
 COPY requirements.txt /opt/ciclo/requirements.txt
 # Without dependency resolution, which the lock has done, and without what the base tells pip.
 RUN python -m venv /opt/ciclo \

@@ -8,8 +8,8 @@ import multiprocessing
 import sys
 
 if "scheduler" in sys.argv and multiprocessing.get_start_method() == "fork":
-    from include.local.warm import preload
+    from include.local.warm import preload, warm_modules
     from include.settings import settings
 
     if settings().warm_workers:
-        preload()
+        preload(warm_modules())

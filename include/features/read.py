@@ -8,6 +8,7 @@ import pandas as pd
 from sqlalchemy import text
 
 from include.features.build import build
+from include.features.versions import known_at
 from include.warehouse.tables import stored_columns
 
 if TYPE_CHECKING:
@@ -45,17 +46,20 @@ def read_features(engine: Engine, pipeline: Pipeline, until: datetime) -> pd.Dat
 
 
 def _read(connection: Connection, pipeline: Pipeline, source: str, until: datetime) -> pd.DataFrame:
-    """Read every version of a source's rows, in an order that does not depend on how they are stored."""
-    from include.features.versions import known_at
+    """Read every version of a source's rows, in an order that does not depend on how they are stored.
 
+    A column that the spec has gained since the last load is unknown in every row.
+    """
     columns, key, table = stored_columns(pipeline, source), pipeline.sources[source].key, pipeline.table(source)
-    names = ", ".join(f'"{name}"' for name in ("valid_at", "available_at", *columns))
-    place = ", ".join(f'"{name}"' for name in ("valid_at", *key, "recorded_at"))
     types = {name: PANDAS_TYPES[c.type] for name, c in columns.items() if c.type in PANDAS_TYPES}
-    exists = connection.execute(text("select to_regclass(:name)"), {"name": f'core."{table}"'}).scalar()
-    if exists is None:
+    facts = "select column_name from information_schema.columns where table_schema = 'core' and table_name = %s"
+    found = {row[0] for row in connection.exec_driver_sql(facts, (table,))}
+    if not found:
         return pd.DataFrame(columns=["valid_at", "available_at", *columns]).astype(types | TIME_TYPES)
+    names = ", ".join(f'"{name}"' for name in ("valid_at", "available_at", *columns) if name in found)
+    place = ", ".join(f'"{name}"' for name in ("valid_at", *key, "recorded_at"))
     of = 'select {}, recorded_at from core."{}" where valid_at < :until'
     query = f"{of.format(names, table)} union all {of.format(names, f'{table}_history')} order by {place}"
-    rows = pd.read_sql(text(query), connection, params={"until": until}).drop(columns="recorded_at")
-    return known_at(rows.astype(types | TIME_TYPES), key, until)
+    rows = pd.read_sql(text(query), connection, params={"until": until})
+    rows = rows.reindex(columns=["valid_at", "available_at", *columns]).astype(types | TIME_TYPES)
+    return known_at(rows, key, until)

@@ -14,7 +14,7 @@ from dotenv import dotenv_values
 from include.local.postgres import binary, with_database
 from include.local.processes import MARKER
 from include.local.secrets import secret
-from include.local.warm import WARM
+from include.local.warm import warm_modules
 from include.settings import Settings, env_file, settings
 
 HOST = "127.0.0.1"
@@ -197,6 +197,12 @@ def _mlflow_env(options: Settings) -> dict[str, str]:
     return {
         "MLFLOW_TRACKING_URI": mlflow_url(),
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        # A server that is down is reported in seconds; by default the client tries for four minutes.
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+        "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         "GIT_PYTHON_REFRESH": "quiet",
         **({} if options.mlflow_url else server),
     }
@@ -208,6 +214,6 @@ def _platform_env(options: Settings) -> dict[str, str]:
         return {}
     return {
         "AIRFLOW__CORE__MP_START_METHOD": "forkserver",
-        "AIRFLOW__CORE__MP_FORKSERVER_PRELOAD": ",".join(WARM) if options.warm_workers else "",
+        "AIRFLOW__CORE__MP_FORKSERVER_PRELOAD": ",".join(warm_modules()) if options.warm_workers else "",
         "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES",
     }

@@ -7,7 +7,6 @@ over a unix socket that only this user can open.
 
 import hashlib
 import os
-import re
 import shlex
 import shutil
 import subprocess
@@ -15,8 +14,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -24,6 +21,7 @@ from xmlrpc.client import Fault, ServerProxy
 
 from include.errors import ConfigError
 from include.local.components import Component
+from include.local.incidents import Incident, parse_incidents
 from include.local.secrets import write_private
 
 LONGEST_SOCKET = 88  # the system's limit is 104 (macOS), and supervisord binds <path>.<pid> first
@@ -66,17 +64,6 @@ stdout_logfile={log}
 stdout_logfile_maxbytes=10MB
 stdout_logfile_backups=3
 {user}"""
-
-_INCIDENT = re.compile(r"^(?P<at>\S+ \S+),\d+ \w+ (?P<what>exited|gave up): (?P<name>\S+) (?:\((?P<how>.*)\))?")
-
-
-@dataclass(frozen=True)
-class Incident:
-    """One unplanned end of a component: when (UTC), and how in supervisord's words."""
-
-    name: str
-    at: datetime
-    how: str
 
 
 class Supervisor:
@@ -193,26 +180,6 @@ class Supervisor:
             log=_escape(self.log_of(component.name)),
             user=f"user={component.user}\n" if component.user else "",
         )
-
-
-def parse_incidents(lines: list[str]) -> list[Incident]:
-    """Return the unplanned ends that supervisord's log lines (local time) tell of.
-
-    Examples
-    --------
-    >>> line = "2026-11-23 02:20:00,123 WARN exited: mlflow (exit status 1; not expected)"
-    >>> [(i.name, i.how) for i in parse_incidents([line])]
-    [('mlflow', 'exit status 1')]
-    """
-    found = [match for line in lines if (match := _INCIDENT.match(line))]
-    return [
-        Incident(
-            match["name"],
-            datetime.strptime(match["at"], "%Y-%m-%d %H:%M:%S").astimezone(UTC),
-            (match["how"] or match["what"]).partition(";")[0],
-        )
-        for match in found
-    ]
 
 
 def _escape(value: object) -> str:

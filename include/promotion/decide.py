@@ -118,6 +118,7 @@ def decide(
     unseen_by_champion: bool,
     policy: Promotion,
     unopposed: str | None = None,
+    is_older: bool = False,
 ) -> Verdict:
     """Decide between a challenger and the standing champion.
 
@@ -131,6 +132,9 @@ def decide(
         Whether the champion, too, never saw these rows. If it did, the comparison favours it.
     unopposed : str or None
         Why there is no champion to compare with, where it is not that there is none yet.
+    is_older : bool
+        Whether the challenger's data end before the champion's: a window of the past was trained
+        again. It may well be better in its own time, which says nothing about what comes next.
     """
     if against_champion is None:
         return Verdict("promote", [reason, unopposed or "there is no champion yet"])
@@ -140,6 +144,8 @@ def decide(
     reasons = [reason, f"{figures} on the same {rows} held-out rows ({interval})"]
     if not unseen_by_champion:
         reasons.append("the champion had seen some of these rows, which favours it")
+    if is_older:
+        return Verdict("reject", [*reasons, "its data end before the champion's: a model of the past replaces none"])
     if rows < LEAST_ROWS:
         return Verdict("reject", [*reasons, f"not proven better: {rows} rows are too few, a proof needs {LEAST_ROWS}"])
     if not against_champion.is_better:

@@ -73,7 +73,8 @@ def check(source: AnySource, raw: pd.DataFrame) -> Checked:
     row_rules = [rule for rule in rules if rule.is_row_level]
     results += _row_by_row(_without(typed, faults), row_rules, faults)
     accepted = _without(typed, faults)
-    results += [result for result, _ in validate(accepted, [rule for rule in rules if not rule.is_row_level])]
+    # Shares are judged on what came: among the few rows that many rejections leave they would say nothing.
+    results += [result for result, _ in validate(typed, [rule for rule in rules if not rule.is_row_level])]
     results.append(rejected_result(len(raw), len(faults), source))
     return Checked(accepted.drop(columns=ROW), _rejected(raw, faults), results)
 
@@ -121,9 +122,10 @@ def _row_by_row(rows: pd.DataFrame, rules: list[Rule], faults: Faults) -> list[R
     values = rows.set_index(ROW)
     for rule, (result, broken) in zip(rules, validate(rows, rules), strict=True):
         results.append(result)
-        found = [None] * len(broken) if rule.column == "*" else values.loc[broken, rule.column]
+        is_about_value = rule.rule == "range"
+        found = values.loc[broken, rule.column] if is_about_value else broken
         for row, value in zip(broken, found, strict=True):
-            what = "" if rule.column == "*" else f"{rule.column} = {value}: "
+            what = f"{rule.column} = {value}: " if is_about_value else ""
             faults.setdefault(row, []).append((rule.rule, rule.column, f"{what}expected {rule.expected}"))
     return results
 

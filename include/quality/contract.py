@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from include.spec.model import AnySource
+    from include.spec.model import AnySource, Column
 
 Severity = Literal["warn", "stop"]
 MIN_ROWS_FOR_SHARES = 20  # a share of fewer rows says nothing: it is recorded, but stops nobody
@@ -76,10 +76,10 @@ def expectations(source: AnySource) -> list[Rule]:
         if column.personal == "drop":
             continue
         if column.required:
-            rows.append(_rule("required", name, "not_be_null", {}, "a value"))
+            rows.append(_rule("required", name, "not_be_null", {}, f"a value of {name}"))
         if column.min is not None or column.max is not None:
             bounds = {"min_value": column.min, "max_value": column.max}
-            rows.append(_rule("range", name, "be_between", bounds, f"{column.min} to {column.max} {column.unit}"))
+            rows.append(_rule("range", name, "be_between", bounds, _bounds(column)))
         shares.append(
             Rule(
                 "completeness",
@@ -92,6 +92,15 @@ def expectations(source: AnySource) -> list[Rule]:
             )
         )
     return [*rows, _unique((*source.key, "valid_at")), *shares]
+
+
+def _bounds(column: Column) -> str:
+    low, high = (None if bound is None else f"{bound:.15g}" for bound in (column.min, column.max))
+    if low is None or high is None:
+        said = f"at most {high}" if low is None else f"at least {low}"
+    else:
+        said = f"{low} to {high}"
+    return said if column.unit == "1" else f"{said} {column.unit}"
 
 
 def _rule(rule: str, column: str, expectation: str, arguments: dict[str, Any], expected: str) -> Rule:

@@ -48,7 +48,7 @@ def cast(raw: pd.Series, column: Column) -> pd.Series:
 
     text = pa.array(raw.to_numpy(dtype=object), pa.string(), from_pandas=True)
     if column.type == "text":
-        return pd.Series(text.to_pandas(), index=raw.index, dtype="str")
+        return pd.Series(text.to_pandas().to_numpy(), index=raw.index, dtype="str")
     cast_ = {"number": _number, "integer": _integer, "boolean": _boolean, "timestamp": _instant, "date": _date}
     return cast_[column.type](pc.utf8_trim_whitespace(text)).set_axis(raw.index)
 

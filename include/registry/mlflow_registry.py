@@ -29,6 +29,8 @@ FILE = "model.skops"
 # model, so that a model cannot vouch for itself; the hash in the registry says the bytes are ours,
 # which is what a Tree needs: scikit-learn follows its node numbers without checking them.
 TRUSTED_TYPES = ["include.training.forecaster.Forecaster", "numpy.dtype", "sklearn.tree._tree.Tree"]
+# What MLflow's client calls a server that is down, broken, or none of MLflow's.
+SILENCE = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "ENDPOINT_NOT_FOUND")
 REQUIREMENTS = ("scikit-learn", "skops", "pandas", "numpy")
 
 
@@ -175,9 +177,12 @@ def load(version: Version) -> Forecaster:
     """
     import skops.io
 
-    with _answering():
-        content = _stored(f"models:/{version.pipeline}/{version.number}")
     where = f"model {version.pipeline} version {version.number}"
+    try:
+        with _answering():
+            content = _stored(f"models:/{version.pipeline}/{version.number}")
+    except FileNotFoundError:
+        raise ContractBroken(f"{where}: the stored file is gone: restore it, or promote another version") from None
     if _sha256(content) != version.tags.get("sha256"):
         raise ContractBroken(f"{where}: the stored file is not the one that was registered: promote another version")
     with _reviewed(where):
@@ -195,7 +200,7 @@ def _stored(uri: str) -> bytes:
     from mlflow.artifacts import download_artifacts
 
     with TemporaryDirectory() as folder:
-        return Path(download_artifacts(f"{uri}/{FILE}", dst_path=folder)).read_bytes()
+        return (Path(download_artifacts(uri, dst_path=folder)) / FILE).read_bytes()
 
 
 def _sha256(content: bytes) -> str:
@@ -205,12 +210,16 @@ def _sha256(content: bytes) -> str:
 @contextmanager
 def _reviewed(where: str) -> Iterator[None]:
     """Turn a type that nobody has reviewed into an error that says what to do."""
+    from mlflow.exceptions import MlflowException
     from skops.io.exceptions import UntrustedTypesFoundException
 
     try:
         yield
-    except UntrustedTypesFoundException as error:
-        found = str(error).splitlines()[0]
+    except (UntrustedTypesFoundException, MlflowException) as error:
+        root = error.__context__ if isinstance(error, MlflowException) else error  # MLflow wraps it in one of its own
+        if not isinstance(root, UntrustedTypesFoundException):
+            raise
+        found = str(root).splitlines()[0]
         raise ContractBroken(
             f"{where}: {found} Review the type, then add it to TRUSTED_TYPES in include/registry/mlflow_registry.py"
         ) from error
@@ -226,11 +235,8 @@ def _answering() -> Iterator[None]:
     try:
         yield
     except (MlflowException, Unreachable) as error:
-        reachable = isinstance(error, MlflowException) and error.error_code not in (
-            "INTERNAL_ERROR",
-            "TEMPORARILY_UNAVAILABLE",
-        )
-        if reachable and not isinstance(error.__cause__, OSError):
+        is_answer = isinstance(error, MlflowException) and error.error_code not in SILENCE
+        if is_answer and not isinstance(error.__cause__, OSError):
             raise
         raise SourceUnavailable(
             f"MLflow at {get_tracking_uri()} does not answer ({type(error).__name__}): see var/log/mlflow.log,"

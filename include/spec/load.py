@@ -140,7 +140,10 @@ def _shared_tables(pipelines: Iterable[Pipeline]) -> Iterable[tuple[str, str]]:
             owner = owners.setdefault(pipeline.table(name), pipeline)
             if owner is not pipeline:
                 table = f"core.{pipeline.table(name)}"
-                yield pipeline.pipeline, (
-                    f"{pipeline.where('sources', name)}: sources.{name}: its table {table} is also one of the pipeline "
-                    f"{owner.pipeline!r}; rename one of them"
+                yield (
+                    pipeline.pipeline,
+                    (
+                        f"{pipeline.where('sources', name)}: sources.{name}: its table {table} is also one of the pipeline "
+                        f"{owner.pipeline!r}; rename one of them"
+                    ),
                 )

@@ -38,26 +38,31 @@ def against_champion(
     -------
     (Comparison or None, dict)
         None where there is no champion that could be compared; and what is kept as evidence:
-        its `version`, `metrics`, whether these rows are new to it too (`is_unseen`), and why the
-        challenger is `unopposed`.
+        its `version`, `metrics`, whether these rows are new to it too (`is_unseen`), whether the
+        challenger's data end before its own (`is_older`), and why the challenger is `unopposed`.
     """
     from include.registry.mlflow_registry import load
     from include.training.evaluate import measure
 
     champion = _standing(version)
-    found: dict[str, Any] = {"version": champion.number if champion else None, "metrics": None, "is_unseen": True}
+    found: dict[str, Any] = {"version": None, "metrics": None, "is_unseen": True, "is_older": False, "unopposed": None}
     if champion is None:
         return None, found | {"unopposed": "there is no champion yet"}
+    found["version"] = champion.number
     model = load(champion)
     if missing := model.missing(holdout):
         cannot = f"version {champion.number} cannot be compared: pipeline.yaml no longer makes {', '.join(missing)}"
         return None, found | {"unopposed": cannot}
     actual, predicted = holdout["target"].to_numpy(), model.predict(holdout)
     # The champion was fitted on targets known until then, and every held-out row is about a later time.
-    times = (champion.tags["trained_until"], snapshot["holdout_start"])
-    fitted_until, start = (datetime.fromisoformat(text) for text in times)
-    found |= {"metrics": measure(actual, predicted).to_dict(), "is_unseen": fitted_until <= start, "unopposed": None}
+    found["is_unseen"] = _at(champion.tags["trained_until"]) <= _at(snapshot["holdout_start"])
+    found["is_older"] = _at(snapshot["end"]) < _at(champion.tags["cut_at"])
+    found["metrics"] = measure(actual, predicted).to_dict()
     return compare(run, actual, challenger, predicted), found
+
+
+def _at(text: str) -> datetime:
+    return datetime.fromisoformat(text)  # one instant can be written in many ways: texts do not compare
 
 
 def _standing(version: Version) -> Version | None:

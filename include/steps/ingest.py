@@ -40,6 +40,7 @@ def extract(run: Run, source: str, endpoint: Endpoint) -> dict[str, Any]:
     from include.lake.manifest import manifest
     from include.sources import fetch
     from include.sources.publication import reach_back
+    from include.warehouse.payloads import index_payload
 
     name, spec = run.pipeline.pipeline, run.pipeline.sources[source]
     window = asked_window(run) or _since_watermark(run)
@@ -49,7 +50,9 @@ def extract(run: Run, source: str, endpoint: Endpoint) -> dict[str, Any]:
         stored = run.lake.put(payload)
         record = manifest(payload, stored, name, source, window)
         run.lake.put_manifest(record)
-        entries.append({"payload_id": _index(run, source, window, record), "uri": stored.uri, "sha256": stored.sha256})
+        with run.engine.begin() as connection:
+            number = index_payload(connection, name, source, window, record)
+        entries.append({"payload_id": number, "uri": stored.uri, "sha256": stored.sha256})
         log.info("%s %s %s: %d bytes, sha256 %s", name, source, window, stored.byte_count, stored.sha256)
     is_simulated = any(payload.is_simulated for payload in payloads)
     return {"source": source, "window": window.to_dict(), "payloads": entries, "is_simulated": is_simulated}
@@ -110,7 +113,7 @@ def load(run: Run, checked: list[dict[str, Any]]) -> dict[str, Any]:
     with transaction(run.engine) as connection:
         counts = load_window(connection, run.pipeline, window, batches, run.ref)
     log.info("%s %s: %s", run.pipeline.pipeline, window, counts)
-    return {**window.to_dict(), **{name: value for name, value in asdict(counts).items() if name != "tables"}}
+    return {**window.to_dict(), **asdict(counts)}
 
 
 def _since_watermark(run: Run) -> Window:
@@ -126,37 +129,8 @@ def _since_watermark(run: Run) -> Window:
     return Window(start, run.run_after)
 
 
-def _index(run: Run, source: str, window: Window, record: dict[str, Any]) -> int:
-    """Index a payload and return its number; the same bytes for the same window have one number."""
-    place = (run.pipeline.pipeline, source, window.start, window.end, record["sha256"])
-    with run.engine.begin() as connection:
-        connection.exec_driver_sql(
-            "insert into raw.payload (pipeline, source, window_start_at, window_end_at, sha256, uri, media_type,"
-            " size_bytes, status_code, request, headers, is_simulated, fetched_at)"
-            " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) on conflict do nothing",
-            (
-                *place,
-                record["uri"],
-                record["media_type"],
-                record["byte_count"],
-                record["status"],
-                json.dumps(record["request"]),
-                json.dumps(record["headers"]),
-                record["is_simulated"],
-                record["fetched_at"],
-            ),
-        )
-        return int(
-            connection.exec_driver_sql(
-                "select payload_id from raw.payload where pipeline = %s and source = %s and window_start_at = %s"
-                " and window_end_at = %s and sha256 = %s",
-                place,
-            ).scalar_one()
-        )
-
-
 def _rows(run: Run, extracted: dict[str, Any], window: Window) -> pd.DataFrame:
-    """Parse a source's payloads into one frame with `payload_id` (of the first, where they are joined) and `row_number`."""
+    """Parse a source's payloads into one frame, with `row_number` and the first's `payload_id`: they are joined."""
     from include.sources import parse_all
     from include.sources.publication import reach_back
 
@@ -185,7 +159,8 @@ def _batch(run: Run, item: dict[str, Any]) -> Batch:
     from include.quality.contract import Result
     from include.warehouse.load import Batch
 
-    results = [Result(**record) for record in run.lake.get_frame(item["results_uri"]).to_dict("records")]
+    found = run.lake.get_frame(item["results_uri"])
+    results = [Result(**{str(name): value for name, value in record.items()}) for record in found.to_dict("records")]
     return Batch(
         source=item["source"],
         accepted=run.lake.get_frame(item["accepted_uri"]),
@@ -210,6 +185,6 @@ def _stop(run: Run, source: str, window: Window, checked: Checked, sha256: str) 
     conf = json.dumps(window.to_dict())
     raise ContractBroken(
         f"{name} {source} {window}: stopped before the warehouse, nothing was loaded. Broken: {broken}."
-        f" Rows set aside: {len(checked.rejected)} (see ops.quarantine), e.g. {examples}. Mend the source or the contract"
-        f" in include/pipelines/{name}/pipeline.yaml, then: airflow dags trigger ingest_{name} --conf '{conf}'"
+        f" Rows set aside: {len(checked.rejected)} (see ops.quarantine), e.g. {examples}. Mend the source or the"
+        f" contract in include/pipelines/{name}/pipeline.yaml, then: airflow dags trigger ingest_{name} --conf '{conf}'"
     )

@@ -95,7 +95,8 @@ def loaded_window(run: Run) -> Window:
 def open_run(pipeline: Pipeline, context: Mapping[str, Any]) -> Iterator[Run]:
     """Open what a task needs from its Airflow context, and end the task as its error means.
 
-    `NothingToDo` becomes a skip; every other error leaves as it is.
+    `NothingToDo` becomes a skip and a warehouse that does not answer `SourceUnavailable`; every
+    other error leaves as it is.
     """
     from airflow.sdk import Connection
     from airflow.sdk.exceptions import AirflowSkipException
@@ -103,7 +104,7 @@ def open_run(pipeline: Pipeline, context: Mapping[str, Any]) -> Iterator[Run]:
     from include.lake.store import Lake
     from include.settings import settings
     from include.steps.wiring import postgres_url
-    from include.warehouse.engine import connect_engine
+    from include.warehouse.engine import answering, connect_engine
     from include.warehouse.load import RunRef
 
     dag_run = context["dag_run"]
@@ -122,7 +123,8 @@ def open_run(pipeline: Pipeline, context: Mapping[str, Any]) -> Iterator[Run]:
         lake=Lake(settings().lake),
     )
     try:
-        yield run
+        with answering():
+            yield run
     except NothingToDo as nothing:
         raise AirflowSkipException(str(nothing)) from nothing
     finally:

@@ -113,7 +113,8 @@ def compare_and_decide(run: Run, snapshot: dict[str, Any], fitted: list[dict[str
     logged = next(Logged(f["run_id"], f["model_id"]) for f in fitted if f["candidate"] == chosen)
     version = register(name, logged, _tags(run, snapshot, chosen))
     comparison, champion = against_champion(run, snapshot, version, holdout, predicted[chosen])
-    verdict = decide(chosen, reason, comparison, champion["is_unseen"], policy, champion["unopposed"])
+    facts = {key: champion[key] for key in ("unopposed", "is_older")}
+    verdict = decide(chosen, reason, comparison, champion["is_unseen"], policy, **facts)
     evidence = {
         "asked_by": run.params.get("reason") or "",
         "chosen": chosen,

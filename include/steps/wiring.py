@@ -24,11 +24,13 @@ if TYPE_CHECKING:
     from include.sources import Endpoint
     from include.spec.model import Pipeline
 
+BUGS: list[type[BaseException]] = [AssertionError, AttributeError, LookupError, NameError, TypeError, ValueError]
 # Only what may pass by itself is tried again.
 RETRIES = ExceptionRetryPolicy(
     rules=[
         RetryRule(exception=ContractBroken, action=RetryAction.FAIL, reason="the same would arrive again"),
         RetryRule(exception=ConfigError, action=RetryAction.FAIL, reason="a person has to mend it first"),
+        RetryRule(exception=BUGS, action=RetryAction.FAIL, reason="a bug does not go away by itself"),
     ]
 )
 _DATE = "ISO 8601 in UTC, e.g. 2025-01-01."

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+import psycopg2
+import sqlalchemy.exc
 from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
+
+from include.errors import SourceUnavailable
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as PgConnection
@@ -25,6 +29,31 @@ def connect_engine(url: str) -> Engine:
 
 
 @contextmanager
+def answering() -> Iterator[None]:
+    """Say what it means when the warehouse does not answer, or stops answering, inside the block.
+
+    Raises
+    ------
+    SourceUnavailable
+        Nothing that was not committed is kept, so a retry is safe.
+    """
+    try:
+        yield
+    except (
+        sqlalchemy.exc.OperationalError,
+        sqlalchemy.exc.InterfaceError,
+        psycopg2.OperationalError,
+        psycopg2.InterfaceError,
+    ) as error:
+        cause = getattr(error, "orig", None) or error
+        said = next(iter(str(cause).strip().splitlines()), type(cause).__name__)
+        raise SourceUnavailable(
+            f"the warehouse does not answer ({said}): look whether its Postgres is up and the Airflow Connection"
+            " warehouse leads to it; nothing is half loaded, clear the task once it answers"
+        ) from error
+
+
+@contextmanager
 def transaction(engine: Engine) -> Iterator[PgConnection]:
     """Yield a psycopg2 connection inside one transaction: committed at the end, rolled back on any error."""
     connection = engine.raw_connection()
@@ -32,7 +61,8 @@ def transaction(engine: Engine) -> Iterator[PgConnection]:
         yield connection.driver_connection  # type: ignore[misc]
         connection.commit()
     except BaseException:
-        connection.rollback()
+        with suppress(psycopg2.InterfaceError):  # the connection is gone, and the transaction with it
+            connection.rollback()
         raise
     finally:
         connection.close()

@@ -1,16 +1,15 @@
-"""Load checked batches of one window, exactly once: COPY into staging, then one merge transaction."""
+"""Load checked batches of one window, exactly once, in one transaction."""
 
 from __future__ import annotations
 
-import io
-import json
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, astuple, dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
 
-from psycopg2 import sql
-from psycopg2.extras import Json, execute_values
+from psycopg2.extras import execute_values
 
-from include.warehouse.tables import ensure_table, stored_columns
+from include.warehouse.merge import merge, stage
+from include.warehouse.tables import ensure_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
     from include.quality.contract import Result
     from include.spec.model import Pipeline
     from include.windows import Window
+
+REJECTED = ["payload_id", "row_number", "rule", "column_name", "reason", "raw_row"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Batch:
     accepted : DataFrame
         `valid_at`, `available_at` (UTC), `payload_id` and the spec's columns, typed.
     rejected : DataFrame
-        `payload_id`, `row_number`, `rule`, `column_name`, `reason`, `raw_row` (JSON text).
+        `REJECTED`; `raw_row` is JSON text.
     results : list of Result
         What each check found.
     sha256 : str
@@ -65,7 +66,6 @@ class Counts:
     quarantined: int = 0
     checks_passed: int = 0
     checks_total: int = 0
-    tables: dict[str, int] = field(default_factory=dict)
 
 
 def load_window(
@@ -90,6 +90,8 @@ def load_window(
 
     Raises
     ------
+    ConfigError
+        If a table's key or a column's type is another than the spec says; not retried.
     psycopg2.Error
         If the database is gone or refuses; everything is rolled back and a retry is safe.
     """
@@ -98,18 +100,13 @@ def load_window(
         cursor.execute("select pg_advisory_xact_lock(hashtext(%s))", (f"load:{pipeline.pipeline}",))
         # Not now(): that is when the transaction began, perhaps before the load it had to wait for.
         cursor.execute("select clock_timestamp()")
-        loaded_at = one(cursor)
+        [(loaded_at,)] = cursor.fetchall()
         for batch in batches:
-            ensure_table(cursor, pipeline, batch.source)
-            _stage(cursor, pipeline, batch)
-            _merge(cursor, pipeline, batch, loaded_at, counts)
+            _load(cursor, pipeline, batch, loaded_at, counts)
             record_checks(cursor, pipeline.pipeline, window, batch, run)
-            counts.quarantined += len(batch.rejected)
-            counts.checks_passed += sum(result.is_passed for result in batch.results)
-            counts.checks_total += len(batch.results)
             _advance(cursor, pipeline.pipeline, batch.source, window)
-        counts.received = counts.inserted + counts.revised + counts.unchanged + counts.quarantined
-        _record_run(cursor, pipeline, window, counts, run, any(b.is_simulated for b in batches if b.source == pipeline.main))
+        is_simulated = any(batch.is_simulated for batch in batches if batch.source == pipeline.main)
+        _record_run(cursor, pipeline, window, counts, run, is_simulated, loaded_at)
     return counts
 
 
@@ -121,92 +118,29 @@ def record_checks(cursor: PgCursor, pipeline: str, window: Window, batch: Batch,
         "insert into ops.quality_result (pipeline, source, window_start_at, window_end_at, batch_sha256, rule,"
         " column_name, severity, is_passed, row_count, unexpected_count, observed, expected, run_id)"
         " values %s on conflict do nothing",
-        [
-            (*place, batch.sha256, r.rule, r.column, r.severity, r.is_passed, r.row_count, r.unexpected_count)
-            + (r.observed, r.expected, run.run_id)
-            for r in batch.results
-        ],
+        [(*place, batch.sha256, *astuple(result), run.run_id) for result in batch.results],
     )
-    if len(batch.rejected):
-        execute_values(
-            cursor,
-            "insert into ops.quarantine (pipeline, source, window_start_at, window_end_at, payload_id, row_number, rule,"
-            " column_name, reason, raw_row, run_id) values %s on conflict do nothing",
-            [
-                (*place, int(r.payload_id), int(r.row_number), r.rule, r.column_name, r.reason)
-                + (Json(json.loads(r.raw_row)), run.run_id)
-                for r in batch.rejected.itertuples()
-            ],
-        )
-
-
-def _stage(cursor: PgCursor, pipeline: Pipeline, batch: Batch) -> None:
-    """COPY the rows into a temporary table of the target's shape; it is gone with the transaction."""
-    columns = ["valid_at", "available_at", "payload_id", *stored_columns(pipeline, batch.source)]
-    cursor.execute("drop table if exists staging")
-    cursor.execute(
-        sql.SQL("create temporary table staging on commit drop as select {} from core.{} with no data").format(
-            _identifiers(columns), sql.Identifier(pipeline.table(batch.source))
-        )
+    execute_values(
+        cursor,
+        "insert into ops.quarantine (pipeline, source, window_start_at, window_end_at, payload_id, row_number, rule,"
+        " column_name, reason, raw_row, run_id) values %s on conflict do nothing",
+        [(*place, *row, run.run_id) for row in batch.rejected[REJECTED].itertuples(index=False, name=None)],
+        page_size=1000,
     )
-    copy = sql.SQL("copy staging ({}) from stdin with (format csv, null '')").format(_identifiers(columns))
-    cursor.copy_expert(copy, _csv(batch.accepted[columns]))
 
 
-def _csv(frame: pd.DataFrame) -> io.BytesIO:
-    """Write a frame as CSV for COPY: pyarrow does it several times faster than pandas."""
-    import pyarrow as pa
-    import pyarrow.csv
-
-    buffer = io.BytesIO()
-    table = pa.Table.from_pandas(frame, preserve_index=False)
-    for index, item in enumerate(table.schema):
-        if pa.types.is_timestamp(item.type):  # Postgres reads ISO text with an offset whatever its settings
-            text = pa.compute.strftime(table.column(index).cast(pa.timestamp("us", "UTC")), "%Y-%m-%dT%H:%M:%S+00")
-            table = table.set_column(index, item.name, text)
-    pyarrow.csv.write_csv(table, buffer, pyarrow.csv.WriteOptions(include_header=False))
-    buffer.seek(0)
-    return buffer
-
-
-def _merge(cursor: PgCursor, pipeline: Pipeline, batch: Batch, counts: Counts) -> None:
-    """Insert what is new, move what changed to the history and update it, leave the rest untouched."""
-    table = pipeline.table(batch.source)
-    own = list(stored_columns(pipeline, batch.source))
-    key = (*pipeline.sources[batch.source].key, "valid_at")
-    names: dict[str, Any] = {
-        "table": sql.Identifier(table),
-        "history": sql.Identifier(f"{table}_history"),
-        "all": _identifiers(["valid_at", "available_at", "payload_id", *own]),
-        "kept": _identifiers(["valid_at", "available_at", "recorded_at", "payload_id", *own]),
-        "kept_t": _identifiers(["valid_at", "available_at", "recorded_at", "payload_id", *own], "t"),
-        "same_key": sql.SQL(" and ").join(sql.SQL("t.{0} = s.{0}").format(sql.Identifier(k)) for k in key),
-        "differs": sql.SQL("({}) is distinct from ({})").format(_identifiers(own, "t"), _identifiers(own, "s")),
-        "sets": sql.SQL(", ").join(sql.SQL("{0} = s.{0}").format(sql.Identifier(c)) for c in (*own, "payload_id")),
-        "key": _identifiers(list(key)),
-    }
-    cursor.execute(
-        sql.SQL(
-            "insert into core.{history} ({kept}) select {kept_t} from core.{table} t join staging s on {same_key}"
-            " where {differs}"
-        ).format(**names)
-    )
-    cursor.execute(
-        sql.SQL(  # a revision could be known only once it was fetched, whatever the publication rule says
-            "update core.{table} t set {sets}, recorded_at = now(),"
-            " available_at = greatest(s.available_at, (select fetched_at from raw.payload p"
-            " where p.payload_id = s.payload_id))"
-            " from staging s where {same_key} and {differs}"
-        ).format(**names)
-    )
-    revised = cursor.rowcount
-    cursor.execute(
-        sql.SQL("insert into core.{table} ({all}) select {all} from staging on conflict ({key}) do nothing").format(**names)
-    )
-    counts.inserted += cursor.rowcount
+def _load(cursor: PgCursor, pipeline: Pipeline, batch: Batch, loaded_at: datetime, counts: Counts) -> None:
+    """Merge one batch and add to the counts."""
+    ensure_table(cursor, pipeline, batch.source)
+    stage(cursor, pipeline, batch.source, batch.accepted)
+    inserted, revised = merge(cursor, pipeline, batch.source, loaded_at)
+    counts.received += len(batch.accepted) + len(batch.rejected)
+    counts.inserted += inserted
     counts.revised += revised
-    counts.unchanged += len(batch.accepted) - cursor.rowcount - revised
-    counts.tables[table] = cursor.rowcount
+    counts.unchanged += len(batch.accepted) - inserted - revised
+    counts.quarantined += len(batch.rejected)
+    counts.checks_passed += sum(result.is_passed for result in batch.results)
+    counts.checks_total += len(batch.results)
 
 
 def _advance(cursor: PgCursor, pipeline: str, source: str, window: Window) -> None:
@@ -219,17 +153,29 @@ def _advance(cursor: PgCursor, pipeline: str, source: str, window: Window) -> No
 
 
 def _record_run(
-    cursor: PgCursor, pipeline: Pipeline, window: Window, counts: Counts, run: RunRef, is_simulated: bool
+    cursor: PgCursor,
+    pipeline: Pipeline,
+    window: Window,
+    counts: Counts,
+    run: RunRef,
+    is_simulated: bool,
+    loaded_at: datetime,
 ) -> None:
+    """Record the load; a retried or cleared run adds a further record only if it changed rows."""
     cursor.execute(
         "insert into ops.run (dag_id, run_id, pipeline, window_start_at, window_end_at, received_count, inserted_count,"
-        " revised_count, unchanged_count, quarantined_count, checks_passed_count, checks_total_count, is_simulated)"
-        " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) on conflict (dag_id, run_id) do nothing",
-        (run.dag_id, run.run_id, pipeline.pipeline, window.start, window.end, counts.received, counts.inserted)
-        + (counts.revised, counts.unchanged, counts.quarantined, counts.checks_passed, counts.checks_total)
-        + (is_simulated,),
+        " revised_count, unchanged_count, quarantined_count, checks_passed_count, checks_total_count, is_simulated,"
+        " loaded_at) select %(dag_id)s, %(run_id)s, %(pipeline)s, %(start)s, %(end)s, %(received)s, %(inserted)s,"
+        " %(revised)s, %(unchanged)s, %(quarantined)s, %(checks_passed)s, %(checks_total)s, %(is_simulated)s,"
+        " %(loaded_at)s where %(inserted)s + %(revised)s > 0"
+        " or not exists (select from ops.run where dag_id = %(dag_id)s and run_id = %(run_id)s)",
+        {
+            **asdict(run),
+            **asdict(counts),
+            "pipeline": pipeline.pipeline,
+            "start": window.start,
+            "end": window.end,
+            "is_simulated": is_simulated,
+            "loaded_at": loaded_at,
+        },
     )
-
-
-def _identifiers(names: list[str], alias: str | None = None) -> sql.Composed:
-    return sql.SQL(", ").join(sql.Identifier(alias, n) if alias else sql.Identifier(n) for n in names)

@@ -24,7 +24,7 @@ def upgrade(url: str) -> None:
         If the database does not answer; a retry may help.
     """
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
     engine = connect_engine(url)
     with engine.begin() as connection:
         connection.exec_driver_sql(f"select pg_advisory_xact_lock({_LOCK})")

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from psycopg2 import sql
 
+from include.errors import ConfigError
+
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as PgCursor
 
@@ -16,7 +18,7 @@ SQL_TYPES = {
     "integer": "bigint",
     "text": "text",
     "boolean": "boolean",
-    "timestamp": "timestamptz",
+    "timestamp": "timestamp with time zone",
     "date": "date",
 }
 TIMES = {
@@ -36,18 +38,57 @@ def ensure_table(cursor: PgCursor, pipeline: Pipeline, source: str) -> None:
     """Create ``core.<table>`` and ``core.<table>_history``, or add the columns the spec has gained.
 
     Part of the caller's transaction. A column the spec has lost stays, and keeps its values.
+
+    Raises
+    ------
+    ConfigError
+        If the table's key or a column's type is another than the spec says: what is loaded
+        cannot follow by itself. Not retried.
     """
     table = pipeline.table(source)
     columns = stored_columns(pipeline, source)
-    cursor.execute(
-        "select column_name from information_schema.columns where table_schema = 'core' and table_name = %s", (table,)
-    )
-    existing = {row[0] for row in cursor.fetchall()}
-    if existing.issuperset(columns):
-        return
+    key = (*pipeline.sources[source].key, "valid_at")
+    existing = _column_types(cursor, table)
+    if existing:
+        _refuse_another_shape(pipeline, source, existing, _key(cursor, table))
+        if existing.keys() >= columns.keys():
+            return
     for name in (table, f"{table}_history"):
-        _create(cursor, name, (*pipeline.sources[source].key, "valid_at"), columns, pipeline.sources[source].title)
+        _create(cursor, name, key, columns, pipeline.sources[source].title)
         _add_and_describe(cursor, name, columns)
+
+
+def _column_types(cursor: PgCursor, table: str) -> dict[str, str]:
+    cursor.execute(
+        "select column_name, data_type from information_schema.columns where table_schema = 'core' and table_name = %s",
+        (table,),
+    )
+    return dict(cursor.fetchall())
+
+
+def _key(cursor: PgCursor, table: str) -> set[str]:
+    cursor.execute(
+        "select attname from pg_index join pg_attribute on attrelid = indrelid and attnum = any(indkey)"
+        " where indisprimary and indrelid = to_regclass(%s)",
+        (f"core.{table}",),
+    )
+    return {row[0] for row in cursor.fetchall()}
+
+
+def _refuse_another_shape(pipeline: Pipeline, source: str, types: dict[str, str], key: set[str]) -> None:
+    table, wanted_key = f"core.{pipeline.table(source)}", {*pipeline.sources[source].key, "valid_at"}
+    way_out = f"correct {pipeline.where('sources', source)}, or drop {table} and {table}_history and load them anew"
+    if key != wanted_key:
+        raise ConfigError(
+            f"{pipeline.pipeline} {source}: {table} has one row for each {', '.join(sorted(key))} and the spec says for"
+            f" each {', '.join(sorted(wanted_key))}: {way_out}"
+        )
+    for name, column in stored_columns(pipeline, source).items():
+        if types.get(name, SQL_TYPES[column.type]) != SQL_TYPES[column.type]:
+            raise ConfigError(
+                f"{pipeline.pipeline} {source}: {name} in {table} is {types[name]} and the spec says {column.type}:"
+                f" {way_out}"
+            )
 
 
 def _create(cursor: PgCursor, table: str, key: tuple[str, ...], columns: dict[str, Column], title: str) -> None:

@@ -41,7 +41,7 @@ comment on column raw.payload.sha256 is 'SHA-256 of the bytes as they came, hexa
 comment on column raw.payload.uri is 'Where the bytes are in the lake';
 comment on column raw.payload.media_type is 'Content type the source declared';
 comment on column raw.payload.size_bytes is 'Size as it came, bytes';
-comment on column raw.payload.status_code is 'HTTP status; 200 for a database';
+comment on column raw.payload.status_code is 'HTTP status; 0 for a database';
 comment on column raw.payload.request is 'What was asked, without secrets';
 comment on column raw.payload.headers is 'Response headers that matter';
 comment on column raw.payload.is_simulated is 'True when the source declared its data SIMULATED';
@@ -61,10 +61,10 @@ create table ops.run (
     checks_passed_count integer not null,
     checks_total_count integer not null,
     is_simulated boolean not null,
-    loaded_at timestamptz not null default now(),
-    primary key (dag_id, run_id)
+    loaded_at timestamptz not null,
+    primary key (dag_id, run_id, loaded_at)
 );
-comment on table ops.run is 'One row for each load that was committed';
+comment on table ops.run is 'One row for each load that was committed; a run done again adds one only where rows changed';
 comment on column ops.run.dag_id is 'DAG that loaded';
 comment on column ops.run.run_id is 'DAG run that loaded';
 comment on column ops.run.pipeline is 'Pipeline';
@@ -78,7 +78,7 @@ comment on column ops.run.quarantined_count is 'Rows set aside in ops.quarantine
 comment on column ops.run.checks_passed_count is 'Expectations that held';
 comment on column ops.run.checks_total_count is 'Expectations checked';
 comment on column ops.run.is_simulated is 'True when the main source is SIMULATED';
-comment on column ops.run.loaded_at is 'When the load was committed, UTC';
+comment on column ops.run.loaded_at is 'When it was loaded, UTC';
 
 create table ops.watermark (
     pipeline text not null,
@@ -119,7 +119,7 @@ comment on column ops.quality_result.source is 'Source within the pipeline';
 comment on column ops.quality_result.window_start_at is 'Start of the window, UTC, included';
 comment on column ops.quality_result.window_end_at is 'End of the window, UTC, excluded';
 comment on column ops.quality_result.batch_sha256 is 'Hash of the payloads and the contract: the same batch is recorded once';
-comment on column ops.quality_result.rule is 'type, time, required, range, unique, completeness, rejected';
+comment on column ops.quality_result.rule is 'type, time, repeated, required, range, unique, completeness, rejected';
 comment on column ops.quality_result.column_name is 'Column checked; * for the whole row or batch';
 comment on column ops.quality_result.severity is 'warn, or stop: a breach stops the batch before the warehouse';
 comment on column ops.quality_result.is_passed is 'Whether it held';
@@ -167,9 +167,9 @@ create table ops.alert (
     kind text not null,
     message text not null,
     run_id text not null,
-    raised_at timestamptz not null default now(),
-    unique (pipeline, kind, run_id, message)
+    raised_at timestamptz not null default now()
 );
+create unique index alert_is_raised_once on ops.alert (pipeline, kind, run_id, md5(message)); -- messages can be long
 comment on table ops.alert is 'What people were told';
 comment on column ops.alert.alert_id is 'Number of the alert';
 comment on column ops.alert.pipeline is 'Pipeline';

@@ -53,7 +53,9 @@ def test_rolling_statistics_include_the_row_and_need_the_whole_window(build_from
 
 def test_a_ratio_of_two_columns_is_unknown_where_the_divisor_is_zero_or_missing(build_from):
     reading = hourly(co=[6, 6, 6, None], under=[2, 0, None, 3])
-    assert_column(build_from("kind: ratio, column: co, over: under", reading=reading), "co_over_under", [3, NAN, NAN, NAN])
+    assert_column(
+        build_from("kind: ratio, column: co, over: under", reading=reading), "co_over_under", [3, NAN, NAN, NAN]
+    )
 
 
 def test_a_ratio_over_time_divides_by_the_value_some_rows_earlier(build_from):
@@ -119,7 +121,10 @@ def test_a_date_in_a_file_is_read_in_the_zone_of_the_file_and_an_hour_in_that_of
 
 
 def test_one_hot_marks_its_categories_and_nothing_else(build_from):
-    recipes = ["kind: one_hot, column: kind_code, categories: [road, park]", "kind: one_hot, column: level, categories: [1, 2]"]
+    recipes = [
+        "kind: one_hot, column: kind_code, categories: [road, park]",
+        "kind: one_hot, column: level, categories: [1, 2]",
+    ]
     reading = hourly(kind_code=["road", "park", "sea", None], level=[1, 2, None, 3])
     frame = build_from(*recipes, "kind: one_hot, column: day_of_week, categories: [2]", reading=reading)
     assert_column(frame, "kind_code_is_road", [1, 0, 0, 0])
@@ -132,7 +137,9 @@ def test_one_hot_marks_its_categories_and_nothing_else(build_from):
 def test_a_one_hot_of_another_source_is_all_zeros_before_anything_is_known(build_from):
     operations = {"valid_at": ["2020-01-01T02:30Z"], "operation": [7]}
     frame = build_from(
-        "kind: one_hot, column: operations.operation, categories: [7, 8]", reading=hourly(co=[1, 2, 3]), operations=operations
+        "kind: one_hot, column: operations.operation, categories: [7, 8]",
+        reading=hourly(co=[1, 2, 3]),
+        operations=operations,
     )
     assert_column(frame, "operation_is_7", [0, 0, 1])
     assert_column(frame, "operation_is_8", [0, 0, 0])
@@ -155,7 +162,7 @@ def test_trailing_statistics_count_the_events_of_the_last_days_up_to_the_row(bui
     stats = [f"kind: trailing, column: operations.net, days: 2, stat: {stat}" for stat in ("sum", "mean", "count")]
     won = "kind: trailing, column: operations.is_won, days: 3, stat: mean, name: share"
     frame = build_from(*stats, won, reading={"valid_at": days, "co": [1, 2, 3, 4]}, operations=operations)
-    # A row is available one hour after its time. The first two days before 12:00 on the 3rd end just after 12:00 on the 1st.
+    # A row is available one hour after its time: the two days before 12:00 on the 3rd begin after 12:00 on the 1st.
     assert_column(frame, "net_sum_2d", [10, 20, 0, 0])
     assert_column(frame, "net_mean_2d", [10, 20, NAN, NAN])
     assert_column(frame, "net_count_2d", [1, 1, 0, 0])

@@ -1,0 +1,147 @@
+"""What must hold for docker-compose.yaml; each check returns one sentence for each fault it finds."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+from tests.containers.compose import ROOT, Services, variables
+
+# The schema of the Compose Specification (Apache License 2.0) as the package check-jsonschema 0.39.0 carries it.
+SCHEMA = json.loads((Path(__file__).parent / "compose-spec.json").read_text())
+SECRET = re.compile(r"PASSWORD|SECRET|TOKEN|FERNET|(^|_)KEY|_CONN$|_URI$|_URL$")
+PASSWORD_IN_URL = re.compile(r"://[^/@]+:[^/@]+@")
+PINNED = re.compile(r"[\w./-]+:\d+\.\d+[\w.-]*")
+FROM_SECRETS = re.compile(r"\$\{CICLO_SECRET_\w+:\?")
+
+Document = dict[str, Any]
+
+
+def breaks_the_schema(document: Document) -> list[str]:
+    """Tell what the Compose Specification does not allow."""
+    return [f"{'.'.join(map(str, e.path))}: {e.message}" for e in Draft202012Validator(SCHEMA).iter_errors(document)]
+
+
+def names_what_is_not_there(document: Document) -> list[str]:
+    """Tell which services, volumes and paths are named and do not exist, or exist and are not named."""
+    services, volumes = document["services"], set(document.get("volumes") or {})
+    faults = [
+        f"{name} depends on {needed}, which is no service"
+        for name, service in services.items()
+        for needed in service.get("depends_on", {})
+        if needed not in services
+    ]
+    used = {mount.split(":")[0] for _, mount in _mounts(services) if isinstance(mount, str)}
+    faults += [f"the volume {name} is used and not declared" for name in sorted(used - volumes)]
+    faults += [f"the volume {name} is declared and not used" for name in sorted(volumes - used)]
+    unbuilt = {n: s["build"]["context"] for n, s in services.items() if "build" in s and not _builds(s["build"])}
+    return faults + [f"{name} is built in {path}, which has no Dockerfile" for name, path in unbuilt.items()]
+
+
+def waits_for_nothing(document: Document) -> list[str]:
+    """Tell whose start waits for a sign that never comes."""
+    services, faults = document["services"], []
+    for name, service in services.items():
+        for needed, how in service.get("depends_on", {}).items():
+            target = services.get(needed, {})
+            if how["condition"] == "service_healthy" and "healthcheck" not in target:
+                faults.append(f"{name} waits for {needed} to be healthy, which has no health check")
+            if how["condition"] == "service_completed_successfully" and not is_job(target):
+                faults.append(f"{name} waits for {needed} to end, which is restarted for ever")
+            if how["condition"] == "service_started":
+                faults.append(f"{name} does not wait until {needed} works")
+    return faults
+
+
+def has_no_health_check(document: Document) -> list[str]:
+    """Tell which services stay up and cannot say how they are; jobs say it by ending."""
+    services = document["services"].items()
+    return [f"{name} has no health check" for name, s in services if not is_job(s) and "healthcheck" not in s]
+
+
+def has_too_many_rights(document: Document) -> list[str]:
+    """Tell which services run as root, keep capabilities or can change their own image."""
+    faults = []
+    for name, service in document["services"].items():
+        user = str(service.get("user", "")).split(":")[0]
+        if user in ("", "0", "root"):
+            faults.append(f"{name} runs as root")
+        if service.get("privileged") or service.get("cap_drop") != ["ALL"] or service.get("cap_add"):
+            faults.append(f"{name} keeps capabilities")
+        if "no-new-privileges:true" not in service.get("security_opt", []):
+            faults.append(f"{name} can gain privileges")
+        if not service.get("read_only"):
+            faults.append(f"{name} can write to its image")
+    return faults
+
+
+def opens_a_port_to_the_world(document: Document) -> list[str]:
+    """Tell which published ports other machines could reach."""
+    ports = [(name, str(port)) for name, s in document["services"].items() for port in s.get("ports", [])]
+    return [f"{name} publishes {port} on every address" for name, port in ports if not port.startswith("127.0.0.1:")]
+
+
+def floats(document: Document) -> list[str]:
+    """Tell which images are not pinned to a version."""
+    images = {name: str(service.get("image", "")) for name, service in document["services"].items()}
+    floating = {name: image for name, image in images.items() if not PINNED.fullmatch(image)}
+    return [f"{name} has the image {image!r}, no version" for name, image in floating.items()]
+
+
+def tells_a_secret(document: Document) -> list[str]:
+    """Tell which secrets stand in the file itself, or have a default."""
+    faults = []
+    for name, service in document["services"].items():
+        for key, value in (service.get("environment") or {}).items():
+            if value and not FROM_SECRETS.search(str(value)) and _is_a_secret(key, str(value)):
+                faults.append(f"{name} has a value for {key} in the file")
+    optional = {n for n, how in variables(document).items() if n.startswith("CICLO_SECRET_") and how != {"?"}}
+    return faults + [f"{name} need not be set" for name in sorted(optional)]
+
+
+def is_limited(document: Document) -> list[str]:
+    """Tell which services assume how large the machine is."""
+    limits = {"cpus", "cpuset", "cpu_count", "cpu_shares", "deploy", "mem_limit", "mem_reservation", "pids_limit"}
+    return [f"{name} sets {key}" for name, s in document["services"].items() for key in sorted(limits & set(s))]
+
+
+CHECKS: tuple[Callable[[Document], list[str]], ...] = (
+    breaks_the_schema,
+    names_what_is_not_there,
+    waits_for_nothing,
+    has_no_health_check,
+    has_too_many_rights,
+    opens_a_port_to_the_world,
+    floats,
+    tells_a_secret,
+    is_limited,
+)
+
+
+def is_job(service: dict[str, Any]) -> bool:
+    """Tell whether a service ends by itself."""
+    return service.get("restart") == "no"
+
+
+def documented_variables() -> set[str]:
+    """Return every variable that .env.example shows, commented out or not."""
+    return set(re.findall(r"^#?([A-Z][A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+
+
+def _mounts(services: Services) -> Iterator[tuple[str, Any]]:
+    for name, service in services.items():
+        for mount in service.get("volumes", []):
+            yield name, mount
+
+
+def _builds(build: dict[str, Any]) -> bool:
+    return (ROOT / build["context"] / "Dockerfile").is_file()
+
+
+def _is_a_secret(key: str, value: str) -> bool:
+    """Tell whether a value is one, by its name or by its form; a mere address or path is none."""
+    is_address = re.fullmatch(r"(https?|file)://[^@]*|/[\w./-]*", value)
+    return bool(PASSWORD_IN_URL.search(value) or (SECRET.search(key) and not is_address))

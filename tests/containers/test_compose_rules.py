@@ -1,0 +1,137 @@
+"""docker-compose.yaml keeps the rules, and each rule notices a file that breaks it."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.containers import checks
+from tests.containers.compose import load, variables
+
+Document = dict[str, Any]
+
+
+@pytest.mark.parametrize("check", checks.CHECKS, ids=lambda check: check.__name__)
+def test_no_rule_is_broken(check: Callable[[Document], list[str]]) -> None:
+    assert check(load()) == []
+
+
+def _unknown_key(document: Document) -> None:
+    document["services"]["mlflow"]["comand"] = ["mlflow"]
+
+
+def _dependency_that_is_gone(document: Document) -> None:
+    document["services"]["mlflow"]["depends_on"] = {"database": {"condition": "service_healthy"}}
+
+
+def _undeclared_volume(document: Document) -> None:
+    document["services"]["scheduler"]["volumes"] = ["lakes:/var/lib/ciclo/lake"]
+
+
+def _context_without_dockerfile(document: Document) -> None:
+    document["services"]["mlflow"]["build"] = {"context": "docs"}
+
+
+def _waits_for_health_nobody_checks(document: Document) -> None:
+    del document["services"]["mlflow"]["healthcheck"]
+
+
+def _waits_for_a_job_that_restarts(document: Document) -> None:
+    document["services"]["init"]["restart"] = "always"
+
+
+def _waits_for_a_mere_start(document: Document) -> None:
+    document["services"]["init"]["depends_on"] = {"postgres": {"condition": "service_started"}}
+
+
+def _root(document: Document) -> None:
+    document["services"]["scheduler"]["user"] = "0:0"
+
+
+def _no_user(document: Document) -> None:
+    del document["services"]["postgres"]["user"]
+
+
+def _capability(document: Document) -> None:
+    document["services"]["scheduler"]["cap_add"] = ["SYS_ADMIN"]
+
+
+def _new_privileges(document: Document) -> None:
+    document["services"]["scheduler"]["security_opt"] = []
+
+
+def _writable_image(document: Document) -> None:
+    document["services"]["scheduler"]["read_only"] = False
+
+
+def _port_on_every_address(document: Document) -> None:
+    document["services"]["postgres"]["ports"] = ["55432:5432"]
+
+
+def _latest(document: Document) -> None:
+    document["services"]["postgres"]["image"] = "postgres:latest"
+
+
+def _no_tag(document: Document) -> None:
+    document["services"]["postgres"]["image"] = "postgres"
+
+
+def _password(document: Document) -> None:
+    document["services"]["postgres"]["environment"]["POSTGRES_PASSWORD"] = "postgres"
+
+
+def _password_in_a_url(document: Document) -> None:
+    document["services"]["mlflow"]["environment"]["STORE"] = "postgresql://mlflow:mlflow@postgres/mlflow"
+
+
+def _secret_with_a_default(document: Document) -> None:
+    document["services"]["mlflow"]["environment"]["X"] = "${CICLO_SECRET_POSTGRES_MLFLOW:-mlflow}"
+
+
+def _memory_limit(document: Document) -> None:
+    document["services"]["mlflow"]["mem_limit"] = "1g"
+
+
+@pytest.mark.parametrize(
+    ("check", "fault"),
+    [
+        (checks.breaks_the_schema, _unknown_key),
+        (checks.names_what_is_not_there, _dependency_that_is_gone),
+        (checks.names_what_is_not_there, _undeclared_volume),
+        (checks.names_what_is_not_there, _context_without_dockerfile),
+        (checks.waits_for_nothing, _waits_for_health_nobody_checks),
+        (checks.has_no_health_check, _waits_for_health_nobody_checks),
+        (checks.waits_for_nothing, _waits_for_a_job_that_restarts),
+        (checks.waits_for_nothing, _waits_for_a_mere_start),
+        (checks.has_too_many_rights, _root),
+        (checks.has_too_many_rights, _no_user),
+        (checks.has_too_many_rights, _capability),
+        (checks.has_too_many_rights, _new_privileges),
+        (checks.has_too_many_rights, _writable_image),
+        (checks.opens_a_port_to_the_world, _port_on_every_address),
+        (checks.floats, _latest),
+        (checks.floats, _no_tag),
+        (checks.tells_a_secret, _password),
+        (checks.tells_a_secret, _password_in_a_url),
+        (checks.tells_a_secret, _secret_with_a_default),
+        (checks.is_limited, _memory_limit),
+    ],
+    ids=lambda part: part.__name__.strip("_"),
+)
+def test_a_planted_fault_is_noticed(check: Callable[[Document], list[str]], fault: Callable[[Document], None]) -> None:
+    document = copy.deepcopy(load())
+    fault(document)
+    assert check(document) != []
+
+
+def test_every_variable_is_documented() -> None:
+    assert set(variables(load())) - checks.documented_variables() == set()
+    passed_on = {name for s in load()["services"].values() for name, value in s["environment"].items() if value is None}
+    assert passed_on - checks.documented_variables() == set()
+
+
+def test_an_undocumented_variable_is_noticed() -> None:
+    document = load()
+    document["services"]["mlflow"]["environment"]["MLFLOW_TRACE_SAMPLING"] = "${CICLO_TRACES:-0}"
+    assert set(variables(document)) - checks.documented_variables() == {"CICLO_TRACES"}

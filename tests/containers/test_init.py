@@ -1,0 +1,96 @@
+"""The service `init`, with exactly the environment that Compose gives it, against a real Postgres."""
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tests.containers.compose import ROOT, environment, load, resolve, variables
+
+
+def init(environ: dict[str, str], folder: Path, server: str) -> subprocess.CompletedProcess[str]:
+    """Run the service's command with its own environment, `server` in the place of ``postgres:5432``."""
+    service = resolve(load(), environ)["services"]["init"]
+    own = {name: value.replace("@postgres:5432", f"@{server}") for name, value in environment(service, {}).items()}
+    own |= {"PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT}:{ROOT / 'config'}", "CICLO_ENV_FILE": os.devnull}
+    own |= {
+        "CICLO_VAR": str(folder / "var"),
+        "AIRFLOW_HOME": str(folder),
+        "AIRFLOW_CONFIG": str(folder / "airflow.cfg"),
+    }
+    own |= {"HOME": str(folder), "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(folder / "log")}
+    command = [sys.executable, *service["command"][1:]]
+    return subprocess.run(command, env=own, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def secrets_of(server_url: str) -> dict[str, str]:
+    """Return every secret; the roles keep the passwords that other tests know."""
+    from cryptography.fernet import Fernet
+
+    from include.local.secrets import secret
+
+    names = [name for name, how in variables(load()).items() if "?" in how]
+    roles = {name: secret(name.removeprefix("CICLO_SECRET_").lower()) for name in names if "_POSTGRES_" in name}
+    return (
+        dict.fromkeys(names, "x" * 64)
+        | roles
+        | {
+            "CICLO_SECRET_AIRFLOW_FERNET": Fernet.generate_key().decode(),
+            "CICLO_SECRET_POSTGRES": urlsplit(server_url).password or "",
+        }
+    )
+
+
+def contents(server_url: str) -> dict[str, list[tuple[object, ...]]]:
+    """Return what `init` has left in each database, in the order of its names."""
+    from include.local.postgres import connect, with_database
+
+    queries = {
+        "airflow": "select conn_id, host from connection order by conn_id",
+        "core_banking": "select count(*) from desk.operation",
+        "warehouse": "select schema_name from information_schema.schemata where schema_name in"
+        " ('raw', 'core', 'feature', 'ml', 'ops') order by schema_name",
+        "mlflow": "select rolname from pg_roles join pg_database on datdba = pg_roles.oid where datname = 'mlflow'",
+    }
+    found = {}
+    for database, query in queries.items():
+        with closing(connect(with_database(server_url, database))) as link, link.cursor() as cursor:
+            cursor.execute(query)
+            found[database] = cursor.fetchall()
+    return found
+
+
+def test_it_prepares_everything_and_a_second_time_changes_nothing(postgres_url: str, tmp_path: Path) -> None:
+    environ, server = secrets_of(postgres_url), urlsplit(postgres_url).netloc.rpartition("@")[2]
+    done = init(environ, tmp_path, server)
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = contents(postgres_url)
+    assert dict(found["airflow"])["banxico_api"] == "http://sandbox:8900"
+    assert len(found["airflow"]) == 5
+    assert found["core_banking"][0][0] > 1000
+    assert [row[0] for row in found["warehouse"]] == ["core", "feature", "ml", "ops", "raw"]
+    assert found["mlflow"] == [("mlflow",)]
+    passwords = tmp_path / "var" / "secrets" / "airflow_passwords.json"
+    assert json.loads(passwords.read_text()) == {"admin": "x" * 64}
+    assert passwords.stat().st_mode & 0o077 == 0
+
+    assert init(environ, tmp_path, server).returncode == 0
+    assert contents(postgres_url) == found
+
+
+def test_a_postgres_that_does_not_answer_ends_in_a_sentence(tmp_path: Path, postgres_url: str) -> None:
+    done = init(secrets_of(postgres_url), tmp_path, "127.0.0.1:1")
+    assert done.returncode == 1
+    assert done.stderr.startswith("Postgres at 127.0.0.1:1 does not let us in (")
+    assert done.stderr.count("\n") == 1
+    assert "xxx" not in done.stderr
+
+
+def test_a_wrong_password_ends_in_a_sentence(tmp_path: Path, postgres_url: str) -> None:
+    server = urlsplit(postgres_url).netloc.rpartition("@")[2]
+    done = init(secrets_of(postgres_url) | {"CICLO_SECRET_POSTGRES": "wrong"}, tmp_path, server)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "correct CICLO_SECRET_POSTGRES in .env" in done.stderr

@@ -1,0 +1,55 @@
+"""People are told once, of what the spec wants, even when a task dies with a long story."""
+
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import pytest
+
+from include.alerts.record import raise_alert
+from include.steps.failure import alert_failure
+from include.warehouse.load import RunRef
+
+RUN = RunRef("ingest_readings", "first")
+
+
+@pytest.fixture
+def context(warehouse_url: str, monkeypatch: pytest.MonkeyPatch) -> dict:
+    """What Airflow hands to a task's failure callback, in a runtime whose warehouse is the test's."""
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", warehouse_url)
+    dag_run = SimpleNamespace(
+        dag_id="ingest_readings", run_id="first", data_interval_start=None, run_after=datetime(2025, 1, 1, tzinfo=UTC)
+    )
+    task = SimpleNamespace(task_id="meter.check")
+    return {"dag_run": dag_run, "params": {}, "ti": task, "exception": ValueError("no way")}
+
+
+def tell(warehouse, kind: str = "retrain", message: str = "r2 fell") -> None:
+    with warehouse.engine.begin() as connection:
+        raise_alert(connection, warehouse.spec, kind, message, RUN)
+
+
+def test_an_alert_is_raised_once_a_run(warehouse) -> None:
+    tell(warehouse)
+    tell(warehouse)
+    tell(warehouse, message="something else")
+    found = warehouse.sql("select pipeline, kind, message, run_id from ops.alert order by alert_id")
+    assert found == [("readings", "retrain", "r2 fell", "first"), ("readings", "retrain", "something else", "first")]
+
+
+def test_a_kind_the_spec_does_not_want_is_not_told(warehouse) -> None:
+    alerts = warehouse.spec.alerts.model_copy(update={"on": ("failure",)})
+    warehouse.spec = warehouse.spec.model_copy(update={"alerts": alerts})
+    tell(warehouse, "retrain")
+    assert warehouse.one("select count(*) from ops.alert") == 0
+
+
+def test_a_message_longer_than_any_index_entry_is_recorded_whole(warehouse) -> None:
+    message = "".join(chr(33 + (n * n * 7919) % 9000) for n in range(20_000))
+    tell(warehouse, message=message)
+    tell(warehouse, message=message)
+    assert warehouse.sql("select message from ops.alert") == [(message,)]
+
+
+def test_a_task_that_failed_for_good_is_told_with_its_error(warehouse, context: dict) -> None:
+    alert_failure(warehouse.spec, context)
+    assert warehouse.sql("select kind, message from ops.alert") == [("failure", "ingest_readings meter.check: no way")]

@@ -1,0 +1,316 @@
+"""The steps of monitor, train and score on a real warehouse and a real MLflow: each loop, each retry."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from include.errors import ContractBroken, NothingToDo
+from include.registry.mlflow_registry import CHALLENGER, CHAMPION, PREVIOUS, by_alias
+from include.steps import monitor, score, train
+from include.windows import Window
+
+FIRST = Window.parse("2024-01-01", "2024-01-21")
+SECOND = Window.parse("2024-01-21", "2024-02-01")
+THIRD = Window.parse("2024-02-01", "2024-02-11")
+
+DECISIONS = "select verdict, reasons, evidence, model_version from ml.decision order by decision_id"
+
+
+def verdicts(world):
+    return [row.verdict for row in world.rows(DECISIONS)]
+
+
+def champion(world):
+    found = by_alias(world.spec.pipeline, CHAMPION)
+    return found.number if found else None
+
+
+@pytest.fixture
+def loaded(plant_world, readings):
+    """The first window is loaded; there is no model."""
+    plant_world.load(FIRST, readings(FIRST))
+    return plant_world
+
+
+@pytest.fixture
+def trained(loaded):
+    """The first window is loaded and its champion stands."""
+    loaded.train("first", FIRST, reason="there is no champion yet")
+    return loaded
+
+
+def test_without_a_champion_the_monitor_asks_for_training_and_measures_no_error(loaded):
+    run = loaded.run("monitor", "m1", FIRST)
+    assert monitor.measure_error(run) is None
+    drift = monitor.measure_drift(run)
+    assert (drift["rows"], drift["usable_rows"], drift["champion"], drift["drift"]) == (480, 479, None, [])
+    decision = monitor.decide(run, drift, None)
+    assert decision["verdict"] == "retrain"
+    assert decision["reason"] == "there is no champion yet and 479 rows to train on"
+    assert [row.kind for row in loaded.rows("select kind from ops.alert where pipeline = '{name}'")] == ["retrain"]
+
+
+def test_without_enough_rows_the_monitor_holds_and_a_training_has_nothing_to_do(plant_world, readings):
+    small = Window.parse("2024-01-01", "2024-01-05")
+    plant_world.load(small, readings(small))
+    assert plant_world.monitor("m1", small)["verdict"] == "hold"
+    with pytest.raises(NothingToDo, match="95 rows with a known target"):
+        train.take_snapshot(plant_world.run("train", "t1", small))
+
+
+def test_the_first_training_promotes_what_is_proven_better_than_naive(loaded):
+    decision = loaded.train("first", FIRST, reason="no champion")
+    assert (decision["verdict"], decision["version"]) == ("promote", 1)
+    version = by_alias(loaded.spec.pipeline, CHAMPION)
+    assert (version.number, version.tags["candidate"]) == (1, "linear")
+    assert (
+        version.tags.items() >= {"cut_at": FIRST.end.isoformat(), "train_run": "first", "data_origin": "real"}.items()
+    )
+    assert by_alias(loaded.spec.pipeline, PREVIOUS) is None
+
+
+def test_a_decision_row_holds_every_figure_it_was_made_from(trained):
+    (row,) = trained.rows(DECISIONS)
+    assert row.verdict == "promote"
+    assert row.model_version == 1
+    assert row.reasons[1] == "there is no champion yet"
+    evidence = row.evidence
+    assert evidence["asked_by"] == "there is no champion yet"
+    assert evidence["chosen"] == "linear"
+    assert set(evidence["candidates"]) == {"naive", "linear", "forest"}
+    assert evidence["naive"] == evidence["candidates"]["naive"]
+    for figures in evidence["candidates"].values():
+        assert set(figures) == {"rows", "r2", "rmse", "mae", "coverage"}
+        assert figures["rows"] == 5 * 24
+    assert set(evidence["against_naive"]) == {"linear", "forest"}
+    assert evidence["against_naive"]["linear"]["low"] > 0
+    assert evidence["champion"]["version"] is None
+    assert evidence["against_champion"] is None
+    assert evidence["policy"] == {"metric": "mae", "confidence": 0.9, "min_gain_pct": 0.0}
+    assert evidence["data_origin"] == "real"
+    (snapshot,) = trained.rows("select * from ml.snapshot where pipeline = '{name}'")
+    assert (snapshot.snapshot_id, snapshot.row_count, snapshot.cut_at) == (evidence["snapshot_id"], 479, FIRST.end)
+    assert len(trained.lake.get_frame(snapshot.uri)) == 479
+
+
+def test_a_second_training_on_the_same_rows_is_rejected(trained):
+    decision = trained.train("second", FIRST)
+    assert (decision["verdict"], decision["version"]) == ("reject", 2)
+    assert (champion(trained), by_alias(trained.spec.pipeline, CHALLENGER).number) == (1, 2)
+    reject = trained.rows(DECISIONS)[-1]
+    assert reject.reasons[1].startswith("mae 0.0 % smaller than the champion's on the same 120 held-out rows")
+    assert reject.evidence["champion"]["is_unseen"] is True
+    assert reject.evidence["against_champion"]["low"] == reject.evidence["against_champion"]["high"] == 0
+    assert [row.n for row in trained.rows("select count(*) as n from ml.snapshot where pipeline = '{name}'")] == [1]
+
+
+def test_the_monitor_measures_only_rows_whose_target_the_champion_never_saw(trained, readings):
+    assert monitor.measure_error(trained.run("monitor", "m1", FIRST)) is None
+    trained.load(SECOND, readings(SECOND))
+    error = monitor.measure_error(trained.run("monitor", "m2", SECOND))
+    # The last hour of the first window is published when the second begins; that of the second is not yet.
+    assert error["rows"] == 11 * 24
+    assert error["r2"] > 0.9
+    (row,) = trained.rows("select * from ml.performance where pipeline = '{name}'")
+    assert (row.model_version, row.row_count, row.r2) == (1, 264, error["r2"])
+
+
+def test_a_window_like_the_training_data_holds(trained, readings):
+    trained.load(SECOND, readings(SECOND))
+    assert trained.monitor("m2", SECOND)["verdict"] == "hold"
+    hold = trained.rows(DECISIONS)[-1]
+    assert hold.model_version == 1
+    assert set(hold.evidence) == {"rows", "usable_rows", "error", "drift"}
+    assert [item["feature"] for item in hold.evidence["drift"]] == ["first_sensor"]
+
+
+def test_a_moved_mean_asks_for_training_with_its_figures(trained, readings):
+    trained.load(SECOND, readings(SECOND, level=3.0))
+    decision = trained.monitor("m2", SECOND)
+    assert decision["verdict"] == "retrain"
+    assert "mean of first_sensor moved +" in decision["reason"]
+    (row,) = trained.rows("select * from ml.drift where pipeline = '{name}'")
+    assert (row.feature, row.is_breached, row.row_count, row.threshold_pct) == ("first_sensor", True, 264, 10)
+    assert row.shift_pct == pytest.approx(30, abs=3)
+
+
+def test_an_r2_that_fell_asks_for_training_and_the_better_challenger_is_promoted(trained, readings):
+    trained.load(SECOND, readings(SECOND, slope=-1.0))
+    decision = trained.monitor("m2", SECOND)
+    assert decision["verdict"] == "retrain"
+    assert decision["reason"].startswith("R² -")
+    trained.load(THIRD, readings(THIRD, slope=-1.0))
+    promoted = trained.train("third", THIRD, reason=decision["reason"])
+    assert (promoted["verdict"], promoted["version"]) == ("promote", 2)
+    assert (champion(trained), by_alias(trained.spec.pipeline, PREVIOUS).number) == (2, 1)
+    assert verdicts(trained) == ["promote", "retrain", "promote"]
+    evidence = trained.rows(DECISIONS)[-1].evidence
+    assert evidence["champion"]["version"] == 1
+    assert evidence["against_champion"]["low"] > 0
+    assert evidence["against_champion"]["rows"] == evidence["champion"]["metrics"]["rows"] == 120
+
+
+def test_measuring_a_window_again_replaces_its_figures_and_adds_no_decision(trained, readings):
+    trained.load(SECOND, readings(SECOND))
+    tables = ("ml.drift", "ml.performance", "ml.profile", "ml.decision", "ops.alert")
+    counts = "select " + ", ".join(f"(select count(*) from {table})" for table in tables)
+    trained.monitor("m2", SECOND)
+    first = trained.rows(counts)
+    trained.monitor("m2", SECOND)
+    assert trained.rows(counts) == first
+
+
+def test_every_step_of_a_training_can_be_done_again_without_a_second_effect(loaded):
+    """Each line is a point where the task may have been killed: after its work, before Airflow knew of it."""
+    run = loaded.run("train", "t1", FIRST, reason="kill points")
+    snapshot = train.take_snapshot(run)
+    assert train.take_snapshot(run) == snapshot
+    train.fit_candidate(run, snapshot, "linear")  # its run stays in MLflow, nobody refers to it
+    fitted = [train.fit_candidate(run, snapshot, name) for name in loaded.spec.training.candidates]
+    decision = train.compare_and_decide(run, snapshot, fitted)
+    assert train.compare_and_decide(run, snapshot, fitted) == decision
+    assert champion(loaded) is None
+    applied = train.apply_decision(run, decision)
+    assert train.apply_decision(run, decision) == applied
+    assert train.compare_and_decide(run, snapshot, fitted) == decision
+    assert (champion(loaded), by_alias(loaded.spec.pipeline, PREVIOUS)) == (1, None)
+    assert verdicts(loaded) == ["promote"]
+    assert [row.kind for row in loaded.rows("select kind from ops.alert where pipeline = '{name}'")] == ["promotion"]
+
+
+def test_a_promotion_decided_again_after_the_alias_moved_is_still_against_the_champion_before(trained, readings):
+    """Compared with itself, the new champion would be rejected by the very run that promoted it."""
+    for window in (SECOND, THIRD):
+        trained.load(window, readings(window, slope=-1.0))
+    run = trained.run("train", "t2", THIRD)
+    snapshot = train.take_snapshot(run)
+    fitted = [train.fit_candidate(run, snapshot, name) for name in trained.spec.training.candidates]
+    decision = train.compare_and_decide(run, snapshot, fitted)
+    train.apply_decision(run, decision)
+    assert train.compare_and_decide(run, snapshot, fitted) == decision
+    train.apply_decision(run, decision)
+    assert (champion(trained), by_alias(trained.spec.pipeline, PREVIOUS).number) == (2, 1)
+    assert verdicts(trained) == ["promote", "promote"]
+
+
+def test_an_older_promotion_is_not_applied_over_a_newer_training(trained):
+    run = trained.run("train", "first", FIRST)
+    trained.train("second", FIRST)
+    with pytest.raises(NothingToDo, match="version 1 is not the challenger any more"):
+        train.apply_decision(run, {"verdict": "promote", "version": 1, **FIRST.to_dict()})
+    assert champion(trained) == 1
+
+
+def test_a_window_of_the_past_that_is_trained_again_does_not_replace_a_newer_champion(trained, readings):
+    """In January the old model is the better one by far; it is February now."""
+    for window in (SECOND, THIRD):
+        trained.load(window, readings(window, slope=-1.0))
+    trained.train("third", THIRD)
+    assert champion(trained) == 2
+    old = Window(FIRST.start, FIRST.end - timedelta(days=2))
+    assert trained.train("old", old)["verdict"] == "reject"
+    reject = trained.rows(DECISIONS)[-1]
+    assert reject.evidence["against_champion"]["low"] > 0
+    assert (reject.evidence["champion"]["is_unseen"], reject.evidence["champion"]["is_older"]) == (False, True)
+    assert reject.reasons[2:] == [
+        "the champion had seen some of these rows, which favours it",
+        "its data end before the champion's: a model of the past replaces none",
+    ]
+    assert champion(trained) == 2
+
+
+def test_whether_rows_are_unseen_does_not_depend_on_how_a_time_is_written(trained, readings):
+    """The same instant with another offset, or without one digit of its fraction, sorts otherwise as text."""
+    from include.registry import mlflow_registry
+
+    version = by_alias(trained.spec.pipeline, CHAMPION)
+    until = version.tags["trained_until"]
+    hour_later = until.replace("T22:00:00+00:00", "T23:00:00+01:00")
+    assert hour_later > until
+    mlflow_registry._client().set_model_version_tag(trained.spec.pipeline, "1", "trained_until", hour_later)
+    trained.train("second", FIRST)
+    assert trained.rows(DECISIONS)[-1].evidence["champion"]["is_unseen"] is True
+
+
+def test_a_champion_whose_features_are_gone_stops_the_monitor_and_gives_way_to_a_training(trained, readings):
+    trained.load(SECOND, readings(SECOND))
+    trained.spec = trained.spec.model_copy(update={"features": trained.spec.features[::2]})
+    with pytest.raises(ContractBroken, match=r"needs the features second_sensor, which pipeline\.yaml no longer makes"):
+        monitor.measure_error(trained.run("monitor", "m2", SECOND))
+    with pytest.raises(ContractBroken, match="second_sensor"):
+        score.predict(trained.run("score", "s2", SECOND))
+    assert trained.train("again", SECOND)["verdict"] == "promote"
+    reasons = trained.rows(DECISIONS)[-1].reasons
+    assert reasons[1] == "version 1 cannot be compared: pipeline.yaml no longer makes second_sensor"
+    assert score.predict(trained.run("score", "s3", SECOND))["version"] == 2
+
+
+def test_scoring_needs_a_champion(loaded):
+    with pytest.raises(NothingToDo, match="there is no champion yet"):
+        score.predict(loaded.run("score", "s1", FIRST))
+
+
+def test_a_window_is_scored_once_with_interval_and_features(trained, readings):
+    trained.load(SECOND, readings(SECOND))
+    first = score.predict(trained.run("score", "s1", SECOND))
+    again = score.predict(trained.run("score", "s2", SECOND))
+    assert (first["version"], first["rows"], first["written"]) == (1, 264, 264)
+    assert (again["rows"], again["written"]) == (264, 0)
+    rows = trained.rows(
+        "select p.*, v.features, c.co_mg_m3 from ml.prediction p"
+        " join feature.vector v using (pipeline, entity, valid_at, model_version) join core.{name} c using (valid_at)"
+    )
+    assert len(rows) == 264
+    assert {row.run_id for row in rows} == {"s1"}
+    assert {row.is_seen for row in rows} == {False}
+    assert {row.is_simulated for row in rows} == {False}
+    assert all(row.lower_bound < row.predicted < row.upper_bound for row in rows)
+    assert all(set(row.features) == set(trained.spec.feature_names()) for row in rows)
+    assert sum(row.lower_bound <= row.co_mg_m3 <= row.upper_bound for row in rows) / 264 > 0.8
+
+
+def test_rows_the_model_was_trained_or_compared_on_are_marked_as_seen(trained):
+    score.predict(trained.run("score", "s1", FIRST))
+    rows = trained.rows("select valid_at, is_seen from ml.prediction where pipeline = '{name}' order by valid_at")
+    assert [row.is_seen for row in rows] == [True] * 479 + [False]  # the last hour was published after the cut
+
+
+def test_a_new_version_scores_the_window_beside_the_old(trained, readings):
+    for window in (SECOND, THIRD):
+        trained.load(window, readings(window, slope=-1.0))
+    score.predict(trained.run("score", "s1", THIRD))
+    trained.train("third", THIRD)
+    assert score.predict(trained.run("score", "s2", THIRD))["version"] == 2
+    counts = "select model_version, count(*) as n from ml.prediction where pipeline = '{name}' group by 1 order by 1"
+    assert [tuple(row) for row in trained.rows(counts)] == [(1, 240), (2, 240)]
+    latest = trained.rows("select distinct model_version from mart.latest_prediction where pipeline = '{name}'")
+    assert [row.model_version for row in latest] == [2]
+
+
+def test_a_row_without_its_anchor_is_neither_measured_nor_scored(plant_world, readings):
+    """Nothing can be predicted from it; it must not stop the others."""
+    target = plant_world.spec.target.model_copy(update={"anchor": "first_sensor"})
+    plant_world.spec = plant_world.spec.model_copy(update={"target": target})
+    gap = readings(SECOND)
+    gap.loc[5, "first_sensor"] = None
+    plant_world.load(FIRST, readings(FIRST))
+    plant_world.train("first", FIRST)
+    plant_world.load(SECOND, gap)
+    assert monitor.measure_error(plant_world.run("monitor", "m2", SECOND))["rows"] == 11 * 24 - 1
+    assert score.predict(plant_world.run("score", "s2", SECOND))["rows"] == 11 * 24 - 1
+    assert monitor.measure_drift(plant_world.run("monitor", "m2", SECOND))["usable_rows"] == 20 * 24 + 11 * 24 - 2
+
+
+def test_a_later_revision_changes_no_training_that_ended_before_it(loaded, readings):
+    """What was read for a window can be read again for it, whatever was corrected since."""
+    before = train.take_snapshot(loaded.run("train", "t1", FIRST))
+    wrong = readings(FIRST).head(10).assign(first_sensor=99.0, co_mg_m3=9.0)
+    counts = loaded.load(FIRST, wrong, fetched_at=SECOND.end)
+    assert counts.revised == 10
+    assert train.take_snapshot(loaded.run("train", "t2", FIRST))["snapshot_id"] == before["snapshot_id"]
+    later = Window(FIRST.start, SECOND.end + timedelta(days=1))
+    rows = loaded.lake.get_frame(train.take_snapshot(loaded.run("train", "t3", later))["uri"])
+    assert rows["first_sensor"].max() < 99  # the features of a row stay those it arrived with
+    assert rows["target"].head(10).tolist() == [9.0] * 10  # while the newest target is the best one

@@ -1,0 +1,194 @@
+"""Raw text becomes a value or is missing; nothing in between, and nothing by guessing."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from include.quality.typing import cast, unreadable
+from include.spec.model import Column
+
+TYPES = ["number", "integer", "text", "boolean", "timestamp", "date"]
+DTYPES = {
+    "number": "float64",
+    "integer": "Int64",
+    "text": "str",
+    "boolean": "boolean",
+    "timestamp": "datetime64[us, UTC]",
+    "date": "datetime64[us, UTC]",
+}
+
+
+def column(type_: str) -> Column:
+    return Column.model_validate({"from": "x", "type": type_, "unit": "1", "description": "A value"})
+
+
+def texts(*values: str | None) -> pd.Series:
+    return pd.Series(list(values), dtype=object)
+
+
+def read(type_: str, text: str | None) -> Any:
+    """Read one text; None where it cannot be read."""
+    value = cast(texts(text), column(type_)).iloc[0]
+    return None if pd.isna(value) else value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("17.3485", 17.3485),
+        ("-0.5", -0.5),
+        ("+.5", 0.5),
+        ("1.", 1.0),
+        (" 12 ", 12.0),
+        ("1.5e3", 1500.0),
+        ("1E-400", 0.0),
+        ("0.1", 0.1),
+        ("123456789.123456789", 123456789.123456789),
+    ],
+)
+def test_a_number_is_read_exactly(text: str, value: float) -> None:
+    assert read("number", text) == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1,234.5", "17,35", "1 000", "1_000", "0x10", "--1", "1e", "1d5", "-", "True", "١٢", "1\x002", "1e5.", "N/E"],
+)
+def test_a_text_that_is_no_plain_number_cannot_be_read(text: str) -> None:
+    assert read("number", text) is None
+
+
+@pytest.mark.parametrize("text", ["inf", "-Infinity", "nan", "NaN", "NA", "null", "None", "<NA>", "1e400", "-1e400"])
+@pytest.mark.parametrize("type_", ["number", "integer"])
+def test_infinity_and_no_number_are_faults_not_values_and_not_missing(type_: str, text: str) -> None:
+    raw = texts(text)
+    assert unreadable(raw, cast(raw, column(type_))).all()
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("12", 12), ("-7", -7), ("+7", 7), ("007", 7), ("12.0", 12), (" 5 ", 5), ("-9223372036854775808", -(2**63))],
+)
+def test_a_whole_number_is_read(text: str, value: int) -> None:
+    assert read("integer", text) == value
+
+
+def test_whole_numbers_beyond_the_precision_of_floats_stay_exact_beside_a_missing_one() -> None:
+    typed = cast(texts("9007199254740993", None, "9223372036854775807"), column("integer"))
+    assert typed.tolist() == [9007199254740993, pd.NA, 9223372036854775807]
+
+
+@pytest.mark.parametrize(
+    "text", ["1.5", "1e3", "9223372036854775808", "-9223372036854775809", "9" * 5000, "1,000", "1_0", ".0", "1.0.0"]
+)
+def test_a_fraction_or_more_than_64_bits_is_no_whole_number(text: str) -> None:
+    assert read("integer", text) is None
+
+
+@pytest.mark.parametrize("text", ["true", "T", " TRUE ", "1", "yes"])
+def test_words_for_true_are_true(text: str) -> None:
+    assert read("boolean", text)
+
+
+@pytest.mark.parametrize("text", ["false", "F", "0", "No"])
+def test_words_for_false_are_false(text: str) -> None:
+    assert not read("boolean", text)
+    assert read("boolean", text) is not None
+
+
+@pytest.mark.parametrize("text", ["maybe", "1.0", "2", "y", "tru"])
+def test_other_words_are_no_boolean(text: str) -> None:
+    assert read("boolean", text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("2025-01-02", datetime(2025, 1, 2, tzinfo=UTC)),
+        ("2025-01-02 10:00:00+00", datetime(2025, 1, 2, 10, tzinfo=UTC)),
+        ("2025-01-02T10:00:00.123456Z", datetime(2025, 1, 2, 10, 0, 0, 123456, tzinfo=UTC)),
+        ("2025-01-02T10:00:00.123456789Z", datetime(2025, 1, 2, 10, 0, 0, 123456, tzinfo=UTC)),
+        ("2025-01-02T10:00-06:00", datetime(2025, 1, 2, 16, tzinfo=UTC)),
+        ("2025-01-02T10:00", datetime(2025, 1, 2, 10, tzinfo=UTC)),
+        ("0001-01-01", datetime(1, 1, 1, tzinfo=UTC)),
+        ("9999-12-31T23:59:59.999999Z", datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)),
+    ],
+)
+def test_a_timestamp_is_read_in_utc_to_the_microsecond(text: str, value: datetime) -> None:
+    assert read("timestamp", text) == value
+
+
+@pytest.mark.parametrize("type_", ["timestamp", "date"])
+@pytest.mark.parametrize(
+    "text",
+    ["now", "today", "2025", "12", "-5", "20250102", "1/2/2025", "2025-13-01", "2025-02-30", "2025-01-02T24:00",
+     "2025-01-02T10:60", "99999-01-01", "0000-01-01", "2025-W01-1", "NaT", "2025-01-02\x00"],
+)  # fmt: skip
+def test_a_text_that_is_no_iso_day_cannot_be_read_as_a_time(type_: str, text: str) -> None:
+    assert read(type_, text) is None
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00+23:00", "9999-12-31T23:59-10:00", "2025-01-01T00:00+99:99"])
+def test_an_offset_that_leads_out_of_the_calendar_cannot_be_read(text: str) -> None:
+    assert read("timestamp", text) is None
+
+
+@pytest.mark.parametrize("text", ["2025-01-02", "2025-01-02T00:00:00", "2025-01-02T23:00-06:00"])
+def test_a_date_is_the_day_as_it_is_written(text: str) -> None:
+    assert read("date", text) == datetime(2025, 1, 2, tzinfo=UTC)
+
+
+def test_nanoseconds_in_one_row_do_not_make_a_far_day_in_another_unreadable() -> None:
+    typed = cast(texts("9999-12-31", "2025-01-02T10:00:00.123456789Z"), column("timestamp"))
+    assert typed.notna().all()
+
+
+@pytest.mark.parametrize("text", ["", " ", "nan", "None", 'a "quoted", word\nand a line'])
+def test_text_stays_as_it_came(text: str) -> None:
+    assert read("text", text) == text
+
+
+@pytest.mark.parametrize("type_", TYPES)
+@pytest.mark.parametrize("raw", [texts(), texts(None), texts(None, None)])
+def test_a_column_without_a_value_has_its_type_and_nothing_unreadable(type_: str, raw: pd.Series) -> None:
+    typed = cast(raw, column(type_))
+    assert typed.dtype == DTYPES[type_]
+    assert typed.isna().all()
+    assert not unreadable(raw, typed).any()
+
+
+LIKELY = st.from_regex(r"[+-]?[0-9]{0,25}[.,:T eE-]?[0-9]{0,4}[-:]?[0-9]{0,2}[Z+]?", fullmatch=True)
+
+
+@pytest.mark.parametrize("type_", TYPES)
+@given(data=st.data())
+def test_any_text_gives_a_value_or_is_missing_whatever_stands_beside_it(type_: str, data: st.DataObject) -> None:
+    values = data.draw(st.lists(st.none() | st.text(max_size=30) | LIKELY, max_size=6))
+    raw = pd.Series(values, index=range(10, 10 + len(values)), dtype=object)
+    typed = cast(raw, column(type_))
+    alone = [read(type_, value) for value in values]
+    assert typed.dtype == DTYPES[type_]
+    assert list(typed.index) == list(raw.index)
+    assert [None if pd.isna(value) else value for value in typed] == alone
+    assert unreadable(raw, typed).tolist() == [
+        value is not None and found is None for value, found in zip(values, alone, strict=True)
+    ]
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_every_number_python_writes_comes_back(value: float) -> None:
+    assert read("number", repr(value)) == value
+
+
+@given(st.integers(-(2**63), 2**63 - 1))
+def test_every_whole_number_of_64_bits_comes_back(value: int) -> None:
+    assert read("integer", str(value)) == value
+
+
+@given(st.datetimes(timezones=st.just(UTC)))
+def test_every_instant_python_writes_comes_back(value: datetime) -> None:
+    assert read("timestamp", value.isoformat()) == value

@@ -1,0 +1,120 @@
+"""Which window a run is for, whoever started it."""
+
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import pytest
+from airflow.sdk.exceptions import AirflowSkipException
+
+from include.errors import ConfigError, ContractBroken, NothingToDo, SourceUnavailable
+from include.spec.load import load_all
+from include.steps.run import Run, asked_window, open_run
+from include.warehouse.engine import connect_engine
+from include.warehouse.load import RunRef
+from include.windows import Window
+
+JANUARY = Window.parse("2025-01-01", "2025-02-01")
+FEBRUARY = Window.parse("2025-02-01", "2025-03-01")
+MARCH = Window.parse("2025-03-01", "2025-04-01")
+NOBODY = "postgresql://warehouse@127.0.0.1:1/warehouse"
+
+
+@pytest.fixture
+def started():
+    """Make a run that was started with params, by asset events, or for an interval."""
+
+    def build(params: dict | None = None, events: list[dict] | None = None, interval: Window | None = None) -> Run:
+        return Run(
+            pipeline=load_all()["usdmxn"],
+            ref=RunRef("ingest_usdmxn", "manual"),
+            params=params or {},
+            interval=interval,
+            events=events or [],
+            run_after=datetime(2025, 4, 1, tzinfo=UTC),
+            engine=connect_engine(NOBODY),
+            lake=None,
+        )
+
+    return build
+
+
+@pytest.fixture
+def context(monkeypatch: pytest.MonkeyPatch) -> dict:
+    """What Airflow hands to a task of a scheduled run, in a runtime whose warehouse does not answer."""
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", NOBODY)
+    dag_run = SimpleNamespace(
+        dag_id="ingest_usdmxn",
+        run_id="scheduled",
+        data_interval_start=JANUARY.start,
+        data_interval_end=JANUARY.end,
+        run_after=JANUARY.end,
+    )
+    return {"dag_run": dag_run, "params": {"start": None, "end": None}}
+
+
+def test_params_win_over_events_and_events_over_the_interval(started) -> None:
+    events = [FEBRUARY.to_dict()]
+    assert asked_window(started(JANUARY.to_dict(), events, MARCH)) == JANUARY
+    assert asked_window(started({"start": None, "end": None}, events, MARCH)) == FEBRUARY
+    assert asked_window(started(interval=MARCH)) == MARCH
+
+
+def test_a_run_nobody_gave_a_window_has_none(started) -> None:
+    assert asked_window(started()) is None
+
+
+def test_several_events_that_started_one_run_become_one_window(started) -> None:
+    assert asked_window(started(events=[MARCH.to_dict(), JANUARY.to_dict()])) == Window(JANUARY.start, MARCH.end)
+
+
+def test_an_event_that_carries_no_window_says_nothing(started) -> None:
+    assert asked_window(started(events=[{}, {"note": "made by hand"}], interval=MARCH)) == MARCH
+
+
+@pytest.mark.parametrize("params", [{"start": "2025-01-01"}, {"end": "2025-01-01"}, {"start": "2025-01-01", "end": ""}])
+def test_one_bound_alone_is_refused(started, params: dict) -> None:
+    with pytest.raises(ConfigError, match=r"^ingest_usdmxn: give both start and end, or neither"):
+        asked_window(started(params))
+
+
+@pytest.mark.parametrize("start", ["yesterday", "2025-13-01", "2025-03-01"])
+def test_a_bound_that_is_no_date_or_not_before_the_end_is_refused(started, start: str) -> None:
+    with pytest.raises(ConfigError):
+        asked_window(started({"start": start, "end": "2025-02-01"}))
+
+
+def test_a_scheduled_run_is_for_its_data_interval(context: dict) -> None:
+    with open_run(load_all()["usdmxn"], context) as run:
+        assert (asked_window(run), run.ref) == (JANUARY, RunRef("ingest_usdmxn", "scheduled"))
+
+
+@pytest.mark.parametrize("end", [None, JANUARY.start])
+def test_a_run_by_hand_has_no_interval_or_an_empty_one(context: dict, end: datetime | None) -> None:
+    context["dag_run"].data_interval_start = end
+    context["dag_run"].data_interval_end = end
+    with open_run(load_all()["usdmxn"], context) as run:
+        assert run.interval is None
+
+
+def test_a_run_started_by_assets_gets_what_their_events_carry(context: dict) -> None:
+    context["triggering_asset_events"] = {
+        "core_usdmxn": [SimpleNamespace(extra=JANUARY.to_dict()), SimpleNamespace(extra=FEBRUARY.to_dict())]
+    }
+    with open_run(load_all()["usdmxn"], context) as run:
+        assert asked_window(run) == Window(JANUARY.start, FEBRUARY.end)
+
+
+def test_nothing_to_do_skips_the_task(context: dict) -> None:
+    with pytest.raises(AirflowSkipException, match="no rows today"), open_run(load_all()["usdmxn"], context):
+        raise NothingToDo("no rows today")
+
+
+def test_a_broken_contract_leaves_as_it_is(context: dict) -> None:
+    with pytest.raises(ContractBroken, match="too high"), open_run(load_all()["usdmxn"], context):
+        raise ContractBroken("too high")
+
+
+def test_a_warehouse_that_does_not_answer_is_worth_a_retry(context: dict) -> None:
+    said = pytest.raises(SourceUnavailable, match="the warehouse does not answer")
+    with said, open_run(load_all()["usdmxn"], context) as run:
+        run.engine.connect()
