@@ -87,6 +87,8 @@ def shell_env() -> dict[str, str]:
     server = urlsplit(superuser_url())
     wanted = ("AIRFLOW", "MLFLOW", "PYTHONPATH", "GX_", "GIT_PYTHON", "NO_PROXY", "no_proxy", "OBJC")
     return {key: value for key, value in component_env().items() if key.startswith(wanted)} | {
+        # The airflow command says so on every call, and nothing here draws with it.
+        "PYTHONWARNINGS": "ignore:Could not import graphviz",
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), str(binary("psql").parent), os.environ["PATH"]]),
         "PGHOST": server.hostname or HOST,
         "PGPORT": str(server.port or 5432),

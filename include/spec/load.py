@@ -139,11 +139,9 @@ def _shared_tables(pipelines: Iterable[Pipeline]) -> Iterable[tuple[str, str]]:
         for name in pipeline.sources:
             owner = owners.setdefault(pipeline.table(name), pipeline)
             if owner is not pipeline:
-                table = f"core.{pipeline.table(name)}"
+                where, table = pipeline.where("sources", name), f"core.{pipeline.table(name)}"
                 yield (
                     pipeline.pipeline,
-                    (
-                        f"{pipeline.where('sources', name)}: sources.{name}: its table {table} is also one of the pipeline "
-                        f"{owner.pipeline!r}; rename one of them"
-                    ),
+                    f"{where}: sources.{name}: its table {table} is also one of the pipeline {owner.pipeline!r};"
+                    " rename one of them",
                 )
