@@ -53,7 +53,7 @@ def test_a_connection_killed_in_the_middle_leaves_nothing_and_the_same_load_work
     batch = warehouse.batch(ROWS)
     warehouse.load(warehouse.batch(ROWS[:1]), run_id="before")
     before = warehouse.state()
-    said = pytest.raises(SourceUnavailable, match="the warehouse does not answer .terminating connection")
+    said = pytest.raises(SourceUnavailable, match=r"the warehouse does not answer .terminating connection")
     with said, answering(), transaction(warehouse.engine) as connection:
         load_window(connection, warehouse.spec, WINDOW, [batch], RunRef("ingest_readings", "killed"))
         warehouse.sql("select pg_terminate_backend(%s)", connection.info.backend_pid)
@@ -63,7 +63,7 @@ def test_a_connection_killed_in_the_middle_leaves_nothing_and_the_same_load_work
 
 
 def test_a_connection_killed_between_two_statements_says_so_too(warehouse) -> None:
-    said = pytest.raises(SourceUnavailable, match="the warehouse does not answer .terminating connection")
+    said = pytest.raises(SourceUnavailable, match=r"the warehouse does not answer .terminating connection")
     with said, answering(), transaction(warehouse.engine) as connection, connection.cursor() as cursor:
         warehouse.sql("select pg_terminate_backend(%s)", connection.info.backend_pid)
         cursor.execute("select 1")
