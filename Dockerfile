@@ -3,7 +3,7 @@
 # The base gives the system, Python 3.11 to 3.13, the entry point and AIRFLOW_HOME. What runs is the
 # lock and nothing but the lock: it goes into an environment of its own, beside whatever Python
 # packages the base carries. So a slim base is enough, and the Astro Runtime is one as well:
-#   docker build --build-arg BASE_IMAGE=astrocrpublic.azurecr.io/runtime:3.3-8-base -t ciclo-astro .
+#   docker build --build-arg BASE_IMAGE=<the Astro Runtime image, tag 3.3-…-base> -t ciclo-astro .
 ARG BASE_IMAGE=apache/airflow:slim-3.3.2-python3.12
 FROM ${BASE_IMAGE}
 
