@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import psycopg2
@@ -61,7 +61,9 @@ def transaction(engine: Engine) -> Iterator[PgConnection]:
         yield connection.driver_connection  # type: ignore[misc]
         connection.commit()
     except BaseException:
-        with suppress(psycopg2.InterfaceError):  # the connection is gone, and the transaction with it
+        if connection.driver_connection.closed:  # type: ignore[union-attr]
+            connection.invalidate()  # the server is gone, and the transaction with it
+        else:
             connection.rollback()
         raise
     finally:
