@@ -44,6 +44,13 @@ def postgres_url(throw_away_folder: Path) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="module")
+def own_postgres_url(throw_away_folder: Path) -> Iterator[str]:
+    """Start a Postgres for one module: for tests that make roles with passwords of their own."""
+    with _running_postgres(throw_away_folder / f"postgres-{uuid4().hex[:12]}") as url:
+        yield url
+
+
 @pytest.fixture(scope="session")
 def migrated_template(postgres_url: str) -> str:
     """Migrate one database as the role ``warehouse``; copies of it are made in no time."""

@@ -63,11 +63,11 @@ def contents(server_url: str) -> dict[str, list[tuple[object, ...]]]:
     return found
 
 
-def test_it_prepares_everything_and_a_second_time_changes_nothing(postgres_url: str, tmp_path: Path) -> None:
-    environ, server = secrets_of(postgres_url), urlsplit(postgres_url).netloc.rpartition("@")[2]
+def test_it_prepares_everything_and_a_second_time_changes_nothing(own_postgres_url: str, tmp_path: Path) -> None:
+    environ, server = secrets_of(own_postgres_url), urlsplit(own_postgres_url).netloc.rpartition("@")[2]
     done = init(environ, tmp_path, server)
     assert done.returncode == 0, done.stderr[-2000:]
-    found = contents(postgres_url)
+    found = contents(own_postgres_url)
     assert dict(found["airflow"])["banxico_api"] == "http://sandbox:8900"
     assert len(found["airflow"]) == 5
     assert found["core_banking"][0][0] > 1000
@@ -78,19 +78,19 @@ def test_it_prepares_everything_and_a_second_time_changes_nothing(postgres_url: 
     assert passwords.stat().st_mode & 0o077 == 0
 
     assert init(environ, tmp_path, server).returncode == 0
-    assert contents(postgres_url) == found
+    assert contents(own_postgres_url) == found
 
 
-def test_a_postgres_that_does_not_answer_ends_in_a_sentence(tmp_path: Path, postgres_url: str) -> None:
-    done = init(secrets_of(postgres_url), tmp_path, "127.0.0.1:1")
+def test_a_postgres_that_does_not_answer_ends_in_a_sentence(tmp_path: Path, own_postgres_url: str) -> None:
+    done = init(secrets_of(own_postgres_url), tmp_path, "127.0.0.1:1")
     assert done.returncode == 1
     assert done.stderr.startswith("Postgres at 127.0.0.1:1 does not let us in (")
     assert done.stderr.count("\n") == 1
     assert "xxx" not in done.stderr
 
 
-def test_a_wrong_password_ends_in_a_sentence(tmp_path: Path, postgres_url: str) -> None:
-    server = urlsplit(postgres_url).netloc.rpartition("@")[2]
-    done = init(secrets_of(postgres_url) | {"CICLO_SECRET_POSTGRES": "wrong"}, tmp_path, server)
+def test_a_wrong_password_ends_in_a_sentence(tmp_path: Path, own_postgres_url: str) -> None:
+    server = urlsplit(own_postgres_url).netloc.rpartition("@")[2]
+    done = init(secrets_of(own_postgres_url) | {"CICLO_SECRET_POSTGRES": "wrong"}, tmp_path, server)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert "correct CICLO_SECRET_POSTGRES in .env" in done.stderr

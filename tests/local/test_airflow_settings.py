@@ -100,11 +100,11 @@ def test_a_real_address_never_gets_the_sandbox_token(options: Settings, monkeypa
 
 
 def test_it_is_applied_to_airflow_and_can_be_applied_again(
-    options: Settings, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+    options: Settings, own_postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setenv("CICLO_POSTGRES_URL", postgres_url)
+    monkeypatch.setenv("CICLO_POSTGRES_URL", own_postgres_url)
     settings.cache_clear()
-    postgres.create_databases(postgres_url, ["airflow"])
+    postgres.create_databases(own_postgres_url, ["airflow"])
     env = os.environ | environment.component_env()
     for arguments in (["--migrate"], []):
         command = [sys.executable, "-m", "include.local.airflow_settings", *arguments]

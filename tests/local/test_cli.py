@@ -26,9 +26,9 @@ def ciclo(options: Settings) -> Ciclo:
 
 
 @pytest.fixture
-def external(options: Settings, postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def external(options: Settings, own_postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Give settings that name a Postgres which is up, with our databases in it."""
-    monkeypatch.setenv("CICLO_POSTGRES_URL", postgres_url)
+    monkeypatch.setenv("CICLO_POSTGRES_URL", own_postgres_url)
     settings.cache_clear()
     preparation.create_databases()
     return settings()

@@ -15,9 +15,9 @@ from include.local.secrets import secret
 
 
 @pytest.fixture
-def two_databases(postgres_url: str) -> str:
-    postgres.create_databases(postgres_url, ["airflow", "mlflow"])
-    return postgres_url
+def two_databases(own_postgres_url: str) -> str:
+    postgres.create_databases(own_postgres_url, ["airflow", "mlflow"])
+    return own_postgres_url
 
 
 def _url(server: str, database: str, role: str) -> str:
