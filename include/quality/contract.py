@@ -117,9 +117,9 @@ def _unique(key: tuple[str, ...]) -> Rule:
 
 
 def rejected_result(row_count: int, rejected_count: int, source: AnySource) -> Result:
-    """Judge the share of rows set aside: a batch that loses too many of them is stopped."""
+    """Judge the share of rows set aside: a batch that loses too many of them, or all, is stopped."""
     share = rejected_count / row_count if row_count else 0.0
-    is_judged = row_count >= MIN_ROWS_FOR_SHARES
+    is_judged = row_count >= MIN_ROWS_FOR_SHARES or share == 1
     return Result(
         "rejected",
         "*",

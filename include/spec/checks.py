@@ -42,6 +42,8 @@ def whole_pipeline(pipeline: Pipeline) -> Iterator[Fault]:
 def _sources(pipeline: Pipeline) -> Iterator[Fault]:
     for name, source in pipeline.sources.items():
         table = pipeline.table(name)
+        if name == "history" or name.endswith("_history"):
+            yield Fault(("sources", name), "has the name of a table of older versions; rename it")
         if len(table) > LONGEST_TABLE:
             yield Fault(
                 ("sources", name),

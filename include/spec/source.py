@@ -11,7 +11,11 @@ from pydantic import AfterValidator, Field, model_validator
 from include.spec.faults import Fault, one_of, refuse
 from include.spec.fields import ClockTime, ConnectionId, Name, Share, Span, Strict, Unit, Zone
 
-RESERVED = ("valid_at", "available_at", "recorded_at", "payload_id")
+# Columns that every table, the check, the history or Postgres itself has.
+RESERVED = (
+    *("valid_at", "available_at", "recorded_at", "payload_id", "row_number", "superseded_at"),
+    *("tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"),
+)
 
 
 def _time_format(text: str) -> str:

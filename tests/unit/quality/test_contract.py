@@ -69,7 +69,9 @@ def test_only_a_failed_share_that_stops_is_a_breach() -> None:
         (100, 5, "stop", True),
         (100, 6, "stop", False),
         (MIN_ROWS_FOR_SHARES, 2, "stop", False),
-        (MIN_ROWS_FOR_SHARES - 1, 19, "warn", False),
+        (MIN_ROWS_FOR_SHARES - 1, 18, "warn", False),
+        (MIN_ROWS_FOR_SHARES - 1, 19, "stop", False),  # nothing is left: silence would look like an empty day
+        (1, 1, "stop", False),
         (0, 0, "warn", True),
     ],
 )
