@@ -113,7 +113,7 @@ MINIMAL = [
          "write an id"),
     slip("from: SF43718", "from: FIX", "sources.fix.columns.fix_mxn.from", "'FIX' is not a SIE series id", "SF43718"),
     slip("  fix:\n", "  history:\n", "sources.history", "a table of older versions", "rename it"),
-    slip("      fix_mxn:\n", "      row_number:\n", "sources.fix.columns.row_number", "every table has", "rename yours"),
+    slip("      fix_mxn:\n", "      row_number:\n", "sources.fix.columns.row_number", "every table has", "rename"),
     slip("      fix_mxn:\n", "      valid_at:\n", "sources.fix.columns.valid_at", "every table has", "rename yours"),
     slip("    main: true\n", "", "sources", "exactly one source needs `main: true`, found none", "mark",
          line="sources:"),
