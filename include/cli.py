@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from include.errors import CicloError
+from include.errors import CicloError, ConfigError
 
 app = typer.Typer(
     help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
@@ -50,9 +50,11 @@ def run(pipeline: Annotated[str | None, typer.Argument(help="One pipeline; all w
     """Start everything and run each pipeline's replay through the Airflow scheduler."""
     from include.local import console, runtime
     from include.local.replay import run as replay
+    from include.spec.declared import undeclared
     from include.spec.load import load_all
 
-    load_all()  # a broken pipeline.yaml is told before anything starts
+    if faults := undeclared(load_all().values()):  # a broken pipeline.yaml is told before anything starts
+        raise ConfigError("\n".join(faults))
     with console.progress() as report:
         runtime.up(report)
     replay([pipeline] if pipeline else None)

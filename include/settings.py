@@ -5,6 +5,7 @@ repository's root. Everything has a default: an empty environment is a working o
 """
 
 import os
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -90,4 +91,5 @@ def settings() -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = "CICLO_" + "_".join(str(part) for part in first["loc"]).upper()
-        raise ConfigError(f"{name}={first['input']} is refused ({first['msg']}); correct it in .env.") from error
+        shown = re.sub(r"://[^@/]*@", "://***@", str(first["input"]))
+        raise ConfigError(f"{name}={shown} is refused ({first['msg']}); correct it in .env.") from error

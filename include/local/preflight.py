@@ -1,11 +1,13 @@
 """What must be true of the machine before anything starts; each fault is one sentence with the way out."""
 
+import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from include.errors import ConfigError
-from include.local import health, postgres
+from include.local import airflow_settings, health, postgres
 from include.local.components import Component
 from include.local.environment import HOST, superuser_url
 from include.local.processes import holder_of
@@ -67,9 +69,23 @@ def check_external_servers() -> None:
         check_postgres("correct CICLO_POSTGRES_URL in .env, or remove that line to use the embedded one")
     if options.mlflow_url and not health.answers(f"{options.mlflow_url}/health"):
         raise ConfigError(
-            f"MLflow at {options.mlflow_url} does not answer; start it, correct CICLO_MLFLOW_URL in .env, "
+            f"MLflow at {address(options.mlflow_url)} does not answer; start it, correct CICLO_MLFLOW_URL in .env, "
             "or remove that line to use a local one."
         )
+
+
+def check_declarations(env: Mapping[str, str]) -> None:
+    """Check that ``airflow_settings.yaml`` can be read with these variables, and that the named UCI file is there.
+
+    Raises
+    ------
+    ConfigError
+        A variable is not set, a key is none, or the file is missing.
+    """
+    airflow_settings.read(airflow_settings.FILE, env)
+    named = env.get("UCI_AIR_QUALITY_FILE") or os.environ.get("UCI_AIR_QUALITY_FILE")
+    if named and not Path(named).is_file():
+        raise ConfigError(f"UCI_AIR_QUALITY_FILE names {named}, which is no file; correct it in .env, or remove it.")
 
 
 def check_postgres(way_out: str) -> None:

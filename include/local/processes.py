@@ -14,12 +14,27 @@ COMPONENT = "CICLO_COMPONENT"  # the component, in its process and all that come
 def belonging_to(var: Path, component: str | None = None) -> list[psutil.Process]:
     """Return the running processes of a runtime, or of one of its components.
 
-    The caller and its ancestors are left out.
+    The caller and its ancestors are left out. Airflow's workers hide their environment even from
+    their own user: they are known by the session they share with the supervisor, and as left behind
+    by a component when they have lost their parent.
     """
     marks = {MARKER: str(var)} | ({} if component is None else {COMPONENT: component})
     me = psutil.Process()
     spared = {me.pid, *(parent.pid for parent in me.parents())}
-    return [process for process in psutil.process_iter() if process.pid not in spared and _has(process, marks)]
+    session = _session(var)
+    found = []
+    for process in psutil.process_iter():
+        if process.pid in spared:
+            continue
+        has = _has(process, marks)
+        if has or (has is None and _is_hidden_worker(process, session, orphans_only=component is not None)):
+            found.append(process)
+    return found
+
+
+def record_session(var: Path, supervisor_pid: int) -> None:
+    """Keep the session of a runtime's supervisor, which everything it starts shares."""
+    (var / "run" / "session").write_text(str(os.getsid(supervisor_pid)))
 
 
 def end(found: Iterable[psutil.Process], grace: float = 0, seconds: float = 5) -> list[str]:
@@ -70,9 +85,26 @@ def holder_of(port: int) -> str | None:
     return None
 
 
-def _has(process: psutil.Process, marks: dict[str, str]) -> bool:
+def _session(var: Path) -> int | None:
+    file = var / "run" / "session"
+    return int(file.read_text()) if file.is_file() else None
+
+
+def _is_hidden_worker(process: psutil.Process, session: int | None, orphans_only: bool) -> bool:
+    """Tell whether a process whose environment cannot be read is this user's and of the supervisor's session."""
+    try:
+        is_ours = process.uids().real == os.getuid() and os.getsid(process.pid) == session
+        return is_ours and (not orphans_only or process.ppid() == 1)
+    except (psutil.Error, OSError):
+        return False  # it has just ended
+
+
+def _has(process: psutil.Process, marks: dict[str, str]) -> bool | None:
+    """Tell whether a process carries the marks; None where its environment is hidden."""
     try:
         environ = process.environ()
+    except psutil.AccessDenied:
+        return None
     except (psutil.Error, OSError):
         return False
     return all(environ.get(key) == value for key, value in marks.items())

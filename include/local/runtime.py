@@ -49,6 +49,7 @@ def up(
     with _alone(var):
         preflight.check_external_servers()
         env = environment.component_env()
+        preflight.check_declarations(env)
         steps = preparation.all_steps() if steps is None else steps
         components = all_components() if components is None else components
         supervisor = _supervisor(components, env)
@@ -103,7 +104,10 @@ def external_services() -> dict[str, dict[str, Any]]:
         url = f"postgresql://{preflight.address(options.postgres_url)}"
         found["postgres"] = {"healthy": postgres.answers(options.postgres_url), "url": url}
     if options.mlflow_url:
-        found["mlflow"] = {"healthy": health.answers(f"{options.mlflow_url}/health"), "url": options.mlflow_url}
+        found["mlflow"] = {
+            "healthy": health.answers(f"{options.mlflow_url}/health"),
+            "url": preflight.address(options.mlflow_url),
+        }
     unknown: dict[str, Any] = {"state": "EXTERNAL", "pid": None, "log": None, "restarts": 0, "incidents": []}
     return {name: {**unknown, **known} for name, known in found.items()}
 
@@ -116,18 +120,22 @@ def status() -> dict[str, Any]:
     from sqlalchemy.exc import SQLAlchemyError
 
     from include.reporting.status import pipelines, with_champions
+    from include.spec.load import load_each
 
     found: dict[str, Any] = {"services": services() | external_services(), "pipelines": {}}
+    problems = load_each()[1]
+    if not Supervisor(settings().var).is_running() and processes.belonging_to(settings().var):
+        problems.append("The supervisor is gone and its processes run on without it: make stop, then make run.")
     try:
         warehouse = environment.database_url("warehouse")
         found["pipelines"] = pipelines(warehouse)
         found["pipelines"] = with_champions(found["pipelines"], warehouse, environment.mlflow_url())
     except SQLAlchemyError as error:
         reason = str(error).strip().splitlines()[0]
-        found["problem"] = f"The warehouse cannot be read ({reason}); start the runtime with make run or ciclo up."
+        problems.append(f"The warehouse cannot be read ({reason}); start the runtime with make run or ciclo up.")
     except SourceUnavailable as error:
-        found["problem"] = str(error)
-    return found
+        problems.append(str(error))
+    return found | ({"problem": "\n".join(problems)} if problems else {})
 
 
 def _supervisor(components: tuple[Component, ...], env: dict[str, str]) -> Supervisor:

@@ -22,6 +22,7 @@ from xmlrpc.client import Fault, ServerProxy
 from include.errors import ConfigError
 from include.local.components import Component
 from include.local.incidents import Incident, parse_incidents
+from include.local.processes import record_session
 from include.local.secrets import write_private
 
 LONGEST_SOCKET = 88  # the system's limit is 104 (macOS), and supervisord binds <path>.<pid> first
@@ -117,6 +118,7 @@ class Supervisor:
         deadline = time.monotonic() + 15
         while done.returncode == 0 and time.monotonic() < deadline:
             if self.is_running():
+                record_session(self.var, self._call("getPID"))
                 return
             time.sleep(0.05)
         reason = (done.stderr.strip().splitlines() or ["it does not answer on its socket"])[-1]

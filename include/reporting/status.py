@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from include.registry.aliases import champion
-from include.spec.load import load_all
+from include.spec.load import load_runnable
 from include.warehouse.engine import connect_engine
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def pipelines(url: str) -> dict[str, dict[str, Any]]:
     """
     engine = connect_engine(url)
     with engine.connect() as connection:
-        return {name: _pipeline(connection, spec) for name, spec in load_all().items()}
+        return {name: _pipeline(connection, spec) for name, spec in load_runnable().items()}
 
 
 def _pipeline(connection: Connection, spec: Pipeline) -> dict[str, Any]:

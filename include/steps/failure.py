@@ -14,6 +14,6 @@ def alert_failure(pipeline: Pipeline, context: Mapping[str, Any]) -> None:
     from include.alerts.record import raise_alert
     from include.steps.run import open_run
 
-    with open_run(pipeline, context) as run, run.engine.begin() as connection:
+    with open_run(pipeline, context, is_strict=False) as run, run.engine.begin() as connection:
         task = context["ti"].task_id
         raise_alert(connection, pipeline, "failure", f"{run.ref.dag_id} {task}: {context.get('exception')}", run.ref)

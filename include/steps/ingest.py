@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from include.errors import ContractBroken, NothingToDo
-from include.steps.run import Run, asked_window
+from include.steps.run import Run, asked_window, past_part
 from include.windows import Window
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def extract(run: Run, source: str, endpoint: Endpoint) -> dict[str, Any]:
     from include.warehouse.payloads import index_payload
 
     name, spec = run.pipeline.pipeline, run.pipeline.sources[source]
-    window = asked_window(run) or _since_watermark(run)
+    window = past_part(asked_window(run) or _since_watermark(run), run.run_after)
     payloads = fetch(name, source, spec, endpoint, reach_back(window, spec.published))
     entries = []
     for payload in payloads:

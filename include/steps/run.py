@@ -64,7 +64,11 @@ def asked_window(run: Run) -> Window | None:
     if start or end:
         if not (start and end):
             raise ConfigError(f"{run.ref.dag_id}: give both start and end, or neither; got start={start} end={end}")
-        return Window.parse(start, end)
+        try:
+            return Window.parse(start, end)
+        except ConfigError as error:
+            way = f'airflow dags trigger {run.ref.dag_id} --conf \'{{"start":"2025-01-01","end":"2025-02-01"}}\''
+            raise ConfigError(f"{run.ref.dag_id}: start={start} end={end}: {error}; e.g. {way}") from None
     windows = [Window.from_dict(event) for event in run.events if "start" in event]
     if windows:
         return Window(min(w.start for w in windows), max(w.end for w in windows))
@@ -91,12 +95,40 @@ def loaded_window(run: Run) -> Window:
     return Window(row[0], row[1])
 
 
+def past_part(window: Window, now: datetime) -> Window:
+    """Return what of a window has passed: nothing can be loaded, or counted as loaded, from the future.
+
+    Raises
+    ------
+    NothingToDo
+        If all of it lies in the future.
+    """
+    if window.start >= now:
+        raise NothingToDo(f"the window {window} lies in the future")
+    return Window(window.start, min(window.end, now))
+
+
+def refuse_unknown_params(dag_id: str, given: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    """Refuse a misspelt param, which Airflow would pass on and everybody would ignore.
+
+    Raises
+    ------
+    ConfigError
+        Naming the param and those there are; not retried.
+    """
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise ConfigError(
+            f"{dag_id}: there is no param {', '.join(unknown)}; there are {', '.join(known)}: trigger it again"
+        )
+
+
 @contextmanager
-def open_run(pipeline: Pipeline, context: Mapping[str, Any]) -> Iterator[Run]:
+def open_run(pipeline: Pipeline, context: Mapping[str, Any], is_strict: bool = True) -> Iterator[Run]:
     """Open what a task needs from its Airflow context, and end the task as its error means.
 
     `NothingToDo` becomes a skip and a warehouse that does not answer `SourceUnavailable`; every
-    other error leaves as it is.
+    other error leaves as it is. A misspelt param is refused, unless `is_strict` is off.
     """
     from airflow.sdk import Connection
     from airflow.sdk.exceptions import AirflowSkipException
@@ -108,6 +140,8 @@ def open_run(pipeline: Pipeline, context: Mapping[str, Any]) -> Iterator[Run]:
     from include.warehouse.load import RunRef
 
     dag_run = context["dag_run"]
+    if is_strict:
+        refuse_unknown_params(dag_run.dag_id, dag_run.conf or {}, context["dag"].params)
     interval = None
     if dag_run.data_interval_start and dag_run.data_interval_end > dag_run.data_interval_start:
         interval = Window(dag_run.data_interval_start, dag_run.data_interval_end)

@@ -38,7 +38,7 @@ def take_snapshot(run: Run) -> dict[str, Any]:
     snapshot_id = _hash(rows)
     uri = run.lake.put_frame(f"snapshots/{name}/{snapshot_id}", rows)
     with run.engine.begin() as connection:
-        is_simulated = _is_simulated(connection, name)
+        is_simulated, origin = _is_simulated(connection, name), _origin_of_sources(connection, name)
         connection.exec_driver_sql(
             "insert into ml.snapshot (snapshot_id, pipeline, uri, row_count, cut_at, holdout_start_at, is_simulated)"
             " values (%s, %s, %s, %s, %s, %s, %s) on conflict do nothing",
@@ -52,7 +52,7 @@ def take_snapshot(run: Run) -> dict[str, Any]:
         "snapshot_id": snapshot_id,
         "uri": uri,
         "holdout_start": start.isoformat(),
-        "data_origin": "SIMULATED" if is_simulated else "real",
+        "data_origin": "SIMULATED" if is_simulated else origin,
     }
 
 
@@ -178,6 +178,15 @@ def _is_simulated(connection: Any, pipeline: str) -> bool:
             "select coalesce(bool_or(is_simulated), false) from ops.run where pipeline = %s", (pipeline,)
         ).scalar_one()
     )
+
+
+def _origin_of_sources(connection: Any, pipeline: str) -> str:
+    """Say which of a pipeline's sources are SIMULATED; real where none is."""
+    rows = connection.exec_driver_sql(
+        "select distinct source from raw.payload where pipeline = %s and is_simulated order by source", (pipeline,)
+    )
+    names = [row[0] for row in rows]
+    return f"real, with SIMULATED {', '.join(names)}" if names else "real"
 
 
 def _hash(rows: pd.DataFrame) -> str:

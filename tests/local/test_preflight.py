@@ -88,7 +88,7 @@ def test_an_external_postgres_that_answers_passes(external, postgres_url: str):
 def test_an_external_mlflow_that_is_away_is_named(external, free_ports):
     port = free_ports()
     external("CICLO_MLFLOW_URL", f"http://127.0.0.1:{port}")
-    with pytest.raises(ConfigError, match=rf"MLflow at http://127.0.0.1:{port} does not answer; .*CICLO_MLFLOW_URL"):
+    with pytest.raises(ConfigError, match=rf"MLflow at 127.0.0.1:{port} does not answer; .*CICLO_MLFLOW_URL"):
         preflight.check_external_servers()
 
 

@@ -354,8 +354,9 @@ comment on column feature.vector.model_version is 'As in ml.prediction';
 comment on column feature.vector.features is 'Feature name to value, in the units of its columns';
 
 create view mart.decision as
-select pipeline, decided_at, window_start_at, window_end_at, verdict, reasons, model_version
-from ml.decision order by decision_id;
+select pipeline, decided_at, window_start_at, window_end_at, verdict, reasons, model_version,
+       exists (select from raw.payload p where p.pipeline = d.pipeline and p.is_simulated) as is_simulated
+from ml.decision d order by decision_id;
 comment on view mart.decision is 'The decisions in order, without their evidence';
 
 create view mart.latest_prediction as
@@ -388,3 +389,5 @@ begin
         execute format('comment on column %s.%I is %L', seen.view_name, seen.attname, seen.description);
     end loop;
 end $$;
+
+comment on column mart.decision.is_simulated is 'True when any source of the pipeline is SIMULATED';

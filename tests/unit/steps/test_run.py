@@ -8,7 +8,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from include.errors import ConfigError, ContractBroken, NothingToDo, SourceUnavailable
 from include.spec.load import load_all
-from include.steps.run import Run, asked_window, open_run
+from include.steps.run import Run, asked_window, open_run, past_part, refuse_unknown_params
 from include.warehouse.engine import connect_engine
 from include.warehouse.load import RunRef
 from include.windows import Window
@@ -48,8 +48,10 @@ def context(monkeypatch: pytest.MonkeyPatch) -> dict:
         data_interval_start=JANUARY.start,
         data_interval_end=JANUARY.end,
         run_after=JANUARY.end,
+        conf=None,
     )
-    return {"dag_run": dag_run, "params": {"start": None, "end": None}}
+    params = {"start": None, "end": None}
+    return {"dag_run": dag_run, "params": params, "dag": SimpleNamespace(params=params)}
 
 
 def test_params_win_over_events_and_events_over_the_interval(started) -> None:
@@ -118,3 +120,17 @@ def test_a_warehouse_that_does_not_answer_is_worth_a_retry(context: dict) -> Non
     said = pytest.raises(SourceUnavailable, match="the warehouse does not answer")
     with said, open_run(load_all()["usdmxn"], context) as run:
         run.engine.connect()
+
+
+def test_a_misspelt_param_is_refused_with_those_there_are() -> None:
+    refuse_unknown_params("ingest_usdmxn", {"start": "2025-01-01"}, {"start": None, "end": None})
+    with pytest.raises(ConfigError, match="ingest_usdmxn: there is no param strat; there are start, end"):
+        refuse_unknown_params("ingest_usdmxn", {"strat": "2025-01-01"}, {"start": None, "end": None})
+
+
+def test_only_the_past_of_a_window_counts_as_loaded() -> None:
+    now = datetime(2026, 1, 15, tzinfo=UTC)
+    assert str(past_part(Window.parse("2026-01-01", "9999-12-31"), now)) == "2026-01-01..2026-01-15"
+    assert past_part(Window.parse("2025-01-01", "2025-02-01"), now) == Window.parse("2025-01-01", "2025-02-01")
+    with pytest.raises(NothingToDo, match=r"2040-01-01\.\.2041-01-01 lies in the future"):
+        past_part(Window.parse("2040-01-01", "2041-01-01"), now)
