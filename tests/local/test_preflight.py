@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from include.errors import ConfigError
-from include.local import preflight
+from include.local import environment, preflight
 from include.local.components import Component
 from include.settings import Settings, settings
 
@@ -102,3 +102,33 @@ def test_a_relative_runtime_folder_counts_from_the_root(external):
     external("CICLO_VAR", "var/other")
     assert settings().var == Path(settings().root, "var/other")
     assert settings().lake == f"file://{settings().root}/var/other/lake"
+
+
+def test_a_password_in_a_refused_address_is_not_shown(external):
+    external("CICLO_POSTGRES_URL", "http://admin:tell-nobody@db:1/x")
+    with pytest.raises(ConfigError, match=r"CICLO_POSTGRES_URL=http://\*\*\*@db:1/x is refused") as refusal:
+        settings()
+    assert "tell-nobody" not in str(refusal.value)
+
+
+def test_a_password_in_the_address_of_an_mlflow_that_is_away_is_not_shown(external, free_ports):
+    external("CICLO_MLFLOW_URL", f"http://admin:tell-nobody@127.0.0.1:{free_ports()}")
+    with pytest.raises(ConfigError, match="does not answer") as refusal:
+        preflight.check_external_servers()
+    assert "tell-nobody" not in str(refusal.value)
+
+
+def test_declarations_that_can_be_read_pass(options: Settings):
+    preflight.check_declarations(environment.component_env())
+
+
+def test_a_missing_token_is_told_before_anything_starts(options: Settings):
+    env = {key: value for key, value in environment.component_env().items() if key != "BANXICO_TOKEN"}
+    with pytest.raises(ConfigError, match=r"airflow_settings\.yaml, line \d+: BANXICO_TOKEN is not set"):
+        preflight.check_declarations(env)
+
+
+def test_a_uci_file_that_is_not_there_is_told_before_anything_starts(options: Settings):
+    env = environment.component_env() | {"UCI_AIR_QUALITY_FILE": "/nowhere/AirQualityUCI.csv"}
+    with pytest.raises(ConfigError, match=r"UCI_AIR_QUALITY_FILE names /nowhere/AirQualityUCI\.csv, which is no file"):
+        preflight.check_declarations(env)

@@ -127,6 +127,20 @@ def test_down_leaves_nothing_after_the_supervisor_was_killed(small):
     assert small.leftovers() == []
 
 
+def test_status_tells_that_processes_run_on_without_their_supervisor(small):
+    small.up()
+    assert "supervisor" not in runtime.status().get("problem", "")
+    small.kill_supervisor()
+    assert "The supervisor is gone" in runtime.status()["problem"]
+
+
+def test_a_broken_pipeline_does_not_hide_the_services(small, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("include.spec.load.load_each", lambda folder=None: ({}, ["pipeline.yaml:8: ownr: unknown key"]))
+    status = runtime.status()
+    assert "pipeline.yaml:8: ownr: unknown key" in status["problem"]
+    assert set(status["services"]) >= {"postgres", "scheduler"}
+
+
 def test_up_works_after_the_supervisor_was_killed(small):
     small.up()
     before = _pids(small)

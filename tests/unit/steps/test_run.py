@@ -81,8 +81,11 @@ def test_one_bound_alone_is_refused(started, params: dict) -> None:
 
 @pytest.mark.parametrize("start", ["yesterday", "2025-13-01", "2025-03-01"])
 def test_a_bound_that_is_no_date_or_not_before_the_end_is_refused(started, start: str) -> None:
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError) as refusal:
         asked_window(started({"start": start, "end": "2025-02-01"}))
+    told = str(refusal.value)
+    assert told.startswith(f"ingest_usdmxn: start={start} end=2025-02-01: ")
+    assert "airflow dags trigger ingest_usdmxn --conf" in told
 
 
 def test_a_scheduled_run_is_for_its_data_interval(context: dict) -> None:
