@@ -1,33 +1,34 @@
 """Sources: one module a kind, each with ``fetch`` (window to payloads) and ``parse`` (payloads to rows).
 
 `fetch` asks and keeps what came, byte for byte; `parse` is pure and reads the same bytes
-again whenever the lake is replayed. Rows leave as raw text, so that a bad value can be
+again whenever the lake is replayed. Both stream: payloads and batches of rows come one after
+the other, and nobody holds a whole file. Rows leave as raw text, so that a bad value can be
 quarantined as it came; typing is the business of ``include/quality``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import pandas as pd
+import pyarrow as pa
 
 from include.errors import ConfigError
 from include.sources import banxico, csv_file, inegi, sql
-from include.sources.payload import Endpoint, Extract, Limits, Payload
+from include.sources.payload import Endpoint, Extract, Limits, Opener, Payload, Spool
 from include.spec.model import AnySource
 from include.windows import Window
 
-__all__ = ["KINDS", "Endpoint", "Extract", "Limits", "Payload", "fetch", "parse", "parse_all"]
+__all__ = ["KINDS", "Endpoint", "Extract", "Limits", "Opener", "Payload", "Spool", "fetch", "parse"]
 
 
 @dataclass(frozen=True)
 class Kind:
     """The two functions that make a kind of source."""
 
-    fetch: Callable[[Extract, Any, Endpoint], list[Payload]]
-    parse: Callable[[Extract, Any, Sequence[bytes]], pd.DataFrame]
+    fetch: Callable[[Extract, Any, Endpoint], Iterator[Payload]]
+    parse: Callable[[Extract, Any, Sequence[Opener]], Iterator[pa.RecordBatch]]
     masks_personal_data: bool = False
 
 
@@ -41,8 +42,8 @@ KINDS = {
 
 def fetch(
     pipeline: str, name: str, source: AnySource, endpoint: Endpoint, window: Window, hash_key: str = ""
-) -> list[Payload]:
-    """Ask a source for a window and return its answers as they came.
+) -> Iterator[Payload]:
+    """Ask a source for a window and yield its answers as they came, each before the next is asked for.
 
     Parameters
     ----------
@@ -57,10 +58,10 @@ def fetch(
     hash_key : str
         Key of the hash that replaces personal data; needed by sources with ``personal: hash``.
 
-    Returns
-    -------
-    list of Payload
-        One a request; empty when the window holds no date the source could have a value for.
+    Yields
+    ------
+    Payload
+        One a request; none when the window holds no date the source could have a value for.
         A source without rows in the window still gives a payload.
 
     Raises
@@ -83,13 +84,10 @@ def fetch(
     return kind.fetch(extract, source, replace(endpoint, hash_key=hash_key or endpoint.hash_key))
 
 
-def parse(pipeline: str, name: str, source: AnySource, content: bytes, window: Window) -> pd.DataFrame:
-    """Turn one payload into rows of raw text. See `parse_all`."""
-    return parse_all(pipeline, name, source, [content], window)
-
-
-def parse_all(pipeline: str, name: str, source: AnySource, contents: Sequence[bytes], window: Window) -> pd.DataFrame:
-    """Turn all payloads of one window into rows of raw text; pure.
+def parse(
+    pipeline: str, name: str, source: AnySource, payloads: Sequence[Opener], window: Window
+) -> Iterator[pa.RecordBatch]:
+    """Turn all payloads of one window into batches of raw text; the same bytes always give the same rows.
 
     Payloads that carry columns of the same rows (Banxico beyond twenty series, INEGI with
     several indicators) are joined on their date, so parse them together.
@@ -100,21 +98,19 @@ def parse_all(pipeline: str, name: str, source: AnySource, contents: Sequence[by
         Name of the pipeline and of its source, for messages.
     source : AnySource
         The source's spec.
-    contents : sequence of bytes
-        The payloads' contents, in the order of `fetch`.
+    payloads : sequence of callables
+        Each opens one payload's bytes from the start; in the order of `fetch`.
     window : Window
         Half-open, UTC; rows outside are left out, rows whose time cannot be read are kept.
 
-    Returns
-    -------
-    pandas.DataFrame
-        A row a received row: `valid_at` (datetime64[us, UTC], NaT where unreadable), `available_at`
-        (the same type), then the spec's columns without those that never leave the source, as
-        text (object), None where missing.
+    Yields
+    ------
+    pyarrow.RecordBatch
+        As `include.sources.frame.build` makes it, at most some hundred thousand rows; perhaps none at all.
 
     Raises
     ------
     ContractBroken
-        The bytes are not what was agreed. A retry brings the same.
+        The bytes are not what was agreed; perhaps only after some batches. A retry brings the same.
     """
-    return KINDS[source.kind].parse(Extract(pipeline, name, window), source, contents)
+    yield from KINDS[source.kind].parse(Extract(pipeline, name, window), source, payloads)

@@ -7,16 +7,16 @@ dates included, series in whatever order, values as text with thousands commas o
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-import pandas as pd
+import pyarrow as pa
 
 from include.errors import CicloError
 from include.sources import frame, http
 from include.sources.json_body import decode
-from include.sources.payload import Endpoint, Extract, Payload
+from include.sources.payload import Endpoint, Extract, Opener, Payload
 from include.spec.model import BanxicoSource
 from include.windows import Window
 
@@ -26,31 +26,32 @@ NOT_AVAILABLE = "N/E"
 THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
 
 
-def fetch(extract: Extract, source: BanxicoSource, endpoint: Endpoint) -> list[Payload]:
+def fetch(extract: Extract, source: BanxicoSource, endpoint: Endpoint) -> Iterator[Payload]:
     """Ask for the series of all columns, twenty at a time; see `include.sources.fetch`."""
     days = dates(extract.window)
     if days is None:
-        return []
+        return
     if not endpoint.token or not endpoint.token.isascii() or not endpoint.token.isprintable():
         raise _token_refused(extract, source, "there is no usable token")
     ids = list(dict.fromkeys(column.from_ for column in source.columns.values()))
     batches = [ids[at : at + IDS_PER_REQUEST] for at in range(0, len(ids), IDS_PER_REQUEST)]
-    return [_ask(extract, source, endpoint, batch, *days) for batch in batches]
+    for batch in batches:
+        yield _ask(extract, source, endpoint, batch, *days)
 
 
-def parse(extract: Extract, source: BanxicoSource, contents: Sequence[bytes]) -> pd.DataFrame:
-    """Join the series of all payloads on their date; see `include.sources.parse_all`."""
+def parse(extract: Extract, source: BanxicoSource, payloads: Sequence[Opener]) -> Iterator[pa.RecordBatch]:
+    """Join the series of all payloads on their date; see `include.sources.parse`."""
     series: dict[str, list[frame.Observation]] = {}
-    for content in contents:
+    for opened in payloads:
         try:
-            for id_, rows in _series(decode(content)).items():
+            for id_, rows in _series(decode(opened().read())).items():
                 series.setdefault(id_, []).extend(rows)
         except ValueError as error:
             raise extract.broken(
                 f"the payload is not what Banxico's SIE sends: {error}", "fetch the window again from the source"
             ) from None
     columns = {name: series.get(column.from_, []) for name, column in source.columns.items()}
-    return frame.build(source, extract.window, *frame.outer_join(columns))
+    yield frame.build(source, extract.window, *frame.outer_join(columns))
 
 
 def dates(window: Window) -> tuple[date, date] | None:

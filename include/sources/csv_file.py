@@ -7,7 +7,7 @@ import lzma
 import struct
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.sources import delimited, frame, http
-from include.sources.payload import MIB, Endpoint, Extract, Payload
+from include.sources.payload import MIB, Endpoint, Extract, Opener, Payload
 from include.sources.publication import UTC_MICROSECONDS
 from include.spec.model import Column, CsvSource, TimeColumns
 
@@ -28,7 +28,7 @@ COMMA_NUMBER = r"^(\s*[+-]?\d*),(\d+(?:[eE][+-]?\d+)?\s*)$"
 POINT_NUMBER = r"^\s*[+-]?\d*\.\d+(?:[eE][+-]?\d+)?\s*$"
 
 
-def fetch(extract: Extract, source: CsvSource, endpoint: Endpoint) -> list[Payload]:
+def fetch(extract: Extract, source: CsvSource, endpoint: Endpoint) -> Iterator[Payload]:
     """Download the file as it is; see `include.sources.fetch`."""
     payload = http.get(extract, endpoint, quote(source.path, safe="/+%?=&"))
     http.check(extract, payload, source.connection, _can_carry_a_file)
@@ -38,18 +38,16 @@ def fetch(extract: Extract, source: CsvSource, endpoint: Endpoint) -> list[Paylo
                 pass
         except DAMAGED:
             raise extract.unavailable("the zip was not sent whole") from None
-    return [payload]
+    yield payload
 
 
-def parse(extract: Extract, source: CsvSource, contents: Sequence[bytes]) -> pd.DataFrame:
-    """Read the rows of all payloads, in order; see `include.sources.parse_all`."""
-    frames = [_parse_one(extract, source, content) for content in contents]
-    if not frames:
-        return frame.build(source, extract.window, pd.Series(dtype=UTC_MICROSECONDS), {})
-    return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+def parse(extract: Extract, source: CsvSource, payloads: Sequence[Opener]) -> Iterator[pa.RecordBatch]:
+    """Read the rows of all payloads, in order; see `include.sources.parse`."""
+    for place, opened in enumerate(payloads):
+        yield _parse_one(extract, source, opened().read(), place)
 
 
-def _parse_one(extract: Extract, source: CsvSource, content: bytes) -> pd.DataFrame:
+def _parse_one(extract: Extract, source: CsvSource, content: bytes, place: int) -> pa.RecordBatch:
     text = _unzip(extract, source, content)
     table = delimited.read(extract, text, source.delimiter, source.encoding)
     headers = [*source.time.columns, *(column.from_ for column in source.columns.values())]
@@ -60,7 +58,7 @@ def _parse_one(extract: Extract, source: CsvSource, content: bytes) -> pd.DataFr
         if column.personal != "drop"
     }
     times = times_of(source.time, [picked[header].to_numpy() for header in source.time.columns])
-    return frame.build(source, extract.window, times, texts)
+    return frame.build(source, extract.window, times, texts, place)
 
 
 def times_of(rule: TimeColumns, parts: Sequence[Any]) -> pd.Series:

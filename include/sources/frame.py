@@ -1,4 +1,4 @@
-"""The shape every kind's rows leave in: two times, then raw text."""
+"""The shape every kind's rows leave in: two times, their place in the payload, then raw text."""
 
 from __future__ import annotations
 
@@ -8,18 +8,28 @@ from datetime import datetime
 from itertools import count
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from include.sources.publication import UTC_MICROSECONDS, available_at
+from include.sources.publication import available_at
 from include.spec.model import Source
 from include.windows import Window
 
 Observation = tuple[datetime | None, str | None]
+INSTANT = pa.timestamp("us", "UTC")
+PLACE = ("payload", "row_number")
 
 
-def build(source: Source, window: Window, valid_at: pd.Series, texts: Mapping[str, Any]) -> pd.DataFrame:
+def build(
+    source: Source,
+    window: Window,
+    valid_at: pd.Series | pa.Array,
+    texts: Mapping[str, Any],
+    payload: int = 0,
+    first_row: int = 0,
+) -> pa.RecordBatch:
     """Put rows into the common shape and keep those of the window.
 
     Parameters
@@ -27,39 +37,79 @@ def build(source: Source, window: Window, valid_at: pd.Series, texts: Mapping[st
     source : Source
         Gives the columns, their missing markers and the publication rule.
     window : Window
-        Half-open, UTC; rows whose time is NaT are kept, they are somebody's to explain.
-    valid_at : pandas.Series
-        datetime64[us, UTC], shape (n,).
+        Half-open, UTC; rows whose time is missing are kept, they are somebody's to explain.
+    valid_at : pandas.Series or pyarrow.Array
+        Instants in UTC, shape (n,).
     texts : mapping of column name to Arrow string array or sequence of str or None
         Raw text a column, shape (n,); a column that is not there is missing throughout.
+    payload : int
+        Which of the payloads that are parsed together the rows came in, from 0.
+    first_row : int
+        Place of the first row among the payload's rows, from 0.
 
     Returns
     -------
-    pandas.DataFrame
-        `valid_at`, `available_at`, then the columns of the spec as object, None where missing.
+    pyarrow.RecordBatch
+        `valid_at`, `available_at` (timestamp[us, UTC]), `payload` (int32) and `row_number` (int64),
+        then the columns of the spec as string, null where missing.
     """
-    times = valid_at.astype(UTC_MICROSECONDS)
-    inside = (times.isna() | ((times >= window.start) & (times < window.end))).to_numpy()
-    kept = times[inside].reset_index(drop=True)
-    data: dict[str, Any] = {"valid_at": kept, "available_at": available_at(kept, source.published)}
-    for name, column in source.columns.items():
-        if column.personal != "drop":
-            values = _strings(texts.get(name), len(times)).filter(pa.array(inside))
-            data[name] = pd.Series(blank(values, ["", *source.missing, *column.missing]).to_numpy(), dtype=object)
-    return pd.DataFrame(data)
+    times = _instants(valid_at)
+    inside = _inside(times, window)
+    names = [name for name, column in source.columns.items() if column.personal != "drop"]
+    kept = times if inside is None else times.filter(inside)
+    rows = np.arange(first_row, first_row + len(times))
+    data = [kept, _available(source, kept), pa.array(np.full(len(kept), payload, dtype="int32"))]
+    data.append(pa.array(rows if inside is None else rows[inside.to_numpy(zero_copy_only=False)]))
+    for name in names:
+        column = source.columns[name]
+        values = _strings(texts.get(name), len(times))
+        values = values if inside is None else values.filter(inside)
+        data.append(blank(values, ["", *source.missing, *column.missing]))
+    return pa.RecordBatch.from_arrays(data, names=["valid_at", "available_at", *PLACE, *names])
 
 
-def blank(values: Any, markers: Sequence[str]) -> Any:
+def blank(values: pa.Array, markers: Sequence[str]) -> pa.Array:
     """Put null where a text of an Arrow array, its outer spaces aside, is one of the markers that mean 'no value'."""
-    is_missing = pc.is_in(pc.utf8_trim_whitespace(values), value_set=pa.array(markers, pa.string()))
-    return pc.if_else(is_missing, pa.scalar(None, pa.string()), values)
+    bare = values if _is_tight(values) else pc.utf8_trim_whitespace(values)
+    is_missing = pc.is_in(bare, value_set=pa.array(markers, pa.string()))
+    return pc.if_else(is_missing, pa.scalar(None, pa.string()), values) if pc.any(is_missing).as_py() else values
 
 
-def _strings(values: Any, count: int) -> Any:
-    """Return values as one chunked Arrow string array."""
-    if isinstance(values, pa.ChunkedArray):
-        return values
-    return pa.chunked_array([pa.nulls(count, pa.string()) if values is None else pa.array(values, pa.string())])
+def _is_tight(values: pa.Array) -> bool:
+    """Tell, from one look at the bytes, that no text can begin or end with a space: there is none in any."""
+    data = values.buffers()[2]
+    if data is None:
+        return True
+    found = np.frombuffer(data, np.uint8)
+    return not bool((found <= 32).any() or (found >= 128).any())
+
+
+def _instants(valid_at: pd.Series | pa.Array) -> pa.Array:
+    found = pa.Array.from_pandas(valid_at) if isinstance(valid_at, pd.Series) else valid_at
+    return _one_chunk(found).cast(INSTANT)
+
+
+def _inside(times: pa.Array, window: Window) -> pa.Array | None:
+    """Return a mask of the rows to keep; None where that is all."""
+    bounds = [pa.scalar(bound, INSTANT) for bound in (window.start, window.end)]
+    inside = pc.and_(pc.greater_equal(times, bounds[0]), pc.less(times, bounds[1])).fill_null(True)
+    return None if pc.all(inside).as_py() else inside
+
+
+def _available(source: Source, times: pa.Array) -> pa.Array:
+    clock = times.to_pandas().astype("datetime64[us, UTC]")
+    return _instants(available_at(clock, source.published))
+
+
+def _strings(values: Any, count: int) -> pa.Array:
+    """Return values as one Arrow string array."""
+    if isinstance(values, pa.Array | pa.ChunkedArray):
+        return _one_chunk(values)
+    return pa.nulls(count, pa.string()) if values is None else pa.array(values, pa.string())
+
+
+def _one_chunk(values: Any) -> pa.Array:
+    return values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
 
 
 def outer_join(series: Mapping[str, Sequence[Observation]]) -> tuple[pd.Series, dict[str, list[str | None]]]:

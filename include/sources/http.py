@@ -10,7 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 import requests
 from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
 
-from include.sources.payload import Endpoint, Extract, Payload
+from include.sources.payload import Endpoint, Extract, Payload, Spool
 from include.sources.session import TRANSIENT, scrubbed_logs, session, within
 
 HEADERS_THAT_MATTER = (
@@ -50,7 +50,7 @@ def get(extract: Extract, endpoint: Endpoint, path: str, headers: Mapping[str, s
     url, limits = endpoint.url.rstrip("/") + "/" + path.lstrip("/"), endpoint.limits
     gave_up = threading.Event()
     try:
-        response, content = within(limits.total_seconds, lambda: _download(url, endpoint, headers or {}, gave_up))
+        response, body = within(limits.total_seconds, lambda: _download(url, endpoint, headers or {}, gave_up))
     except TimeoutError:
         raise extract.unavailable(f"{host(url)} did not finish within {limits.total_seconds:g} seconds") from None
     except _TooBig:
@@ -67,7 +67,7 @@ def get(extract: Extract, endpoint: Endpoint, path: str, headers: Mapping[str, s
         gave_up.set()
     kept = {name: endpoint.scrub(response.headers[name]) for name in HEADERS_THAT_MATTER if name in response.headers}
     return Payload(
-        content=content,
+        body=body,
         media_type=kept.get("content-type", "").split(";")[0].strip().lower(),
         request={"method": "GET", "url": endpoint.scrub(_without_login(url))},
         status=response.status_code,
@@ -112,9 +112,10 @@ def check(extract: Extract, payload: Payload, connection: str, can_carry: Callab
             f"{server} answered {status} to {payload.request['url']}{target}",
             f"check the host of the Airflow Connection {connection} and the source in pipeline.yaml",
         )
-    if payload.media_type in WEB_PAGES or _looks_like_a_page(payload.content):
+    beginning = payload.body.open().read(1024)
+    if payload.media_type in WEB_PAGES or _looks_like_a_page(beginning):
         raise extract.unavailable(f"{server} answered a web page in place of data")
-    if not payload.content.strip():
+    if not beginning.strip():
         raise extract.unavailable(f"{server} answered 200 with an empty body")
     if payload.media_type and not can_carry(payload.media_type):
         raise extract.broken(
@@ -138,8 +139,8 @@ def host(url: str) -> str:
 
 def _download(
     url: str, endpoint: Endpoint, headers: Mapping[str, str], gave_up: threading.Event
-) -> tuple[requests.Response, bytes]:
-    limits, content = endpoint.limits, bytearray()
+) -> tuple[requests.Response, Spool]:
+    limits, body = endpoint.limits, Spool()
     _refuse_no_url(url)
     with (
         scrubbed_logs(endpoint),
@@ -152,12 +153,12 @@ def _download(
         ) as response,
     ):
         for chunk in response.iter_content(65_536):
-            content += chunk
-            if len(content) > limits.max_bytes:
+            body.write(chunk)
+            if body.size > limits.max_bytes:
                 raise _TooBig
             if gave_up.is_set():
                 break
-    return response, bytes(content)
+    return response, body
 
 
 def _refuse_no_url(url: str) -> None:
@@ -183,4 +184,4 @@ def _without_login(url: str) -> str:
 
 
 def _looks_like_a_page(content: bytes) -> bool:
-    return content[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype html", b"<html"))
+    return content.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype html", b"<html"))

@@ -7,17 +7,17 @@ it is scrubbed from URLs, logs and messages; errors are a JSON list of strings.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-import pandas as pd
+import pyarrow as pa
 
 from include.errors import CicloError
 from include.sources import frame, http
 from include.sources.json_body import decode
-from include.sources.payload import Endpoint, Extract, Payload
+from include.sources.payload import Endpoint, Extract, Opener, Payload
 from include.spec.model import InegiSource
 
 PATH = "app/api/indicadores/desarrolladores/jsonxml/INDICATOR/{id}/es/{area}/false/{bank}/2.0/{token}?type=json"
@@ -26,20 +26,21 @@ FIRST_DAY_OF_FORTNIGHT = {"01": 1, "02": 16}
 NO_RESULTS, UNAUTHORISED = "100", "110"
 
 
-def fetch(extract: Extract, source: InegiSource, endpoint: Endpoint) -> list[Payload]:
+def fetch(extract: Extract, source: InegiSource, endpoint: Endpoint) -> Iterator[Payload]:
     """Ask for each column's indicator; see `include.sources.fetch`."""
     if not endpoint.token:
         raise _token_refused(extract, source, "there is no token")
     indicators = dict.fromkeys(column.from_ for column in source.columns.values())
-    return [_ask(extract, source, endpoint, indicator) for indicator in indicators]
+    for indicator in indicators:
+        yield _ask(extract, source, endpoint, indicator)
 
 
-def parse(extract: Extract, source: InegiSource, contents: Sequence[bytes]) -> pd.DataFrame:
-    """Join the indicators of all payloads on the start of their period; see `include.sources.parse_all`."""
+def parse(extract: Extract, source: InegiSource, payloads: Sequence[Opener]) -> Iterator[pa.RecordBatch]:
+    """Join the indicators of all payloads on the start of their period; see `include.sources.parse`."""
     series: dict[str, list[frame.Observation]] = {}
-    for content in contents:
+    for opened in payloads:
         try:
-            for indicator, rows in _series(decode(content)).items():
+            for indicator, rows in _series(decode(opened().read())).items():
                 series.setdefault(indicator, []).extend(rows)
         except ValueError as error:
             raise extract.broken(
@@ -47,7 +48,7 @@ def parse(extract: Extract, source: InegiSource, contents: Sequence[bytes]) -> p
                 "fetch the window again from the source",
             ) from None
     columns = {name: series.get(column.from_, []) for name, column in source.columns.items()}
-    return frame.build(source, extract.window, *frame.outer_join(columns))
+    yield frame.build(source, extract.window, *frame.outer_join(columns))
 
 
 def _ask(extract: Extract, source: InegiSource, endpoint: Endpoint, indicator: str) -> Payload:

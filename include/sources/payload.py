@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from tempfile import SpooledTemporaryFile
+from typing import Any, BinaryIO, Self, cast
 from urllib.parse import quote, unquote, urlsplit
 
 from include.errors import ContractBroken, SourceUnavailable
 from include.windows import Window
 
 MIB = 1024 * 1024
+Opener = Callable[[], BinaryIO]  # opens a payload's bytes from the start, as often as it is called
 
 
 @dataclass(frozen=True)
@@ -81,13 +86,65 @@ class Endpoint:
         return text
 
 
+class Spool:
+    """Bytes on their way: written once, hashed as they pass, then read any number of times, one reader at a time.
+
+    Small ones stay in memory, the others in a file without a name that is gone with the process.
+
+    Attributes
+    ----------
+    size : int
+        Bytes written.
+    """
+
+    def __init__(self) -> None:
+        self._file = SpooledTemporaryFile(max_size=MIB)  # noqa: SIM115 - closed with the object
+        self._hash = hashlib.sha256()
+        self.size = 0
+
+    @classmethod
+    def of(cls, chunks: Iterable[bytes]) -> Self:
+        """Return a spool of all chunks."""
+        spool = cls()
+        for chunk in chunks:
+            spool.write(chunk)
+        return spool
+
+    @property
+    def sha256(self) -> str:
+        """Of what was written so far, 64 hexadecimal digits."""
+        return self._hash.hexdigest()
+
+    def write(self, chunk: bytes) -> None:
+        """Append a chunk."""
+        self._file.write(chunk)
+        self._hash.update(chunk)
+        self.size += len(chunk)
+
+    def open(self) -> BinaryIO:
+        """Return a seekable reader from the start; the one before it ends."""
+        self._file.seek(0)
+        return cast(BinaryIO, _Reader(self._file))
+
+
+class _Reader(io.BufferedReader):
+    """A reader whose end leaves the spool as it is."""
+
+    def __init__(self, file: Any) -> None:
+        super().__init__(file)
+
+    def close(self) -> None:
+        if not self.closed:
+            self.detach()
+
+
 @dataclass(frozen=True)
 class Payload:
     """One answer of a source, byte for byte, before anyone parses it.
 
     Parameters
     ----------
-    content : bytes
+    body : Spool
         What was sent; for kind sql the extract as CSV, personal data already masked.
     media_type : str
         Such as ``application/json``, lower case, without parameters.
@@ -103,13 +160,18 @@ class Payload:
         True when the source says that its data are simulated.
     """
 
-    content: bytes = field(repr=False)
+    body: Spool = field(repr=False)
     media_type: str
     request: dict[str, Any]
     status: int
     headers: dict[str, str]
     fetched_at: datetime
     is_simulated: bool
+
+    @property
+    def content(self) -> bytes:
+        """The whole body in memory: for answers known to be small."""
+        return self.body.open().read()
 
 
 @dataclass(frozen=True)

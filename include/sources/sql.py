@@ -9,15 +9,15 @@ from typing import Any
 
 import pandas as pd
 import psycopg2
+import pyarrow as pa
 from psycopg2 import errors
 from psycopg2.extensions import ISOLATION_LEVEL_REPEATABLE_READ, connection
 from psycopg2.sql import SQL, Composed, Identifier
 
 from include.errors import CicloError, ConfigError
 from include.sources import delimited, frame
-from include.sources.payload import Endpoint, Extract, Limits, Payload
+from include.sources.payload import Endpoint, Extract, Limits, Opener, Payload, Spool
 from include.sources.personal import keyed_hash
-from include.sources.publication import UTC_MICROSECONDS
 from include.spec.model import SqlSource
 
 ROWS_PER_FETCH = 10_000
@@ -27,7 +27,7 @@ COMMENT = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE d
 REFUSED = ("authentication failed", "no password supplied", "does not exist", "permission denied", "pg_hba.conf")
 
 
-def fetch(extract: Extract, source: SqlSource, endpoint: Endpoint) -> list[Payload]:
+def fetch(extract: Extract, source: SqlSource, endpoint: Endpoint) -> Iterator[Payload]:
     """Extract the window's rows as CSV, ordered, from one read-only snapshot; see `include.sources.fetch`.
 
     Columns with ``personal: drop`` are never selected; those with ``personal: hash`` leave as
@@ -36,7 +36,7 @@ def fetch(extract: Extract, source: SqlSource, endpoint: Endpoint) -> list[Paylo
     columns, hashed = selected(extract, source, endpoint)
     with _connected(extract, source, endpoint) as database:
         comment = _comment(database)
-        content = b"".join(_csv(extract, source, endpoint, database, columns, hashed))
+        body = Spool.of(_csv(extract, source, endpoint, database, columns, hashed))
     request = {
         "table": source.table,
         "columns": columns,
@@ -45,15 +45,13 @@ def fetch(extract: Extract, source: SqlSource, endpoint: Endpoint) -> list[Paylo
         **extract.window.to_dict(),
     }
     is_simulated = comment.upper().startswith("SIMULATED")
-    return [Payload(content, "text/csv", request, 0, {}, datetime.now(UTC), is_simulated)]
+    yield Payload(body, "text/csv", request, 0, {}, datetime.now(UTC), is_simulated)
 
 
-def parse(extract: Extract, source: SqlSource, contents: Sequence[bytes]) -> pd.DataFrame:
-    """Read the rows of all payloads, in order; see `include.sources.parse_all`."""
-    frames = [_parse_one(extract, source, content) for content in contents]
-    if not frames:
-        return frame.build(source, extract.window, pd.Series(dtype=UTC_MICROSECONDS), {})
-    return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+def parse(extract: Extract, source: SqlSource, payloads: Sequence[Opener]) -> Iterator[pa.RecordBatch]:
+    """Read the rows of all payloads, in order; see `include.sources.parse`."""
+    for place, opened in enumerate(payloads):
+        yield _parse_one(extract, source, opened().read(), place)
 
 
 def selected(extract: Extract, source: SqlSource, endpoint: Endpoint) -> tuple[list[str], set[str]]:
@@ -191,11 +189,11 @@ def _comment(database: connection) -> str:
     return (row[0] if row else None) or ""
 
 
-def _parse_one(extract: Extract, source: SqlSource, content: bytes) -> pd.DataFrame:
+def _parse_one(extract: Extract, source: SqlSource, content: bytes, place: int) -> pa.RecordBatch:
     table = delimited.read(extract, content, ",")
     columns = {name: column.from_ for name, column in source.columns.items() if column.personal != "drop"}
     picked = table.pick(extract, dict.fromkeys([source.time_column, *columns.values()]))
     texts = {name: picked[header] for name, header in columns.items()}
     instants = pd.Series(picked[source.time_column].to_numpy(), dtype=object)
     times = pd.to_datetime(instants, format=INSTANT_FORMAT, errors="coerce", utc=True)
-    return frame.build(source, extract.window, times, texts)
+    return frame.build(source, extract.window, times, texts, place)
