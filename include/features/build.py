@@ -15,7 +15,8 @@ import pandas as pd
 
 from include.features import versions
 from include.spec import recipes
-from include.spec.source import BanxicoSource, CsvSource, InegiSource
+from include.spec.csv_source import CsvSource
+from include.spec.kinds import BanxicoSource, InegiSource
 
 if TYPE_CHECKING:
     from include.spec.model import Pipeline

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from include.spec.faults import Fault, Path, one_of
+from include.spec.kinds import SqlSource
 from include.spec.learning import Naive
 from include.spec.recipes import CALENDAR_PARTS, Lag, OneHot, Recipe, Trailing
-from include.spec.source import RESERVED, Column, SqlSource
+from include.spec.source import RESERVED, Column
 
 if TYPE_CHECKING:
     from include.spec.model import Pipeline

@@ -13,8 +13,10 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, PrivateAttr, model_validator
 
 from include.spec.checks import whole_pipeline
+from include.spec.csv_source import CsvSource, TimeColumns
 from include.spec.faults import Fault, refuse
 from include.spec.fields import NAME, UNITS, ConnectionId, Cron, Day, Name, Span, Strict, Unit, Zone, span
+from include.spec.kinds import AnySource, BanxicoSource, InegiSource, SqlSource
 from include.spec.learning import (
     Candidate,
     Linear,
@@ -28,17 +30,7 @@ from include.spec.learning import (
 )
 from include.spec.lines import Document
 from include.spec.recipes import Recipe
-from include.spec.source import (
-    AnySource,
-    BanxicoSource,
-    Column,
-    CsvSource,
-    InegiSource,
-    Published,
-    Source,
-    SqlSource,
-    TimeColumns,
-)
+from include.spec.source import Column, Published, Source
 from include.windows import Window
 
 __all__ = [

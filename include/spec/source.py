@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from include.spec.faults import Fault, one_of, refuse
 from include.spec.fields import ClockTime, ConnectionId, Name, Share, Span, Strict, Unit, Zone
@@ -16,25 +14,6 @@ RESERVED = (
     *("valid_at", "available_at", "recorded_at", "payload_id", "row_number", "superseded_at"),
     *("tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"),
 )
-
-
-def _time_format(text: str) -> str:
-    sample = datetime(2004, 3, 10, 18, 30, tzinfo=UTC)
-    try:
-        found = datetime.strptime(sample.strftime(text), text)
-    except (ValueError, re.error) as problem:  # strptime builds a regular expression from the format
-        raise ValueError(f"{text!r} is not a strptime format ({problem}); write one such as '%Y-%m-%d %H:%M'") from None
-    if found.date() != sample.date():
-        raise ValueError(f"{text!r} does not hold year, month and day; write one such as '%Y-%m-%d %H:%M'")
-    return text
-
-
-def _encoding(name: str) -> str:
-    try:
-        b"a".decode(name)
-    except (LookupError, ValueError):
-        raise ValueError(f"{name!r} is not a text encoding; use one such as utf-8-sig or latin-1") from None
-    return name
 
 
 class Column(Strict):
@@ -160,78 +139,3 @@ class Source(Strict):
                 )
         refuse(found)
         return self
-
-
-def _ids_look_like(source: Source, pattern: str, what: str) -> None:
-    refuse(
-        Fault(("columns", name, "from"), f"{column.from_!r} is not {what}")
-        for name, column in source.columns.items()
-        if not re.fullmatch(pattern, column.from_)
-    )
-
-
-class BanxicoSource(Source):
-    """Banco de México, SIE REST; each column's `from` is a series id such as SF43718."""
-
-    kind: Literal["banxico"] = Field(description="Banco de México, SIE REST.")
-
-    @model_validator(mode="after")
-    def _series(self) -> Self:
-        _ids_look_like(self, r"S[A-Z][0-9]+", "a SIE series id; write one such as SF43718")
-        return self
-
-
-class InegiSource(Source):
-    """INEGI indicators API; each column's `from` is an indicator id such as 910392."""
-
-    kind: Literal["inegi"] = Field(description="INEGI indicators API.")
-    bank: Literal["BIE-BISE", "BISE", "BIE"] = Field(default="BIE-BISE", description="INEGI data bank.")
-    area: str = Field(default="00", min_length=1, description="INEGI geographic area; 00 is the whole country.")
-
-    @model_validator(mode="after")
-    def _indicators(self) -> Self:
-        _ids_look_like(self, r"[0-9]+", "an INEGI indicator id; write one such as '910392'")
-        return self
-
-
-class TimeColumns(Strict):
-    """How a row's time is written in a text file."""
-
-    columns: tuple[str, ...] = Field(min_length=1, description="Headers joined with one space, in this order.")
-    format: Annotated[str, AfterValidator(_time_format)] = Field(description="strptime format of the joined text.")
-    timezone: Zone = Field(default="UTC", description="Zone of times written without an offset.")
-
-
-class CsvSource(Source):
-    """A delimited text file behind a URL, plain or inside a zip."""
-
-    kind: Literal["csv_file"] = Field(description="A delimited text file behind a URL.")
-    path: str = Field(pattern=r"^/", examples=["/data/file.csv"], description="Path below the connection's host.")
-    member: str | None = Field(default=None, min_length=1, description="Name inside the zip, if it is one.")
-    delimiter: str = Field(default=",", min_length=1, max_length=1, description="Character between fields.")
-    decimal: Literal[".", ","] = Field(default=".", description="Decimal mark of numbers.")
-    encoding: Annotated[str, AfterValidator(_encoding)] = Field(
-        default="utf-8-sig", description="Encoding of the text; utf-8-sig takes a byte order mark or none."
-    )
-    time: TimeColumns = Field(description="How a row's time is written; becomes valid_at.")
-
-    @model_validator(mode="after")
-    def _marks_differ(self) -> Self:
-        if self.delimiter == self.decimal:
-            refuse([Fault(("delimiter",), f"{self.delimiter!r} is the decimal mark too; one of them is another")])
-        return self
-
-
-class SqlSource(Source):
-    """A table of an internal Postgres database."""
-
-    kind: Literal["sql"] = Field(description="A table of an internal Postgres database.")
-    table: str = Field(
-        pattern=r"^[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*$",
-        examples=["desk.operation"],
-        description="`schema.table`, lower case.",
-    )
-    time_column: Name = Field(description="The timestamptz column windows are cut by; becomes valid_at.")
-
-
-AnySource = Annotated[BanxicoSource | InegiSource | CsvSource | SqlSource, Field(discriminator="kind")]
