@@ -3,9 +3,14 @@
 import json
 import sys
 
-from benchmarks import dag_parse, task_overhead
+from benchmarks import dag_parse, loading, task_overhead
 
-BENCHMARKS = {"task_overhead": task_overhead.measure, "dag_parse": dag_parse.measure}
+BENCHMARKS = {
+    "task_overhead": task_overhead.measure,
+    "dag_parse": dag_parse.measure,
+    "load": loading.measure_speed,
+    "load_memory": loading.measure_memory,
+}
 
 
 def main(names: list[str]) -> int:

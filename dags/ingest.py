@@ -3,11 +3,18 @@
 sources in `include/pipelines/<pipeline>/pipeline.yaml`.
 
 **Steps**: for each source `extract` keeps the answer byte for byte in the lake and `check` runs the
-contract; `load` merges all sources in one transaction and wakes `monitor_<pipeline>`.
+contract and stages the rows; `load` merges all sources in one transaction and wakes
+`monitor_<pipeline>`; `reopen_windows` wakes it for earlier windows that late or changed rows touch.
 
 **Params**: `start` and `end`, a half-open window in UTC. Without them a scheduled run takes its
-data interval, and a run by hand takes everything since the last load:
+data interval, and a run by hand or by an event takes everything since the last load:
 `airflow dags trigger ingest_<pipeline> --conf '{"start":"2025-01-01","end":"2025-02-01"}'`
+
+`{"from_lake":true}` asks no source: the window is loaded again from what earlier runs fetched.
+
+**Events**, where `events` in pipeline.yaml declares them: a `NOTIFY` from the database or a message of
+a queue starts it, and so does an event of the asset `source_<pipeline>` through Airflow's API, whose
+`extra` may name `start` and `end`. One that comes twice or gets lost does no harm: docs/events.md.
 
 **Rerun**: clear the failed run, or trigger the same window again; rows that are there stay as they
 are. A source that is down is tried again by itself; a broken contract is not, its task log says
@@ -19,12 +26,15 @@ which rule, which rows, and what to do. `Skipped` means the source had nothing f
 from functools import partial
 from typing import Any
 
-from airflow.sdk import dag, get_current_context, task, task_group
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+from airflow.sdk import Param, dag, get_current_context, task, task_group
 
 from include.spec.load import load_runnable
 from include.spec.model import Pipeline
 from include.steps import wiring
 from include.steps.run import open_run
+
+FROM_LAKE = {"from_lake": Param(False, type="boolean", description="Take what was fetched before; ask no source.")}
 
 
 def build(spec: Pipeline) -> None:
@@ -36,7 +46,7 @@ def build(spec: Pipeline) -> None:
         from include.steps.ingest import extract
 
         with run_of(get_current_context()) as run:
-            return extract(run, source, wiring.endpoint(spec.sources[source].connection))
+            return extract(run, source, partial(wiring.endpoint, spec.sources[source].connection))
 
     @task
     def check(extracted: dict) -> dict:
@@ -46,12 +56,14 @@ def build(spec: Pipeline) -> None:
             return check(run, extracted)
 
     @task(outlets=[wiring.loaded(spec)])
-    def load(checked: list[dict]) -> None:
+    def load(checked: list[dict]) -> list[dict]:
         from include.steps.ingest import load
 
         context = get_current_context()
         with run_of(context) as run:
-            wiring.announce(context, wiring.loaded(spec), load(run, checked))
+            loaded, reopened = load(run, checked)
+        wiring.announce(context, wiring.loaded(spec), loaded)
+        return reopened
 
     def source_group(source: str) -> Any:
         @task_group(group_id=source, tooltip=spec.sources[source].title)
@@ -62,12 +74,19 @@ def build(spec: Pipeline) -> None:
 
     @dag(
         **wiring.dag_options(spec, "ingest", __doc__, "rerun/window"),
-        schedule=wiring.timetable(spec),
+        schedule=wiring.clock_or_events(spec),
         **wiring.lifetime(spec),
-        params=wiring.WINDOW_PARAMS,
+        params=wiring.WINDOW_PARAMS | FROM_LAKE,
     )
     def ingest() -> None:
-        load([source_group(source) for source in spec.sources])
+        reopened = load([source_group(source) for source in spec.sources])
+        TriggerDagRunOperator.partial(
+            task_id="reopen_windows",
+            trigger_dag_id=f"monitor_{spec.pipeline}",
+            trigger_run_id="reopened_{{ run_id }}_{{ ti.map_index }}",
+            logical_date=None,
+            skip_when_already_exists=True,
+        ).expand(conf=reopened)
 
     ingest()
 

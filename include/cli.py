@@ -69,6 +69,21 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")
     console.print_status(runtime.status(), as_json)
 
 
+@app.command("inspect")
+def inspect_file(
+    file: Annotated[str, typer.Argument(help="A delimited text file, plain or inside a zip.")],
+    member: Annotated[str | None, typer.Option("--member", help="File inside the zip, if it holds several.")] = None,
+) -> None:
+    """Look at a file and print a draft of its sources: block; what was found, and why, goes to standard error."""
+    from pathlib import Path
+
+    from include.sources.inspection import inspect, summary_of, yaml_of
+
+    found = inspect(Path(file), member)
+    typer.echo(summary_of(found), err=True, nl=False)
+    typer.echo(yaml_of(found), nl=False)
+
+
 @app.command()
 def psql(
     database: Annotated[

@@ -4,13 +4,27 @@ Every message names the pipeline, the source, the window and the way back, becau
 the person who reads it has a red square in front of them and nothing else.
 """
 
+from datetime import timedelta
+
 
 class CicloError(Exception):
     """Base of every error this project raises on purpose."""
 
 
 class SourceUnavailable(CicloError):
-    """A source did not answer, or answered that it cannot now. Retrying may help."""
+    """A source did not answer, or answered that it cannot now. Retrying may help.
+
+    Parameters
+    ----------
+    message : str
+        What happened, where, and the way back.
+    retry_after : timedelta, optional
+        How long the source asks to be left alone; asking sooner brings the same.
+    """
+
+    def __init__(self, message: str, retry_after: timedelta | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class ContractBroken(CicloError):

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from include.errors import ConfigError
@@ -38,15 +38,20 @@ class Settings(BaseSettings):
         A sandbox that runs elsewhere, to use instead of a local one.
     dags
         Folder of the DAG files.
+    pipelines
+        Folder of the pipelines, ``<name>/pipeline.yaml`` each.
     lake
-        URL under which payloads are kept; by default the folder ``lake`` in `var`.
+        URL under which payloads are kept, such as ``s3://<Airflow connection>@bucket/prefix``; by
+        default the folder ``lake`` in `var`. It holds no key: see docs/lake.md.
     scheduler_workers
         How many tasks run at the same time.
     warm_workers
         Whether task processes inherit the heavy imports (see ``include.local.warm``).
     """
 
-    model_config = SettingsConfigDict(env_prefix="CICLO_", extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        env_prefix="CICLO_", extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
+    )
 
     root: Path = ROOT
     var: Path = Path("var")
@@ -59,14 +64,23 @@ class Settings(BaseSettings):
     mlflow_url: str | None = Field(default=None, pattern=r"^https?://\S+[^/\s]$")
     sandbox_url: str | None = Field(default=None, pattern=r"^https?://\S+[^/\s]$")
     dags: Path = Path("dags")
+    pipelines: Path = Path("include/pipelines")
     lake: str = ""
     scheduler_workers: int = Field(default=4, ge=1)
     warm_workers: bool = True
+
+    @field_validator("lake")
+    @classmethod
+    def _refuse_keys(cls, value: str) -> str:
+        if re.match(r"[^/]*://[^/@]*:.*@", value):
+            raise ValueError("keys belong in an Airflow Connection: name it, s3://connection@bucket/prefix")
+        return value
 
     @model_validator(mode="after")
     def _resolve(self) -> "Settings":
         self.var = (self.root / self.var).resolve()
         self.dags = (self.root / self.dags).resolve()
+        self.pipelines = (self.root / self.pipelines).resolve()
         self.lake = self.lake or f"file://{self.var}/lake"
         return self
 
@@ -91,5 +105,5 @@ def settings() -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = "CICLO_" + "_".join(str(part) for part in first["loc"]).upper()
-        shown = re.sub(r"://[^@/]*@", "://***@", str(first["input"]))
+        shown = re.sub(r"://.*@", "://***@", str(first["input"]))
         raise ConfigError(f"{name}={shown} is refused ({first['msg']}); correct it in .env.") from error

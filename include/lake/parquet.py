@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import io
 import json
+from typing import BinaryIO
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 
+def write_parquet(frame: pd.DataFrame, file: BinaryIO) -> None:
+    """Write a frame to a file as Parquet, zstd; its index is not kept."""
+    pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), file, compression="zstd")
+
+
 def to_parquet(frame: pd.DataFrame) -> bytes:
     """Return a frame as Parquet, zstd; its index is not kept."""
     buffer = io.BytesIO()
-    pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), buffer, compression="zstd")
+    write_parquet(frame, buffer)
     return buffer.getvalue()
 
 

@@ -134,10 +134,14 @@ def connection_env(given: Mapping[str, str]) -> dict[str, str]:
         "BANXICO_API_URL": {"BANXICO_TOKEN": banxico},
         "INEGI_API_URL": {"INEGI_TOKEN": inegi},
         "UCI_API_URL": {},
+        "FRANKFURTER_API_URL": {},
+        "OPEN_METEO_API_URL": {},
     }
     for address, rest in stand_ins.items():
         if address not in given:
             values |= {address: sandbox_url(), **rest}
+    if "LOCAL_FILES_URL" not in given:
+        values["LOCAL_FILES_URL"] = f"file://{settings().var}/files"
     values |= {"INTERNAL_DB_HASH_KEY": secret("hash_key")}
     if "INTERNAL_DB_HOST" not in given:
         own = {"NAME": "core_banking", "USER": "core_banking", "PASSWORD": secret("postgres_core_banking")}

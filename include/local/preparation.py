@@ -21,7 +21,7 @@ from include.settings import settings
 def prepare_files() -> None:
     """Make the folders, Airflow's password file and the embedded server's data; idempotent."""
     options = settings()
-    for name in ("airflow", "mlflow", "lake", "secrets"):
+    for name in ("airflow", "files", "mlflow", "lake", "secrets"):
         (options.var / name).mkdir(mode=0o700, parents=True, exist_ok=True)
     passwords = {"admin": secret("airflow_admin")}
     write_private(options.var / "secrets" / "airflow_passwords.json", json.dumps(passwords) + "\n")

@@ -1,150 +1,199 @@
-"""Check a parsed batch against its contract: what may load, what is set aside, and whether to stop."""
+"""Check a source's rows against their contract, batch by batch: what may load, what is set aside, whether to stop."""
 
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from include.quality.contract import Result, breaches, expectations, rejected_result
-from include.quality.great_expectations_adapter import ROW, validate
+from include.quality.contract import Result, expectations, judge, rejected_result
+from include.quality.great_expectations_adapter import validate
+from include.quality.order import Order
 from include.quality.typing import cast, unreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    import numpy as np
+    import pyarrow as pa
 
-    import pandas as pd
-
-    from include.quality.contract import Rule
     from include.spec.model import AnySource
 
-Faults = dict[int, list[tuple[str, str, str]]]  # by row_number: rule, column and reason of each rule it broke
+Found = tuple[int, str, str, str]  # position of a row, and rule, column and reason of what it broke
+PLACE = ("payload", "row_number")
+REJECTED = (*PLACE, "rule", "column_name", "reason", "raw_row")
+WHOLE_ROW = {"repeated": "every row once", "time": "every time readable", "type": "every value readable"}
 
 
 @dataclass(frozen=True)
-class Checked:
-    """The outcome of a check; accepted and rejected rows together are the received ones.
+class Part:
+    """The outcome of one batch; accepted and rejected rows together are the received ones.
 
     Attributes
     ----------
-    accepted : DataFrame
-        Typed rows that may load, with `payload_id`.
-    rejected : DataFrame
-        One row a rejected row: payload_id, row_number, rule, column_name, reason, raw_row.
-    results : list of Result
-        Every check.
+    accepted : pyarrow.RecordBatch
+        Rows that may load: `valid_at`, `available_at`, `payload`, `row_number`, then the columns, typed.
+    rejected : pyarrow.RecordBatch
+        One row a rejected row: `REJECTED`; `raw_row` is JSON text.
     """
 
-    accepted: pd.DataFrame
-    rejected: pd.DataFrame
-    results: list[Result]
+    accepted: pa.RecordBatch
+    rejected: pa.RecordBatch
+
+
+class Check:
+    """The check of one source in one window. Pure; how rows are cut into batches never changes a verdict.
+
+    Rows that share a key can lie in different batches, so they are not looked for here: where
+    `is_ordered` says that keys only ever grew there are none, otherwise the staging table tells.
+
+    Attributes
+    ----------
+    received, rejected : int
+        Rows so far.
+    is_ordered : bool
+        Whether time and key of the accepted rows have grown from each row to the next.
+    """
+
+    def __init__(self, source: AnySource) -> None:
+        self.source = source
+        self.received = self.rejected = 0
+        self._columns = {name: column for name, column in source.columns.items() if column.personal != "drop"}
+        self._rules = expectations(source)
+        self._counts: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
+        self._order = Order(("valid_at", *source.key))
 
     @property
-    def stopped_by(self) -> list[Result]:
-        """The breaches that stop the batch before the warehouse; empty when it may load."""
-        return breaches(self.results)
+    def is_ordered(self) -> bool:
+        """Whether no two accepted rows can share a key."""
+        return self._order.holds
+
+    def take(self, raw: pa.RecordBatch) -> Part:
+        """Type a batch as `include.sources.parse` gives it, run the contract's rules on it and divide its rows."""
+        import pyarrow as pa
+
+        typed = {name: cast(raw.column(name), column) for name, column in self._columns.items()}
+        found = [*self._unreadable(raw, typed), *self._untimed(raw)]
+        found += self._broken(typed, raw.num_rows, {position for position, *_ in found})
+        places = [raw.column(name) for name in ("valid_at", "available_at", *PLACE)]
+        names = ["valid_at", "available_at", *PLACE, *typed]
+        accepted = pa.RecordBatch.from_arrays([*places, *typed.values()], names=names)
+        if found:
+            accepted = accepted.filter(_all_but(raw.num_rows, found))
+        self._order.take(accepted)
+        self.received += raw.num_rows
+        self.rejected += raw.num_rows - accepted.num_rows
+        return Part(accepted, _rejected(raw, found))
+
+    def set_aside(self, raw: pa.RecordBatch, rule: str, positions: list[int]) -> pa.RecordBatch:
+        """Return rows that were accepted and turned out to share their key with others, as rejected ones."""
+        column = "valid_at" if rule == "unique" and not self.source.key else "*"
+        reason = f"expected {WHOLE_ROW[rule]}" if rule in WHOLE_ROW else f"expected {self._unique_rule()}"
+        reason = "the very same row came before" if rule == "repeated" else reason
+        self._count(rule, column, 0, len(positions))
+        self.rejected += len(positions)
+        return _rejected(raw, [(position, rule, column, reason) for position in positions])
+
+    def results(self) -> list[Result]:
+        """Return what every check found in all the rows so far."""
+        unique = "*" if self.source.key else "valid_at"
+        keys = [*(("type", name) for name in self._columns), ("time", "valid_at"), ("repeated", "*")]
+        found = [self._whole(rule, column, WHOLE_ROW[rule]) for rule, column in keys]
+        found += [judge(rule, *self._counts[rule.rule, rule.column]) for rule in self._rules if rule.is_row_level]
+        found.append(self._whole("unique", unique, self._unique_rule()))
+        found += [judge(rule, *self._counts[rule.rule, rule.column]) for rule in self._rules if not rule.is_row_level]
+        return [*found, rejected_result(self.received, self.rejected, self.source)]
+
+    def _unreadable(self, raw: pa.RecordBatch, typed: dict[str, pa.Array]) -> list[Found]:
+        """Find texts that cannot be read as their column's type."""
+        found: list[Found] = []
+        for name, values in typed.items():
+            positions = _positions(unreadable(raw.column(name), values))
+            texts = raw.column(name).take(positions).to_pylist() if positions else []
+            found += [
+                (at, "type", name, f"{name} = {text!r} cannot be read")
+                for at, text in zip(positions, texts, strict=True)
+            ]
+            self._count("type", name, raw.num_rows, len(positions))
+        return found
+
+    def _untimed(self, raw: pa.RecordBatch) -> list[Found]:
+        """Find rows without a time."""
+        positions = _positions(raw.column("valid_at").is_null())
+        self._count("time", "valid_at", raw.num_rows, len(positions))
+        return [(position, "time", "valid_at", "the row's time cannot be read") for position in positions]
+
+    def _broken(self, typed: dict[str, pa.Array], row_count: int, faulty: set[int]) -> list[Found]:
+        """Run the contract's rules; those about single rows look only at the rows without another fault.
+
+        Shares are judged on what came: among the few rows that many rejections leave they would say nothing.
+        """
+        import pyarrow as pa
+
+        rows = pa.Table.from_pydict(typed)
+        if not faulty:
+            return self._validate(rows, None, self._rules)
+        positions = [position for position in range(row_count) if position not in faulty]
+        single = [rule for rule in self._rules if rule.is_row_level]
+        self._validate(rows, None, [rule for rule in self._rules if not rule.is_row_level])
+        return self._validate(rows.take(positions), positions, single)
+
+    def _validate(self, rows: pa.Table, positions: list[int] | None, rules: list) -> list[Found]:
+        found: list[Found] = []
+        for rule, (count, broken) in zip(rules, validate(rows, rules), strict=True):
+            self._count(rule.rule, rule.column, rows.num_rows, count)
+            values = rows.column(rule.column).take(broken).to_pylist() if rule.rule == "range" and broken else []
+            for place, at in enumerate(broken):
+                what = f"{rule.column} = {values[place]}: " if values else ""
+                position = at if positions is None else positions[at]
+                found.append((position, rule.rule, rule.column, f"{what}expected {rule.expected}"))
+        return found
+
+    def _count(self, rule: str, column: str, rows: int, unexpected: int) -> None:
+        tally = self._counts[rule, column]
+        tally[0] += rows
+        tally[1] += unexpected
+
+    def _whole(self, rule: str, column: str, expected: str) -> Result:
+        rows, count = self.received, self._counts[rule, column][1]
+        return Result(rule, column, "stop", not count, rows, count, f"{count} of {rows} rows break it", expected)
+
+    def _unique_rule(self) -> str:
+        return f"one row for each {', '.join((*self.source.key, 'valid_at'))}"
 
 
-def check(source: AnySource, raw: pd.DataFrame) -> Checked:
-    """Type a parsed frame, run its contract and divide the rows. Pure; the order of rows never changes a verdict.
-
-    Of rows that are equal in everything the first is kept; of rows that share a key and differ
-    none is, for nobody can tell which one is right.
-
-    Parameters
-    ----------
-    source : AnySource
-        The source's spec.
-    raw : DataFrame, shape (n, …)
-        As `include.sources.parse` gives it, with `payload_id` and a unique `row_number`.
-
-    Returns
-    -------
-    Checked
-        ``len(accepted) + len(rejected) == n``.
-    """
-    columns = {name: column for name, column in source.columns.items() if column.personal != "drop"}
-    typed = raw.assign(**{name: cast(raw[name], column) for name, column in columns.items()})
-    faults: Faults = {}
-    results = [_readable(raw, typed, name, faults) for name in columns]
-    results.append(_timed(raw, faults))
-    results.append(_repeated(_without(typed, faults), [*source.key, "valid_at"], faults))
-    rules = expectations(source)
-    row_rules = [rule for rule in rules if rule.is_row_level]
-    results += _row_by_row(_without(typed, faults), row_rules, faults)
-    accepted = _without(typed, faults)
-    # Shares are judged on what came: among the few rows that many rejections leave they would say nothing.
-    results += [result for result, _ in validate(typed, [rule for rule in rules if not rule.is_row_level])]
-    results.append(rejected_result(len(raw), len(faults), source))
-    return Checked(accepted.drop(columns=ROW), _rejected(raw, faults), results)
+def as_json(raw: pa.RecordBatch, positions: list[int]) -> list[str]:
+    """Return rows as they came, each as a JSON object."""
+    kept = [name for name in raw.schema.names if name not in PLACE]
+    rows = raw.select(kept).take(positions).to_pylist()
+    return [json.dumps(row, ensure_ascii=False, default=str) for row in rows]
 
 
-def _without(rows: pd.DataFrame, faults: Faults) -> pd.DataFrame:
-    return rows[~rows[ROW].isin(list(faults))].reset_index(drop=True)
+def _positions(mask: pa.Array) -> list[int]:
+    import pyarrow.compute as pc
+
+    return pc.indices_nonzero(mask).to_pylist() if pc.any(mask).as_py() else []
 
 
-def _readable(raw: pd.DataFrame, typed: pd.DataFrame, name: str, faults: Faults) -> Result:
-    """Check that every text in a column can be read as its type."""
-    broken = raw[unreadable(raw[name], typed[name])]
-    reasons = (f"{name} = {text!r} cannot be read" for text in broken[name])
-    return _found("type", name, len(raw), zip(broken[ROW], reasons, strict=True), faults, "every value readable")
+def _all_but(row_count: int, found: list[Found]) -> pa.Array:
+    import numpy as np
+    import pyarrow as pa
+
+    kept: np.ndarray = np.ones(row_count, dtype=bool)
+    kept[[position for position, *_ in found]] = False
+    return pa.array(kept)
 
 
-def _timed(raw: pd.DataFrame, faults: Faults) -> Result:
-    """Check that every row has a time."""
-    broken = raw.loc[raw["valid_at"].isna(), ROW]
-    found = ((row, "the row's time cannot be read") for row in broken)
-    return _found("time", "valid_at", len(raw), found, faults, "every time readable")
-
-
-def _repeated(rows: pd.DataFrame, key: list[str], faults: Faults) -> Result:
-    """Check that no row comes twice; the comparison of all columns is left to the few that share a key."""
-    alike = rows[rows.duplicated(key, keep=False)].sort_values(ROW)
-    again = alike.loc[alike.duplicated([name for name in rows if name != ROW]), ROW]
-    found = ((row, "the very same row came before") for row in again)
-    return _found("repeated", "*", len(rows), found, faults, "every row once")
-
-
-def _found(
-    rule: str, column: str, row_count: int, broken: Iterable[tuple[int, str]], faults: Faults, expected: str
-) -> Result:
-    """Note each broken row's reason and return the rule's result."""
-    count = 0
-    for row, reason in broken:
-        faults.setdefault(row, []).append((rule, column, reason))
-        count += 1
-    return Result(rule, column, "stop", not count, row_count, count, f"{count} of {row_count} rows break it", expected)
-
-
-def _row_by_row(rows: pd.DataFrame, rules: list[Rule], faults: Faults) -> list[Result]:
-    """Run the rules that set single rows aside and note each broken row's reason."""
-    results = []
-    values = rows.set_index(ROW)
-    for rule, (result, broken) in zip(rules, validate(rows, rules), strict=True):
-        results.append(result)
-        is_about_value = rule.rule == "range"
-        found = values.loc[broken, rule.column] if is_about_value else broken
-        for row, value in zip(broken, found, strict=True):
-            what = f"{rule.column} = {value}: " if is_about_value else ""
-            faults.setdefault(row, []).append((rule.rule, rule.column, f"{what}expected {rule.expected}"))
-    return results
-
-
-def _rejected(raw: pd.DataFrame, faults: Faults) -> pd.DataFrame:
+def _rejected(raw: pa.RecordBatch, found: list[Found]) -> pa.RecordBatch:
     """Return one row for each rejected row, as it came, with every reason."""
-    import pandas as pd
+    import pyarrow as pa
 
-    rows = raw[raw[ROW].isin(list(faults))]
-    as_they_came = rows.drop(columns=["payload_id", ROW])
-    as_text = as_they_came.astype(object).where(as_they_came.notna(), None).to_dict("records")
-    found = [faults[row] for row in rows[ROW]]
-    return pd.DataFrame(
-        {
-            "payload_id": rows["payload_id"].to_list(),
-            "row_number": rows[ROW].to_list(),
-            "rule": [reasons[0][0] for reasons in found],
-            "column_name": [reasons[0][1] for reasons in found],
-            "reason": ["; ".join(reason for _, _, reason in reasons) for reasons in found],
-            "raw_row": [json.dumps(row, ensure_ascii=False, default=str) for row in as_text],
-        }
-    )
+    faults: dict[int, list[Found]] = defaultdict(list)
+    for fault in found:
+        faults[fault[0]].append(fault)
+    positions = sorted(faults)
+    reasons = ["; ".join(reason for *_, reason in faults[position]) for position in positions]
+    first = [faults[position][0] for position in positions]
+    texts = [[rule for _, rule, _, _ in first], [column for _, _, column, _ in first], reasons]
+    columns = [raw.column(name).take(pa.array(positions, pa.int64())) for name in PLACE]
+    columns += [pa.array(values, pa.string()) for values in (*texts, as_json(raw, positions) if positions else [])]
+    return pa.RecordBatch.from_arrays(columns, names=list(REJECTED))

@@ -1,6 +1,6 @@
 """The contract of a batch: what is agreed about its rows, and the verdict on what came.
 
-Pure: `expectations` turns column facts into rules, `verdict` turns findings into a decision.
+Pure: `expectations` turns column facts into rules, `judge` and `breaches` turn counts into verdicts.
 Running the rules is the job of ``great_expectations_adapter``.
 """
 
@@ -23,7 +23,7 @@ class Rule:
     Attributes
     ----------
     rule : str
-        required, range, unique or completeness.
+        required, range or completeness.
     column : str
         Column it is about; ``*`` for the whole row.
     expectation : str
@@ -68,7 +68,7 @@ def expectations(source: AnySource) -> list[Rule]:
     --------
     >>> from include.spec.load import load_all
     >>> [r.rule for r in expectations(load_all()["usdmxn"].sources["fix"])]
-    ['required', 'range', 'unique', 'completeness']
+    ['required', 'range', 'completeness']
     """
     rows: list[Rule] = []
     shares: list[Rule] = []
@@ -91,7 +91,7 @@ def expectations(source: AnySource) -> list[Rule]:
                 is_row_level=False,
             )
         )
-    return [*rows, _unique((*source.key, "valid_at")), *shares]
+    return [*rows, *shares]
 
 
 def _bounds(column: Column) -> str:
@@ -108,12 +108,30 @@ def _rule(rule: str, column: str, expectation: str, arguments: dict[str, Any], e
     return Rule(rule, column, name, {"column": column, **arguments}, "stop", expected, is_row_level=True)
 
 
-def _unique(key: tuple[str, ...]) -> Rule:
-    expected = f"one row for each {', '.join(key)}"
-    if len(key) == 1:
-        return Rule("unique", key[0], "expect_column_values_to_be_unique", {"column": key[0]}, "stop", expected, True)
-    arguments = {"column_list": list(key)}
-    return Rule("unique", "*", "expect_compound_columns_to_be_unique", arguments, "stop", expected, True)
+def judge(rule: Rule, row_count: int, unexpected_count: int) -> Result:
+    """Return a rule's verdict from the counts of all batches; a share of few rows stops nobody.
+
+    Examples
+    --------
+    >>> from include.spec.load import load_all
+    >>> rule = expectations(load_all()["usdmxn"].sources["fix"])[-1]
+    >>> judge(rule, 100, 5).is_passed, judge(rule, 100, 6).is_passed
+    (True, False)
+    """
+    expected_share = rule.arguments.get("mostly", 1.0)
+    is_passed = not row_count or (row_count - unexpected_count) / row_count >= expected_share
+    few = not rule.is_row_level and row_count < MIN_ROWS_FOR_SHARES
+    share = f" ({unexpected_count / row_count:.1%})" if row_count else ""
+    return Result(
+        rule.rule,
+        rule.column,
+        "warn" if few else rule.severity,
+        is_passed,
+        row_count,
+        unexpected_count,
+        f"{unexpected_count} of {row_count} rows{share} break it" if row_count else "no rows",
+        rule.expected,
+    )
 
 
 def rejected_result(row_count: int, rejected_count: int, source: AnySource) -> Result:

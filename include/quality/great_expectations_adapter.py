@@ -1,51 +1,81 @@
-"""The one file that imports Great Expectations: runs a contract's rules on a frame."""
+"""The one file that imports Great Expectations: runs a contract's rules on a batch."""
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import TYPE_CHECKING, Any
 
-from include.quality.contract import MIN_ROWS_FOR_SHARES, Result, Rule
+from include.quality.contract import Rule
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
-ROW = "row_number"
+EXACT = 2**53  # beyond it a float cannot hold every whole number
 
 
-def validate(frame: pd.DataFrame, rules: list[Rule]) -> list[tuple[Result, list[int]]]:
-    """Check a typed frame against rules.
+def validate(rows: pa.Table, rules: list[Rule]) -> list[tuple[int, list[int]]]:
+    """Check typed rows against rules.
 
     Parameters
     ----------
-    frame : DataFrame
-        The rules' columns and an integer column `row_number`, unique in the frame.
+    rows : pyarrow.Table, shape (n, …)
+        The rules' columns.
     rules : list of Rule
         Any order; the results come in the same.
 
     Returns
     -------
-    list of (Result, list of int)
-        For each rule what was found, and for row-level rules the `row_number` of every row that
-        broke it, all of them (Great Expectations' own samples are capped; its index list is not).
+    list of (int, list of int)
+        For each rule how many rows broke it, and for row-level rules the position of every one of
+        them (Great Expectations' own samples are capped; its index list is not).
 
     Raises
     ------
     RuntimeError
         If Great Expectations itself fails on a rule; a retry does not help.
     """
-    if frame.empty:
-        return [(_result(rule, True, 0, 0, "no rows"), []) for rule in rules]
-    rows = frame[ROW].to_numpy()
-    outcome = _run(frame.reset_index(drop=True), rules)
+    if not rows.num_rows or not rules:
+        return [(0, []) for _ in rules]
+    # What is asked twice, as by `required` and `completeness`, is looked up once: shares are judged elsewhere.
+    distinct = {_question(rule): rule for rule in rules}
+    answers = dict(zip(distinct, _run(_frame(rows), list(distinct.values())), strict=True))
     found = []
-    for rule, item in zip(rules, outcome, strict=True):
+    for rule in rules:
+        item = answers[_question(rule)]
         _refuse_failure(rule, item.exception_info or {})
-        broken = rows[item.result.get("unexpected_index_list") or []].tolist() if rule.is_row_level else []
-        count = int(item.result.get("unexpected_count") or 0)
-        observed = f"{count} of {len(frame)} rows ({count / len(frame):.1%}) break it"
-        found.append((_result(rule, bool(item.success), len(frame), count, observed), broken))
+        broken = [int(at) for at in item.result.get("unexpected_index_list") or []] if rule.is_row_level else []
+        found.append((int(item.result.get("unexpected_count") or 0), broken))
     return found
+
+
+def _question(rule: Rule) -> tuple[str, str]:
+    arguments = {name: value for name, value in rule.arguments.items() if name != "mostly"}
+    return rule.expectation, json.dumps(arguments, sort_keys=True, default=str)
+
+
+def _frame(rows: pa.Table) -> pd.DataFrame:
+    """Return the rows as pandas sees them; whole numbers that a float cannot hold keep a type of their own."""
+    import pandas as pd
+
+    columns = {}
+    for name in rows.column_names:
+        values = rows.column(name)
+        types = {values.type: pd.Int64Dtype()} if _needs_int64(values) else {}
+        columns[name] = values.to_pandas(types_mapper=types.get)
+    return pd.DataFrame(columns, copy=False)
+
+
+def _needs_int64(values: pa.ChunkedArray) -> bool:
+    """Tell whether a column holds whole numbers with nulls between them and beyond 2**53; the type is a slow one."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not pa.types.is_integer(values.type) or not values.null_count:
+        return False
+    bounds = pc.min_max(values).as_py()
+    return max(abs(bounds["min"] or 0), abs(bounds["max"] or 0)) > EXACT
 
 
 def _refuse_failure(rule: Rule, info: dict[str, Any]) -> None:
@@ -54,12 +84,6 @@ def _refuse_failure(rule: Rule, info: dict[str, Any]) -> None:
         if isinstance(failure, dict) and failure.get("raised_exception"):
             said = failure.get("exception_message")
             raise RuntimeError(f"Great Expectations failed on {rule.rule} of {rule.column}: {said}")
-
-
-def _result(rule: Rule, is_passed: bool, row_count: int, unexpected: int, observed: str) -> Result:
-    few = not rule.is_row_level and row_count < MIN_ROWS_FOR_SHARES
-    severity = "warn" if few else rule.severity
-    return Result(rule.rule, rule.column, severity, is_passed, row_count, unexpected, observed, rule.expected)
 
 
 def _run(frame: pd.DataFrame, rules: list[Rule]) -> list[Any]:

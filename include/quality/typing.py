@@ -2,7 +2,8 @@
 
 Each cell is read by itself: what stands in the other rows never changes its value. Forms
 that mean different things to different readers (``1,234``, ``1_000``, ``0x10``, ``today``)
-are not read at all.
+are not read at all. Each type is read twice over: at once where one look shows that all
+cells have the plain form, otherwise with a pattern that decides cell by cell.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import pandas as pd
     import pyarrow as pa
 
     from include.spec.model import Column
@@ -24,38 +24,53 @@ INSTANT = rf"^{DATE}([T ]{CLOCK} ?(Z|[+-][0-9]{{2}}(:?[0-9]{{2}})?)?)?$"
 CALENDAR = ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z")  # an offset can lead beyond its ends
 
 
-def cast(raw: pd.Series, column: Column) -> pd.Series:
+def cast(raw: pa.Array, column: Column) -> pa.Array:
     """Cast one column of raw text to its declared type.
 
     Parameters
     ----------
-    raw : Series of str, shape (n,)
-        None where missing.
+    raw : pyarrow.Array of string, shape (n,)
+        Null where missing.
     column : Column
         Its facts.
 
     Returns
     -------
-    Series, shape (n,)
-        float64, Int64, str, boolean or datetime64[us, UTC]; missing where `raw` is missing
+    pyarrow.Array, shape (n,)
+        double, int64, string, bool, timestamp[us, UTC] or date32; null where `raw` is null
         **or cannot be read**: see `unreadable`. Infinities cannot be read, nor whole numbers
-        beyond 64 bits. A date is the calendar day as written, at midnight UTC; a timestamp
-        is ISO 8601, in UTC where it has no offset, cut to microseconds.
+        beyond 64 bits. A date is the calendar day as written; a timestamp is ISO 8601, in UTC
+        where it has no offset, cut to microseconds.
     """
-    import pandas as pd
-    import pyarrow as pa
     import pyarrow.compute as pc
 
-    text = pa.array(raw.to_numpy(dtype=object), pa.string(), from_pandas=True)
     if column.type == "text":
-        return pd.Series(text.to_pandas().to_numpy(), index=raw.index, dtype="str")
-    cast_ = {"number": _number, "integer": _integer, "boolean": _boolean, "timestamp": _instant, "date": _date}
-    return cast_[column.type](pc.utf8_trim_whitespace(text)).set_axis(raw.index)
+        return raw
+    if column.type in ("number", "integer"):
+        return _number(raw) if column.type == "number" else _integer(raw)
+    read = {"boolean": _boolean, "timestamp": _instant, "date": _date}
+    return read[column.type](pc.utf8_trim_whitespace(raw))
 
 
-def unreadable(raw: pd.Series, typed: pd.Series) -> pd.Series:
+def unreadable(raw: pa.Array, typed: pa.Array) -> pa.Array:
     """Return a mask of the cells that had a text which could not be read, shape (n,)."""
-    return raw.notna() & typed.isna()
+    import pyarrow.compute as pc
+
+    return pc.and_(raw.is_valid(), typed.is_null())
+
+
+def arrow_type(column: Column) -> pa.DataType:
+    """Return the Arrow type `cast` gives a column."""
+    import pyarrow as pa
+
+    return {
+        "number": pa.float64(),
+        "integer": pa.int64(),
+        "text": pa.string(),
+        "boolean": pa.bool_(),
+        "timestamp": pa.timestamp("us", "UTC"),
+        "date": pa.date32(),
+    }[column.type]
 
 
 def _matching(text: pa.Array, pattern: str) -> pa.Array:
@@ -66,21 +81,33 @@ def _matching(text: pa.Array, pattern: str) -> pa.Array:
     return pc.if_else(pc.match_substring_regex(text, pattern), text, pa.scalar(None, pa.string()))
 
 
-def _number(text: pa.Array) -> pd.Series:
+def _number(raw: pa.Array) -> pa.Array:
+    """Read decimals; what Arrow reads beyond `NUMBER`, infinities and NaN, shows in the result."""
+    import pyarrow as pa
     import pyarrow.compute as pc
 
-    numbers = pc.cast(_matching(text, NUMBER), "float64")
-    finite = pc.if_else(pc.is_finite(numbers), numbers, float("nan"))
-    return finite.to_pandas()
+    try:
+        numbers = pc.cast(raw, pa.float64())
+    except pa.ArrowInvalid:
+        numbers = pc.cast(_matching(pc.utf8_trim_whitespace(raw), NUMBER), pa.float64())
+    is_finite = pc.is_finite(numbers)
+    if pc.all(is_finite, min_count=0).as_py():
+        return numbers
+    return pc.if_else(is_finite, numbers, pa.scalar(None, pa.float64()))
 
 
-def _integer(text: pa.Array) -> pd.Series:
+def _integer(raw: pa.Array) -> pa.Array:
     """Read digits without a detour through floats, which would change numbers beyond 2**53."""
-    import pandas as pd
     import pyarrow as pa
+    import pyarrow.compute as pc
 
-    numbers = pa.array(map(_bigint, _matching(text, INTEGER).to_pylist()), pa.int64())
-    return numbers.to_pandas(types_mapper=lambda _: pd.Int64Dtype())
+    if not pc.any(pc.match_substring(raw, "x", ignore_case=True)).as_py():  # Arrow reads 0x10 as 16
+        try:
+            return pc.cast(raw, pa.int64())
+        except pa.ArrowInvalid:
+            pass  # some cell has another form: look at each
+    digits = _matching(pc.utf8_trim_whitespace(raw), INTEGER)
+    return pa.array(map(_bigint, digits.to_pylist()), pa.int64())
 
 
 def _bigint(digits: str | None) -> int | None:
@@ -88,28 +115,29 @@ def _bigint(digits: str | None) -> int | None:
     return number if number is not None and -(2**63) <= number < 2**63 else None
 
 
-def _boolean(text: pa.Array) -> pd.Series:
-    import pandas as pd
+def _boolean(text: pa.Array) -> pa.Array:
     import pyarrow as pa
     import pyarrow.compute as pc
 
     lower = pc.utf8_lower(text)
     is_true, is_false = (pc.is_in(lower, value_set=pa.array(words)) for words in (TRUE, FALSE))
-    known = pc.if_else(pc.or_(is_true, is_false), is_true, pa.scalar(None, pa.bool_()))
-    return known.to_pandas(types_mapper=lambda _: pd.BooleanDtype())
+    return pc.if_else(pc.or_(is_true, is_false), is_true, pa.scalar(None, pa.bool_()))
 
 
-def _instant(text: pa.Array) -> pd.Series:
+def _instant(text: pa.Array) -> pa.Array:
     """Read ISO 8601; digits beyond the microsecond go first, for they would change the range of all rows."""
     import pandas as pd
+    import pyarrow as pa
     import pyarrow.compute as pc
 
     found = pc.replace_substring_regex(_matching(text, INSTANT), r"(\.[0-9]{6})[0-9]+", r"\1")
     read = pd.to_datetime(found.to_pandas(), errors="coerce", utc=True, format="ISO8601").astype("datetime64[us, UTC]")
-    return read.where(read.between(*map(pd.Timestamp, CALENDAR)))
+    inside = read.where(read.between(*map(pd.Timestamp, CALENDAR)))
+    return pa.Array.from_pandas(inside, type=pa.timestamp("us", "UTC"))
 
 
-def _date(text: pa.Array) -> pd.Series:
+def _date(text: pa.Array) -> pa.Array:
+    import pyarrow as pa
     import pyarrow.compute as pc
 
-    return _instant(pc.utf8_slice_codeunits(_matching(text, INSTANT), 0, 10))
+    return pc.cast(_instant(pc.utf8_slice_codeunits(_matching(text, INSTANT), 0, 10)), pa.date32())

@@ -1,8 +1,8 @@
-"""The sandbox's HTTP application: Banxico, INEGI and the UCI archive on one port."""
+"""The sandbox's HTTP application: every public source's stand-in on one port."""
 
 from fastapi import FastAPI
 
-from include.sandbox import banxico, faults, inegi, uci
+from include.sandbox import banxico, faults, frankfurter, inegi, open_meteo, uci
 from include.sandbox.config import SandboxConfig
 
 
@@ -30,6 +30,8 @@ def create_app(config: SandboxConfig) -> FastAPI:
     app.exception_handler(banxico.SieError)(banxico.refuse)
     app.include_router(inegi.router(config))
     app.include_router(uci.router(air_quality))
+    app.include_router(frankfurter.router())
+    app.include_router(open_meteo.router())
     if config.has_faults:
         faults.install(app)
 

@@ -68,6 +68,17 @@ COMMENT ON COLUMN desk.operation.client_name IS 'Name of the client; personal';
 COMMENT ON COLUMN desk.operation.client_rfc IS 'Tax id of the client; personal';
 COMMENT ON COLUMN desk.operation.is_bank_rate IS 'Whether the client took the rate the bank offered';
 """
+# At the end of each statement that brought operations, however many: whoever listens looks for new ones.
+NOTIFY = """
+CREATE OR REPLACE FUNCTION desk.notify_operation() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('desk_operation', '');
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER deal_notifies AFTER INSERT ON desk.deal
+    FOR EACH STATEMENT EXECUTE FUNCTION desk.notify_operation();
+COMMENT ON FUNCTION desk.notify_operation IS 'SIMULATED: tells the channel desk_operation that operations came';
+"""
 DATABASE_COMMENT = """
 DO $$ BEGIN
     EXECUTE format('COMMENT ON DATABASE %I IS %L', current_database(),
@@ -140,11 +151,13 @@ def _seed(connection: Connection) -> None:
         if found := cursor.fetchone():
             if not (found[0] or "").startswith("SIMULATED"):
                 raise ConfigError("core_banking already has a schema desk of its own: name another database.")
+            cursor.execute(NOTIFY)
             return
         cursor.execute(SCHEMA)
         clients = ((f"C{n:04}", f"Client {n:04}", f"ZZZ010101{n:03}") for n in range(1, CLIENTS + 1))
         _copy(connection, "desk.client", clients)
         _copy(connection, "desk.deal", deals())
+        cursor.execute(NOTIFY)  # after the history, which is no news
         cursor.execute(DATABASE_COMMENT)
         cursor.execute("ANALYZE desk.client, desk.deal")
 

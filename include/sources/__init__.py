@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from include.errors import ConfigError
-from include.sources import banxico, csv_file, inegi, sql
+from include.sources import banxico, csv_file, http_json, inegi, sql
 from include.sources.payload import Endpoint, Extract, Limits, Opener, Payload, Spool
 from include.spec.model import AnySource
 from include.windows import Window
@@ -35,6 +35,7 @@ class Kind:
 KINDS = {
     "banxico": Kind(banxico.fetch, banxico.parse),
     "inegi": Kind(inegi.fetch, inegi.parse),
+    "http_json": Kind(http_json.fetch, http_json.parse),
     "csv_file": Kind(csv_file.fetch, csv_file.parse),
     "sql": Kind(sql.fetch, sql.parse, masks_personal_data=True),
 }

@@ -1,143 +1,188 @@
-"""Delimited text as columns of raw text, read by Arrow: nothing is guessed, nothing is converted."""
+"""Delimited text as batches of raw text, read by Arrow: nothing is guessed, nothing is converted.
+
+The text is cut at row ends into blocks of about `ROWS` rows, and each block is one batch, so that
+memory does not grow with the file. Where it is cut never changes a row.
+"""
 
 from __future__ import annotations
 
-import codecs
 import csv
-import difflib
 import io
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+import re
+from collections.abc import Iterator
+from itertools import islice
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from include.sources.payload import Extract
+from include.sources import text_blocks
+from include.sources.dialect import AS_AGREED, Dialect, TextTable
+from include.sources.payload import MIB, Extract
+from include.sources.split_decimals import EXPLANATION, WAY_OUT, looks_split, refuse_split_columns
 
-AS_AGREED = "ask the publisher, or describe the new file in pipeline.yaml"
+ROWS = 100_000  # in a batch, about
+MOST_ROWS = 131_072
+FIRST_BLOCK = MIB // 4
+LARGEST_BLOCK = 32 * MIB
+LONGEST_LINE = MIB
+ODD_ROW = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+)")
 
-
-@dataclass(frozen=True)
-class TextTable:
-    """The columns of a delimited file, in order: headers may be empty or occur twice."""
-
-    headers: tuple[str, ...]
-    columns: tuple[Any, ...]
-
-    def pick(self, extract: Extract, wanted: Iterable[str]) -> dict[str, Any]:
-        """Return the named columns as Arrow string arrays, shape (rows,).
-
-        Raises
-        ------
-        ContractBroken
-            A header is missing or occurs twice. A retry brings the same.
-        """
-        picked = {}
-        for header in wanted:
-            places = [at for at, found in enumerate(self.headers) if found == header]
-            if not places:
-                raise extract.broken(f"the header {header!r} is missing{_perhaps(header, self.headers)}", AS_AGREED)
-            if len(places) > 1:
-                raise extract.broken(f"the header {header!r} occurs {len(places)} times", AS_AGREED)
-            picked[header] = self.columns[places[0]]
-        return picked
+__all__ = ["AS_AGREED", "Dialect", "TextTable", "batches"]
 
 
-def read(extract: Extract, content: bytes, delimiter: str, encoding: str = "utf-8") -> TextTable:
-    """Read delimited text; every value stays text, an empty one is ``""``.
+def batches(extract: Extract, stream: BinaryIO, dialect: Dialect, block: int = FIRST_BLOCK) -> Iterator[TextTable]:
+    """Read delimited text and yield its rows; every value stays text, an empty one is ``""``.
 
-    The wholly blank rows at the end are left out; a byte order mark, either line end and
-    quoted delimiters, quotes and line ends are understood.
+    Rows that hold nothing but spaces may come as empty ones, and those at the end are left out; a byte
+    order mark, any line end and quoted delimiters, quotes and line ends are understood.
 
     Parameters
     ----------
     extract : Extract
         For messages.
-    content : bytes
-        The file.
-    delimiter : str
-        One character.
-    encoding : str
-        A codec name of Python.
+    stream : binary stream
+        The file from its start; read forward only.
+    dialect : Dialect
+        How it is written.
+    block : int
+        Bytes of the first block; the next ones grow to about `ROWS` rows.
+
+    Yields
+    ------
+    TextTable
+        At least one, perhaps without rows, none with more than `MOST_ROWS`.
 
     Raises
     ------
     ContractBroken
-        Wrong encoding, NUL bytes, an open quote, a row with another number of values, a line
-        beyond Arrow's block, or no header. A retry brings the same.
+        Wrong encoding, NUL bytes, an open or stray quote, a row with another number of values,
+        a line of more than a megabyte, or no header; perhaps only after some batches. A retry brings the same.
     """
-    text = _as_utf8(extract, content, encoding)
-    if text.count(b'"') % 2:
-        raise extract.broken("the file ends inside a quoted value", AS_AGREED)
-    headers = _header(extract, text, delimiter)
-    odd: list[Any] = []
+    blocks = text_blocks.Blocks(extract, stream, dialect, block)
+    headers = _headers(extract, dialect, blocks)
+    row, blank = 0, 0  # rows given so far, and blank ones held back until it is clear that they are not the end
+    yield TextTable(headers, tuple(pa.array([], pa.string()) for _ in headers), 0)
+    for text in blocks:
+        columns = _columns(extract, text, dialect, len(headers), row + blank + blocks.lines_taken)
+        count = len(columns[0])
+        if not row:
+            refuse_split_columns(extract, dialect, headers, columns)
+        blocks.size = min(LARGEST_BLOCK, max(block, int(len(text) / max(count, 1) * ROWS)))
+        used = _used_rows(columns)
+        if used:
+            yield from _blank_rows(headers, row, blank)
+            row, blank = row + blank, 0
+            for start in range(0, used, MOST_ROWS):
+                part = min(MOST_ROWS, used - start)
+                yield TextTable(headers, tuple(column.slice(start, part) for column in columns), row + start)
+            row += used
+        blank += count - used
 
-    def refuse(row: Any) -> str:
-        odd.append(row)
-        return "error"
 
-    names = [str(at) for at in range(len(headers))]
+def _headers(extract: Extract, dialect: Dialect, blocks: text_blocks.Blocks) -> tuple[str, ...]:
+    """Return the names of the columns, empty ones where the file gives none."""
+    if not dialect.has_header:
+        return ("",) * len(_fields(extract, dialect, blocks.peek_row()))
+    header = tuple(name.strip() for name in _fields(extract, dialect, blocks.take_row()))
+    if not any(header):
+        raise extract.broken("the file has no header", AS_AGREED)
+    blocks.skip_lines(dialect.skip_rows_after_header)
+    return header
+
+
+def _fields(extract: Extract, dialect: Dialect, row: bytes) -> list[str]:
+    """Return the values of one row."""
+    try:
+        text = io.StringIO(row.decode(), newline="")
+        found = next(_reader(text, dialect), [])
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise extract.broken(f"the header cannot be read ({error})", AS_AGREED) from None
+    if not found:
+        raise extract.broken("the file has no header", AS_AGREED)
+    return found
+
+
+def _reader(text: io.StringIO, dialect: Dialect) -> Iterator[list[str]]:
+    if dialect.has_quotes:
+        return csv.reader(text, delimiter=dialect.delimiter)
+    return csv.reader(text, delimiter=dialect.delimiter, quoting=csv.QUOTE_NONE)
+
+
+def _columns(extract: Extract, text: pa.Buffer, dialect: Dialect, width: int, row: int) -> tuple[pa.Array, ...]:
+    """Return the columns of one block of whole rows, one chunk each."""
+    names = [str(at) for at in range(width)]
     try:
         table = pyarrow.csv.read_csv(
-            io.BytesIO(text),
-            pyarrow.csv.ReadOptions(column_names=names, skip_rows_after_names=1, use_threads=False),
-            pyarrow.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=refuse),
+            pa.BufferReader(text),
+            pyarrow.csv.ReadOptions(column_names=names, use_threads=False, block_size=len(text) + 1),
+            pyarrow.csv.ParseOptions(
+                delimiter=dialect.delimiter,
+                quote_char='"' if dialect.has_quotes else False,
+                newlines_in_values=dialect.has_quotes,
+            ),
             pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False),
         )
     except pa.ArrowInvalid as error:
-        raise extract.broken(_explained(error, odd), AS_AGREED) from None
-    table = table.slice(0, _used_rows(table))
-    return TextTable(headers, tuple(table.columns))
+        raise extract.broken(*_explained(error, text, dialect, row)) from None
+    columns = tuple(_one_chunk(column) for column in table.columns)
+    _refuse_long_lines(extract, columns)
+    return columns
 
 
-def _as_utf8(extract: Extract, content: bytes, encoding: str) -> bytes:
-    """Return the text as UTF-8 without byte order mark, ending in a line end."""
-    try:
-        if codecs.lookup(encoding).name in ("utf-8", "utf-8-sig"):
-            text = content.removeprefix(codecs.BOM_UTF8)
-        else:
-            text = content.decode(encoding).removeprefix("\ufeff").encode()
-    except (LookupError, UnicodeError) as error:
-        raise extract.broken(f"the file cannot be read as {encoding} ({error})", "correct `encoding`") from None
-    if b"\x00" in text:
-        raise extract.broken("the file holds NUL bytes, so it is no text or UTF-16", AS_AGREED)
-    return text.strip(b"\r\n") + b"\n"
+def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
-def _header(extract: Extract, text: bytes, delimiter: str) -> tuple[str, ...]:
-    try:
-        header = next(csv.reader(io.TextIOWrapper(io.BytesIO(text), "utf-8", newline=""), delimiter=delimiter), [])
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise extract.broken(f"the header cannot be read ({error})", AS_AGREED) from None
-    if not any(name.strip() for name in header):
-        raise extract.broken("the file has no header", AS_AGREED)
-    return tuple(name.strip() for name in header)
+def _refuse_long_lines(extract: Extract, columns: tuple[pa.Array, ...]) -> None:
+    lengths = [np.diff(np.frombuffer(column.buffers()[1], np.int32)[: len(column) + 1]) for column in columns]
+    if sum(int(length.max(initial=0)) for length in lengths) <= LONGEST_LINE:
+        return
+    if int(sum(length.astype(np.int64) for length in lengths).max()) > LONGEST_LINE:  # type: ignore[union-attr]
+        raise extract.broken(text_blocks.TOO_LONG, AS_AGREED)
 
 
-def _used_rows(table: Any) -> int:
+def _used_rows(columns: tuple[pa.Array, ...]) -> int:
     """Return the number of rows up to the last that holds anything but spaces."""
-    used = np.zeros(table.num_rows, dtype=bool)
-    for column in table.columns:
-        used |= pc.not_equal(pc.utf8_trim_whitespace(column), "").to_numpy()
-    filled = np.flatnonzero(used)
-    return int(filled[-1]) + 1 if len(filled) else 0
+    end = len(columns[0])
+    for size in (1, 1000, end):  # mostly one look at the last row is enough
+        start = max(0, end - size)
+        used = np.zeros(end - start, dtype=bool)
+        for column in columns:
+            used |= pc.not_equal(pc.utf8_trim_whitespace(column.slice(start)), "").to_numpy(zero_copy_only=False)
+        filled = np.flatnonzero(used)
+        if len(filled):
+            return start + int(filled[-1]) + 1
+    return 0
 
 
-def _explained(error: Exception, odd: list[Any]) -> str:
-    """Say what is wrong without repeating the file's own text."""
-    if odd:
-        row = odd[0]
-        return f"row {row.number} has {row.actual_columns} values where the header has {row.expected_columns}"
-    if "straddling" in str(error):
-        return "a line is longer than a megabyte"
+def _blank_rows(headers: tuple[str, ...], row: int, count: int) -> Iterator[TextTable]:
+    """Yield rows that hold nothing: those that turned out not to be the end."""
+    for start in range(0, count, ROWS):
+        empty = pa.array([""] * min(ROWS, count - start), pa.string())
+        yield TextTable(headers, (empty,) * len(headers), row + start)
+
+
+def _explained(error: Exception, text: pa.Buffer, dialect: Dialect, row: int) -> tuple[str, str]:
+    """Say what is wrong, without repeating the file's own text, and the way out."""
+    if odd := ODD_ROW.search(str(error)):
+        number, expected, found = map(int, odd.groups())
+        what = f"row {row + number} has {found} values where the header has {expected}"
+        if looks_split(dialect, _row(text, number, dialect), found - expected):
+            return f"{what}: {EXPLANATION}", WAY_OUT
+        return what, AS_AGREED
     if "UTF8" in str(error):
-        return "the file is not UTF-8"
-    return f"the file is not delimited text ({str(error).splitlines()[0][:80]})"
+        return "the file is not UTF-8", "correct `encoding`"
+    return f"the file is not delimited text ({str(error).splitlines()[0][:80]})", AS_AGREED
 
 
-def _perhaps(header: str, headers: tuple[str, ...]) -> str:
-    close = difflib.get_close_matches(header, headers, n=1)
-    return f", was it renamed to {close[0]!r}?" if close else f" among the {len(headers)} headers of the file"
+def _row(text: pa.Buffer, number: int, dialect: Dialect) -> list[str]:
+    """Return the values of one row of a block, counted from 1 as Arrow does: empty lines aside."""
+    lines = io.StringIO(text.to_pybytes().decode(errors="replace"), newline="")
+    rows = (row for row in _reader(lines, dialect) if row)
+    try:
+        return next(islice(rows, number - 1, None), [])
+    except csv.Error:
+        return []

@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit, urlunsplit
 
 import requests
 from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
 
-from include.sources.payload import Endpoint, Extract, Payload, Spool
-from include.sources.session import TRANSIENT, scrubbed_logs, session, within
+from include.sources.download import MoreThanAnnounced, TooBig, download
+from include.sources.payload import Endpoint, Extract, Limits, Payload
+from include.sources.session import TRANSIENT, within
 
 HEADERS_THAT_MATTER = (
-    "content-type", "content-length", "etag", "last-modified", "date", "retry-after", "location", "x-data-origin",
+    "content-type", "content-length", "etag", "last-modified", "date", "retry-after", "location", "link",
+    "x-data-origin",
 )  # fmt: skip
 WEB_PAGES = frozenset({"text/html", "application/xhtml+xml"})
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+SECONDS = re.compile(r"[0-9]{1,10}")
 
 
-class _TooBig(Exception):
-    """The body went past the limit."""
-
-
-def get(extract: Extract, endpoint: Endpoint, path: str, headers: Mapping[str, str] | None = None) -> Payload:
+def get(
+    extract: Extract,
+    endpoint: Endpoint,
+    path: str,
+    headers: Mapping[str, str] | None = None,
+    limits: Limits | None = None,
+) -> Payload:
     """Ask once, retries included, and return the answer whatever its status.
 
     A request that carries a token follows no redirect: the token would go elsewhere.
@@ -39,24 +46,28 @@ def get(extract: Extract, endpoint: Endpoint, path: str, headers: Mapping[str, s
         Path below the base URL, with its query.
     headers : mapping, optional
         Further request headers.
+    limits : Limits, optional
+        In place of the endpoint's, for a request that needs more or deserves less.
 
     Raises
     ------
     SourceUnavailable
-        Refused, hanging, trickling past the limits, or cut short. A retry may help.
+        Refused, hanging, trickling past the limits, redirecting without end, or with another
+        length than announced. A retry may help.
     ContractBroken
         The URL is none, or the body is larger than the limit. A retry brings the same.
     """
-    url, limits = endpoint.url.rstrip("/") + "/" + path.lstrip("/"), endpoint.limits
-    gave_up = threading.Event()
+    url = endpoint.url.rstrip("/") + "/" + path.lstrip("/")
+    limits = limits or endpoint.limits
+    endpoint, gave_up = replace(endpoint, limits=limits), threading.Event()
     try:
-        response, body = within(limits.total_seconds, lambda: _download(url, endpoint, headers or {}, gave_up))
+        response, body = within(limits.total_seconds, lambda: download(url, endpoint, headers or {}, gave_up))
     except TimeoutError:
         raise extract.unavailable(f"{host(url)} did not finish within {limits.total_seconds:g} seconds") from None
-    except _TooBig:
-        raise extract.broken(
-            f"{host(url)} sent more than {limits.max_bytes:,} bytes", "ask for a shorter window or a smaller file"
-        ) from None
+    except MoreThanAnnounced:
+        raise extract.unavailable(f"{host(url)} sent more bytes than its Content-Length says") from None
+    except TooBig as big:
+        raise extract.broken(f"{host(url)} {big}", "ask for a shorter window or a smaller file") from None
     except (InvalidURL, InvalidSchema, MissingSchema):
         raise extract.broken(
             f"{endpoint.scrub(endpoint.url)!r} is not a URL", "give its Airflow Connection a schema, a host and a port"
@@ -100,8 +111,8 @@ def check(extract: Extract, payload: Payload, connection: str, can_carry: Callab
     """
     status, server = payload.status, host(payload.request["url"])
     if status in TRANSIENT or status >= 500:
-        pause = f" with Retry-After {payload.headers['retry-after']}" if "retry-after" in payload.headers else ""
-        raise extract.unavailable(f"{server} answered {status}{pause}")
+        asked = f" with Retry-After {payload.headers['retry-after']}" if "retry-after" in payload.headers else ""
+        raise extract.unavailable(f"{server} answered {status}{asked}", pause(payload.headers, payload.fetched_at))
     if status in (401, 403):
         raise extract.broken(
             f"{server} answered {status}", f"set login and password of the Airflow Connection {connection}"
@@ -124,6 +135,26 @@ def check(extract: Extract, payload: Payload, connection: str, can_carry: Callab
         )
 
 
+def pause(headers: Mapping[str, str], now: datetime) -> timedelta | None:
+    """Return how long a `retry-after` header asks to be left alone; None without one, or where it is no time.
+
+    Examples
+    --------
+    >>> now = datetime(2025, 1, 1, 12, tzinfo=UTC)
+    >>> print(pause({"retry-after": "90"}, now), pause({"retry-after": "Wed, 01 Jan 2025 12:01:00 GMT"}, now))
+    0:01:30 0:01:00
+    >>> print(pause({"retry-after": "soon"}, now), pause({}, now))
+    None None
+    """
+    said = headers.get("retry-after", "").strip()
+    if SECONDS.fullmatch(said):
+        return timedelta(seconds=int(said))
+    try:
+        return max(parsedate_to_datetime(said).astimezone(UTC) - now, timedelta(0))
+    except (ValueError, OverflowError):
+        return None
+
+
 def is_json(media_type: str) -> bool:
     """Tell whether a media type can carry JSON; some servers call it plain text."""
     return media_type.endswith("json") or media_type in ("text/plain", "text/javascript", "application/javascript")
@@ -135,40 +166,6 @@ def host(url: str) -> str:
         return urlsplit(url).netloc.rpartition("@")[2] or "the source"
     except ValueError:
         return "the source"
-
-
-def _download(
-    url: str, endpoint: Endpoint, headers: Mapping[str, str], gave_up: threading.Event
-) -> tuple[requests.Response, Spool]:
-    limits, body = endpoint.limits, Spool()
-    _refuse_no_url(url)
-    with (
-        scrubbed_logs(endpoint),
-        session(limits, urlsplit(url).hostname in LOOPBACK).get(
-            url,
-            headers={"Accept-Encoding": "identity", **headers},
-            stream=True,
-            timeout=(limits.connect_seconds, limits.read_seconds),
-            allow_redirects=not endpoint.token,
-        ) as response,
-    ):
-        for chunk in response.iter_content(65_536):
-            body.write(chunk)
-            if body.size > limits.max_bytes:
-                raise _TooBig
-            if gave_up.is_set():
-                break
-    return response, body
-
-
-def _refuse_no_url(url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        is_url = bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        is_url = False
-    if not is_url:
-        raise InvalidURL(url)
 
 
 def _reason(error: requests.RequestException) -> str:

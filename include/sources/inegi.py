@@ -1,13 +1,16 @@
 """INEGI, indicators API: one indicator a request, its whole history, newest first.
 
 https://www.inegi.org.mx/servicios/api_indicadores.html — the token is part of the path, so
-it is scrubbed from URLs, logs and messages; errors are a JSON list of strings.
+it is scrubbed from URLs, logs and messages; errors are a JSON list of strings. Recorded are
+monthly and fortnightly series; how the other frequencies are coded and their periods counted
+within the year follows other clients' notes, and what does not fit them is refused.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -16,13 +19,16 @@ import pyarrow as pa
 
 from include.errors import CicloError
 from include.sources import frame, http
-from include.sources.json_body import decode
+from include.sources.json_body import MAX_BYTES, Unfit, decode
 from include.sources.payload import Endpoint, Extract, Opener, Payload
 from include.spec.model import InegiSource
 
 PATH = "app/api/indicadores/desarrolladores/jsonxml/INDICATOR/{id}/es/{area}/false/{bank}/2.0/{token}?type=json"
-MONTHLY, FORTNIGHTLY = "8", "15"
+ANNUAL, MONTHLY, FORTNIGHTLY = "3", "8", "15"
+PERIODS_A_YEAR = {ANNUAL: 1, "4": 2, "5": 3, "6": 4, "7": 6, MONTHLY: 12, FORTNIGHTLY: 24}
+KNOWN = "3 (annual), 4 (half-yearly), 5 (four-monthly), 6 (quarterly), 7 (two-monthly), 8 (monthly), 15 (fortnightly)"
 FIRST_DAY_OF_FORTNIGHT = {"01": 1, "02": 16}
+LONGEST_VALUE = 100
 NO_RESULTS, UNAUTHORISED = "100", "110"
 
 
@@ -40,13 +46,15 @@ def parse(extract: Extract, source: InegiSource, payloads: Sequence[Opener]) -> 
     series: dict[str, list[frame.Observation]] = {}
     for opened in payloads:
         try:
-            for indicator, rows in _series(decode(opened().read())).items():
-                series.setdefault(indicator, []).extend(rows)
+            with opened() as stream:
+                answered = _series(decode(stream.read()))
         except ValueError as error:
             raise extract.broken(
                 f"the payload is not what INEGI's indicators API sends: {error}",
                 "fetch the window again from the source",
             ) from None
+        for indicator, rows in answered.items():
+            series.setdefault(indicator, []).extend(rows)
     columns = {name: series.get(column.from_, []) for name, column in source.columns.items()}
     yield frame.build(source, extract.window, *frame.outer_join(columns))
 
@@ -54,20 +62,24 @@ def parse(extract: Extract, source: InegiSource, payloads: Sequence[Opener]) -> 
 def _ask(extract: Extract, source: InegiSource, endpoint: Endpoint, indicator: str) -> Payload:
     """Ask for one indicator and return its payload if it is an answer to what was asked."""
     token = quote(endpoint.token or "", safe="")
-    path = PATH.format(id=indicator, area=source.area, bank=source.bank, token=token)
-    payload = http.get(extract, endpoint, path, {"Accept": "application/json"})
+    path = PATH.format(id=indicator, area=quote(source.area, safe=""), bank=source.bank, token=token)
+    limits = replace(endpoint.limits, max_bytes=min(endpoint.limits.max_bytes, MAX_BYTES))
+    payload = http.get(extract, endpoint, path, {"Accept": "application/json"}, limits)
     try:
         document = decode(payload.content)
+    except Unfit as error:
+        http.check(extract, payload, source.connection, http.is_json)
+        raise _changed(extract, error) from None
     except ValueError as error:
         http.check(extract, payload, source.connection, http.is_json)
         raise extract.unavailable(f"INEGI answered something that is not JSON: {error}") from None
     if isinstance(document, list):
-        raise _meaning(extract, source, endpoint, document, payload.status, indicator)
+        raise _meaning(extract, source, endpoint, document, payload, indicator)
     http.check(extract, payload, source.connection, http.is_json)
     try:
         answered = _series(document)
     except ValueError as error:
-        raise extract.broken(f"INEGI changed its format: {error}", "adapt include/sources/inegi.py") from None
+        raise _changed(extract, error) from None
     if answered and indicator not in answered:
         raise extract.broken(
             f"INEGI was asked for indicator {indicator} and answered {', '.join(answered)}",
@@ -77,10 +89,11 @@ def _ask(extract: Extract, source: InegiSource, endpoint: Endpoint, indicator: s
 
 
 def _meaning(
-    extract: Extract, source: InegiSource, endpoint: Endpoint, errors: list[Any], status: int, indicator: str
+    extract: Extract, source: InegiSource, endpoint: Endpoint, errors: list[Any], payload: Payload, indicator: str
 ) -> CicloError:
     """Return what a list of error texts means; its `ErrorCode` tells more than the status."""
-    said = endpoint.scrub("; ".join(str(error) for error in errors))[:200]
+    status, pause = payload.status, http.pause(payload.headers, datetime.now(UTC))
+    said = endpoint.scrub(" ".join("; ".join(str(error) for error in errors).split()))[:200]
     code = next((str(e).partition(":")[2].strip() for e in errors if str(e).startswith("ErrorCode:")), "")
     if code == UNAUTHORISED or status in (401, 403):
         return _token_refused(extract, source, f"INEGI refused the token ({said})")
@@ -91,7 +104,11 @@ def _meaning(
         )
     if 400 <= status < 500 and status != 429:
         return extract.broken(f"INEGI refused indicator {indicator} ({said})", "correct pipeline.yaml")
-    return extract.unavailable(f"INEGI answered {status} with an error ({said})")
+    return extract.unavailable(f"INEGI answered {status} with an error ({said})", pause)
+
+
+def _changed(extract: Extract, error: ValueError) -> CicloError:
+    return extract.broken(f"INEGI changed its format: {error}", "adapt include/sources/inegi.py")
 
 
 def _token_refused(extract: Extract, source: InegiSource, what: str) -> CicloError:
@@ -114,8 +131,8 @@ def _series(document: Any) -> dict[str, list[frame.Observation]]:
         if not isinstance(entry, dict) or not isinstance(entry.get("INDICADOR"), str):
             raise ValueError("a series has no `INDICADOR`")
         frequency, rows = entry.get("FREQ"), entry.get("OBSERVATIONS") or []
-        if frequency not in (MONTHLY, FORTNIGHTLY):
-            raise ValueError(f"FREQ is {frequency!r}, known are 8 (monthly) and 15 (fortnightly)")
+        if not isinstance(frequency, str) or frequency not in PERIODS_A_YEAR:
+            raise ValueError(f"FREQ is {str(frequency)[:20]!r}, known are {KNOWN}")
         if not isinstance(rows, list):
             raise ValueError("`OBSERVATIONS` is not a list")
         series.setdefault(entry["INDICADOR"], []).extend(_observation(frequency, row) for row in rows)
@@ -127,25 +144,41 @@ def _observation(frequency: str, row: Any) -> frame.Observation:
         raise ValueError("an observation has no `TIME_PERIOD` or no `OBS_VALUE`")
     value = row["OBS_VALUE"]
     if value is not None and not isinstance(value, str):
-        raise ValueError(f"`OBS_VALUE` of {row['TIME_PERIOD']} is not text")
+        raise ValueError(f"`OBS_VALUE` of {row['TIME_PERIOD'][:20]} is not text")
+    if len(value or "") > LONGEST_VALUE:
+        raise ValueError(f"`OBS_VALUE` of {row['TIME_PERIOD'][:20]} is longer than {LONGEST_VALUE} characters")
     return period_start(frequency, row["TIME_PERIOD"]), None if value is None else trim_zeros(value.strip())
 
 
 def period_start(frequency: str, period: str) -> datetime | None:
-    """Return the midnight, UTC, a month or fortnight starts at; None if the text is no such period.
+    """Return the midnight, UTC, a period starts at; None if the text is no such period.
+
+    Raises
+    ------
+    ValueError
+        A half-year, quarter and so on has a number there are not that many of: the periods are
+        then not counted as this module counts them, and those with small numbers would be misread.
 
     Examples
     --------
-    >>> period_start("8", "2024/12").isoformat(), period_start("15", "2026/08/02").isoformat()
-    ('2024-12-01T00:00:00+00:00', '2026-08-16T00:00:00+00:00')
+    >>> print(period_start("8", "2024/12").date(), period_start("15", "2026/08/02").date())
+    2024-12-01 2026-08-16
+    >>> print(period_start("6", "2026/04").date(), period_start("3", "2026").date())
+    2026-10-01 2026-01-01
     """
-    pattern = r"(\d{4})/(\d\d)" if frequency == MONTHLY else r"(\d{4})/(\d\d)/(0[12])"
-    match = re.fullmatch(pattern, period.strip())
+    patterns = {ANNUAL: r"([0-9]{4})", FORTNIGHTLY: r"([0-9]{4})/([0-9]{2})/(0[12])"}
+    match = re.fullmatch(patterns.get(frequency, r"([0-9]{4})/([0-9]{2})"), period.strip())
     if match is None:
         return None
-    day = 1 if frequency == MONTHLY else FIRST_DAY_OF_FORTNIGHT[match[3]]
+    year, *within = match.groups()
+    month, day = int(within[0]) if within else 1, FIRST_DAY_OF_FORTNIGHT[within[1]] if len(within) > 1 else 1
+    a_year = PERIODS_A_YEAR[frequency]
+    if 1 < a_year < 12:
+        if month > a_year:
+            raise ValueError(f"a period of FREQ {frequency} is {period.strip()}, and a year has {a_year} of them")
+        month = (month - 1) * (12 // a_year) + 1
     try:
-        return datetime(int(match[1]), int(match[2]), day, tzinfo=UTC)
+        return datetime(int(year), month, day, tzinfo=UTC)
     except ValueError:
         return None
 

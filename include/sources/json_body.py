@@ -1,9 +1,17 @@
-"""JSON as sources send it: numbers stay the text they were, and what Postgres cannot hold is refused."""
+"""JSON as sources send it: numbers stay the text they were, and what no row can hold is refused."""
 
 from __future__ import annotations
 
 import json
 from typing import Any, NoReturn
+
+from include.sources.payload import MIB
+
+MAX_BYTES = 32 * MIB  # of an answer that is decoded at once; in memory it takes some ten times as much
+
+
+class Unfit(ValueError):
+    """The text came whole and no row can be made of it: the same would come again."""
 
 
 def decode(content: bytes) -> Any:
@@ -13,9 +21,11 @@ def decode(content: bytes) -> Any:
 
     Raises
     ------
+    Unfit
+        NaN, Infinity, a name that occurs twice in one object, or a character that is no text
+        (NUL, half a surrogate pair). A `ValueError`; a retry brings the same.
     ValueError
-        Not UTF-8, not complete, not JSON (NaN and Infinity are not), nested without end, or
-        with a character that is no text (NUL, half a surrogate pair).
+        Not UTF-8, not complete, not JSON, or nested without end: perhaps cut short on the way.
 
     Examples
     --------
@@ -24,24 +34,34 @@ def decode(content: bytes) -> Any:
     """
     try:
         text = content.decode("utf-8-sig")
-        document = json.loads(text, parse_float=str, parse_int=str, parse_constant=_refuse)
+        document = json.loads(text, parse_float=str, parse_int=str, parse_constant=_refuse, object_pairs_hook=_object)
     except RecursionError:
         raise ValueError("it is nested without end") from None
     except UnicodeDecodeError as error:
         raise ValueError(f"byte {error.start} is not UTF-8") from None
     if "\\u0000" in text:
-        raise ValueError("it holds a NUL character")
+        raise Unfit("it holds a NUL character")
     if "\\ud" in text.lower():
         _refuse_half_characters(document)
     return document
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")
+    raise Unfit(f"{constant} is not JSON")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Keep every name of an object: with two of one name nobody could say which value counts."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in found if names.count(name) > 1)
+        raise Unfit(f"the name {twice[:40]!r} occurs twice in one object")
+    return found
 
 
 def _refuse_half_characters(document: Any) -> None:
     try:
         json.dumps(document, ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        raise ValueError("it holds half a character, a surrogate without its pair") from None
+        raise Unfit("it holds half a character, a surrogate without its pair") from None

@@ -6,7 +6,7 @@ import hashlib
 import io
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO, Self, cast
 from urllib.parse import quote, unquote, urlsplit
@@ -190,13 +190,14 @@ class Extract:
     source: str
     window: Window
 
-    def unavailable(self, what: str) -> SourceUnavailable:
-        """Return the error for a fault that can pass."""
-        return SourceUnavailable(f"{self}: {what}; wait for the retry, or run it later with: {self._again()}")
+    def unavailable(self, what: str, retry_after: timedelta | None = None) -> SourceUnavailable:
+        """Return the error for a fault that can pass, after the pause the source asks for if it names one."""
+        message = f"{self}: {_one_line(what)}; wait for the retry, or run it later with: {self._again()}"
+        return SourceUnavailable(message, retry_after)
 
     def broken(self, what: str, way_out: str) -> ContractBroken:
         """Return the error for a fault that comes back with every retry."""
-        return ContractBroken(f"{self}: {what}; {way_out}, then run: {self._again()}")
+        return ContractBroken(f"{self}: {_one_line(what)}; {way_out}, then run: {self._again()}")
 
     def _again(self) -> str:
         start, end = str(self.window).split("..")
@@ -205,3 +206,8 @@ class Extract:
     def __str__(self) -> str:
         """Return the three names, as every message begins."""
         return f"pipeline {self.pipeline}, source {self.source}, window {self.window}"
+
+
+def _one_line(text: str) -> str:
+    """Keep what a source wrote itself from breaking a message into lines."""
+    return " ".join(text.split())

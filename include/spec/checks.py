@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from include.spec.events import event_faults
 from include.spec.faults import Fault, Path, one_of
 from include.spec.kinds import SqlSource
 from include.spec.learning import Naive
@@ -28,6 +29,7 @@ def whole_pipeline(pipeline: Pipeline) -> Iterator[Fault]:
         yield Fault(path, f"exactly one source needs `main: true`, found {found}; mark the one that has the target")
         return  # everything below needs to know the main source
     yield from _sources(pipeline)
+    yield from event_faults(pipeline)
     yield from _recipes(pipeline)
     yield from _names(pipeline)
     yield from _target(pipeline)

@@ -8,9 +8,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from include.spec.faults import Fault, refuse
+from include.spec.faults import Fault, Path, refuse
 from include.spec.fields import Strict, Zone
 from include.spec.source import Source
+
+POSITION = r"#[1-9][0-9]{0,4}"
 
 
 def _time_format(text: str) -> str:
@@ -26,35 +28,125 @@ def _time_format(text: str) -> str:
 
 def _encoding(name: str) -> str:
     try:
-        b"a".decode(name)
+        "a".encode(name).decode(name)
     except (LookupError, ValueError):
         raise ValueError(f"{name!r} is not a text encoding; use one such as utf-8-sig or latin-1") from None
     return name
 
 
+def _below(path: str) -> str:
+    if ".." in path.split("/"):
+        raise ValueError(f"{path!r} leads out of the connection's host; write a path without ..")
+    return path
+
+
+def _delimiter(mark: str) -> str:
+    if len(mark) == 1 and (mark in '"\r\n\0' or not mark.isascii()):
+        raise ValueError(f"{mark!r} cannot stand between fields; use one such as , ; | or a tab")
+    return mark
+
+
+Lines = Annotated[int, Field(ge=0, le=10_000, json_schema_extra={"unit": "lines"})]
+
+
 class TimeColumns(Strict):
     """How a row's time is written in a text file."""
 
-    columns: tuple[str, ...] = Field(min_length=1, description="Headers joined with one space, in this order.")
+    columns: tuple[str, ...] = Field(
+        min_length=1, description="Headers, or positions such as '#1', joined with one space in this order."
+    )
     format: Annotated[str, AfterValidator(_time_format)] = Field(description="strptime format of the joined text.")
     timezone: Zone = Field(default="UTC", description="Zone of times written without an offset.")
+    two_digit_years_from: int | None = Field(
+        default=None,
+        ge=1600,
+        le=2200,
+        description="First of the hundred years that two digits can mean; required with %y.",
+        examples=[1970],
+        json_schema_extra={"unit": "year"},
+    )
+
+    @model_validator(mode="after")
+    def _century(self) -> Self:
+        has_two_digits = "%y" in self.format
+        if has_two_digits and self.two_digit_years_from is None:
+            what = "%y does not say which century; add two_digit_years_from, such as 1970 for 1970 to 2069"
+            refuse([Fault(("format",), what)])
+        if not has_two_digits and self.two_digit_years_from is not None:
+            refuse([Fault(("two_digit_years_from",), "is for %y, which the format has not; remove it")])
+        return self
 
 
 class CsvSource(Source):
-    """A delimited text file behind a URL, plain or inside a zip."""
+    """A delimited text file at a URL, in a folder or in an object store, plain or inside a zip."""
 
-    kind: Literal["csv_file"] = Field(description="A delimited text file behind a URL.")
-    path: str = Field(pattern=r"^/", examples=["/data/file.csv"], description="Path below the connection's host.")
-    member: str | None = Field(default=None, min_length=1, description="Name inside the zip, if it is one.")
-    delimiter: str = Field(default=",", min_length=1, max_length=1, description="Character between fields.")
+    kind: Literal["csv_file"] = Field(description="A delimited text file.")
+    path: Annotated[str, AfterValidator(_below)] = Field(
+        pattern=r"^/",
+        examples=["/data/file.csv"],
+        description="Path below the connection's host, which is a URL: https://…, file:///folder or s3://bucket.",
+    )
+    member: str | None = Field(
+        default=None,
+        min_length=1,
+        examples=["*.csv"],
+        description="Name inside the zip, if it is one; * and ? stand for any letters if one name fits.",
+    )
+    delimiter: Annotated[str, AfterValidator(_delimiter)] = Field(
+        default=",", min_length=1, max_length=1, description="Character between fields."
+    )
+    quote: Literal["double", "none"] = Field(
+        default="double", description='What encloses values that hold a delimiter or a line end: " or nothing.'
+    )
     decimal: Literal[".", ","] = Field(default=".", description="Decimal mark of numbers.")
+    thousands: Literal[".", ",", "'", " ", "\u00a0", "\u202f"] | None = Field(
+        default=None, description="Mark between groups of three digits; a number grouped otherwise stays as it came."
+    )
+    quoted_decimals: bool = Field(
+        default=False,
+        description="True where numbers with a mark stand in quotes, so that it may be the delimiter too.",
+    )
     encoding: Annotated[str, AfterValidator(_encoding)] = Field(
         default="utf-8-sig", description="Encoding of the text; utf-8-sig takes a byte order mark or none."
     )
+    skip_lines: Lines = Field(default=0, description="Lines before the header, such as a title.")
+    header: Literal["names", "none"] = Field(
+        default="names", description="'none' where the first row is data: every `from` is a position such as '#3'."
+    )
+    skip_rows_after_header: Lines = Field(default=0, description="Lines below the header that are no data: units.")
+    skip_rows_at_end: Lines = Field(default=0, description="Lines at the end that are no data, blank ones not counted.")
     time: TimeColumns = Field(description="How a row's time is written; becomes valid_at.")
 
     @model_validator(mode="after")
     def _marks_differ(self) -> Self:
-        if self.delimiter == self.decimal:
-            refuse([Fault(("delimiter",), f"{self.delimiter!r} is the decimal mark too; one of them is another")])
+        found = []
+        if self.delimiter == self.decimal and not self.quoted_decimals:
+            what = f"{self.delimiter!r} is the decimal mark too; one of them is another, or write quoted_decimals: true"
+            found.append(Fault(("delimiter",), what))
+        if self.delimiter == self.thousands and not self.quoted_decimals:
+            what = f"{self.thousands!r} is the delimiter too; one of them is another, or write quoted_decimals: true"
+            found.append(Fault(("thousands",), what))
+        if self.thousands == self.decimal:
+            found.append(Fault(("thousands",), f"{self.thousands!r} is the decimal mark too; one of them is another"))
+        if self.quoted_decimals and self.quote == "none":
+            found.append(Fault(("quoted_decimals",), "there are no quotes with quote: none; remove one of the two"))
+        refuse(found)
+        return self
+
+    @model_validator(mode="after")
+    def _positions(self) -> Self:
+        if self.header == "names":
+            return self
+        wanted: list[tuple[Path, str]] = [
+            (("columns", name, "from"), column.from_) for name, column in self.columns.items()
+        ]
+        wanted += [(("time", "columns", i), text) for i, text in enumerate(self.time.columns)]
+        found = [
+            Fault(path, f"{text!r} is no position and there is no header; write one such as '#3'")
+            for path, text in wanted
+            if not re.fullmatch(POSITION, text)
+        ]
+        if self.skip_rows_after_header:
+            found.append(Fault(("skip_rows_after_header",), "there is no header; write skip_lines"))
+        refuse(found)
         return self

@@ -9,7 +9,8 @@ from pydantic import Field, model_validator
 
 from include.spec.csv_source import CsvSource
 from include.spec.faults import Fault, refuse
-from include.spec.fields import Name
+from include.spec.fields import Name, Strict
+from include.spec.http_source import HttpJsonSource
 from include.spec.source import Source
 
 
@@ -25,6 +26,11 @@ class BanxicoSource(Source):
     """Banco de México, SIE REST; each column's `from` is a series id such as SF43718."""
 
     kind: Literal["banxico"] = Field(description="Banco de México, SIE REST.")
+    increment: Literal["PorcObsAnt", "PorcAnual", "PorcAcumAnual"] | None = Field(
+        default=None,
+        description="Ask for the change in per cent against the observation before, the year before or the last"
+        " December instead of the level.",
+    )
 
     @model_validator(mode="after")
     def _series(self) -> Self:
@@ -45,6 +51,34 @@ class InegiSource(Source):
         return self
 
 
+class Incremental(Strict):
+    """How the rows of a window are asked for."""
+
+    by: Literal["time", "key"] = Field(
+        default="time",
+        description="'time': all rows of the window in one statement and one payload. 'key': in pages ordered by time"
+        " and `column`, each a statement and a payload of its own, all from one snapshot; for big tables.",
+    )
+    column: Name | None = Field(
+        default=None, description="With 'key': the table's growing key, unique and never null, such as an identity."
+    )
+    rows: int = Field(
+        default=1_000_000,
+        ge=1,
+        le=10_000_000,
+        description="With 'key': rows a page.",
+        json_schema_extra={"unit": "rows"},
+    )
+
+    @model_validator(mode="after")
+    def _key_has_a_column(self) -> Self:
+        if self.by == "key" and self.column is None:
+            refuse([Fault(("column",), "is missing; name the table's growing key, such as its identity column")])
+        if self.by == "time" and (others := {"column", "rows"} & self.model_fields_set):
+            refuse([Fault((name,), "belongs to `by: key`; write that, or remove it") for name in sorted(others)])
+        return self
+
+
 class SqlSource(Source):
     """A table of an internal Postgres database."""
 
@@ -55,6 +89,7 @@ class SqlSource(Source):
         description="`schema.table`, lower case.",
     )
     time_column: Name = Field(description="The timestamptz column windows are cut by; becomes valid_at.")
+    incremental: Incremental = Field(default=Incremental(), description="How the rows of a window are asked for.")
 
 
-AnySource = Annotated[BanxicoSource | InegiSource | CsvSource | SqlSource, Field(discriminator="kind")]
+AnySource = Annotated[BanxicoSource | InegiSource | HttpJsonSource | CsvSource | SqlSource, Field(discriminator="kind")]

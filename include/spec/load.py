@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from include.errors import ConfigError
+from include.settings import settings
 from include.spec.explain import explain
 from include.spec.faults import Fault, dotted
 from include.spec.lines import BadLine, Document, read
@@ -51,7 +52,7 @@ def load(path: Path) -> Pipeline:
 
 
 def load_all(folder: Path | None = None) -> dict[str, Pipeline]:
-    """Read ``<folder>/*/pipeline.yaml``, sorted by name; `folder` is ``include/pipelines`` by default.
+    """Read ``<folder>/*/pipeline.yaml``, sorted by name; `folder` is by default what the settings say.
 
     Raises
     ------
@@ -74,7 +75,7 @@ def load_runnable(folder: Path | None = None) -> dict[str, Pipeline]:
 
 def load_each(folder: Path | None = None) -> tuple[dict[str, Pipeline], list[str]]:
     """Return the pipelines that can be loaded, and a line for each fault of the others."""
-    folder = ROOT / "include" / "pipelines" if folder is None else folder
+    folder = settings().pipelines if folder is None else folder
     if not folder.is_dir():
         raise ConfigError(f"{_shown(folder)}: is not a folder; create it, with a folder for each pipeline")
     pipelines, errors = {}, []

@@ -14,8 +14,10 @@ from pydantic import Field, PrivateAttr, model_validator
 
 from include.spec.checks import whole_pipeline
 from include.spec.csv_source import CsvSource, TimeColumns
+from include.spec.events import Events
 from include.spec.faults import Fault, refuse
 from include.spec.fields import NAME, UNITS, ConnectionId, Cron, Day, Name, Span, Strict, Unit, Zone, span
+from include.spec.http_source import HttpJsonSource, JsonTime
 from include.spec.kinds import AnySource, BanxicoSource, InegiSource, SqlSource
 from include.spec.learning import (
     Candidate,
@@ -35,9 +37,9 @@ from include.windows import Window
 
 __all__ = [
     "NAME", "UNITS", "Alerts", "AnySource", "BanxicoSource", "Candidate", "Column", "ConnectionId", "Cron",
-    "CsvSource", "InegiSource", "Linear", "Naive", "Name", "Pipeline", "Promotion", "Published", "RandomForest",
-    "Recipe", "Replay", "Schedule", "Source", "Span", "Split", "SqlSource", "Strict", "Target", "Thresholds",
-    "TimeColumns", "Training", "Unit", "Zone", "span",
+    "CsvSource", "HttpJsonSource", "InegiSource", "JsonTime", "Linear", "Naive", "Name", "Pipeline", "Promotion",
+    "Published", "RandomForest", "Recipe", "Replay", "Schedule", "Source", "Span", "Split", "SqlSource", "Strict",
+    "Target", "Thresholds", "TimeColumns", "Training", "Unit", "Zone", "span",
 ]  # fmt: skip
 
 # Each window is a run of the scheduler; more than this is a slip of the pen in a date.
@@ -120,6 +122,7 @@ class Pipeline(Strict):
     owner: str = Field(min_length=2, description="Team that answers for it.")
     impact: Literal["tier_1", "tier_2", "tier_3"] = Field(description="How much a failure matters; tier_1 most.")
     schedule: Schedule = Field(description="When it runs by itself.")
+    events: Events | None = Field(default=None, description="What starts its ingest beside the clock.")
     sources: dict[Name, AnySource] = Field(min_length=1, description="Where rows come from, by name; one is `main`.")
     features: tuple[Recipe, ...] = Field(min_length=1, description="What models see, in this order.")
     target: Target = Field(description="What is predicted.")

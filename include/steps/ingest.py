@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import reduce
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from include.errors import ContractBroken, NothingToDo
+from include.steps.check import Fetched, refuse, stage
 from include.steps.run import Run, asked_window, past_part
 from include.windows import Window
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from include.quality.check import Checked
     from include.sources import Endpoint
     from include.warehouse.load import Batch
 
 log = logging.getLogger(__name__)
 
 
-def extract(run: Run, source: str, endpoint: Endpoint) -> dict[str, Any]:
+def extract(run: Run, source: str, endpoint: Callable[[], Endpoint]) -> dict[str, Any]:
     """Fetch one source for the run's window into the lake, byte for byte, and index it in ``raw.payload``.
+
+    With the param `from_lake` nobody is asked: what earlier runs fetched for the window is taken again.
+
+    Parameters
+    ----------
+    endpoint : callable
+        Resolves where the source is; not called with `from_lake`.
 
     Returns
     -------
     dict
-        `source`, `window` and `payloads` (id, uri and hash of each): small enough for XCom.
+        `source`, `window` and `fetches`, each with its payloads' id, uri and hash: small enough for XCom.
 
     Raises
     ------
@@ -37,87 +43,68 @@ def extract(run: Run, source: str, endpoint: Endpoint) -> dict[str, Any]:
     ContractBroken
         If it answers something else than agreed, or refuses the token; not retried.
     """
-    from include.lake.manifest import manifest
-    from include.sources import fetch
-    from include.sources.publication import reach_back
-    from include.warehouse.payloads import index_payload
-
-    name, spec = run.pipeline.pipeline, run.pipeline.sources[source]
     window = past_part(asked_window(run) or _since_watermark(run), run.run_after)
-    payloads = fetch(name, source, spec, endpoint, reach_back(window, spec.published))
-    entries = []
-    for payload in payloads:
-        stored = run.lake.put(payload)
-        record = manifest(payload, stored, name, source, window)
-        run.lake.put_manifest(record)
-        with run.engine.begin() as connection:
-            number = index_payload(connection, name, source, window, record)
-        entries.append({"payload_id": number, "uri": stored.uri, "sha256": stored.sha256})
-        log.info("%s %s %s: %d bytes, sha256 %s", name, source, window, stored.byte_count, stored.sha256)
-    is_simulated = any(payload.is_simulated for payload in payloads)
-    return {"source": source, "window": window.to_dict(), "payloads": entries, "is_simulated": is_simulated}
+    is_again = run.params.get("from_lake", False)
+    fetches = _fetched_before(run, source, window) if is_again else [_fetch(run, source, endpoint(), window)]
+    return {"source": source, "window": window.to_dict(), "fetches": fetches}
 
 
 def check(run: Run, extracted: dict[str, Any]) -> dict[str, Any]:
-    """Parse one source's payloads, run its contract and put the accepted and rejected rows into the lake.
-
-    Raises
-    ------
-    NothingToDo
-        If the main source has no rows in the window; the run is skipped.
-    ContractBroken
-        If a breach stops the batch. Its verdict, its rejected rows and an alert are recorded;
-        nothing is loaded. Not retried.
-    """
-    from include.quality.check import check as check_rows
-
-    source, window = extracted["source"], Window.from_dict(extracted["window"])
-    raw = _rows(run, extracted, window)
-    if raw.empty and source == run.pipeline.main:
-        raise NothingToDo(f"{run.pipeline.pipeline} {source} {window}: the source has no rows in this window")
-    checked = check_rows(run.pipeline.sources[source], raw)
-    passed = sum(result.is_passed for result in checked.results)
-    log.info(
-        "%s %s %s: %d rows received, %d accepted, %d set aside; %d of %d checks passed",
-        *(run.pipeline.pipeline, source, window, len(raw), len(checked.accepted), len(checked.rejected)),
-        *(passed, len(checked.results)),
-    )
-    sha256 = _batch_hash(run, extracted)
-    if checked.stopped_by:
-        _stop(run, source, window, checked, sha256)
-    folder = f"batches/{run.pipeline.pipeline}/{source}/{sha256[:16]}"
-    return {
-        "source": source,
-        "window": extracted["window"],
-        "sha256": sha256,
-        "is_simulated": extracted["is_simulated"],
-        "accepted_uri": run.lake.put_frame(f"{folder}/accepted", checked.accepted),
-        "rejected_uri": run.lake.put_frame(f"{folder}/rejected", checked.rejected),
-        "results_uri": run.lake.put_frame(f"{folder}/results", _results_frame(checked)),
-    }
-
-
-def load(run: Run, checked: list[dict[str, Any]]) -> dict[str, Any]:
-    """Load every source's accepted rows of the window in one transaction.
+    """Parse one source's payloads, run its contract and stage the accepted rows in the warehouse.
 
     Returns
     -------
     dict
+        `source`, `window`, and for each fetch its staged batch without the verdicts, which are in the lake.
+
+    Raises
+    ------
+    ContractBroken
+        If a breach stops the batch. Its verdict, its rejected rows and an alert are recorded;
+        nothing is loaded. Not retried.
+    """
+    source, window = extracted["source"], Window.from_dict(extracted["window"])
+    batches = [_checked(run, source, window, fetch) for fetch in extracted["fetches"]]
+    return {**extracted, "batches": [_kept(run, batch) for batch in batches]}
+
+
+def load(run: Run, checked: list[dict[str, Any]]) -> tuple[dict[str, Any], list[dict[str, str]]]:
+    """Load every source's staged rows of the window in one transaction.
+
+    Returns
+    -------
+    loaded : dict
         `start`, `end` and the counts: the `extra` of the asset event that wakes the monitor.
+    reopened : list of dict
+        `start` and `end` of each window loaded before that late or changed rows touch.
+
+    Raises
+    ------
+    NothingToDo
+        If the main source has no rows in the window: what the others have is loaded, and nobody
+        is woken. The task is skipped.
     """
     from include.warehouse.engine import transaction
     from include.warehouse.load import load_window
 
-    batches = [_batch(run, item) for item in checked]
-    window = Window.from_dict(checked[0]["window"])
+    window = reduce(_common, [Window.from_dict(item["window"]) for item in checked])
+    batches = [batch for item in checked for batch in _staged(run, item, window)]
     with transaction(run.engine) as connection:
-        counts = load_window(connection, run.pipeline, window, batches, run.ref)
-    log.info("%s %s: %s", run.pipeline.pipeline, window, counts)
-    return {**window.to_dict(), **asdict(counts)}
+        loaded = load_window(connection, run.pipeline, window, batches, run.ref)
+    log.info("%s %s: %s", run.pipeline.pipeline, window, loaded.counts)
+    reopened = [touched.to_dict() for touched in sorted(loaded.touched, key=lambda touched: touched.start)]
+    if reopened:
+        log.info("%s: late or changed rows touch earlier windows: %s", run.pipeline.pipeline, reopened)
+    if not any(batch.row_count + batch.rejected_count for batch in batches if batch.source == run.pipeline.main):
+        raise NothingToDo(
+            f"{run.pipeline.pipeline} {run.pipeline.main} {window}: the source has no rows in this window;"
+            f" {loaded.counts.received} rows of other sources are loaded"
+        )
+    return {**window.to_dict(), **asdict(loaded.counts)}, reopened
 
 
 def _since_watermark(run: Run) -> Window:
-    """Return the window from the last load until now, for a manual run that names none."""
+    """Return the window from the last load until now, for a run that nobody gave one."""
     with run.engine.connect() as connection:
         row = connection.exec_driver_sql(
             "select loaded_until_at from ops.watermark where pipeline = %s and source = %s",
@@ -129,62 +116,109 @@ def _since_watermark(run: Run) -> Window:
     return Window(start, run.run_after)
 
 
-def _rows(run: Run, extracted: dict[str, Any], window: Window) -> pd.DataFrame:
-    """Parse a source's payloads into one frame, with `row_number` and the first's `payload_id`: they are joined."""
-    from include.sources import parse_all
+def _fetch(run: Run, source: str, endpoint: Endpoint, window: Window) -> dict[str, Any]:
+    """Ask the source and keep each answer as it comes; a fetch counts once all its manifests are written."""
+    from include.lake.manifest import manifest
+    from include.sources import fetch
     from include.sources.publication import reach_back
 
-    source = run.pipeline.sources[extracted["source"]]
-    contents = [run.lake.get(entry["uri"]) for entry in extracted["payloads"]]
-    reached = reach_back(window, source.published)
-    rows = parse_all(run.pipeline.pipeline, extracted["source"], source, contents, reached)
-    payload_id = extracted["payloads"][0]["payload_id"] if contents else None
-    return rows.assign(payload_id=payload_id, row_number=range(len(rows)))
+    name, spec = run.pipeline.pipeline, run.pipeline.sources[source]
+    fetch_id = uuid4().hex
+    records: list[dict[str, Any]] = []
+    for payload in fetch(name, source, spec, endpoint, reach_back(window, spec.published)):
+        stored = run.lake.put(payload)
+        log.info("%s %s %s: %d bytes, sha256 %s", name, source, window, stored.byte_count, stored.sha256)
+        records.append(manifest(payload, stored, name, source, window, fetch_id, len(records), 0))
+    for record in records:  # only now is it known how many they are
+        run.lake.put_manifest({**record, "part_count": len(records)})
+    return indexed(run, source, window, records)
 
 
-def _batch_hash(run: Run, extracted: dict[str, Any]) -> str:
-    """Hash what the batch is made of: its payloads, its contract, its window."""
-    contract = run.pipeline.sources[extracted["source"]].model_dump_json()
-    parts = [*(entry["sha256"] for entry in extracted["payloads"]), contract, json.dumps(extracted["window"])]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+def _fetched_before(run: Run, source: str, window: Window) -> list[dict[str, Any]]:
+    """Return the fetches in the lake that overlap a window, oldest first.
+
+    Raises
+    ------
+    ContractBroken
+        There is none. Not retried.
+    """
+    name = run.pipeline.pipeline
+    found = run.lake.fetches(name, source, window)
+    if not found:
+        raise ContractBroken(
+            f"pipeline {name}, source {source}, window {window}: the lake holds no fetch for it; ask the source: "
+            f"trigger ingest_{name} without from_lake"
+        )
+    log.info("%s %s %s: taking %d fetches from the lake", name, source, window, len(found))
+    return [
+        # Only what was asked for then: a file may hold other days too, in the state they had.
+        indexed(run, source, fetch.window, list(fetch.payloads)) | {"window": _common(fetch.window, window).to_dict()}
+        for fetch in found
+    ]
 
 
-def _results_frame(checked: Checked) -> pd.DataFrame:
+def indexed(run: Run, source: str, window: Window, records: list[dict[str, Any]]) -> dict[str, Any]:
+    """Index a fetch's payloads and return what the next task needs of them."""
+    from include.warehouse.payloads import index_payload
+
+    payloads = []
+    with run.engine.begin() as connection:
+        for record in records:
+            number = index_payload(connection, run.pipeline.pipeline, source, window, record)
+            payloads.append({"payload_id": number, "uri": record["uri"], "sha256": record["sha256"]})
+    is_simulated = any(record["is_simulated"] for record in records)
+    return {"window": window.to_dict(), "payloads": payloads, "is_simulated": is_simulated}
+
+
+def _common(one: Window, other: Window) -> Window:
+    return Window(max(one.start, other.start), min(one.end, other.end))
+
+
+def _checked(run: Run, source: str, window: Window, fetch: dict[str, Any]) -> Batch:
+    """Stage one fetch and stop if it breaks its contract."""
+    from include.quality.contract import breaches
+
+    fetched = Fetched(source, Window.from_dict(fetch["window"]), fetch["payloads"], fetch["is_simulated"])
+    batch = stage(run, fetched)
+    passed = sum(result.is_passed for result in batch.results)
+    log.info(
+        "%s %s %s: %d rows received, %d accepted, %d set aside; %d of %d checks passed",
+        *(run.pipeline.pipeline, source, window, batch.row_count + batch.rejected_count, batch.row_count),
+        *(batch.rejected_count, passed, len(batch.results)),
+    )
+    broken = breaches(batch.results)
+    if broken:
+        refuse(run, window, batch, broken)
+    return batch
+
+
+def _kept(run: Run, batch: Batch) -> dict[str, Any]:
+    """Return a batch without its verdicts, which go to the lake: XCom carries ids and counts."""
     import pandas as pd
 
-    return pd.DataFrame([result.to_dict() for result in checked.results])
+    place = f"batches/{run.pipeline.pipeline}/{batch.source}/{batch.table}"
+    frame = pd.DataFrame([result.to_dict() for result in batch.results])
+    item = {key: value for key, value in asdict(batch).items() if key != "results"}
+    return {**item, "payload_ids": list(batch.payload_ids), "results_uri": run.lake.put_frame(place, frame)}
 
 
-def _batch(run: Run, item: dict[str, Any]) -> Batch:
+def _staged(run: Run, item: dict[str, Any], window: Window) -> list[Batch]:
+    """Return an item's batches, staged again where their tables were swept, or emptied by a crash of the server."""
     from include.quality.contract import Result
+    from include.warehouse import staging
+    from include.warehouse.engine import transaction
     from include.warehouse.load import Batch
 
-    found = run.lake.get_frame(item["results_uri"])
-    results = [Result(**{str(name): value for name, value in record.items()}) for record in found.to_dict("records")]
-    return Batch(
-        source=item["source"],
-        accepted=run.lake.get_frame(item["accepted_uri"]),
-        rejected=run.lake.get_frame(item["rejected_uri"]),
-        results=results,
-        sha256=item["sha256"],
-        is_simulated=item["is_simulated"],
-    )
-
-
-def _stop(run: Run, source: str, window: Window, checked: Checked, sha256: str) -> None:
-    """Record a stopped batch, all of it in quarantine's and the results' tables, and raise."""
-    from include.warehouse.engine import transaction
-    from include.warehouse.load import Batch, record_checks
-
-    batch = Batch(source, checked.accepted, checked.rejected, checked.results, sha256)
-    with transaction(run.engine) as connection, connection.cursor() as cursor:
-        record_checks(cursor, run.pipeline.pipeline, window, batch, run.ref)
-    broken = "; ".join(f"{r.rule} of {r.column}: {r.observed}, expected {r.expected}" for r in checked.stopped_by)
-    examples = "; ".join(checked.rejected["reason"].head(3)) or "none set aside"
-    name = run.pipeline.pipeline
-    conf = json.dumps(window.to_dict())
-    raise ContractBroken(
-        f"{name} {source} {window}: stopped before the warehouse, nothing was loaded. Broken: {broken}."
-        f" Rows set aside: {len(checked.rejected)} (see ops.quarantine), e.g. {examples}. Mend the source or the"
-        f" contract in include/pipelines/{name}/pipeline.yaml, then: airflow dags trigger ingest_{name} --conf '{conf}'"
-    )
+    batches = []
+    for fetch, kept in zip(item["fetches"], item["batches"], strict=True):
+        with transaction(run.engine) as connection, connection.cursor() as cursor:
+            is_whole = staging.is_whole(cursor, kept["table"], kept["row_count"], kept["rejected_count"])
+        if is_whole:
+            found = run.lake.get_frame(kept["results_uri"]).to_dict("records")
+            results = [Result(**{str(name): value for name, value in record.items()}) for record in found]
+            facts = {key: value for key, value in kept.items() if key != "results_uri"}
+            batches.append(Batch(**facts | {"results": results, "payload_ids": tuple(kept["payload_ids"])}))
+        else:
+            log.info("%s %s: staging again", run.pipeline.pipeline, item["source"])
+            batches.append(_checked(run, item["source"], window, fetch))
+    return batches

@@ -99,6 +99,8 @@ def decide(run: Run, drift: dict[str, Any], error: dict[str, Any] | None) -> dic
         if verdict.verdict == "retrain":
             raise_alert(connection, run.pipeline, "retrain", "; ".join(verdict.reasons), run.ref)
     log.info("%s: %s", verdict.verdict, "; ".join(verdict.reasons))
+    if verdict.verdict == "retrain":  # a window that was opened again asks for a model of today, not of its own time
+        window = Window(window.start, max(window.end, loaded_window(run).end))
     return {"decision_id": number, "verdict": verdict.verdict, "reason": "; ".join(verdict.reasons), **window.to_dict()}
 
 

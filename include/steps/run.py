@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from include.errors import ConfigError, NothingToDo
+from include.events.extra import named_window
 from include.windows import Window
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Run:
     events : list of dict
         `extra` of the asset events that started the run.
     run_after : datetime
-        When the run was due, UTC; stands for "now", the same in every task of the run.
+        When the run was due or began, UTC; stands for "now", the same in every task of the run.
     """
 
     pipeline: Pipeline
@@ -58,7 +59,7 @@ def asked_window(run: Run) -> Window | None:
     Raises
     ------
     ConfigError
-        If only one of start and end is given, or they are no dates.
+        If only one of start and end is given, by a person or an event, or they are no dates.
     """
     start, end = run.params.get("start"), run.params.get("end")
     if start or end:
@@ -69,10 +70,7 @@ def asked_window(run: Run) -> Window | None:
         except ConfigError as error:
             way = f'airflow dags trigger {run.ref.dag_id} --conf \'{{"start":"2025-01-01","end":"2025-02-01"}}\''
             raise ConfigError(f"{run.ref.dag_id}: start={start} end={end}: {error}; e.g. {way}") from None
-    windows = [Window.from_dict(event) for event in run.events if "start" in event]
-    if windows:
-        return Window(min(w.start for w in windows), max(w.end for w in windows))
-    return run.interval
+    return named_window(run.ref.dag_id, run.events) or run.interval
 
 
 def loaded_window(run: Run) -> Window:
@@ -152,7 +150,8 @@ def open_run(pipeline: Pipeline, context: Mapping[str, Any], is_strict: bool = T
         params=dict(context["params"]),
         interval=interval,
         events=events,
-        run_after=dag_run.run_after,
+        # A run that waited its turn takes in what came meanwhile, too.
+        run_after=max(dag_run.run_after, dag_run.start_date or dag_run.run_after),
         engine=connect_engine(postgres_url(Connection.get("warehouse"))),
         lake=Lake(settings().lake),
     )

@@ -3,36 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import (
-    Asset,
-    Connection,
-    CronDataIntervalTimetable,
-    ExceptionRetryPolicy,
-    Param,
-    RetryAction,
-    RetryRule,
-)
+from airflow.sdk import Asset, AssetOrTimeSchedule, Connection, CronDataIntervalTimetable, Param
 
-from include.errors import ConfigError, ContractBroken
+from include.errors import ConfigError
+from include.events.source_asset import source_asset
 from include.steps.failure import alert_failure
+from include.steps.retries import RETRIES, RETRY_OPTIONS
 
 if TYPE_CHECKING:
     from include.sources import Endpoint
     from include.spec.model import Pipeline
 
-BUGS: list[type[BaseException]] = [AssertionError, AttributeError, LookupError, NameError, TypeError, ValueError]
-# Only what may pass by itself is tried again.
-RETRIES = ExceptionRetryPolicy(
-    rules=[
-        RetryRule(exception=ContractBroken, action=RetryAction.FAIL, reason="the same would arrive again"),
-        RetryRule(exception=ConfigError, action=RetryAction.FAIL, reason="a person has to mend it first"),
-        RetryRule(exception=BUGS, action=RetryAction.FAIL, reason="a bug does not go away by itself"),
-    ]
-)
 _DATE = "ISO 8601 in UTC, e.g. 2025-01-01."
 WINDOW_PARAMS = {
     "start": Param(None, type=["null", "string"], description=f"Start of the window, included; {_DATE}"),
@@ -42,17 +27,17 @@ WINDOW_PARAMS = {
 
 def loaded(pipeline: Pipeline) -> Asset:
     """Return the asset that changes when a window is loaded; it wakes the monitor."""
-    return Asset(f"core_{pipeline.pipeline}", uri=f"ciclo://warehouse/core/{pipeline.pipeline}")
+    return Asset(f"core_{pipeline.pipeline}", uri=f"x-ciclo://warehouse/core/{pipeline.pipeline}")
 
 
 def settled(pipeline: Pipeline) -> Asset:
     """Return the asset that changes when it is settled which model stands after a window; it wakes scoring."""
-    return Asset(f"model_{pipeline.pipeline}", uri=f"ciclo://registry/{pipeline.pipeline}")
+    return Asset(f"model_{pipeline.pipeline}", uri=f"x-ciclo://registry/{pipeline.pipeline}")
 
 
 def predicted(pipeline: Pipeline) -> Asset:
     """Return the asset that changes when predictions are written."""
-    return Asset(f"prediction_{pipeline.pipeline}", uri=f"ciclo://warehouse/ml/prediction/{pipeline.pipeline}")
+    return Asset(f"prediction_{pipeline.pipeline}", uri=f"x-ciclo://warehouse/ml/prediction/{pipeline.pipeline}")
 
 
 def dag_options(pipeline: Pipeline, verb: str, doc: str, rerun: str) -> dict[str, Any]:
@@ -75,10 +60,7 @@ def dag_options(pipeline: Pipeline, verb: str, doc: str, rerun: str) -> dict[str
         "is_paused_upon_creation": False,
         "default_args": {
             "owner": pipeline.owner,
-            "retries": 3,
-            "retry_delay": timedelta(seconds=30),
-            "retry_exponential_backoff": 2.0,
-            "max_retry_delay": timedelta(minutes=10),
+            **RETRY_OPTIONS,
             "retry_policy": RETRIES,
             "on_failure_callback": partial(alert_failure, pipeline),
         },
@@ -88,6 +70,15 @@ def dag_options(pipeline: Pipeline, verb: str, doc: str, rerun: str) -> dict[str
 def timetable(pipeline: Pipeline) -> CronDataIntervalTimetable:
     """Return when a pipeline's first DAG runs by itself: each run is for the interval that has just ended."""
     return CronDataIntervalTimetable(pipeline.schedule.cron, timezone=pipeline.schedule.timezone)
+
+
+def clock_or_events(pipeline: Pipeline) -> CronDataIntervalTimetable | AssetOrTimeSchedule:
+    """Return when a pipeline's first DAG runs: at its times, each run with its interval, and at the events it declares.
+
+    A run that an event starts has no interval.
+    """
+    clock = timetable(pipeline)
+    return AssetOrTimeSchedule(timetable=clock, assets=source_asset(pipeline)) if pipeline.events else clock
 
 
 def lifetime(pipeline: Pipeline) -> dict[str, datetime | None]:

@@ -27,6 +27,14 @@ TIMES = {
     "recorded_at": "When this version was loaded, UTC",
     "payload_id": "Payload the row came in: raw.payload",
 }
+AS_OF = """
+create or replace function core.{as_of}(known_at timestamptz) returns setof core.{table} language sql stable as $$
+    select distinct on ({key}) {kept} from (
+        select {kept} from core.{table} where available_at <= known_at
+        union all select {kept} from core.{history} where available_at <= known_at
+    ) versions order by {key}, available_at desc, recorded_at desc
+$$
+"""
 
 
 def stored_columns(pipeline: Pipeline, source: str) -> dict[str, Column]:
@@ -35,7 +43,7 @@ def stored_columns(pipeline: Pipeline, source: str) -> dict[str, Column]:
 
 
 def ensure_table(cursor: PgCursor, pipeline: Pipeline, source: str) -> None:
-    """Create ``core.<table>`` and ``core.<table>_history``, or add the columns the spec has gained.
+    """Create ``core.<table>``, its history and ``<table>_as_of``, or add the columns the spec has gained.
 
     Part of the caller's transaction. A column the spec has lost stays, and keeps its values.
 
@@ -47,20 +55,22 @@ def ensure_table(cursor: PgCursor, pipeline: Pipeline, source: str) -> None:
     """
     table = pipeline.table(source)
     columns = stored_columns(pipeline, source)
-    key = (*pipeline.sources[source].key, "valid_at")
+    key = ("valid_at", *pipeline.sources[source].key)
     existing = _column_types(cursor, table)
     if existing:
         _refuse_another_shape(pipeline, source, existing, _key(cursor, table))
-        if existing.keys() >= columns.keys():
+        if existing.keys() >= columns.keys() and _has_as_of(cursor, table):
             return
     for name in (table, f"{table}_history"):
         _create(cursor, name, key, columns, pipeline.sources[source].title)
         _add_and_describe(cursor, name, columns)
+    _create_as_of(cursor, table, key)
 
 
 def _column_types(cursor: PgCursor, table: str) -> dict[str, str]:
     cursor.execute(
-        "select column_name, data_type from information_schema.columns where table_schema = 'core' and table_name = %s",
+        "select column_name, data_type from information_schema.columns where table_schema = 'core' and table_name = %s"
+        " order by ordinal_position",
         (table,),
     )
     return dict(cursor.fetchall())
@@ -98,7 +108,7 @@ def _create(cursor: PgCursor, table: str, key: tuple[str, ...], columns: dict[st
     cursor.execute(
         sql.SQL(
             "create table if not exists core.{table} (valid_at timestamptz not null, available_at timestamptz not null,"
-            " recorded_at timestamptz not null default now(), payload_id bigint not null references raw.payload,"
+            " recorded_at timestamptz not null default now(), payload_id bigint not null,"
             " {own}, {superseded} primary key ({primary}))"
         ).format(
             table=sql.Identifier(table),
@@ -111,6 +121,26 @@ def _create(cursor: PgCursor, table: str, key: tuple[str, ...], columns: dict[st
     facts = TIMES | ({"superseded_at": "When a newer version replaced this one, UTC"} if is_history else {})
     for name, text in facts.items():
         _comment(cursor, table, name, text)
+
+
+def _has_as_of(cursor: PgCursor, table: str) -> bool:
+    cursor.execute("select to_regprocedure(%s) is not null", (f"core.{table}_as_of(timestamptz)",))
+    [(is_there,)] = cursor.fetchall()
+    return bool(is_there)
+
+
+def _create_as_of(cursor: PgCursor, table: str, key: tuple[str, ...]) -> None:
+    """Make the function that tells what was known at a time: of each row the newest version known by then."""
+    names = {
+        "table": sql.Identifier(table),
+        "history": sql.Identifier(f"{table}_history"),
+        "as_of": sql.Identifier(f"{table}_as_of"),
+        "key": sql.SQL(", ").join(map(sql.Identifier, key)),
+        "kept": sql.SQL(", ").join(map(sql.Identifier, _column_types(cursor, table))),
+    }
+    cursor.execute(sql.SQL(AS_OF).format(**names))
+    about = "What anybody could know at a time (UTC): of each row the newest version that was available by then"
+    cursor.execute(sql.SQL("comment on function core.{as_of} is {about}").format(**names, about=sql.Literal(about)))
 
 
 def _add_and_describe(cursor: PgCursor, table: str, columns: dict[str, Column]) -> None:

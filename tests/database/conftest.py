@@ -15,7 +15,7 @@ from include.quality.contract import Result
 from include.spec.load import load
 from include.spec.model import Pipeline
 from include.warehouse.engine import connect_engine, transaction
-from include.warehouse.load import REJECTED, Batch, Counts, RunRef, load_window
+from include.warehouse.load import Batch, Counts, RunRef, load_window
 from include.warehouse.payloads import index_payload
 from include.windows import Window
 
@@ -31,7 +31,7 @@ TYPES = {
     "ticket_code": "Int64",
     "cost_mxn": "float64",
 }
-# Every row of every table but ops.run, which tells of each run; with the transaction that wrote it.
+# Every row of every table but ops.run and ops.lineage, which tell of each run; with the transaction that wrote it.
 TABLES = "select schemaname || '.' || tablename from pg_tables where schemaname in ('raw', 'core', 'ops')"
 STATE = "select count(*), sum(hashtextextended(t::text, 0)), max(xmin::text::bigint) from {} t"
 
@@ -52,7 +52,7 @@ class Warehouse:
         return value
 
     def state(self) -> dict[str, tuple[Any, ...]]:
-        names = sorted(name for (name,) in self.sql(TABLES) if name != "ops.run")
+        names = sorted(name for (name,) in self.sql(TABLES) if name not in ("ops.run", "ops.lineage"))
         return {name: self.sql(STATE.format(name))[0] for name in names}
 
     def payload(self, content: str = "a", source: str = "meter", fetched_at: str = "2025-02-01T01:00Z") -> int:
@@ -74,7 +74,7 @@ class Warehouse:
         number = self.payload(source=source) if payload_id is None else payload_id
         accepted = pd.DataFrame({"valid_at": at, "available_at": at, **columns, "payload_id": number})
         result = Result("completeness", names[0], "stop", True, len(rows), 0, "0 of 1", "all")
-        facts = {"rejected": pd.DataFrame(columns=REJECTED), "results": [result], "sha256": "h"} | more
+        facts = {"results": [result], "sha256": "h"} | more
         return Batch(source, accepted, **facts)
 
     def load(self, *batches: Batch, run_id: str = "first", window: Window = JANUARY) -> Counts:

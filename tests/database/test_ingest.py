@@ -94,12 +94,12 @@ class Ingest:
 
     def checked(self, run: Run, source: str) -> dict[str, Any]:
         endpoint = self.endpoint(run.pipeline.sources[source].connection)
-        extracted = json.loads(json.dumps(ingest.extract(run, source, endpoint)))
+        extracted = json.loads(json.dumps(ingest.extract(run, source, lambda: endpoint)))
         return json.loads(json.dumps(ingest.check(run, extracted)))
 
     def __call__(self, spec: Pipeline, window: Window | None, **more: Any) -> dict[str, Any]:
         run = self.run(spec, window, **more)
-        loaded = ingest.load(run, [self.checked(run, source) for source in spec.sources])
+        loaded, _ = ingest.load(run, [self.checked(run, source) for source in spec.sources])
         return json.loads(json.dumps(loaded))
 
 
@@ -156,7 +156,7 @@ def test_personal_data_reach_neither_lake_nor_warehouse(play, warehouse) -> None
     columns = warehouse.sql("select column_name from information_schema.columns where table_name = 'usdmxn_operations'")
     assert not {"client_name", "client_rfc"} & {name for (name,) in columns}
     assert warehouse.one("select bool_and(client_id ~ '^[0-9a-f]{32,}$') from core.usdmxn_operations")
-    extract = play.lake.get(warehouse.one("select uri from raw.payload where source = 'operations'"))
+    extract = play.lake.open(warehouse.one("select uri from raw.payload where source = 'operations'")).read()
     assert b"Client" not in extract
     assert b"ZZZ010101" not in extract
 
@@ -195,7 +195,7 @@ def test_a_run_by_hand_without_a_window_takes_everything_since_the_last_load(pla
 
 def test_a_first_run_by_hand_begins_where_the_schedule_does(play) -> None:
     spec = load_all()["usdmxn"]
-    extracted = ingest.extract(play.run(spec, None, now="2018-02-01T00:00Z"), "fix", play.endpoint("banxico_api"))
+    extracted = ingest.extract(play.run(spec, None, now="2018-02-01T00:00Z"), "fix", lambda: play.endpoint("banxico_api"))
     assert extracted["window"] == Window.parse("2018-01-01", "2018-02-01").to_dict()
 
 
@@ -299,7 +299,7 @@ def test_a_desk_that_is_down_loads_nothing_of_the_other_sources(play, warehouse,
 
 def test_the_same_bytes_for_the_same_window_are_indexed_once(play, warehouse) -> None:
     run = play.run(load_all()["usdmxn"], WINDOWS["usdmxn"])
-    numbers = [ingest.extract(run, "fix", play.endpoint("banxico_api"))["payloads"][0]["payload_id"] for _ in range(2)]
+    numbers = [ingest.extract(run, "fix", lambda: play.endpoint("banxico_api"))["fetches"][0]["payloads"][0]["payload_id"] for _ in range(2)]
     assert numbers[0] == numbers[1]
     assert warehouse.one("select fetched_at <= now() and status_code = 200 from raw.payload")
     assert datetime.now(UTC) > warehouse.one("select fetched_at from raw.payload")

@@ -115,6 +115,7 @@ def test_it_is_applied_to_airflow_and_can_be_applied_again(
         connections = {name: (host, extra) for name, host, extra in cursor.fetchall()}
         cursor.execute("select pool, slots from slot_pool")
         pools = dict(cursor.fetchall())
-    assert set(connections) == {"banxico_api", "inegi_api", "internal_db", "uci_air_quality", "warehouse"}
+    public = {"banxico_api", "frankfurter", "inegi_api", "open_meteo", "uci_air_quality"}
+    assert set(connections) == {*public, "internal_db", "warehouse"}
     assert connections["uci_air_quality"][0] == f"http://127.0.0.1:{options.sandbox_port}"
     assert pools["uci_air_quality"] == 1

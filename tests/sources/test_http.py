@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import socket
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler
-from threading import Thread
+from threading import Event, Thread
+from time import monotonic
 from typing import Any
 
 import pytest
 
 from include.errors import ConfigError, ContractBroken, SourceUnavailable
-from include.sources import Endpoint, fetch
+from include.sources import Endpoint, Extract, fetch, http
 from include.spec.model import BanxicoSource, CsvSource
 from include.windows import Window
 
@@ -36,15 +39,15 @@ FILE = CsvSource.model_validate(
         "columns": {"value": {"from": "value", **COLUMN}},
     }
 )
-ANSWER = b'{"bmx": {"series": []}}'
+ANSWER = b'{"bmx": {"series": [{"idSerie": "SF43718"}]}}'
 
 
 def ask(server: Any, limits: Any, token: str = TOKEN) -> Any:
-    return fetch("usdmxn", "fix", FIX, Endpoint(server.url, token, limits=limits), JANUARY)
+    return list(fetch("usdmxn", "fix", FIX, Endpoint(server.url, token, limits=limits), JANUARY))
 
 
 def download(url: str, limits: Any) -> Any:
-    return fetch("usdmxn", "file", FILE, Endpoint(url, limits=limits), JANUARY)
+    return list(fetch("usdmxn", "file", FILE, Endpoint(url, limits=limits), JANUARY))
 
 
 def send_head(handler: BaseHTTPRequestHandler, length: int) -> None:
@@ -148,14 +151,15 @@ def test_a_body_shorter_than_announced_can_pass(server: Any, quick: Any, says_wh
     says_what_to_do(caught.value, "usdmxn", "fix", JANUARY)
 
 
-def test_a_body_longer_than_announced_is_not_taken_for_whole(server: Any, quick: Any) -> None:
+def test_a_body_longer_than_announced_is_not_taken_for_whole(server: Any, quick: Any, says_what_to_do: Any) -> None:
     def long(handler: BaseHTTPRequestHandler) -> None:
         send_head(handler, len(ANSWER) - 5)
         handler.wfile.write(ANSWER)
 
     server.plan.append(long)
-    with pytest.raises(SourceUnavailable, match="not JSON"):
+    with pytest.raises(SourceUnavailable, match="sent more bytes than its Content-Length says") as caught:
         ask(server, quick)
+    says_what_to_do(caught.value, "usdmxn", "fix", JANUARY)
 
 
 def test_a_server_that_says_nothing_can_pass(server: Any, quick: Any, says_what_to_do: Any) -> None:
@@ -232,8 +236,8 @@ def test_a_token_does_not_follow_a_redirect(server: Any, other_server: Any, quic
 @pytest.mark.parametrize("url", ["", "api.example.org", "http://", "http://[::1", "http://h:notaport", "ftp://h"])
 def test_a_connection_that_gives_no_url_is_said(url: str, quick: Any, says_what_to_do: Any) -> None:
     with pytest.raises(ContractBroken, match="is not a URL; give its Airflow Connection a schema") as caught:
-        download(url, quick)
-    says_what_to_do(caught.value, "usdmxn", "file", JANUARY)
+        list(fetch("usdmxn", "fix", FIX, Endpoint(url, TOKEN, limits=quick), JANUARY))
+    says_what_to_do(caught.value, "usdmxn", "fix", JANUARY)
 
 
 def test_a_password_in_the_url_is_sent_but_not_shown(server: Any, quick: Any) -> None:
@@ -253,3 +257,66 @@ def test_personal_data_in_a_kind_that_cannot_mask_it_is_refused_before_it_is_fet
     with pytest.raises(ConfigError, match="value hold personal data, and kind csv_file keeps what was sent"):
         fetch("usdmxn", "file", source, Endpoint(server.url, limits=quick), JANUARY)
     assert server.paths == []
+
+
+def test_the_pause_a_busy_server_asks_for_is_handed_on(server: Any, quick: Any) -> None:
+    at = datetime.now(UTC) + timedelta(hours=1)
+    for said, least in (("3600", 3600), (format_datetime(at, usegmt=True), 3590)):
+        server.plan.clear()
+        server.answers(b"later", 503, Retry_After=said)
+        with pytest.raises(SourceUnavailable) as caught:
+            ask(server, quick)
+        assert timedelta(seconds=least) <= caught.value.retry_after <= timedelta(seconds=3600)
+
+
+@pytest.mark.parametrize("said", ["soon", "-5", "", "1e9", "9" * 30])
+def test_a_pause_that_is_none_is_not_handed_on(server: Any, quick: Any, said: str) -> None:
+    server.answers(b"later", 500, Retry_After=said)
+    with pytest.raises(SourceUnavailable) as caught:
+        ask(server, replace(quick, retries=0))
+    assert caught.value.retry_after is None
+
+
+def test_one_request_can_have_limits_of_its_own(server: Any, quick: Any) -> None:
+    server.answers(b"x" * 1000, media_type="text/csv")
+    extract = Extract("usdmxn", "file", JANUARY)
+    endpoint = Endpoint(server.url, limits=replace(quick, max_bytes=100))
+    assert http.get(extract, endpoint, "/", limits=replace(quick, max_bytes=1000)).body.size == 1000
+    with pytest.raises(ContractBroken, match="sent more than 999 bytes"):
+        http.get(extract, endpoint, "/", limits=replace(quick, max_bytes=999))
+
+
+def test_the_link_to_the_next_page_is_kept_without_the_token(server: Any, quick: Any) -> None:
+    server.answers(ANSWER, Link=f'<{server.url}/next?token={TOKEN}>; rel="next"')
+    assert ask(server, quick)[0].headers["link"] == f'<{server.url}/next?token=***>; rel="next"'
+
+
+@pytest.mark.parametrize("extra", [b"", b"HTTP/1.1 200 OK\r\n"])
+def test_a_connection_that_stays_open_is_not_waited_for(quick: Any, extra: bytes) -> None:
+    """Bytes behind the end count where they have arrived; their absence costs no time."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        done = Event()
+
+        def serve() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(65_536)
+                head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+                connection.sendall(head % len(ANSWER) + ANSWER + extra)
+                done.wait(10)
+
+        serving = Thread(target=serve)
+        serving.start()
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        started = monotonic()
+        try:
+            if extra:
+                with pytest.raises(SourceUnavailable, match="more bytes than its Content-Length"):
+                    http.get(Extract("usdmxn", "fix", JANUARY), Endpoint(url, limits=quick), "/")
+            else:
+                found = http.get(Extract("usdmxn", "fix", JANUARY), Endpoint(url, limits=quick), "/")
+                assert found.content == ANSWER
+            assert monotonic() - started < 0.5
+        finally:
+            done.set()
+            serving.join()

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import io
+import logging
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import psycopg2
+import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from include.errors import ConfigError, ContractBroken, SourceUnavailable
-from include.sources import Endpoint, fetch, parse, parse_all
+from include.lake.store import Lake
+from include.sources import Endpoint, fetch, parse
 from include.sources.sql import csv_line
 from include.spec.model import SqlSource
 from include.windows import Window
@@ -50,15 +59,22 @@ def extract(url: str, source: SqlSource = OPERATIONS, window: Window = JANUARY, 
     return payload
 
 
-def read(content: bytes, source: SqlSource = OPERATIONS, window: Window = JANUARY) -> pd.DataFrame:
-    return parse("usdmxn", "operations", source, content, window)
+@pytest.fixture
+def read(rows_of: Any) -> Callable[..., pd.DataFrame]:
+    """Parse payloads of one window into a frame."""
+
+    def parsed(contents: bytes | list[bytes], source: SqlSource = OPERATIONS, window: Window = JANUARY) -> pd.DataFrame:
+        contents = contents if isinstance(contents, list) else [contents]
+        return rows_of("usdmxn", "operations", source, contents, window)
+
+    return parsed
 
 
 def hashed(value: str) -> str:
     return hmac.new(KEY.encode(), value.encode(), hashlib.sha256).hexdigest()[:32]
 
 
-def test_the_windows_rows_come_in_order_with_their_exact_text(desk: str) -> None:
+def test_the_windows_rows_come_in_order_with_their_exact_text(read: Callable[..., pd.DataFrame], desk: str) -> None:
     frame = read(extract(desk).content)
     assert list(frame.columns) == [
         "valid_at", "available_at", "operation_id", "amount_usd", "client_code", "remark", "is_bank_rate"
@@ -73,7 +89,9 @@ def test_the_windows_rows_come_in_order_with_their_exact_text(desk: str) -> None
     assert frame["available_at"].tolist() == frame["valid_at"].tolist()
 
 
-def test_personal_data_is_hashed_or_dropped_before_the_payload_exists(desk: str) -> None:
+def test_personal_data_is_hashed_or_dropped_before_the_payload_exists(
+    read: Callable[..., pd.DataFrame], desk: str
+) -> None:
     payload = extract(desk)
     header, first = payload.content.decode().splitlines()[:2]
     assert header == '"executed_at","operation_id","amount_usd","client_id","remark","is_bank_rate"'
@@ -113,17 +131,17 @@ def test_a_simulated_database_is_known_by_its_comment(desk: str, postgres: str) 
     assert not extract(desk).is_simulated
 
 
-def test_a_window_without_rows_gives_the_header_and_no_rows(desk: str) -> None:
+def test_a_window_without_rows_gives_the_header_and_no_rows(read: Callable[..., pd.DataFrame], desk: str) -> None:
     window = Window.parse("2030-01-01", "2030-02-01")
     content = extract(desk, window=window).content
     assert content == b'"executed_at","operation_id","amount_usd","client_id","remark","is_bank_rate"\n'
     frame = read(content, window=window)
     assert len(frame) == 0
     assert frame.dtypes.astype(str).tolist() == ["datetime64[us, UTC]"] * 2 + ["object"] * 5
-    assert len(parse_all("usdmxn", "operations", OPERATIONS, [], window)) == 0
+    assert len(read([], OPERATIONS, window)) == 0
 
 
-def test_more_rows_than_one_server_side_batch_come_whole(desk: str) -> None:
+def test_more_rows_than_one_server_side_batch_come_whole(read: Callable[..., pd.DataFrame], desk: str) -> None:
     with psycopg2.connect(desk) as database, database.cursor() as cursor:
         cursor.execute(
             "INSERT INTO desk.operation (operation_id, executed_at, amount_usd) "
@@ -148,7 +166,7 @@ def test_the_source_is_only_read_from(desk: str) -> None:
         extract(desk, source_of(table="desk.trap", columns=columns, key=[]))
 
 
-def test_times_without_a_zone_and_dates_are_read_as_utc(desk: str) -> None:
+def test_times_without_a_zone_and_dates_are_read_as_utc(read: Callable[..., pd.DataFrame], desk: str) -> None:
     with psycopg2.connect(desk) as database, database.cursor() as cursor:
         cursor.execute(
             "CREATE TABLE desk.plain (at_naive timestamp, on_date date);"
@@ -227,7 +245,7 @@ def test_an_extract_beyond_the_limit_asks_for_a_shorter_window(desk: str, quick:
 
 def test_hashing_without_a_key_is_refused() -> None:
     with pytest.raises(ConfigError, match="client_id must be hashed and there is no hash_key"):
-        fetch("usdmxn", "operations", OPERATIONS, Endpoint("postgresql://127.0.0.1:9/x"), JANUARY)
+        list(fetch("usdmxn", "operations", OPERATIONS, Endpoint("postgresql://127.0.0.1:9/x"), JANUARY))
 
 
 def test_a_time_column_cannot_be_personal() -> None:
@@ -238,7 +256,7 @@ def test_a_time_column_cannot_be_personal() -> None:
         extract("postgresql://127.0.0.1:9/x", source_of(columns=columns, key=[]))
 
 
-def test_an_unreadable_time_in_an_old_payload_keeps_its_row() -> None:
+def test_an_unreadable_time_in_an_old_payload_keeps_its_row(read: Callable[..., pd.DataFrame]) -> None:
     columns = {"remark": {"from": "remark", "type": "text", "unit": "text", "description": "a remark"}}
     content = csv_line(["executed_at", "remark"]) + csv_line(["infinity", "x"]) + csv_line([None, "y"])
     frame = read(content, source_of(columns=columns, key=[]))
@@ -246,7 +264,201 @@ def test_an_unreadable_time_in_an_old_payload_keeps_its_row() -> None:
     assert frame["remark"].tolist() == ["x", "y"]
 
 
-def test_a_payload_without_an_agreed_column_breaks_the_contract(says_what_to_do: Any) -> None:
+def test_a_payload_without_an_agreed_column_breaks_the_contract(
+    read: Callable[..., pd.DataFrame], says_what_to_do: Any
+) -> None:
     with pytest.raises(ContractBroken, match="header 'operation_id' is missing") as caught:
         read(b'"executed_at"\n')
     says_what_to_do(caught.value, "usdmxn", "operations", JANUARY)
+
+
+PLAIN = {
+    "remark": {"from": "remark", "type": "text", "unit": "text", "description": "a remark"},
+    "amount_usd": {"from": "amount_usd", "unit": "USD", "description": "an amount"},
+}
+
+
+def execute(url: str, statement: str) -> None:
+    with psycopg2.connect(url) as database, database.cursor() as cursor:
+        cursor.execute(statement)
+    database.close()
+
+
+def test_postgres_itself_writes_the_same_lines_where_nothing_is_hashed(desk: str) -> None:
+    """The same rows with and without a hashed column: one way goes through COPY, the other through a cursor."""
+    hidden = {"client": {"from": "client_id", "type": "text", "unit": "code", "description": "a code"}}
+    copied = source_of(columns=PLAIN | hidden, key=[])
+    hashed_too = source_of(columns=PLAIN | {"client": hidden["client"] | {"personal": "hash"}}, key=[])
+    by_copy, by_cursor = (extract(desk, source).content.decode() for source in (copied, hashed_too))
+    for code in ("C-0001", "C-0002"):
+        by_copy = by_copy.replace(code, hashed(code))
+    assert by_copy == by_cursor
+    assert by_copy.count("\n") == 6, "a header, four rows, one line end inside a value"
+
+
+def by_key(rows: int, column: str = "operation_id", **changes: Any) -> SqlSource:
+    return source_of(incremental={"by": "key", "column": column, "rows": rows}, **changes)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 4, 5])
+def test_pages_by_key_hold_every_row_once_and_in_order(read: Callable[..., pd.DataFrame], desk: str, rows: int) -> None:
+    source = by_key(rows)
+    payloads = list(fetch("usdmxn", "operations", source, Endpoint(desk), JANUARY, hash_key=KEY))
+    assert len(payloads) == -(-4 // rows)
+    assert [payload.content.count(b'Z",') for payload in payloads] == [min(rows, 4 - at) for at in range(0, 4, rows)]
+    frame = read([payload.content for payload in payloads], source)
+    pd.testing.assert_frame_equal(frame, read(extract(desk).content))
+    bounds = [(payload.request["after"], payload.request["until"]) for payload in payloads]
+    assert bounds[0][0] is None
+    assert bounds[-1][1] is None
+    assert [until for _, until in bounds[:-1]] == [after for after, _ in bounds[1:]]
+
+
+def test_pages_by_key_are_the_same_again(desk: str) -> None:
+    first, again = (
+        [
+            payload.body.sha256
+            for payload in fetch("usdmxn", "operations", by_key(2), Endpoint(desk), JANUARY, hash_key=KEY)
+        ]
+        for _ in range(2)
+    )
+    assert first == again
+
+
+def test_pages_of_one_fetch_see_one_snapshot(desk: str) -> None:
+    payloads = fetch("usdmxn", "operations", by_key(2), Endpoint(desk), JANUARY, hash_key=KEY)
+    contents = [next(payloads).content]
+    execute(
+        desk,
+        "DELETE FROM desk.operation WHERE operation_id = 9;"
+        "INSERT INTO desk.operation (operation_id, executed_at) VALUES (77, '2025-01-20'), (1, '2025-01-01 00:00:01')",
+    )
+    contents += [payload.content for payload in payloads]
+    text = b"".join(contents)
+    assert b'"9"' in text
+    assert b'"77"' not in text
+    assert b'"1",' not in text
+
+
+def test_rows_that_share_time_and_key_are_not_lost_between_pages(read: Callable[..., pd.DataFrame], desk: str) -> None:
+    execute(
+        desk,
+        "CREATE TABLE desk.loose AS SELECT '2025-01-10'::timestamptz AS executed_at, 7 AS number, n::text AS remark"
+        " FROM generate_series(1, 5) n UNION ALL SELECT '2025-01-11', 8, 'last'",
+    )
+    source = by_key(2, "number", table="desk.loose", key=[], columns={"remark": PLAIN["remark"]})
+    contents = [payload.content for payload in fetch("usdmxn", "operations", source, Endpoint(desk), JANUARY)]
+    assert read(contents, source)["remark"].tolist() == ["1", "2", "3", "4", "5", "last"]
+
+
+def test_a_growing_key_that_is_null_somewhere_is_refused(desk: str, says_what_to_do: Any) -> None:
+    with pytest.raises(ContractBroken, match=r"remark of desk.operation is null in some rows") as caught:
+        list(fetch("usdmxn", "operations", by_key(2, "remark"), Endpoint(desk), JANUARY, hash_key=KEY))
+    says_what_to_do(caught.value, "usdmxn", "operations", JANUARY)
+
+
+@pytest.mark.parametrize("column", ["client_id", "client_name"])
+def test_a_growing_key_cannot_be_personal(column: str) -> None:
+    with pytest.raises(ConfigError, match=f"{column}, which cannot be personal"):
+        extract("postgresql://127.0.0.1:9/x", by_key(2, column))
+
+
+def test_a_window_without_rows_is_one_page(desk: str) -> None:
+    payload = extract(desk, by_key(2), Window.parse("2030-01-01", "2030-02-01"))
+    assert payload.content.count(b"\n") == 1
+    assert (payload.request["after"], payload.request["until"]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "incremental",
+    [{"by": "key"}, {"column": "operation_id"}, {"by": "time", "rows": 5}, {"by": "key", "column": "x", "rows": 0}],
+)
+def test_an_incremental_that_says_half_is_refused(incremental: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        source_of(incremental=incremental)
+
+
+@pytest.mark.parametrize("url", ["mysql://db/desk", "https://db:3306", "sqlite:///desk.db", "db.example.org", ""])
+def test_another_database_than_postgres_is_refused(url: str, says_what_to_do: Any) -> None:
+    with pytest.raises(
+        ContractBroken, match="kind sql reads Postgres, and the Airflow Connection internal_db"
+    ) as caught:
+        extract(url)
+    says_what_to_do(caught.value, "usdmxn", "operations", JANUARY)
+
+
+def test_an_error_of_the_database_does_not_repeat_a_persons_data(desk: str, says_what_to_do: Any) -> None:
+    execute(desk, "CREATE VIEW desk.cast AS SELECT executed_at, client_name::int AS number FROM desk.operation")
+    columns = {"number": {"from": "number", "type": "integer", "unit": "code", "description": "a number"}}
+    with pytest.raises(ContractBroken, match="a value that cannot be extracted") as caught:
+        extract(desk, source_of(table="desk.cast", columns=columns, key=[]))
+    assert "Client name" not in str(caught.value)
+    assert "Client name" not in repr(caught.value.__cause__)
+    says_what_to_do(caught.value, "usdmxn", "operations", JANUARY)
+
+
+def clear_values(desk: str) -> list[bytes]:
+    """Return everything personal that the table holds."""
+    with psycopg2.connect(desk) as database, database.cursor() as cursor:
+        cursor.execute("SELECT client_id FROM desk.operation UNION SELECT client_name FROM desk.operation")
+        values = [value.encode() for (value,) in cursor if value]
+    database.close()
+    return values
+
+
+@pytest.mark.parametrize("source", [OPERATIONS, by_key(2)])
+def test_personal_data_is_nowhere_in_the_lake_or_the_log(
+    desk: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, source: SqlSource
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    kept = tmp_path / "lake"
+    lake = Lake(kept.as_uri())
+    records = []
+    for payload in fetch("usdmxn", "operations", source, Endpoint(desk), JANUARY, hash_key=KEY):
+        stored = lake.put(payload)
+        records.append(repr((payload.request, payload.headers, stored)).encode())
+    files = [path.read_bytes() for path in kept.rglob("*") if path.is_file()]
+    unpacked = [pa.input_stream(pa.BufferReader(file), compression="zstd").read() for file in files]
+    assert len(files) == len(records)
+    found = b"".join([*files, *unpacked, *records, caplog.text.encode()])
+    assert hashed("C-0001").encode() in found, "the test sees what is in the files"
+    values = clear_values(desk)
+    assert len(values) == 4
+    for value in [*values, KEY.encode()]:
+        assert value not in found
+
+
+def test_the_look_for_personal_data_sees_it_where_nothing_hides_it(desk: str) -> None:
+    columns = {"name": {"from": "client_name", "type": "text", "unit": "text", "description": "a name"}}
+    content = extract(desk, source_of(columns=columns, key=[])).content
+    assert any(value in content for value in clear_values(desk))
+
+
+TEXT = st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\x00"), max_size=20)
+LINE = st.tuples(st.sampled_from(["2025-01-05T00:00:00.000000Z", "infinity", ""]) | TEXT, st.none() | TEXT).map(
+    csv_line
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    content=st.binary(max_size=300)
+    | st.tuples(
+        st.just(csv_line(["executed_at", "remark"])), st.lists(LINE, max_size=5).map(b"".join), st.binary(max_size=4)
+    ).map(b"".join)
+)
+def test_any_bytes_give_rows_or_say_why(content: bytes) -> None:
+    source = source_of(columns={"remark": PLAIN["remark"]}, key=[])
+    try:
+        batches = list(parse("usdmxn", "operations", source, [lambda: io.BytesIO(content)], JANUARY))
+    except ContractBroken as error:
+        why = str(error)
+    else:
+        why = None
+    if why is not None:
+        assert why.startswith("pipeline usdmxn, source operations, window 2025-01-01..2025-02-01: ")
+        assert "\n" not in why
+        return
+    for batch in batches:
+        assert batch.schema.names[4:] == ["remark"]
+        batch.validate(full=True)

@@ -1,14 +1,15 @@
 """A small source's contract, and rows as a parser hands them over."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pandas as pd
+import pyarrow as pa
 import pytest
 
 from include.spec.model import CsvSource
 
-INSTANT = "datetime64[us, UTC]"
+INSTANT = pa.timestamp("us", "UTC")
 
 
 @pytest.fixture(scope="session")
@@ -34,16 +35,17 @@ def contract() -> Callable[..., CsvSource]:
 
 
 @pytest.fixture(scope="session")
-def received() -> Callable[..., pd.DataFrame]:
-    """Build a frame as `include.sources.parse` does, one hour a row unless `valid_at` says otherwise."""
+def received() -> Callable[..., pa.RecordBatch]:
+    """Build a batch as `include.sources.parse` does, one hour a row unless `valid_at` says otherwise."""
 
-    def build(valid_at: list[str] | None = None, **texts: list[str | None]) -> pd.DataFrame:
+    def build(valid_at: list[str | None] | None = None, **texts: list[str | None]) -> pa.RecordBatch:
         count = len(next(iter(texts.values())))
-        hours = pd.Series(pd.date_range("2025-01-01", periods=count, freq="h", tz="UTC"))
-        times = (hours if valid_at is None else pd.to_datetime(pd.Series(valid_at), utc=True)).astype(INSTANT)
-        columns = {name: pd.Series(values, dtype=object) for name, values in texts.items()}
-        return pd.DataFrame(
-            {"valid_at": times, "available_at": times, **columns, "payload_id": 1, "row_number": range(count)}
-        )
+        first = datetime(2025, 1, 1, tzinfo=UTC)
+        hours = [first + timedelta(hours=hour) for hour in range(count)]
+        given = hours if valid_at is None else [at and datetime.fromisoformat(at) for at in valid_at]
+        times = pa.array(given, INSTANT)
+        places = {"payload": pa.array([0] * count, pa.int32()), "row_number": pa.array(range(count), pa.int64())}
+        columns = {name: pa.array(values, pa.string()) for name, values in texts.items()}
+        return pa.RecordBatch.from_pydict({"valid_at": times, "available_at": times, **places, **columns})
 
     return build

@@ -2,37 +2,69 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
-import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from include.quality.check import Checked, check
-from include.quality.contract import Result
+from include.quality.check import REJECTED, Check
+from include.quality.contract import Result, breaches
 from include.spec.load import load_all
+from include.spec.model import CsvSource
 
 FINE = [str(n) for n in range(30)]
 HOUR = "2025-01-01T00:00Z"
 
 
-def outcome(checked: Checked, rule: str, column: str) -> Result:
-    [found] = [r for r in checked.results if (r.rule, r.column) == (rule, column)]
-    return found
+@dataclass
+class Checked:
+    """All that a check gave."""
+
+    accepted: pa.Table
+    rejected: pa.Table
+    results: list[Result]
+    is_ordered: bool
+
+    @property
+    def stopped_by(self) -> list[str]:
+        return [result.rule for result in breaches(self.results)]
+
+    def result(self, rule: str, column: str) -> Result:
+        [found] = [r for r in self.results if (r.rule, r.column) == (rule, column)]
+        return found
+
+    def accepted_as(self, name: str) -> list[Any]:
+        return self.accepted.column(name).to_pylist()
+
+    def why(self) -> list[tuple[int, str, str]]:
+        rows = self.rejected.to_pylist()
+        return [(row["row_number"], row["rule"], row["column_name"]) for row in rows]
+
+    def reasons(self) -> list[str]:
+        return self.rejected.column("reason").to_pylist()
 
 
-def rejected(checked: Checked) -> list[tuple[int, str, str]]:
-    frame = checked.rejected[["row_number", "rule", "column_name"]]
-    return list(frame.itertuples(index=False, name=None))
+def check(source: CsvSource, *batches: pa.RecordBatch) -> Checked:
+    checker = Check(source)
+    parts = [checker.take(batch) for batch in batches]
+    accepted = pa.Table.from_batches([part.accepted for part in parts])
+    rejected = pa.Table.from_batches([part.rejected for part in parts])
+    assert accepted.num_rows == checker.received - checker.rejected
+    assert rejected.num_rows == checker.rejected
+    return Checked(accepted, rejected, checker.results(), checker.is_ordered)
 
 
 def test_clean_rows_pass_typed(contract: Callable, received: Callable) -> None:
     source = contract(x={"required": True, "min": 0, "max": 50}, is_open={"type": "boolean"})
     checked = check(source, received(x=FINE, is_open=["true"] * 30))
-    assert checked.accepted["x"].tolist() == [float(n) for n in range(30)]
-    assert checked.accepted["is_open"].dtype == "boolean"
-    assert list(checked.accepted) == ["valid_at", "available_at", "x", "is_open", "payload_id"]
-    assert checked.rejected.empty
+    assert checked.accepted_as("x") == [float(n) for n in range(30)]
+    assert checked.accepted.schema.field("is_open").type == pa.bool_()
+    assert checked.accepted.column_names == ["valid_at", "available_at", "payload", "row_number", "x", "is_open"]
+    assert checked.rejected.num_rows == 0
+    assert checked.rejected.column_names == list(REJECTED)
     assert all(result.is_passed for result in checked.results)
     assert checked.stopped_by == []
 
@@ -53,64 +85,61 @@ def test_a_broken_value_sets_aside_its_row_and_no_other(
     contract: Callable, received: Callable, facts: dict, text: str | None, rule: str, reason: str
 ) -> None:
     checked = check(contract(x=facts), received(x=[*FINE[:12], text, *FINE[13:]]))
-    assert rejected(checked) == [(12, rule, "x")]
-    assert checked.rejected["reason"].item() == reason
-    assert len(checked.accepted) == 29
-    assert (outcome(checked, rule, "x").is_passed, outcome(checked, rule, "x").unexpected_count) == (False, 1)
+    assert checked.why() == [(12, rule, "x")]
+    assert checked.reasons() == [reason]
+    assert checked.accepted_as("row_number") == [n for n in range(30) if n != 12]
+    assert (checked.result(rule, "x").is_passed, checked.result(rule, "x").unexpected_count) == (False, 1)
     assert checked.stopped_by == []
 
 
 def test_the_bounds_themselves_are_believable(contract: Callable, received: Callable) -> None:
-    assert check(contract(x={"min": 0, "max": 1}), received(x=["0", "1"])).rejected.empty
+    assert check(contract(x={"min": 0, "max": 1}), received(x=["0", "1"])).why() == []
 
 
 def test_a_missing_value_that_is_not_required_is_no_fault(contract: Callable, received: Callable) -> None:
     checked = check(contract(x={"min": 0}), received(x=["1", None]))
-    assert checked.rejected.empty
-    assert checked.accepted["x"].isna().tolist() == [False, True]
+    assert checked.why() == []
+    assert checked.accepted_as("x") == [1.0, None]
+
+
+def test_a_whole_number_beyond_the_precision_of_floats_passes_exactly_beside_a_missing_one(
+    contract: Callable, received: Callable
+) -> None:
+    texts = ["9007199254740993", None, "9223372036854775807", "-1"]
+    checked = check(contract(x={"type": "integer", "min": 0}), received(x=texts))
+    assert checked.accepted_as("x") == [9007199254740993, None, 9223372036854775807]
+    assert checked.reasons() == ["x = -1: expected at least 0"]
 
 
 def test_a_row_whose_time_cannot_be_read_is_set_aside(contract: Callable, received: Callable) -> None:
-    raw = received(x=["1", "2"])
-    raw.loc[1, "valid_at"] = pd.NaT
-    checked = check(contract(x={}), raw)
-    assert rejected(checked) == [(1, "time", "valid_at")]
-
-
-def test_of_rows_equal_in_everything_the_first_is_kept(contract: Callable, received: Callable) -> None:
-    checked = check(contract(x={}, y={}), received(valid_at=[HOUR] * 3, x=["1", "1.0", "1"], y=[None] * 3))
-    assert rejected(checked) == [(1, "repeated", "*"), (2, "repeated", "*")]
-    assert checked.accepted["x"].tolist() == [1.0]
-    assert outcome(checked, "repeated", "*").unexpected_count == 2
-    assert outcome(checked, "unique", "valid_at").is_passed
-
-
-def test_rows_with_one_key_that_differ_are_all_set_aside(contract: Callable, received: Callable) -> None:
-    checked = check(contract(x={}), received(valid_at=[HOUR, HOUR, HOUR, "2025-01-02T00:00Z"], x=["1", "2", "1", "3"]))
-    assert rejected(checked) == [(0, "unique", "valid_at"), (1, "unique", "valid_at"), (2, "repeated", "*")]
-    assert checked.accepted["x"].tolist() == [3.0]
-
-
-def test_the_same_time_under_another_key_is_another_row(contract: Callable, received: Callable) -> None:
-    source = contract(key=("id",), id={"type": "integer", "required": True}, x={})
-    checked = check(source, received(valid_at=[HOUR] * 4, id=["1", "2", "2", "3"], x=["5", "5", "6", "5"]))
-    assert rejected(checked) == [(1, "unique", "*"), (2, "unique", "*")]
-    assert checked.accepted["id"].tolist() == [1, 3]
+    checked = check(contract(x={}), received(valid_at=[HOUR, None], x=["1", "2"]))
+    assert checked.why() == [(1, "time", "valid_at")]
+    assert checked.reasons() == ["the row's time cannot be read"]
+    assert checked.result("time", "valid_at").unexpected_count == 1
 
 
 def test_a_row_that_breaks_several_rules_is_set_aside_once_with_every_reason(
     contract: Callable, received: Callable
 ) -> None:
     checked = check(contract(x={"max": 5}, y={"required": True}), received(x=["9"], y=[None]))
-    assert rejected(checked) == [(0, "range", "x")]
-    assert checked.rejected["reason"].item() == "x = 9.0: expected at most 5; expected a value of y"
+    assert checked.why() == [(0, "range", "x")]
+    assert checked.reasons() == ["x = 9.0: expected at most 5; expected a value of y"]
+
+
+def test_a_row_that_cannot_be_read_is_not_asked_for_more(contract: Callable, received: Callable) -> None:
+    source = contract(x={"max": 5}, y={"required": True})
+    checked = check(source, received(valid_at=[None, HOUR], x=["abc", "9"], y=[None, "1"]))
+    assert checked.why() == [(0, "type", "x"), (1, "range", "x")]
+    assert checked.reasons()[0] == "x = 'abc' cannot be read; the row's time cannot be read"
+    assert checked.result("required", "y").is_passed
 
 
 def test_a_rejected_row_is_kept_as_it_came(contract: Callable, received: Callable) -> None:
     raw = received(x=["1,5"], note=['ünd "so", on'], gone=[None])
     checked = check(contract(x={}, note={"type": "text"}, gone={}), raw)
-    assert checked.rejected["payload_id"].item() == 1
-    assert json.loads(checked.rejected["raw_row"].item()) == {
+    [row] = checked.rejected.to_pylist()
+    assert (row["payload"], row["row_number"]) == (0, 0)
+    assert json.loads(row["raw_row"]) == {
         "valid_at": "2025-01-01 00:00:00+00:00",
         "available_at": "2025-01-01 00:00:00+00:00",
         "x": "1,5",
@@ -119,10 +148,22 @@ def test_a_rejected_row_is_kept_as_it_came(contract: Callable, received: Callabl
     }
 
 
+def test_rows_of_several_payloads_keep_their_places(contract: Callable, received: Callable) -> None:
+    raw = received(x=["1", "abc", "2", "abc"])
+    raw = raw.set_column(2, "payload", pa.array([0, 0, 1, 1], pa.int32()))
+    raw = raw.set_column(3, "row_number", pa.array([7, 8, 0, 1], pa.int64()))
+    checked = check(contract(x={}), raw)
+    places = [
+        list(zip(table.column("payload").to_pylist(), table.column("row_number").to_pylist(), strict=True))
+        for table in (checked.accepted, checked.rejected)
+    ]
+    assert places == [[(0, 7), (1, 0)], [(0, 8), (1, 1)]]
+
+
 def test_personal_columns_that_never_leave_the_source_are_not_asked_for(received: Callable) -> None:
     operations = load_all()["usdmxn"].sources["operations"]
     kept = {name: ["1"] for name, column in operations.columns.items() if column.personal != "drop"}
-    assert check(operations, received(**kept)).rejected.empty
+    assert check(operations, received(**kept)).why() == []
 
 
 @pytest.mark.parametrize(("severity", "stops"), [("stop", ["completeness"]), ("warn", [])])
@@ -131,36 +172,49 @@ def test_too_few_values_stop_the_batch_or_only_warn(
 ) -> None:
     source = contract(x={"completeness": 0.9, "severity": severity})
     checked = check(source, received(x=[*FINE[:26], *[None] * 4]))
-    found = outcome(checked, "completeness", "x")
+    found = checked.result("completeness", "x")
     assert (found.is_passed, found.severity, found.unexpected_count) == (False, severity, 4)
-    assert [result.rule for result in checked.stopped_by] == stops
-    assert len(checked.accepted) == 30
+    assert checked.stopped_by == stops
+    assert checked.accepted.num_rows == 30
 
 
 def test_rows_set_aside_for_one_column_do_not_make_another_incomplete(contract: Callable, received: Callable) -> None:
     source = contract(x={"completeness": 0.9}, y={"max": 0})
     checked = check(source, received(x=[*FINE, *FINE[:26], *[None] * 4], y=["1"] * 30 + ["0"] * 30))
-    assert len(checked.accepted) == 30
-    assert [result.rule for result in checked.stopped_by] == ["rejected"]
+    assert checked.accepted.num_rows == 30
+    assert checked.stopped_by == ["rejected"]
+
+
+def test_rows_that_cannot_be_read_do_not_make_another_column_incomplete(contract: Callable, received: Callable) -> None:
+    source = contract(x={"completeness": 0.9}, y={})
+    checked = check(source, received(x=[*FINE, *FINE[:26], *[None] * 4], y=["abc"] * 30 + ["0"] * 30))
+    assert checked.result("completeness", "x").row_count == 60
+    assert checked.stopped_by == ["rejected"]
 
 
 def test_just_enough_values_pass(contract: Callable, received: Callable) -> None:
-    checked = check(contract(x={"completeness": 0.9}), received(x=[*FINE[:27], *[None] * 3]))
-    assert checked.stopped_by == []
+    assert check(contract(x={"completeness": 0.9}), received(x=[*FINE[:27], *[None] * 3])).stopped_by == []
 
 
 def test_too_many_rows_set_aside_stop_the_batch(contract: Callable, received: Callable) -> None:
     checked = check(contract(max_rejected=0.06, x={"max": 27}), received(x=FINE))
-    assert [result.rule for result in checked.stopped_by] == ["rejected"]
-    assert outcome(checked, "rejected", "*").observed == "2 of 30 rows set aside (6.7%)"
+    assert checked.stopped_by == ["rejected"]
+    assert checked.result("rejected", "*").observed == "2 of 30 rows set aside (6.7%)"
     assert check(contract(max_rejected=0.07, x={"max": 27}), received(x=FINE)).stopped_by == []
+
+
+def test_a_share_is_judged_over_all_parts_and_not_in_each(contract: Callable, received: Callable) -> None:
+    source = contract(max_rejected=0.06, x={"max": 27})
+    parts = [received(x=FINE[:28]), received(x=FINE[28:]), received(x=["1"] * 10)]
+    assert check(source, *parts[:2]).stopped_by == ["rejected"]
+    assert check(source, *parts).stopped_by == []
 
 
 def test_shares_of_a_handful_of_rows_say_nothing(contract: Callable, received: Callable) -> None:
     checked = check(contract(x={}, y={"max": 0}), received(x=[None] * 5, y=["1"] * 4 + ["0"]))
     assert checked.stopped_by == []
-    assert not outcome(checked, "completeness", "x").is_passed
-    assert not outcome(checked, "rejected", "*").is_passed
+    assert not checked.result("completeness", "x").is_passed
+    assert not checked.result("rejected", "*").is_passed
 
 
 def test_a_batch_without_rows_passes(contract: Callable, received: Callable) -> None:
@@ -169,19 +223,76 @@ def test_a_batch_without_rows_passes(contract: Callable, received: Callable) -> 
     assert all(result.is_passed for result in checked.results)
 
 
+def test_a_source_that_gave_no_batch_at_all_passes_with_every_result(contract: Callable, received: Callable) -> None:
+    source = contract(x={"required": True})
+    assert Check(source).results() == check(source, received(x=[])).results
+
+
 def test_every_broken_row_is_named_beyond_the_cap_of_great_expectations_samples(
     contract: Callable, received: Callable
 ) -> None:
-    texts = [str(n) for n in range(1000)]
-    checked = check(contract(x={"max": 499}), received(x=texts))
-    assert checked.rejected["row_number"].tolist() == list(range(500, 1000))
-    assert outcome(checked, "range", "x").unexpected_count == 500
+    checked = check(contract(x={"max": 499}), received(x=[str(n) for n in range(1000)]))
+    assert checked.rejected.column("row_number").to_pylist() == list(range(500, 1000))
+    assert checked.result("range", "x").unexpected_count == 500
 
 
-def test_every_row_of_many_that_share_a_composite_key_is_named(contract: Callable, received: Callable) -> None:
-    source = contract(key=("id",), id={"required": True}, x={})
-    raw = received(valid_at=[HOUR] * 600, id=["7"] * 600, x=[str(n) for n in range(600)])
-    assert len(check(source, raw).rejected) == 600
+@pytest.mark.parametrize(
+    ("key", "column", "expected"),
+    [((), "valid_at", "one row for each valid_at"), (("id",), "*", "one row for each id, valid_at")],
+)
+def test_one_row_for_each_key_and_time_is_part_of_every_contract(
+    contract: Callable, received: Callable, key: tuple[str, ...], column: str, expected: str
+) -> None:
+    checked = check(contract(key=key, id={"required": True}), received(id=["1", "2"]))
+    found = checked.result("unique", column)
+    assert (found.is_passed, found.expected, found.row_count) == (True, expected, 2)
+    assert checked.result("repeated", "*").is_passed
+
+
+@pytest.mark.parametrize(
+    ("times", "ids", "is_ordered"),
+    [
+        ([HOUR, HOUR, "2025-01-01T01:00Z"], ["a", "b", "a"], True),
+        ([HOUR, HOUR, "2025-01-01T01:00Z"], ["b", "a", "a"], False),
+        ([HOUR, HOUR], ["a", "a"], False),
+        ([HOUR, None, "2025-01-01T01:00Z"], ["a", "a", "a"], True),  # the one set aside is no part of the order
+    ],
+)
+def test_rows_are_ordered_where_time_and_key_only_grow(
+    contract: Callable, received: Callable, times: list[str], ids: list[str], is_ordered: bool
+) -> None:
+    source = contract(key=("id",), id={"type": "text", "required": True})
+    raw = received(valid_at=times, id=ids)
+    assert check(source, raw).is_ordered == is_ordered
+    assert check(source, *(raw.slice(at, 1) for at in range(len(times)))).is_ordered == is_ordered
+
+
+@pytest.mark.parametrize(
+    ("key", "rule", "column", "reason"),
+    [
+        ((), "repeated", "*", "the very same row came before"),
+        ((), "unique", "valid_at", "expected one row for each valid_at"),
+        (("x",), "repeated", "*", "the very same row came before"),
+        (("x",), "unique", "*", "expected one row for each x, valid_at"),
+    ],
+)
+def test_rows_found_to_share_their_key_are_counted_as_set_aside(
+    contract: Callable, received: Callable, key: tuple[str, ...], rule: str, column: str, reason: str
+) -> None:
+    checker = Check(contract(key=key, max_rejected=0.05, x={"required": True}))
+    raw = received(x=FINE)
+    checker.take(raw)
+    rejected = checker.set_aside(raw, rule, [3, 8]).to_pylist()
+    assert [(row["row_number"], row["rule"], row["column_name"], row["reason"]) for row in rejected] == [
+        (3, rule, column, reason),
+        (8, rule, column, reason),
+    ]
+    assert json.loads(rejected[0]["raw_row"])["x"] == "3"
+    results = {(result.rule, result.column): result for result in checker.results()}
+    assert (results[rule, column].is_passed, results[rule, column].unexpected_count) == (False, 2)
+    assert results[rule, column].row_count == 30
+    assert results["rejected", "*"].observed == "2 of 30 rows set aside (6.7%)"
+    assert [result.rule for result in breaches(checker.results())] == ["rejected"]
 
 
 # Few different texts, so that rows collide; among them each kind of defect.
@@ -195,23 +306,42 @@ ROWS = st.lists(
 )
 
 
+def batch_of(received: Callable, rows: list[tuple]) -> pa.RecordBatch:
+    times, ids, values = (list(column) for column in zip(*rows, strict=True)) if rows else ([], [], [])
+    return received(valid_at=times, id=ids, x=values)
+
+
+def in_place(table: pa.Table) -> list[dict[str, Any]]:
+    return sorted(table.to_pylist(), key=lambda row: row["row_number"])
+
+
 @settings(max_examples=40, deadline=None)
 @given(rows=ROWS, data=st.data())
 def test_each_row_is_accepted_or_rejected_and_their_order_changes_nothing(
     contract: Callable, received: Callable, rows: list[tuple], data: st.DataObject
 ) -> None:
     source = contract(key=("id",), id={"required": True}, x={"max": 5})
-    times, ids, values = (list(column) for column in zip(*rows, strict=True)) if rows else ([], [], [])
-    raw = received(valid_at=times, id=ids, x=values) if rows else received(id=[], x=[])
-    order = data.draw(st.permutations(range(len(raw))))
-    checked, shuffled = check(source, raw), check(source, raw.iloc[order])
-    assert len(checked.accepted) + len(checked.rejected) == len(raw)
-    assert not checked.accepted.duplicated(["id", "valid_at"]).any()
+    raw = batch_of(received, rows)
+    order = pa.array(data.draw(st.permutations(range(len(rows)))), pa.int64())
+    checked, shuffled = check(source, raw), check(source, raw.take(order))
+    places = checked.accepted_as("row_number") + checked.rejected.column("row_number").to_pylist()
+    assert sorted(places) == list(range(len(rows)))
     assert checked.results == shuffled.results
-    by = ["valid_at", "id"]
-    pd.testing.assert_frame_equal(
-        checked.accepted.sort_values(by, ignore_index=True), shuffled.accepted.sort_values(by, ignore_index=True)
-    )
-    pd.testing.assert_frame_equal(
-        checked.rejected, shuffled.rejected.sort_values("row_number", ignore_index=True), check_dtype=False
-    )
+    assert in_place(checked.accepted) == in_place(shuffled.accepted)
+    assert in_place(checked.rejected) == in_place(shuffled.rejected)
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows=ROWS, data=st.data())
+def test_how_rows_are_cut_into_batches_changes_nothing(
+    contract: Callable, received: Callable, rows: list[tuple], data: st.DataObject
+) -> None:
+    source = contract(key=("id",), id={"required": True}, x={"max": 5, "completeness": 0.8})
+    raw = batch_of(received, rows)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(rows)), max_size=5)))
+    bounds = zip([0, *cuts], [*cuts, len(rows)], strict=True)
+    whole, cut = check(source, raw), check(source, *(raw.slice(low, high - low) for low, high in bounds))
+    assert cut.results == whole.results
+    assert cut.is_ordered == whole.is_ordered
+    assert cut.accepted.combine_chunks().equals(whole.accepted.combine_chunks())
+    assert cut.rejected.combine_chunks().equals(whole.rejected.combine_chunks())

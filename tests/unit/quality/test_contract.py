@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from include.quality.contract import MIN_ROWS_FOR_SHARES, Result, breaches, expectations, rejected_result
+from include.quality.contract import MIN_ROWS_FOR_SHARES, Result, breaches, expectations, judge, rejected_result
 
 
 def rules(source) -> list[tuple[str, str]]:
@@ -16,13 +16,13 @@ def result(rule: str, is_passed: bool = False, severity: str = "stop") -> Result
 
 
 def test_a_plain_column_must_only_be_complete_enough(contract: Callable) -> None:
-    assert rules(contract(x={})) == [("unique", "valid_at"), ("completeness", "x")]
+    assert rules(contract(x={})) == [("completeness", "x")]
 
 
 def test_required_and_bounded_columns_have_a_rule_for_each_row(contract: Callable) -> None:
     source = contract(x={"required": True, "min": 0, "max": 5}, y={"max": 1})
     assert rules(source) == [
-        *[("required", "x"), ("range", "x"), ("range", "y"), ("unique", "valid_at")],
+        *[("required", "x"), ("range", "x"), ("range", "y")],
         *[("completeness", "x"), ("completeness", "y")],
     ]
 
@@ -41,13 +41,6 @@ def test_a_bound_that_is_not_given_is_open(contract: Callable, facts: dict, expe
     assert bounds.expected == expected
 
 
-def test_key_columns_and_time_are_unique_together(contract: Callable) -> None:
-    source = contract(key=("a", "b"), a={"required": True}, b={"required": True})
-    [unique] = [rule for rule in expectations(source) if rule.rule == "unique"]
-    assert (unique.column, unique.arguments) == ("*", {"column_list": ["a", "b", "valid_at"]})
-    assert unique.is_row_level
-
-
 def test_completeness_carries_the_columns_own_share_and_severity(contract: Callable) -> None:
     source = contract(x={"completeness": 0.3, "severity": "warn", "note": "often down"})
     [share] = [rule for rule in expectations(source) if rule.rule == "completeness"]
@@ -61,6 +54,33 @@ def test_only_a_failed_share_that_stops_is_a_breach() -> None:
         *[result("range"), result("unique"), result("type"), result("time"), result("repeated")],
     ]
     assert breaches(found) == found[:2]
+
+
+@pytest.mark.parametrize(
+    ("rows", "missing", "severity", "is_passed", "observed"),
+    [
+        (100, 10, "stop", True, "10 of 100 rows (10.0%) break it"),
+        (100, 11, "stop", False, "11 of 100 rows (11.0%) break it"),
+        (MIN_ROWS_FOR_SHARES, 3, "stop", False, "3 of 20 rows (15.0%) break it"),
+        (MIN_ROWS_FOR_SHARES - 1, 19, "warn", False, "19 of 19 rows (100.0%) break it"),
+        (0, 0, "warn", True, "no rows"),
+    ],
+)
+def test_too_few_values_stop_a_batch_that_has_enough_rows_to_judge(
+    contract: Callable, rows: int, missing: int, severity: str, is_passed: bool, observed: str
+) -> None:
+    [share] = expectations(contract(x={"completeness": 0.9}))
+    found = judge(share, rows, missing)
+    assert (found.severity, found.is_passed, found.observed) == (severity, is_passed, observed)
+    assert (found.row_count, found.unexpected_count) == (rows, missing)
+
+
+@pytest.mark.parametrize("rows", [1, 1000])
+def test_a_rule_about_single_rows_holds_only_where_every_row_keeps_it(contract: Callable, rows: int) -> None:
+    [bounds, _] = expectations(contract(x={"max": 5}))
+    assert judge(bounds, rows, 0).is_passed
+    found = judge(bounds, rows, 1)
+    assert (found.is_passed, found.severity, found.expected) == (False, "stop", "at most 5")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,29 @@
+"""``python -m benchmarks.load_once URL FOLDER RUN_ID``: check and load once, and say what it took, as JSON."""
+
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+
+from benchmarks.rows import run_of
+from include.local.warm import preload, warm_modules
+from include.steps import ingest
+
+
+def main(warehouse_url: str, folder: str, run_id: str) -> None:
+    """Do what the tasks `check` and `load` do with what `extract` handed on, read from standard input."""
+    preload(warm_modules())
+    run, extracted = run_of(warehouse_url, Path(folder), run_id), json.load(sys.stdin)
+    begin = time.perf_counter()
+    checked = ingest.check(run, extracted)
+    between = time.perf_counter()
+    loaded, _ = ingest.load(run, [checked])
+    seconds = time.perf_counter() - begin
+    print(f"check {between - begin:.1f} s, load {seconds - (between - begin):.1f} s", file=sys.stderr)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+    print(json.dumps({**loaded, "seconds": seconds, "peak_mb": peak}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:4])

@@ -1,0 +1,74 @@
+"""Frames in the lake: batches, which come and go, and snapshots, which stay as they are."""
+
+from __future__ import annotations
+
+import re
+
+import pandas as pd
+import pyarrow as pa
+
+from include.errors import ContractBroken
+from include.lake.files import Files
+from include.lake.parquet import from_parquet, to_parquet, write_parquet
+
+FRAME = re.compile(r"(batches|snapshots)(/[A-Za-z0-9_=\-][A-Za-z0-9_=.\-]*)+\.parquet")
+BELOW_ROOT = re.compile(r"(?:.*/)?((?:batches|snapshots)/.*)")
+
+
+def put_frame(files: Files, name: str, frame: pd.DataFrame) -> str:
+    """Write a frame as Parquet and return its URI.
+
+    Parameters
+    ----------
+    files : Files
+        The lake.
+    name : str
+        ``batches/…`` (replaced when written again, swept by `Lake.clean`) or ``snapshots/…``
+        (kept; the same name takes only the same rows).
+    frame : pandas.DataFrame
+        Its index is not kept.
+
+    Raises
+    ------
+    ContractBroken
+        The name is none, or the snapshot exists with other rows. A retry brings the same.
+    SourceUnavailable
+        The store does not take it. A retry may help.
+    """
+    name = f"{name}.parquet"
+    if _frame_name(name) != name:
+        raise ContractBroken(
+            f"{name!r} cannot be a frame's name: begin with batches/ or snapshots/, then letters, digits and _=.-/"
+        )
+    if name.startswith("batches/") or not files.exists(name):
+        with files.writing(name) as file:
+            write_parquet(frame, file)
+    elif not get_frame(files, name).equals(from_parquet(to_parquet(frame))):
+        raise ContractBroken(f"{files.uri(name)} holds other rows already: give the snapshot a new name")
+    return files.uri(name)
+
+
+def get_frame(files: Files, uri: str) -> pd.DataFrame:
+    """Return a frame as it was put, columns of text as object with None included.
+
+    Raises
+    ------
+    ContractBroken
+        It is not there, or damaged. A retry brings the same.
+    SourceUnavailable
+        The store does not answer. A retry may help.
+    """
+    name = _frame_name(uri)
+    if name is None:
+        raise ContractBroken(f"{uri} is not the URI of a frame: it lies below batches/ or snapshots/")
+    [content] = files.read([name])
+    try:
+        return from_parquet(content)
+    except (pa.ArrowException, OSError):
+        raise ContractBroken(f"{files.uri(name)} is damaged: run its window again or restore it") from None
+
+
+def _frame_name(uri: str) -> str | None:
+    """Return the part of a frame's URI below the root of the lake, wherever that lay."""
+    match = BELOW_ROOT.fullmatch(uri)
+    return match[1] if match and FRAME.fullmatch(match[1]) else None

@@ -1,0 +1,94 @@
+"""How a delimited file is written, and a batch of its rows."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from include.sources.payload import Extract
+
+AS_AGREED = "ask the publisher, or describe the new file in pipeline.yaml"
+POSITION = re.compile(r"#([1-9][0-9]{0,4})")
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a delimited file is written.
+
+    Parameters
+    ----------
+    delimiter : str
+        One ASCII character.
+    encoding : str
+        A codec name of Python; utf-8 takes a byte order mark or none.
+    skip_lines : int
+        Lines before the header.
+    has_header : bool
+        False where the first row is data and columns have positions only.
+    skip_rows_after_header : int
+        Lines below the header that are no data, such as units.
+    skip_rows_at_end : int
+        Lines at the end that are no data, blank rows not counted.
+    has_quotes : bool
+        False where a quotation mark is a character like any other.
+    """
+
+    delimiter: str = ","
+    encoding: str = "utf-8"
+    skip_lines: int = 0
+    has_header: bool = True
+    skip_rows_after_header: int = 0
+    skip_rows_at_end: int = 0
+    has_quotes: bool = True
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """Some rows of a delimited file.
+
+    Parameters
+    ----------
+    headers : tuple of str
+        In order; they may be empty or occur twice.
+    columns : tuple of pyarrow.Array
+        Of string without nulls, shape (rows,) each.
+    first_row : int
+        Place of the first row among the file's, from 0, header and skipped lines not counted.
+    """
+
+    headers: tuple[str, ...]
+    columns: tuple[pa.Array, ...]
+    first_row: int = 0
+
+    def pick(self, extract: Extract, wanted: Iterable[str]) -> dict[str, pa.Array]:
+        """Return columns by header, or by position such as ``#3``, counted from 1.
+
+        Raises
+        ------
+        ContractBroken
+            A column is missing or its header occurs twice. A retry brings the same.
+        """
+        return {header: self.columns[self._place(extract, header)] for header in wanted}
+
+    def _place(self, extract: Extract, wanted: str) -> int:
+        places = [at for at, found in enumerate(self.headers) if found == wanted]
+        if len(places) == 1:
+            return places[0]
+        if places:
+            way_out = f"name it by its position, such as '#{places[0] + 1}', or {AS_AGREED}"
+            raise extract.broken(f"the header {wanted!r} occurs {len(places)} times", way_out)
+        position = POSITION.fullmatch(wanted)
+        if position is None:
+            raise extract.broken(f"the header {wanted!r} is missing{_perhaps(wanted, self.headers)}", AS_AGREED)
+        if int(position[1]) > len(self.headers):
+            raise extract.broken(f"there is no column {wanted}, the file has {len(self.headers)}", AS_AGREED)
+        return int(position[1]) - 1
+
+
+def _perhaps(header: str, headers: tuple[str, ...]) -> str:
+    close = difflib.get_close_matches(header, headers, n=1)
+    return f", was it renamed to {close[0]!r}?" if close else f" among the {len(headers)} headers of the file"

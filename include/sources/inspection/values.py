@@ -1,0 +1,192 @@
+"""What the columns hold: marks of numbers, types, ranges, and the texts that stand for 'no value'."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from include.sources.numbers import grouped, memory
+
+NOTHING = {
+    "na", "n/a", "n/e", "nan", "null", "none", "nil", "-", "--", "---", "?", "#n/a", "#n/d", "nd", "n.d.", "s/d", ".",
+    "*", "missing", "n.a.", "sin dato", "no data", "-nan", "inf", "#value!", "...",
+}  # fmt: skip
+FLAGS = {"true", "false", "t", "f", "yes", "no"}
+PLAIN = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+WHOLE = r"^[+-]?\d+$"
+COMMA = r"^[+-]?\d+,\d+([eE][+-]?\d+)?$"
+POINT = r"^[+-]?\d*\.\d+([eE][+-]?\d+)?$"
+THREE, THREE_POINT = r"^[+-]?[1-9]\d{0,2},\d{3}$", r"^[+-]?[1-9]\d{0,2}\.\d{3}$"
+PAIRS = (".,", ",.", " ,", " .", "'.", "\u00a0,", "\u00a0.", "\u202f,", "\u202f.")  # thousands, decimal
+# Which mark a text must hold, and the pattern.
+PATTERNS = {
+    "comma": (",", COMMA),
+    "point": (".", POINT),
+    "comma three": (",", THREE),
+    "point three": (".", THREE_POINT),
+}
+PATTERNS |= {pair: (pair[0], grouped(*pair)) for pair in PAIRS}
+PATTERNS |= {f"{pair} both": (pair[0], grouped(*pair).replace(")?(?:[eE]", ")(?:[eE]")) for pair in PAIRS}
+EXACT = 2**53
+MOST_MARKERS = 5
+
+
+@dataclass(frozen=True)
+class Marks:
+    """How numbers are written, and why it is thought so."""
+
+    decimal: str = "."
+    thousands: str | None = None
+    evidence: str = "no number has a mark: the decimal mark is not known"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What one column holds.
+
+    Parameters
+    ----------
+    place : int
+        Of the column, from 0.
+    type : str
+        As the spec names it.
+    least, most : float or None
+        Of its numbers.
+    missing : float
+        Share of rows without a value.
+    markers : tuple of str
+        Texts that stand for 'no value', as they are written.
+    rows : int
+        Rows looked at.
+    """
+
+    place: int
+    type: str
+    least: float | None
+    most: float | None
+    missing: float
+    markers: tuple[str, ...]
+    rows: int
+
+
+def marks_of(columns: Sequence[pa.Array]) -> Marks:
+    """Tell the decimal mark and the thousands mark from all columns together."""
+    count: Counter[str] = Counter()
+    example: dict[str, str] = {}
+    for column in columns:
+        values = pc.utf8_trim_whitespace(pc.unique(column))
+        text = memory(values.buffers()[2] or b"")
+        for key, (mark, pattern) in PATTERNS.items():
+            if mark.encode() in text:
+                fit = values.filter(pc.match_substring_regex(values, pattern))
+                count[key] += len(fit)
+                if len(fit):
+                    example.setdefault(key, fit[0].as_py())
+    return _marks(count, example)
+
+
+def _marks(count: Counter[str], example: dict[str, str]) -> Marks:
+    both = max(PAIRS, key=lambda pair: count[f"{pair} both"])
+    if count[f"{both} both"]:
+        return Marks(
+            both[1], both[0], f"decimal {both[1]!r} and thousands {both[0]!r}, as in {example[f'{both} both']!r}"
+        )
+    space = next((pair for pair in PAIRS if pair[0] not in ".," and count[pair]), None)
+    comma, point = count["comma"], count["point"]
+    if not comma and not point:
+        return Marks(".", space[0], f"thousands {space[0]!r}, as in {example[space]!r}") if space else Marks()
+    decimal, key = (",", "comma") if comma >= point else (".", "point")
+    why = f"decimal {decimal!r}, as in {example[key]!r}"
+    if count[f"{key} three"] == count[key]:
+        why += f"; all of them have three digits behind it: CONFIRM that {decimal!r} is not a thousands mark"
+    if min(comma, point):
+        why += f"; {min(comma, point)} others are written the other way: CONFIRM"
+    return Marks(decimal, space[0] if space else None, why)
+
+
+def facts_of(columns: Sequence[tuple[int, pa.Array]], marks: Marks) -> list[Facts]:
+    """Return what each column holds; `columns` gives place and texts."""
+    sentinels = {value for _, column in columns for value in _sentinels(column, marks, is_sure=True)}
+    return [_facts(place, column, marks, sentinels) for place, column in columns]
+
+
+def _facts(place: int, column: pa.Array, marks: Marks, sentinels: set[float]) -> Facts:
+    found = pc.value_counts(pc.utf8_trim_whitespace(column))
+    is_filled = pc.not_equal(found.field("values"), "")
+    texts, counts = found.field("values").filter(is_filled), found.field("counts").filter(is_filled).to_numpy()
+    numbers = _numbers(texts, marks)
+    is_text = np.isnan(numbers)
+    is_marker = _markers(texts, counts, is_text)
+    if not (is_text & ~is_marker).any():
+        likely = _sentinels(column, marks, is_sure=False) & sentinels
+        is_marker |= np.isin(numbers, list(likely))
+    values = numbers[~is_marker & ~is_text]
+    present = int(counts[~is_marker].sum())
+    return Facts(
+        place,
+        _type(texts.filter(pa.array(~is_marker)), values),
+        float(values.min()) if len(values) else None,
+        float(values.max()) if len(values) else None,
+        1 - present / len(column) if len(column) else 0.0,
+        tuple(sorted(texts.filter(pa.array(is_marker)).to_pylist())),
+        len(column),
+    )
+
+
+def _markers(texts: pa.Array, counts: np.ndarray, is_text: np.ndarray) -> np.ndarray:
+    """Return which texts among numbers mean 'no value', shape (n,): the usual ones, and few others that repeat."""
+    usual = pc.is_in(pc.utf8_lower(texts), value_set=pa.array(sorted(NOTHING))).to_numpy(zero_copy_only=False)
+    others = is_text & ~usual
+    is_numeric = counts[~is_text].sum() > counts[others].sum()
+    is_few = others.sum() <= MOST_MARKERS and bool((counts[others] > 1).all())
+    return (usual & is_text) | others if is_numeric and is_few else usual & is_text
+
+
+def _numbers(values: pa.Array, marks: Marks) -> np.ndarray:
+    """Return the numbers that texts mean; NaN where they are none."""
+    if marks.thousands:
+        fits = pc.match_substring_regex(values, grouped(marks.thousands, marks.decimal))
+        values = pc.if_else(fits, pc.replace_substring(values, marks.thousands, ""), values)
+    if marks.decimal == ",":
+        is_comma = pc.match_substring_regex(values, COMMA)
+        values = pc.if_else(is_comma, pc.replace_substring(values, ",", "."), values)
+    fits = pc.match_substring_regex(values, PLAIN)
+    numbers = pc.cast(pc.if_else(fits, values, pa.scalar(None, pa.string())), pa.float64())
+    found = numbers.to_numpy(zero_copy_only=False).astype(float)
+    return np.where(np.isfinite(found), found, np.nan)
+
+
+def _sentinels(column: pa.Array, marks: Marks, is_sure: bool) -> set[float]:
+    """Return an outermost number that repeats.
+
+    Sure of it only where it lies further out than the rest is wide, and is negative among others that are not,
+    or made of nines.
+    """
+    numbers = _numbers(pc.utf8_trim_whitespace(column), marks)
+    values, counts = np.unique(numbers[~np.isnan(numbers)], return_counts=True)
+    found = set()
+    for end, rest in ((0, values[1:]), (-1, values[:-1])):
+        if len(rest) < 5 or counts[end] < 2:
+            continue
+        value, gap = float(values[end]), abs(values[end] - rest[0 if end == 0 else -1])
+        looks_so = (value <= -9 and rest[0] >= 0) or re.fullmatch(r"-?99+(\.9+|\.0)?", str(value))
+        if not is_sure or (looks_so and gap > rest[-1] - rest[0]):
+            found.add(value)
+    return found
+
+
+def _type(texts: pa.Array, values: np.ndarray) -> str:
+    """Return the type of the texts that are no markers, `values` being those of them that are numbers."""
+    if not len(texts):
+        return "number"
+    if len(values) < len(texts):
+        return "boolean" if set(pc.utf8_lower(pc.unique(texts)).slice(0, 9).to_pylist()) <= FLAGS else "text"
+    is_exact = np.abs(values).max() <= EXACT
+    is_whole = bool(pc.all(pc.match_substring_regex(texts, WHOLE)).as_py())
+    return "integer" if not is_exact and is_whole and np.abs(values).max() < 2**63 else "number"

@@ -1,0 +1,68 @@
+"""What may start ``ingest_<pipeline>`` beside the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from include.spec.faults import Fault, one_of
+from include.spec.fields import ConnectionId, Name, Strict
+from include.spec.kinds import SqlSource
+
+if TYPE_CHECKING:
+    from include.spec.model import Pipeline
+
+Topic = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$", examples=["desk.operation"])]
+
+
+class Notify(Strict):
+    """Postgres `NOTIFY` from a database that a source of kind `sql` reads."""
+
+    connection: ConnectionId = Field(description="The Airflow Connection of that source.")
+    channel: Name = Field(description="The channel that is notified when rows were written.")
+    quiet_seconds: float = Field(
+        default=2,
+        ge=0.1,
+        le=300,
+        description="Wait for so much silence, so that a burst starts one run; in a lasting stream ten times as long.",
+        json_schema_extra={"unit": "s"},
+    )
+
+
+class Queue(Strict):
+    """Messages of a queue, through Airflow's message-queue trigger; needs two more packages, see docs/events.md."""
+
+    scheme: Literal["kafka"] = Field(description="Kind of queue.")
+    connection: ConnectionId = Field(description="The Airflow Connection of the brokers, with the consumer's settings.")
+    topics: tuple[Topic, ...] = Field(min_length=1, description="Topics whose messages say that rows were written.")
+
+
+class Events(Strict):
+    """What starts the pipeline's ingest beside the clock. An event says when to look, the window says what to load."""
+
+    webhook: Literal[True] = Field(
+        default=True, description="Anybody whom Airflow's API allows it may report news; that goes with any event."
+    )
+    notify: Notify | None = Field(default=None, description="Listen to a database.")
+    queue: Queue | None = Field(default=None, description="Listen to a message queue.")
+
+
+def notified_source(pipeline: Pipeline, notify: Notify) -> SqlSource | None:
+    """Return the source that reads what a channel tells of: the first of kind `sql` with its connection."""
+    sources = (source for source in pipeline.sources.values() if isinstance(source, SqlSource))
+    return next((source for source in sources if source.connection == notify.connection), None)
+
+
+def event_faults(pipeline: Pipeline) -> Iterator[Fault]:
+    """Yield what is wrong between the events and the sources: news of a database that nobody reads."""
+    notify = pipeline.events and pipeline.events.notify
+    if not notify or notified_source(pipeline, notify):
+        return
+    read = sorted({s.connection for s in pipeline.sources.values() if isinstance(s, SqlSource)})
+    hint = one_of(notify.connection, read) if read else "this pipeline has no source of kind sql; remove `notify`"
+    yield Fault(
+        ("events", "notify", "connection"),
+        f"no source of kind sql reads from {notify.connection!r}, its news would start nothing new; {hint}",
+    )

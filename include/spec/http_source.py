@@ -1,0 +1,101 @@
+"""The http_json kind: any REST API that answers GET with JSON, described without code."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from include.spec.faults import Fault, Path, one_of, refuse
+from include.spec.fields import Strict, Zone
+from include.spec.json_path import RowsPath, steps_of_field
+from include.spec.paging import Auth, LinkPaging, OffsetPaging, PagePaging, Pagination, QueryAuth, RateLimit
+from include.spec.source import Source
+from include.spec.time_format import ISO, ReadTime, WrittenTime
+
+PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+BOUNDS = ("start", "end", "end_inclusive")
+
+
+class JsonTime(Strict):
+    """How a row's time is written in JSON."""
+
+    from_: tuple[str, ...] = Field(
+        alias="from", min_length=1, description="Fields of the row, joined with one space in this order."
+    )
+    format: ReadTime = Field(
+        default=ISO, description="iso, unix_seconds, unix_milliseconds, or a strptime format of the joined text."
+    )
+    timezone: Zone = Field(default="UTC", description="Zone of times without an offset, and of the window's bounds.")
+
+
+class HttpJsonSource(Source):
+    """A REST API that answers GET with JSON. A column's `from` is a key of the row, or a JSONPath from `$`, the row."""
+
+    kind: Literal["http_json"] = Field(description="A REST API that answers GET with JSON.")
+    path: str = Field(
+        pattern=r"^/[^?#\s]*$",
+        examples=["/v2/rates"],
+        description="Path below the connection's host; may hold {start}, {end} and {end_inclusive}.",
+    )
+    params: dict[str, str] = Field(
+        default_factory=dict, description="Query parameters; a value may hold {start}, {end} and {end_inclusive}."
+    )
+    date_format: WrittenTime = Field(
+        default="%Y-%m-%d",
+        description="How the window's bounds are written: strptime format, unix_seconds or unix_milliseconds.",
+    )
+    rows: RowsPath = Field(default="$", description="JSONPath to the one list of rows; $ is the answer itself.")
+    orientation: Literal["rows", "columns"] = Field(
+        default="rows", description="rows: a list of rows. columns: one mapping of equally long lists, one a column."
+    )
+    time: JsonTime = Field(description="How a row's time is written; becomes valid_at.")
+    auth: Auth | None = Field(
+        default=None, description="How the token travels, the password of the connection; left out, none is needed."
+    )
+    pagination: Pagination | None = Field(
+        default=None, description="How further pages are asked for; left out, there is one answer a window."
+    )
+    rate_limit: RateLimit | None = Field(default=None, description="How often the API may be asked.")
+
+    @model_validator(mode="after")
+    def _can_be_asked(self) -> Self:
+        refuse([*_unknown_placeholders(self), *_unusable_fields(self), *_taken_parameters(self)])
+        return self
+
+
+def _unknown_placeholders(source: HttpJsonSource) -> Iterator[Fault]:
+    templates: dict[Path, str] = {("path",): source.path}
+    templates |= {("params", name): value for name, value in source.params.items()}
+    for path, template in templates.items():
+        for name in PLACEHOLDER.findall(template):
+            if name not in BOUNDS:
+                yield Fault(path, f"{'{' + name + '}'!r} is no bound of the window; {one_of(name, BOUNDS)}")
+
+
+def _unusable_fields(source: HttpJsonSource) -> Iterator[Fault]:
+    fields: dict[Path, str] = {("columns", name, "from"): column.from_ for name, column in source.columns.items()}
+    fields |= {("time", "from", i): field for i, field in enumerate(source.time.from_)}
+    for path, field in fields.items():
+        try:
+            steps_of_field(field)
+        except ValueError as problem:
+            yield Fault(path, str(problem))
+
+
+def _taken_parameters(source: HttpJsonSource) -> Iterator[Fault]:
+    """Yield a fault for each parameter that two parts of the source would set."""
+    owned: list[tuple[Path, str]] = [(("params", name), name) for name in source.params]
+    pagination = source.pagination
+    if pagination is not None and not isinstance(pagination, LinkPaging):
+        owned.append((("pagination", "param"), pagination.param))
+    if isinstance(pagination, PagePaging | OffsetPaging) and pagination.size_param:
+        owned.append((("pagination", "size_param"), pagination.size_param))
+    if isinstance(source.auth, QueryAuth):
+        owned.append((("auth", "name"), source.auth.name))
+    first: dict[str, Path] = {}
+    for path, name in owned:
+        if first.setdefault(name, path) != path:
+            yield Fault(path, f"{name!r} is set by {first[name][0]} already; remove one of them")

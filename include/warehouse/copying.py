@@ -1,0 +1,80 @@
+"""COPY of Arrow batches into a table, in Postgres's binary form, while they are still being made."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from psycopg2 import sql
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from psycopg2.extensions import cursor as PgCursor
+
+CHUNK_BYTES = 1_048_576
+
+
+def copy(cursor: PgCursor, table: sql.Identifier, batches: Iterator[pa.RecordBatch]) -> None:
+    """COPY batches into a table, one after the other, in the caller's transaction.
+
+    Parameters
+    ----------
+    batches : iterator of pyarrow.RecordBatch
+        All with the schema of the first, whose columns are those of the table; see `arrow_schema`.
+
+    Raises
+    ------
+    psycopg2.Error
+        The server refuses or is gone, or the batches themselves raised: then with their text alone.
+    """
+    first = next(batches, None)
+    if first is None:
+        return
+    columns = sql.SQL(", ").join(map(sql.Identifier, first.schema.names))
+    statement = sql.SQL("copy {} ({}) from stdin (format binary)").format(table, columns)
+    cursor.copy_expert(statement, _Encoded(chain([first], batches), first.schema), CHUNK_BYTES)
+
+
+def arrow_schema(fields: Mapping[str, str]) -> pa.Schema:
+    """Return the Arrow schema of columns with these SQL types, as `copy` needs it."""
+    import pyarrow as pa
+
+    types = {
+        "bigint": pa.int64(),
+        "double precision": pa.float64(),
+        "text": pa.string(),
+        "boolean": pa.bool_(),
+        "timestamp with time zone": pa.timestamp("us", "UTC"),
+        "date": pa.date32(),
+    }
+    return pa.schema([(name, types[type_]) for name, type_ in fields.items()])
+
+
+class _Encoded(io.RawIOBase):
+    """Batches as the bytes of a binary COPY, made as they are read."""
+
+    def __init__(self, batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> None:
+        from pgpq import ArrowToPostgresBinaryEncoder
+
+        encoder = ArrowToPostgresBinaryEncoder(schema)
+
+        def chunks() -> Iterator[bytes]:
+            yield encoder.write_header()
+            for batch in batches:
+                yield encoder.write_batch(batch)
+            yield encoder.finish()
+
+        self._chunks = chunks()
+        self._rest = memoryview(b"")
+
+    def read(self, size: int = -1) -> bytes:
+        """Return up to `size` bytes; none at the end."""
+        while not self._rest:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                return b""
+            self._rest = memoryview(chunk)
+        found, self._rest = self._rest[:size], self._rest[size:]
+        return bytes(found)

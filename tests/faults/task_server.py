@@ -1,0 +1,148 @@
+"""Runs the tasks of one ingest run in a process forked from this warm one, so that a kill costs no start.
+
+Reads one job a line from standard input, answers in lines on standard output: the child's
+pid, each phase it enters, each task's result, its error, and how it ended. One job at a time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from include.local.warm import preload, warm_modules
+from include.windows import Window
+
+OURS = ("spec", "sources", "lake", "quality", "warehouse")
+PRELOADED = ("great_expectations", "pandas", "pyarrow", "sqlalchemy", "psycopg2", *(f"include.{name}" for name in OURS))
+ANSWERS = os.dup(sys.stdout.fileno())
+
+
+def say(**message: Any) -> None:
+    """Write one line; the kernel does not mix those of two processes or threads."""
+    os.write(ANSWERS, json.dumps(message).encode() + b"\n")
+
+
+class Worker:
+    """The tasks of one run, as the DAG ``ingest_<pipeline>`` calls them, told of as they go."""
+
+    def __init__(self, job: dict[str, Any]) -> None:
+        from include.lake.store import Lake
+        from include.spec.load import load
+        from include.steps.run import Run
+        from include.warehouse.engine import connect_engine
+        from include.warehouse.load import RunRef
+
+        self.job, self.task = job, ""
+        window = Window.from_dict(job["window"])
+        self.run = Run(
+            pipeline=load(Path(__file__).with_name("levels.yaml")),
+            ref=RunRef("ingest_levels", job["run_id"]),
+            params={"start": window.start.isoformat(), "end": window.end.isoformat()},
+            interval=None,
+            events=[],
+            run_after=datetime.fromisoformat(job["run_after"]),
+            engine=connect_engine(job["warehouse"]),
+            lake=Lake(job["lake"]),
+        )
+
+    def do(self) -> None:
+        """Do the run's tasks but those that are done, from the first to the last that is wanted."""
+        from include.sources import Endpoint
+        from include.steps.ingest import check, extract, load
+
+        done = dict(self.job["done"])
+        for source in self.run.pipeline.sources:
+            endpoint = Endpoint(self.job["source"])
+            self._task(done, f"extract {source}", lambda s=source, e=endpoint: extract(self.run, s, lambda: e))
+            self._task(done, f"check {source}", lambda s=source: check(self.run, done[f"extract {s}"]))
+        if self.job["until"] == "load":
+            self._task(done, "load", lambda: load(self.run, [done[f"check {s}"] for s in self.run.pipeline.sources]))
+
+    def watch(self) -> None:
+        """Tell of each phase on the way through the project's own functions."""
+        from include import sources
+        from include.warehouse import load, repeats, staging
+
+        self._tell_before(sources, "parse", "parse", "set aside")
+        self._tell_before(staging, "copy", "stage", "stage rejected")
+        self._tell_before(repeats, "take_out", "repeats")
+        self._tell_before(load, "merge", "merge", "merge next")
+        load_window = load.load_window
+
+        def told(*given: Any, **named: Any) -> Any:
+            loaded = load_window(*given, **named)
+            self.phase("commit")
+            return loaded
+
+        load.load_window = told
+
+    def phase(self, name: str) -> None:
+        """Tell where the task is; stay there for ever if that is where it is to be killed."""
+        say(phase=f"{self.task}: {name}", at=time.monotonic())
+        if self.job["hold"] == f"{self.task}: {name}":
+            signal.pause()
+
+    def _tell_before(self, module: Any, name: str, *phases: str) -> None:
+        """Tell of each call of a function; its first call in a task and further ones can be different phases."""
+        function = getattr(module, name)
+        calls: Counter[str] = Counter()
+
+        def told(*given: Any, **named: Any) -> Any:
+            self.phase(phases[min(calls[self.task], len(phases) - 1)])
+            calls[self.task] += 1
+            return function(*given, **named)
+
+        setattr(module, name, told)
+
+    def _task(self, done: dict[str, Any], name: str, work: Callable[[], Any]) -> None:
+        from include.warehouse.engine import answering
+
+        if name in done:
+            return
+        self.task = name
+        self.phase("begin")
+        with answering():
+            done[name] = work()
+        self.phase("end")
+        say(task=name, result=done[name])
+
+
+def child(job: dict[str, Any]) -> int:
+    """Do a job; return the exit status."""
+    try:
+        worker = Worker(job)
+        worker.watch()
+        worker.do()
+    except Exception as error:
+        traceback.print_exc()
+        sys.stderr.flush()
+        say(error=type(error).__name__, message=str(error))
+        return 1
+    return 0
+
+
+def main() -> None:
+    """Serve jobs until there are no more."""
+    import_steps = ("include.steps.ingest", "include.steps.check", "include.steps.run")
+    preload([*(name for name in warm_modules() if name.startswith(PRELOADED)), *import_steps])
+    say(is_ready=True)
+    for line in sys.stdin:
+        pid = os.fork()
+        if not pid:
+            os._exit(child(json.loads(line)))
+        say(pid=pid)
+        _, status = os.waitpid(pid, 0)
+        say(ended=os.waitstatus_to_exitcode(status))
+
+
+if __name__ == "__main__":
+    main()
