@@ -135,7 +135,7 @@ class Check:
         positions = [position for position in range(row_count) if position not in faulty]
         single = [rule for rule in self._rules if rule.is_row_level]
         self._validate(rows, None, [rule for rule in self._rules if not rule.is_row_level])
-        return self._validate(rows.take(positions), positions, single)
+        return self._validate(rows.take(pa.array(positions, pa.int64())), positions, single)
 
     def _validate(self, rows: pa.Table, positions: list[int] | None, rules: list) -> list[Found]:
         found: list[Found] = []

@@ -11,7 +11,10 @@ from include.warehouse.tables import ensure_table
 from include.windows import Window
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from psycopg2.extensions import connection as PgConnection
+    from psycopg2.extensions import cursor as PgCursor
 
     from include.quality.contract import Result
     from include.spec.model import Pipeline
@@ -109,12 +112,10 @@ def load_window(
     loaded = Loaded()
     with connection.cursor() as cursor:
         cursor.execute("select pg_advisory_xact_lock(hashtext(%s))", (f"load:{pipeline.pipeline}",))
-        # Not now(): that is when the transaction began, perhaps before the load it had to wait for.
-        cursor.execute("select clock_timestamp()")
-        [(loaded_at,)] = cursor.fetchall()
+        loaded_at = _clock(cursor)
         for batch in batches:
             ensure_table(cursor, pipeline, batch.source)
-            merged = merge(cursor, pipeline, batch.source, window, batch.table, loaded_at)
+            merged = merge(cursor, pipeline, batch.source, window, batch.table, _clock(cursor))
             record.record_checks(cursor, pipeline.pipeline, window, batch, run)
             counts = _count(batch, merged)
             record.record_lineage(cursor, pipeline, batch, counts, run, loaded_at)
@@ -144,3 +145,11 @@ def _add(loaded: Loaded, counts: Counts, merged: Merged) -> None:
     for name, value in asdict(counts).items():
         setattr(loaded.counts, name, getattr(loaded.counts, name) + value)
     loaded.touched.update(merged.touched)
+
+
+def _clock(cursor: PgCursor) -> datetime:
+    """Return the time, UTC; now() tells when the transaction began, perhaps before the load it had to wait for."""
+    cursor.execute("select clock_timestamp()")
+    [(clock,)] = cursor.fetchall()
+    moment: datetime = clock
+    return moment

@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+import pyarrow as pa
 import pytest
 from sqlalchemy.engine import Engine
 
+from include.quality.check import PLACE, REJECTED, Part
 from include.quality.contract import Result
+from include.quality.typing import arrow_type
 from include.spec.load import load
 from include.spec.model import Pipeline
+from include.warehouse import staging
 from include.warehouse.engine import connect_engine, transaction
-from include.warehouse.load import Batch, Counts, RunRef, load_window
+from include.warehouse.load import Batch, Counts, Loaded, RunRef, load_window
 from include.warehouse.payloads import index_payload
+from include.warehouse.tables import stored_columns
 from include.windows import Window
 
 JANUARY = Window.parse("2025-01-01", "2025-02-01")
-TYPES = {
-    "level_m": "float64",
-    "pulse_count": "Int64",
-    "note": "str",
-    "is_open": "boolean",
-    "read_at": "datetime64[us, UTC]",
-    "sealed_date": "datetime64[us, UTC]",
-    "site_code": "str",
-    "ticket_code": "Int64",
-    "cost_mxn": "float64",
-}
-# Every row of every table but ops.run and ops.lineage, which tell of each run; with the transaction that wrote it.
+INSTANT = pa.timestamp("us", "UTC")
+# Every row of every table but ops.run and ops.lineage, which tell of each run, and ops.staging, which
+# tells of what waits; with the transaction that wrote it.
 TABLES = "select schemaname || '.' || tablename from pg_tables where schemaname in ('raw', 'core', 'ops')"
 STATE = "select count(*), sum(hashtextextended(t::text, 0)), max(xmin::text::bigint) from {} t"
 
@@ -41,6 +38,7 @@ class Warehouse:
 
     def __init__(self, engine: Engine, spec: Pipeline) -> None:
         self.engine, self.spec = engine, spec
+        self._places = count(1)
 
     def sql(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         with self.engine.begin() as connection:
@@ -52,7 +50,8 @@ class Warehouse:
         return value
 
     def state(self) -> dict[str, tuple[Any, ...]]:
-        names = sorted(name for (name,) in self.sql(TABLES) if name not in ("ops.run", "ops.lineage"))
+        passing = ("ops.run", "ops.lineage", "ops.staging")
+        names = sorted(name for (name,) in self.sql(TABLES) if name not in passing)
         return {name: self.sql(STATE.format(name))[0] for name in names}
 
     def payload(self, content: str = "a", source: str = "meter", fetched_at: str = "2025-02-01T01:00Z") -> int:
@@ -64,22 +63,70 @@ class Warehouse:
         with self.engine.begin() as connection:
             return index_payload(connection, "readings", source, JANUARY, manifest)
 
-    def batch(
-        self, rows: list[dict[str, Any]], source: str = "meter", payload_id: int | None = None, **more: Any
-    ) -> Batch:
-        """Make a checked batch of rows; each names what it wants, `at` is the hour of 1 January."""
-        names = [name for name, column in self.spec.sources[source].columns.items() if column.personal != "drop"]
-        at = pd.Series([datetime(2025, 1, 1, row.get("at", 0), tzinfo=UTC) for row in rows], dtype=TYPES["read_at"])
-        columns = {name: pd.Series([row.get(name) for row in rows], dtype=TYPES.get(name, "float64")) for name in names}
-        number = self.payload(source=source) if payload_id is None else payload_id
-        accepted = pd.DataFrame({"valid_at": at, "available_at": at, **columns, "payload_id": number})
-        result = Result("completeness", names[0], "stop", True, len(rows), 0, "0 of 1", "all")
-        facts = {"results": [result], "sha256": "h"} | more
-        return Batch(source, accepted, **facts)
+    def part(
+        self, rows: Sequence[dict[str, Any]], source: str = "meter", rejected: Sequence[tuple[Any, ...]] = ()
+    ) -> Part:
+        """Make a checked part of rows; each names what it wants.
 
-    def load(self, *batches: Batch, run_id: str = "first", window: Window = JANUARY) -> Counts:
+        `at` is the hour of 1 January, unless `valid_at` says otherwise; `available_at` is the same instant.
+        `rejected` rows give row number, rule, column, reason and raw row.
+        """
+        at = [row.get("valid_at", datetime(2025, 1, 1, row.get("at", 0), tzinfo=UTC)) for row in rows]
+        known = [row.get("available_at", instant) for row, instant in zip(rows, at, strict=True)]
+        columns = {"valid_at": pa.array(at, INSTANT), "available_at": pa.array(known, INSTANT)}
+        columns["payload"] = pa.array([row.get("payload", 0) for row in rows], pa.int32())
+        columns["row_number"] = pa.array([row.get("row_number", n) for n, row in enumerate(rows)], pa.int64())
+        for name, column in stored_columns(self.spec, source).items():
+            columns[name] = pa.array([row.get(name) for row in rows], arrow_type(column))
+        types = {"payload": pa.int32(), "row_number": pa.int64()}
+        aside = {
+            name: pa.array([row[place] for row in rejected], types.get(name, pa.string()))
+            for place, name in enumerate(REJECTED[1:])
+        }
+        aside = {"payload": pa.array([0] * len(rejected), pa.int32())} | aside
+        assert tuple(aside)[: len(PLACE)] == PLACE
+        return Part(pa.RecordBatch.from_pydict(columns), pa.RecordBatch.from_pydict(aside))
+
+    def place(
+        self, source: str = "meter", payload_id: int | None = None, sha256: str = "h", window: Window = JANUARY
+    ) -> staging.Place:
+        """Make a place in schema staging that no other one equals."""
+        number = self.payload(source=source) if payload_id is None else payload_id
+        run = RunRef("ingest_readings", f"check {next(self._places)}")
+        return staging.Place(self.spec, source, window, run, (number,), sha256)
+
+    def batch(
+        self,
+        rows: Sequence[dict[str, Any]],
+        source: str = "meter",
+        payload_id: int | None = None,
+        rejected: Sequence[tuple[Any, ...]] = (),
+        window: Window = JANUARY,
+        is_simulated: bool = False,
+    ) -> Batch:
+        """Stage a checked batch of rows, as `part` makes them; the same rows again have the same hash."""
+        number = self.payload(source=source) if payload_id is None else payload_id
+        sha256 = hashlib.sha256(repr((source, number, rows, rejected, window)).encode()).hexdigest()
+        place = self.place(source, number, sha256, window)
+        staging.write(self.engine, place, [self.part(rows, source, rejected)])
+        column = next(iter(stored_columns(self.spec, source)))
+        result = Result("completeness", column, "stop", True, len(rows), 0, "0 of 1", "all")
+        sizes = (len(rows), len(rejected))
+        return Batch(source, place.name, *sizes, [result], sha256, (number,), is_simulated=is_simulated)
+
+    def loaded(self, *batches: Batch, run_id: str = "first", window: Window = JANUARY) -> Loaded:
         with transaction(self.engine) as connection:
             return load_window(connection, self.spec, window, list(batches), RunRef("ingest_readings", run_id))
+
+    def load(self, *batches: Batch, run_id: str = "first", window: Window = JANUARY) -> Counts:
+        return self.loaded(*batches, run_id=run_id, window=window).counts
+
+    def staged(self) -> list[str]:
+        """Return the tables in schema staging."""
+        return [
+            name
+            for (name,) in self.sql("select tablename::text from pg_tables where schemaname = 'staging' order by 1")
+        ]
 
     def with_spec(self, edit: Callable[[dict[str, Any]], None]) -> Warehouse:
         """Return the same warehouse under an edited spec."""

@@ -195,7 +195,9 @@ def test_a_run_by_hand_without_a_window_takes_everything_since_the_last_load(pla
 
 def test_a_first_run_by_hand_begins_where_the_schedule_does(play) -> None:
     spec = load_all()["usdmxn"]
-    extracted = ingest.extract(play.run(spec, None, now="2018-02-01T00:00Z"), "fix", lambda: play.endpoint("banxico_api"))
+    extracted = ingest.extract(
+        play.run(spec, None, now="2018-02-01T00:00Z"), "fix", lambda: play.endpoint("banxico_api")
+    )
     assert extracted["window"] == Window.parse("2018-01-01", "2018-02-01").to_dict()
 
 
@@ -299,7 +301,10 @@ def test_a_desk_that_is_down_loads_nothing_of_the_other_sources(play, warehouse,
 
 def test_the_same_bytes_for_the_same_window_are_indexed_once(play, warehouse) -> None:
     run = play.run(load_all()["usdmxn"], WINDOWS["usdmxn"])
-    numbers = [ingest.extract(run, "fix", lambda: play.endpoint("banxico_api"))["fetches"][0]["payloads"][0]["payload_id"] for _ in range(2)]
+    numbers = [
+        ingest.extract(run, "fix", lambda: play.endpoint("banxico_api"))["fetches"][0]["payloads"][0]["payload_id"]
+        for _ in range(2)
+    ]
     assert numbers[0] == numbers[1]
     assert warehouse.one("select fetched_at <= now() and status_code = 200 from raw.payload")
     assert datetime.now(UTC) > warehouse.one("select fetched_at from raw.payload")

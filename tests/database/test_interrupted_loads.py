@@ -25,18 +25,18 @@ def wait_until_somebody_waits(warehouse) -> None:
 
 
 def test_two_loads_of_one_pipeline_at_once_wait_for_each_other_and_double_nothing(warehouse) -> None:
-    batch, later = warehouse.batch(ROWS), {}
+    batches, later = [warehouse.batch(ROWS), warehouse.batch(ROWS)], {}
 
     def second() -> None:
-        later["counts"] = warehouse.load(batch, run_id="second")
+        later["counts"] = warehouse.load(batches[1], run_id="second")
 
     thread = threading.Thread(target=second)
     with transaction(warehouse.engine) as connection:
-        first = load_window(connection, warehouse.spec, WINDOW, [batch], RunRef("ingest_readings", "first"))
+        first = load_window(connection, warehouse.spec, WINDOW, batches[:1], RunRef("ingest_readings", "first"))
         thread.start()
         wait_until_somebody_waits(warehouse)
     thread.join()
-    assert (first.inserted, later["counts"].inserted, later["counts"].unchanged) == (20, 0, 20)
+    assert (first.counts.inserted, later["counts"].inserted, later["counts"].unchanged) == (20, 0, 20)
     assert warehouse.one("select count(*) from core.readings") == 20
 
 

@@ -2,13 +2,12 @@
 
 from datetime import UTC, datetime
 
-import pandas as pd
 import psycopg2
 import pytest
 
 from include.errors import ConfigError
 from include.warehouse.engine import transaction
-from include.warehouse.load import REJECTED, RunRef, load_window
+from include.warehouse.load import RunRef, load_window
 from include.windows import Window
 
 ROWS = [{"at": 0, "level_m": 1.5}, {"at": 1, "level_m": 2.5, "note": "low"}, {"at": 2}]
@@ -34,10 +33,9 @@ def test_new_rows_are_inserted_with_their_times_and_payload(warehouse) -> None:
 
 @pytest.mark.parametrize("run_id", ["first", "second"])
 def test_a_load_run_twice_changes_no_row(warehouse, run_id: str) -> None:
-    batches = [warehouse.batch(ROWS), warehouse.batch(REPAIRS, "repairs")]
-    warehouse.load(*batches)
+    warehouse.load(warehouse.batch(ROWS), warehouse.batch(REPAIRS, "repairs"))
     before = warehouse.state()
-    counts = warehouse.load(*batches, run_id=run_id)
+    counts = warehouse.load(warehouse.batch(ROWS), warehouse.batch(REPAIRS, "repairs"), run_id=run_id)
     assert (counts.received, counts.inserted, counts.revised, counts.unchanged) == (6, 0, 0, 6)
     assert warehouse.state() == before
 
@@ -127,19 +125,29 @@ def test_another_key_is_refused_with_the_way_out(warehouse) -> None:
 def test_a_fault_in_the_second_source_rolls_back_the_first(warehouse) -> None:
     warehouse.load(warehouse.batch(ROWS[:1]), warehouse.batch(REPAIRS[:1], "repairs"))
     before = warehouse.state()
-    broken = warehouse.batch(REPAIRS, "repairs")
-    broken.accepted["ticket_code"] = "no number"
-    with pytest.raises(psycopg2.DataError, match="no number"):
-        warehouse.load(warehouse.batch(ROWS), broken, run_id="second")
+    first, broken = warehouse.batch(ROWS), warehouse.batch(REPAIRS, "repairs")
+    warehouse.sql(f"alter table staging.{broken.table} alter ticket_code type text")
+    with pytest.raises(psycopg2.ProgrammingError, match=r"bigint .*text"):
+        warehouse.load(first, broken, run_id="second")
     assert warehouse.state() == before
     assert warehouse.sql("select run_id from ops.run") == [("first",)]
 
 
 def test_a_fault_in_the_very_first_load_leaves_no_table_behind(warehouse) -> None:
-    broken = warehouse.batch(REPAIRS, "repairs", payload_id=4711)
-    with pytest.raises(psycopg2.IntegrityError):
-        warehouse.load(warehouse.batch(ROWS), broken)
+    first, gone = warehouse.batch(ROWS), warehouse.batch(REPAIRS, "repairs")
+    warehouse.sql(f"drop table staging.{gone.table}")
+    with pytest.raises(psycopg2.ProgrammingError, match=gone.table):
+        warehouse.load(first, gone)
     assert warehouse.sql("select tablename from pg_tables where schemaname = 'core'") == []
+    again = warehouse.batch(REPAIRS, "repairs")
+    assert warehouse.load(first, again).inserted == 6, "what was staged for the first source is still there"
+
+
+def test_a_load_takes_its_staging_tables_with_it(warehouse) -> None:
+    waiting = warehouse.batch(ROWS)
+    warehouse.load(warehouse.batch(ROWS), warehouse.batch(REPAIRS, "repairs"))
+    assert warehouse.staged() == [waiting.table, f"{waiting.table}_rejected"]
+    assert warehouse.sql("select table_name from ops.staging") == [(waiting.table,)]
 
 
 def test_the_watermark_only_advances(warehouse) -> None:
@@ -153,16 +161,14 @@ def test_the_watermark_only_advances(warehouse) -> None:
 
 def test_rows_set_aside_are_kept_once_as_they_came(warehouse) -> None:
     raw_row = '{"level_m": "1,5", "note": "ünd \\"so\\", 100 %"}'
-    number = warehouse.payload()
-    record = (number, 7, "type", "level_m", "level_m = '1,5' cannot be read", raw_row)
-    batch = warehouse.batch(ROWS, rejected=pd.DataFrame([record], columns=REJECTED))
-    assert warehouse.load(batch).quarantined == 1
+    record = (7, "type", "level_m", "level_m = '1,5' cannot be read", raw_row)
+    assert warehouse.load(warehouse.batch(ROWS, rejected=[record])).quarantined == 1
     before = warehouse.state()
-    assert warehouse.load(batch, run_id="second").quarantined == 1
+    assert warehouse.load(warehouse.batch(ROWS, rejected=[record]), run_id="second").quarantined == 1
     assert warehouse.state() == before
     query = "select payload_id, row_number, rule, column_name, reason, raw_row, pipeline, source from ops.quarantine"
     as_it_came = {"level_m": "1,5", "note": 'ünd "so", 100 %'}
-    assert warehouse.sql(query) == [(*record[:5], as_it_came, "readings", "meter")]
+    assert warehouse.sql(query) == [(warehouse.payload(), *record[:4], as_it_came, "readings", "meter")]
 
 
 def test_a_batch_without_rows_moves_the_watermark_and_makes_the_table(warehouse) -> None:
@@ -173,8 +179,7 @@ def test_a_batch_without_rows_moves_the_watermark_and_makes_the_table(warehouse)
 
 
 def test_a_run_is_recorded_with_counts_that_add_up(warehouse) -> None:
-    number = warehouse.payload()
-    aside = pd.DataFrame([(number, 3, "range", "level_m", "too high", "{}")], columns=REJECTED)
+    aside = [(3, "range", "level_m", "too high", "{}")]
     warehouse.load(warehouse.batch(ROWS[:2]))
     warehouse.load(warehouse.batch([*changed(7.0)], rejected=aside), run_id="second")
     counts = "received_count, inserted_count, revised_count, unchanged_count, quarantined_count"
@@ -187,3 +192,61 @@ def test_a_run_done_again_adds_a_record_only_where_rows_changed(warehouse) -> No
     warehouse.load(warehouse.batch(changed(7.0)))
     counts = "inserted_count, revised_count, unchanged_count"
     assert warehouse.sql(f"select {counts} from ops.run order by loaded_at") == [(3, 0, 0), (0, 1, 2)]
+
+
+def test_each_batch_of_a_load_has_a_row_of_lineage(warehouse) -> None:
+    warehouse.load(warehouse.batch(ROWS))
+    later = warehouse.payload("revised")
+    aside = [(3, "range", "level_m", "too high", "{}")]
+    batches = [warehouse.batch(changed(7.0), payload_id=later, rejected=aside), warehouse.batch(REPAIRS, "repairs")]
+    warehouse.load(*batches, run_id="second")
+    counts = "received_count, inserted_count, revised_count, unchanged_count, quarantined_count"
+    found = warehouse.sql(
+        f"select source, batch_sha256, table_name, payload_ids, {counts} from ops.lineage where run_id = 'second' order by 1"
+    )
+    assert found == [
+        ("meter", batches[0].sha256, "core.readings", [later], 4, 0, 1, 2, 1),
+        ("repairs", batches[1].sha256, "core.readings_repairs", [warehouse.payload(source="repairs")], 3, 3, 0, 0, 0),
+    ]
+    together = "select count(*) from ops.lineage join ops.run using (dag_id, run_id, loaded_at)"
+    assert warehouse.one(together) == 3
+
+
+def test_lineage_of_a_run_done_again_is_added_only_where_rows_changed(warehouse) -> None:
+    warehouse.load(warehouse.batch(ROWS))
+    warehouse.load(warehouse.batch(ROWS))
+    warehouse.load(warehouse.batch(changed(7.0)))
+    counts = "inserted_count, revised_count, unchanged_count"
+    assert warehouse.sql(f"select {counts} from ops.lineage order by loaded_at") == [(3, 0, 0), (0, 1, 2)]
+
+
+def test_versions_of_one_row_in_several_batches_of_one_load_are_all_kept(warehouse) -> None:
+    batches = []
+    for month, value in enumerate((1.0, 2.0, 3.0, 4.0), start=2):
+        number = warehouse.payload(str(value), fetched_at=f"2025-0{month}-01T00:00Z")
+        batches.append(warehouse.batch(changed(value), payload_id=number))
+    counts = warehouse.load(*batches)
+    assert (counts.received, counts.inserted, counts.revised, counts.unchanged) == (12, 3, 3, 6)
+    found = warehouse.sql("select level_m from core.readings_history order by recorded_at, available_at")
+    assert found == [(1.0,), (2.0,), (3.0,)]
+    assert warehouse.one("select level_m from core.readings where extract(hour from valid_at) = 0") == 4.0
+
+
+def test_rows_between_those_that_are_there_are_inserted_and_the_others_left_alone(warehouse) -> None:
+    warehouse.load(warehouse.batch([ROWS[0], ROWS[2]]))
+    counts = warehouse.load(warehouse.batch([*ROWS, {"at": 3, "level_m": 4.0}]), run_id="second")
+    assert (counts.inserted, counts.revised, counts.unchanged) == (2, 0, 2)
+    assert warehouse.sql("select extract(hour from valid_at)::int from core.readings order by 1") == [
+        (0,),
+        (1,),
+        (2,),
+        (3,),
+    ]
+
+
+def test_the_key_begins_with_the_time(warehouse) -> None:
+    warehouse.load(warehouse.batch(REPAIRS, "repairs"))
+    keys = "select pg_get_constraintdef(oid) from pg_constraint where contype = 'p' and conrelid = %s::regclass"
+    assert warehouse.one(keys, "core.readings_repairs") == "PRIMARY KEY (valid_at, site_code, ticket_code)"
+    history = "PRIMARY KEY (valid_at, site_code, ticket_code, recorded_at)"
+    assert warehouse.one(keys, "core.readings_repairs_history") == history

@@ -1,6 +1,6 @@
-"""Every value arrives as it left: through Parquet, CSV and COPY, nulls and odd texts included."""
+"""Every value arrives as it left: through a binary COPY and the merge, nulls and odd texts included."""
 
-from dataclasses import replace
+import math
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -8,7 +8,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from include.lake.parquet import from_parquet, to_parquet
 from include.warehouse.load import RunRef, load_window
 from include.windows import Window
 
@@ -18,9 +17,8 @@ NOTHING: dict[str, Any] = dict.fromkeys(COLUMNS)
 
 
 def stored(warehouse, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Load rows as the batch file hands them over, read them back, and undo it all."""
+    """Stage rows, load them and read them back, and undo the load."""
     batch = warehouse.batch([row | {"at": hour} for hour, row in enumerate(rows)])
-    batch = replace(batch, accepted=from_parquet(to_parquet(batch.accepted)))
     with warehouse.engine.connect() as connection:
         load_window(connection.connection.driver_connection, warehouse.spec, WINDOW, [batch], RunRef("d", "r"))
         query = f"select {', '.join(COLUMNS)} from core.readings order by valid_at"
@@ -37,9 +35,13 @@ def test_a_text_arrives_as_it_is_and_an_empty_one_is_not_null(warehouse, text: s
     assert stored(warehouse, [{"note": text}, {}]) == [NOTHING | {"note": text}, NOTHING]
 
 
-@pytest.mark.parametrize("value", [0.1, -0.0, 1e308, 5e-324, 123456789.123456789])
+@pytest.mark.parametrize(
+    "value", [0.1, 0.0, -0.0, 1.7976931348623157e308, 5e-324, -2.2250738585072014e-308, 123456789.123456789, 1 / 3]
+)
 def test_a_number_arrives_to_the_last_bit(warehouse, value: float) -> None:
-    assert stored(warehouse, [{"level_m": value}]) == [NOTHING | {"level_m": value}]
+    found = stored(warehouse, [{"level_m": value}, {}])
+    assert found == [NOTHING | {"level_m": value}, NOTHING]
+    assert math.copysign(1, found[0]["level_m"]) == math.copysign(1, value)
 
 
 @pytest.mark.parametrize("value", [2**63 - 1, -(2**63), 2**53 + 1, 0])
@@ -64,9 +66,23 @@ def test_a_timestamp_arrives_to_the_microsecond(warehouse, value: datetime) -> N
     assert stored(warehouse, [{"read_at": value}, {}]) == [NOTHING | {"read_at": value}, NOTHING]
 
 
-def test_a_date_arrives_as_the_same_day(warehouse) -> None:
-    found = stored(warehouse, [{"sealed_date": datetime(2025, 12, 31, tzinfo=UTC)}])
-    assert found == [NOTHING | {"sealed_date": date(2025, 12, 31)}]
+@pytest.mark.parametrize("value", [date(2025, 12, 31), date(1, 1, 1), date(9999, 12, 31), date(2000, 1, 1)])
+def test_a_date_arrives_as_the_same_day(warehouse, value: date) -> None:
+    assert stored(warehouse, [{"sealed_date": value}, {}]) == [NOTHING | {"sealed_date": value}, NOTHING]
+
+
+def test_a_text_longer_than_a_chunk_of_the_copy_arrives_whole(warehouse) -> None:
+    text = "ñ€😀 1234567" * 300_000
+    assert stored(warehouse, [{"note": text}, {"note": "after it"}]) == [
+        NOTHING | {"note": text},
+        NOTHING | {"note": "after it"},
+    ]
+
+
+@pytest.mark.parametrize("at", [datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)])
+def test_the_times_of_a_row_reach_to_the_ends_of_the_calendar(warehouse, at: datetime) -> None:
+    warehouse.load(warehouse.batch([{"valid_at": at}]))
+    assert warehouse.sql("select valid_at, available_at from core.readings") == [(at, at)]
 
 
 VALUES = st.fixed_dictionaries(
@@ -76,6 +92,7 @@ VALUES = st.fixed_dictionaries(
         "note": st.none() | st.text(st.characters(exclude_characters="\x00", codec="utf-8")),
         "is_open": st.none() | st.booleans(),
         "read_at": st.none() | st.datetimes(timezones=st.just(UTC)),
+        "sealed_date": st.none() | st.dates(),
     }
 )
 

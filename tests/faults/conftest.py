@@ -13,25 +13,17 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import numpy as np
-import pandas as pd
+import psutil
 import psycopg2
 import pytest
 
-from include.windows import Window
-
 HERE = Path(__file__).parent
-FIRST_DAY = datetime(2025, 1, 1, tzinfo=UTC)
-START = pd.Timestamp(FIRST_DAY).tz_localize(None)
-RUN_AFTER = datetime(2025, 6, 1, tzinfo=UTC)
-ROUNDS, DAYS_A_WINDOW, STEPS_A_DAY, STATIONS = 9, 3, 288, 30
 PATIENCE = 60.0  # seconds within which any phase ends, however busy the machine
 VERSIONS = """
 select valid_at, {key}, {own}, sha256, w.window_start_at,
@@ -39,7 +31,8 @@ select valid_at, {key}, {own}, sha256, w.window_start_at,
        row_number() over (partition by valid_at, {key} order by recorded_at) as version,
        superseded_at is not distinct from lead(recorded_at) over (partition by valid_at, {key} order by recorded_at)
            as is_chained
-from (select valid_at, available_at, recorded_at, payload_id, {own}, null::timestamptz as superseded_at from core.{table}
+from (select valid_at, available_at, recorded_at, payload_id, {own}, null::timestamptz as superseded_at
+      from core.{table}
       union all
       select valid_at, available_at, recorded_at, payload_id, {own}, superseded_at from core.{table}_history) v
 left join raw.payload w using (payload_id)
@@ -52,7 +45,7 @@ WINDOW = "pipeline, source, window_start_at, window_end_at"
 COUNTS = "received_count, inserted_count, revised_count, unchanged_count, quarantined_count"
 CONTENTS = {
     "raw.payload": f"select {WINDOW}, sha256, size_bytes, right(uri, 76) from raw.payload",
-    "ops.quarantine": f"""select q.pipeline, q.source, q.window_start_at, q.window_end_at, sha256, row_number, rule,
+    "ops.quarantine": """select q.pipeline, q.source, q.window_start_at, q.window_end_at, sha256, row_number, rule,
         column_name, reason, raw_row, run_id from ops.quarantine q left join raw.payload using (payload_id)""",
     "ops.quality_result": f"""select {WINDOW}, batch_sha256, rule, column_name, severity, is_passed, row_count,
         unexpected_count, observed, expected, run_id from ops.quality_result""",
@@ -64,12 +57,19 @@ CONTENTS = {
 }
 
 
+def python(script: str, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+    """Start a script of this folder in a process of its own: pytest's must not fork, it has threads."""
+    root = str(HERE.parents[1])
+    command = [sys.executable, str(HERE / script), *arguments]
+    return subprocess.Popen(command, cwd=root, env=os.environ | {"PYTHONPATH": root}, text=True, **options)
+
+
 @dataclass(frozen=True)
-class Round:
+class Asked:
     """One run of the DAG, and what must be in ``core.levels`` after it."""
 
     run_id: str
-    window: Window
+    window: dict[str, str]
     source: str
     row_count: int
     pulse_sum: int
@@ -111,12 +111,12 @@ class Attempt:
     ended: int | None = None
 
     def __post_init__(self) -> None:
-        self._handle = os.pidfd_open(self.pid)  # a number can come to mean another process, this cannot
+        self._process = psutil.Process(self.pid)
 
     @property
     def phase(self) -> str:
         """The last phase it told of."""
-        return self.phases[-1][0] if self.phases else "begin"
+        return "load: reported" if "load" in self.results else self.phases[-1][0] if self.phases else "before"
 
     def follow(self, seconds: float = PATIENCE, phase: str | None = None) -> bool:
         """Listen until a phase begins, the process ends or the time is over; tell whether it was the first."""
@@ -132,8 +132,8 @@ class Attempt:
         return False
 
     def kill(self) -> bool:
-        """Kill the process where it is and tell whether it was still there."""
-        signal.pidfd_send_signal(self._handle, signal.SIGKILL) if self.ended is None else None
+        """Kill the process with SIGKILL where it is and tell whether it was still there."""
+        self._send(signal.SIGKILL)
         self.finish()
         return self.ended == -signal.SIGKILL
 
@@ -141,7 +141,14 @@ class Attempt:
         """Wait until the process has ended."""
         self.follow()
         assert self.ended is not None, f"the task hangs in {self.phase}"
-        os.close(self._handle)
+
+    def release(self) -> None:
+        """Let it go on from where it is held."""
+        self._send(signal.SIGUSR1)
+
+    def _send(self, number: int) -> None:
+        with suppress(psutil.NoSuchProcess):
+            self._process.send_signal(number)
 
     def _take(self, line: dict[str, Any]) -> None:
         if "phase" in line:
@@ -160,21 +167,16 @@ class TaskServer:
     def __init__(self, folder: Path) -> None:
         self.log = folder / "tasks.log"
         with self.log.open("w") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, str(HERE / "task_server.py")],
-                cwd=HERE.parents[1],
-                env=os.environ | {"PYTHONPATH": str(HERE.parents[1])},
-                **{"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": log, "text": True},
-            )
+            self._process = python("task_server.py", stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
         self._lines: queue.Queue[dict[str, Any]] = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
 
     def start(self, **job: Any) -> Attempt:
-        """Start a try; its surroundings are `warehouse`, `lake` and `round`, `done` what earlier tries reported."""
-        entry: Round = job.pop("round")
-        job = {"done": {}, "until": "load", "hold": None} | job
-        job |= {"run_id": entry.run_id, "window": entry.window.to_dict(), "source": entry.source}
-        print(json.dumps(job | {"run_after": RUN_AFTER.isoformat()}), file=self._process.stdin, flush=True)
+        """Start a try; `done` is what the tasks of earlier ones reported, `hold` a phase to stay in."""
+        asked: Asked = job.pop("asked")
+        job = {"done": {}, "hold": None} | job
+        job |= {"run_id": asked.run_id, "window": asked.window, "source": asked.source}
+        print(json.dumps(job), file=self._process.stdin, flush=True)
         return Attempt(self._next()["pid"], self._lines)
 
     def close(self) -> None:
@@ -198,12 +200,12 @@ class Site:
     def __init__(self, server: TaskServer, warehouse: str, lake: Path) -> None:
         self.server, self.warehouse, self.lake = server, warehouse, f"file://{lake}"
 
-    def start(self, entry: Round, **options: Any) -> Attempt:
-        return self.server.start(warehouse=self.warehouse, lake=self.lake, round=entry, **options)
+    def start(self, asked: Asked, **options: Any) -> Attempt:
+        return self.server.start(warehouse=self.warehouse, lake=self.lake, asked=asked, **options)
 
-    def complete(self, entry: Round, done: dict[str, Any] | None = None, **options: Any) -> Attempt:
+    def complete(self, asked: Asked, done: dict[str, Any] | None = None, **options: Any) -> Attempt:
         """Run what is left of a run; it must pass. Results of earlier tries are in its own."""
-        attempt = self.start(entry, done=done or {}, **options)
+        attempt = self.start(asked, done=done or {}, **options)
         attempt.finish()
         assert attempt.ended == 0, f"{attempt.phase}: {attempt.error} {attempt.message}"
         attempt.results = (done or {}) | attempt.results
@@ -231,10 +233,9 @@ class Site:
         found: Counter[str] = Counter()
         for table, own in TABLES.items():
             versions = VERSIONS.format(table=table.removeprefix("core."), key="station_id", own=own)
-            [(twice, gaps, homeless)] = self.sql(
-                f"select (select count(*) from (select from {table} group by valid_at, station_id having count(*) > 1)"
-                f" t), count(*) filter (where not is_chained), count(*) filter (where sha256 is null) from ({versions}) v"
-            )
+            twice = f"select count(*) from (select from {table} group by valid_at, station_id having count(*) > 1) t"
+            lost = "count(*) filter (where not is_chained), count(*) filter (where sha256 is null)"
+            [(twice, gaps, homeless)] = self.sql(f"select ({twice}), {lost} from ({versions}) v")
             found.update(duplicates=twice, gaps=gaps, homeless=homeless)
         return {name: count for name, count in found.items() if count}
 
@@ -244,75 +245,47 @@ class Site:
 
     def staging(self) -> list[str]:
         """Return the tables in schema staging and the names in its register."""
-        found = self.sql("select tablename from pg_tables where schemaname = 'staging' union all select table_name from ops.staging")
+        found = self.sql(
+            "select tablename from pg_tables where schemaname = 'staging' union all select table_name from ops.staging"
+        )
         return [name for (name,) in found]
 
 
-class Levels:
-    """What the gauges know, and what of it has been sent rightly: SIMULATED."""
+class Chance:
+    """Chooses moments: half of them at random, half in the phase that was hit least.
 
-    def __init__(self, folder: Path, seed: int) -> None:
-        self.folder, self.random = folder, np.random.default_rng(seed)
-        size = ((ROUNDS + DAYS_A_WINDOW) * STEPS_A_DAY, STATIONS)
-        self.version = np.zeros(size, int)
-        self.is_there = self.random.random(size) < 0.9
-        self.loaded = np.full(size, -1)  # the version of each row that was sent without a fault
+    Attributes
+    ----------
+    hits : Counter
+        How often each phase was hit; kept by whoever hits.
+    """
 
-    def round(self, number: int) -> Round:
-        """Change the source, write its files and return the run that is to load them."""
-        first = number * STEPS_A_DAY
-        rows = slice(first, first + DAYS_A_WINDOW * STEPS_A_DAY)
-        window = Window(FIRST_DAY + timedelta(days=number), FIRST_DAY + timedelta(days=number + DAYS_A_WINDOW))
-        self.is_there[rows] |= self.random.random(self.is_there[rows].shape) < 0.3
-        self.version[rows] += self.random.random(self.version[rows].shape) < 0.03
-        folder = self.folder / f"round-{number}"
-        folder.mkdir()
-        step, station = np.nonzero(self.is_there[rows])
-        frame = self._frame(step + first, station)
-        frame, is_sent = self._spoil(frame, has_repeats=number % 3 > 0)
-        self.loaded[step[is_sent] + first, station[is_sent]] = self.version[step[is_sent] + first, station[is_sent]]
-        if number % 3 == 2:
-            frame = frame.sample(frac=1, random_state=number)
-        frame.to_csv(folder / "gauges.csv", index=False)
-        self._visits(number).to_csv(folder / "visits.csv", index=False)
-        step, station = np.nonzero(self.loaded >= 0)
-        pulses = int(_pulses(step, station, self.loaded[step, station]).sum())
-        return Round(f"round-{number}", window, f"file://{folder}", len(step), pulses)
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)  # noqa: S311 - nothing is secret here
+        self.hits: Counter[str] = Counter()
 
-    def _frame(self, step: np.ndarray, station: np.ndarray) -> pd.DataFrame:
-        version = self.version[step, station]
-        return pd.DataFrame(
-            {
-                "at": (START + pd.to_timedelta(step * (1440 // STEPS_A_DAY), "min")).strftime("%Y-%m-%d %H:%M:%S"),
-                "station": station,
-                "level": np.round(50 + 40 * np.sin(step / 90 + station) + version / 100, 3).astype(str),
-                "pulses": _pulses(step, station, version),
-                "note": np.where(step % 50 == 0, 'dijo: "año, marea"', ""),
-            }
-        )
+    def start(self, site: Site, asked: Asked, usual: Usual, done: dict[str, Any]) -> Attempt:
+        """Start a try and return at the chosen moment of it; it is held there, runs on or may have ended."""
+        spans = usual.spans(done)
+        if self.hits.total() % 2:
+            attempt = site.start(asked, done=done)
+            attempt.follow(self.random.uniform(0, 0.95 * sum(seconds for _, seconds in spans)))
+            return attempt
+        aim, seconds = min(spans, key=lambda span: (self.hits[span[0]], self.random.random()))
+        is_held = aim == "load: end" or self.random.random() < 0.3
+        attempt = site.start(asked, done=done, hold=aim if is_held else None)
+        if attempt.follow(phase=aim):
+            attempt.follow(self.random.uniform(0, 0.8 * seconds))
+        return attempt
 
-    def _spoil(self, frame: pd.DataFrame, has_repeats: bool) -> tuple[pd.DataFrame, np.ndarray]:
-        """Break, repeat and contradict some rows; tell which of the others arrive as they are."""
-        is_sent = np.ones(len(frame), bool)
-        faulty = self.random.choice(len(frame), 160, replace=False)
-        unreadable, beyond, repeated, contradicted = np.split(faulty, 4)
-        frame.loc[unreadable, "level"] = "broken"
-        frame.loc[beyond, "level"] = "1000000"
-        is_sent[[*unreadable, *beyond]] = False
-        if not has_repeats:
-            return frame, is_sent
-        is_sent[contradicted] = False
-        other = frame.loc[contradicted].assign(level="1.5")
-        return pd.concat([frame, frame.loc[repeated], other]).sort_values("at", kind="stable"), is_sent
-
-    def _visits(self, number: int) -> pd.DataFrame:
-        days = START + pd.to_timedelta(range(number, number + DAYS_A_WINDOW), "D")
-        costs = [100 + number * (day.day % 2) for day in days for _ in range(STATIONS)]
-        return pd.DataFrame({"at": np.repeat(days.strftime("%Y-%m-%d %H:%M:%S"), STATIONS), "station": [*range(STATIONS)] * len(days), "cost": costs})
+    def what_is_left_to_do(self, done: dict[str, Any]) -> dict[str, Any]:
+        """Return what stays done: now and then a person clears the whole run, and so it is done again."""
+        return {} if "load" in done or self.random.random() < 0.3 else done
 
 
-def _pulses(step: np.ndarray, station: np.ndarray, version: np.ndarray) -> np.ndarray:
-    return step * 1000 + station * 10 + version
+@pytest.fixture
+def chance(seed: int) -> Chance:
+    return Chance(seed)
 
 
 @pytest.fixture(scope="session")
@@ -324,12 +297,11 @@ def seed() -> int:
 
 
 @pytest.fixture(scope="session")
-def rounds(seed: int, tmp_path_factory: pytest.TempPathFactory) -> list[Round]:
-    """Give the runs, in order; the last one is the one before it once more, of which nothing is new."""
-    levels = Levels(tmp_path_factory.mktemp("levels"), seed)
-    found = [levels.round(number) for number in range(ROUNDS - 1)]
-    last = found[-1]
-    return [*found, Round("again", last.window, last.source, last.row_count, last.pulse_sum)]
+def runs(seed: int, tmp_path_factory: pytest.TempPathFactory) -> list[Asked]:
+    """Give the runs, in order; see levels.py."""
+    folder = tmp_path_factory.mktemp("levels")
+    python("levels.py", str(folder), str(seed)).wait()
+    return [Asked(**facts) for facts in json.loads((folder / "runs.json").read_text())]
 
 
 @pytest.fixture(scope="session")
@@ -340,37 +312,34 @@ def task_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TaskServer
     server.close()
 
 
-@pytest.fixture
-def site(task_server: TaskServer, new_warehouse: Callable[[], str], tmp_path: Path) -> Site:
-    """Give an empty warehouse and an empty lake."""
-    return Site(task_server, new_warehouse(), tmp_path / "lake")
+@pytest.fixture(scope="session")
+def make_site(task_server: TaskServer, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Site]:
+    """Give a function that makes an empty warehouse, on the server with this superuser's URL, and an empty lake.
+
+    The server has a migrated database ``warehouse``; all are gone with it.
+    """
+    from include.local import postgres
+    from include.local.secrets import secret
+
+    def make(superuser_url: str) -> Site:
+        name = f"faults_{uuid4().hex[:12]}"
+        with closing(postgres.connect(superuser_url)) as link, link.cursor() as cursor:
+            cursor.execute(f"create database {name} owner warehouse template warehouse")
+        url = postgres.with_database(superuser_url, name, "warehouse", secret("postgres_warehouse"))
+        return Site(task_server, url, tmp_path_factory.mktemp("lake"))
+
+    return make
 
 
 @pytest.fixture(scope="session")
 def undisturbed(
-    task_server: TaskServer, new_warehouse: Callable[[], str], rounds: list[Round], tmp_path_factory: pytest.TempPathFactory
+    make_site: Callable[[str], Site], postgres_url: str, migrated_template: str, runs: list[Asked]
 ) -> list[Usual]:
     """Give how each run goes when nobody kills anything."""
-    site = Site(task_server, new_warehouse(), tmp_path_factory.mktemp("undisturbed"))
-    found = []
-    for entry in rounds:
-        attempt = site.complete(entry)
+    site, found = make_site(postgres_url), []
+    for asked in runs:
+        attempt = site.complete(asked)
         found.append(Usual(attempt.phases, attempt.results["load"], site.contents()))
-        assert site.loaded() == (entry.row_count, entry.pulse_sum), "the source's own account"
+        assert site.loaded() == (asked.row_count, asked.pulse_sum), "the source's own account"
         assert site.faults() == {}
     return found
-
-
-@pytest.fixture(scope="session")
-def new_warehouse(postgres_url: str, migrated_template: str) -> Callable[[], str]:
-    """Give a function that makes a migrated, empty warehouse; they are gone with the session's Postgres."""
-    from include.local import postgres
-    from include.local.secrets import secret
-
-    def make() -> str:
-        name = f"faults_{uuid4().hex[:12]}"
-        with closing(postgres.connect(postgres_url)) as link, link.cursor() as cursor:
-            cursor.execute(f'create database {name} owner warehouse template "{migrated_template}"')
-        return postgres.with_database(postgres_url, name, "warehouse", secret("postgres_warehouse"))
-
-    return make

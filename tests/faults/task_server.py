@@ -14,7 +14,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from include.windows import Window
 
 OURS = ("spec", "sources", "lake", "quality", "warehouse")
 PRELOADED = ("great_expectations", "pandas", "pyarrow", "sqlalchemy", "psycopg2", *(f"include.{name}" for name in OURS))
+RUN_AFTER = datetime(2025, 6, 1, tzinfo=UTC)
 ANSWERS = os.dup(sys.stdout.fileno())
 
 
@@ -49,13 +50,13 @@ class Worker:
             params={"start": window.start.isoformat(), "end": window.end.isoformat()},
             interval=None,
             events=[],
-            run_after=datetime.fromisoformat(job["run_after"]),
+            run_after=RUN_AFTER,
             engine=connect_engine(job["warehouse"]),
             lake=Lake(job["lake"]),
         )
 
     def do(self) -> None:
-        """Do the run's tasks but those that are done, from the first to the last that is wanted."""
+        """Do the run's tasks but those that are done."""
         from include.sources import Endpoint
         from include.steps.ingest import check, extract, load
 
@@ -64,8 +65,7 @@ class Worker:
             endpoint = Endpoint(self.job["source"])
             self._task(done, f"extract {source}", lambda s=source, e=endpoint: extract(self.run, s, lambda: e))
             self._task(done, f"check {source}", lambda s=source: check(self.run, done[f"extract {s}"]))
-        if self.job["until"] == "load":
-            self._task(done, "load", lambda: load(self.run, [done[f"check {s}"] for s in self.run.pipeline.sources]))
+        self._task(done, "load", lambda: load(self.run, [done[f"check {s}"] for s in self.run.pipeline.sources]))
 
     def watch(self) -> None:
         """Tell of each phase on the way through the project's own functions."""
@@ -86,10 +86,10 @@ class Worker:
         load.load_window = told
 
     def phase(self, name: str) -> None:
-        """Tell where the task is; stay there for ever if that is where it is to be killed."""
+        """Tell where the task is; stay there until it is released if that was wanted."""
         say(phase=f"{self.task}: {name}", at=time.monotonic())
         if self.job["hold"] == f"{self.task}: {name}":
-            signal.pause()
+            signal.sigwait({signal.SIGUSR1})
 
     def _tell_before(self, module: Any, name: str, *phases: str) -> None:
         """Tell of each call of a function; its first call in a task and further ones can be different phases."""
@@ -118,6 +118,7 @@ class Worker:
 
 def child(job: dict[str, Any]) -> int:
     """Do a job; return the exit status."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})  # it waits for whoever waits for it
     try:
         worker = Worker(job)
         worker.watch()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -59,6 +60,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     var = tmp_path_factory.mktemp("journey") / "var"
     env = dict(os.environ) | {"CICLO_VAR": str(var), "CICLO_SANDBOX_UCI_URL": ""}
     env |= dict(zip([f"CICLO_{name}_PORT" for name in PORTS], map(str, _free_ports(len(PORTS))), strict=True))
+    env["CICLO_PIPELINES"] = str(shutil.copytree(ROOT / "include" / "pipelines", var.parent / "pipelines"))
     running = System(env, var)
     try:
         running.ciclo("up")

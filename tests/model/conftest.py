@@ -16,15 +16,18 @@ from uuid import uuid4
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import requests
 from sqlalchemy.engine import Engine
 
 from include.lake.store import Lake
+from include.quality.check import Part
 from include.sources.publication import available_at
 from include.spec.load import parse
 from include.spec.model import Pipeline
 from include.steps.run import Run
+from include.warehouse import staging
 from include.warehouse.engine import connect_engine, transaction
 from include.warehouse.load import Batch, Counts, RunRef, load_window
 from include.windows import Window
@@ -98,14 +101,17 @@ class Plant:
                 " values (%s, 'meter', %s, %s, %s, '', 'text/csv', 0, 200, '{}', '{}', false, %s) returning payload_id",
                 (name, window.start, window.end, uuid4().hex, fetched_at or window.end),
             ).scalar_one()
-        at = available_at(rows["valid_at"], source.published)
-        accepted = rows.assign(available_at=at, payload_id=payload_id)
-        nothing = pd.DataFrame(columns=["payload_id", "row_number", "rule", "column_name", "reason", "raw_row"])
-        batch = Batch("meter", accepted, nothing, [], "", is_simulated=False)
+        times = {"valid_at": rows["valid_at"], "available_at": available_at(rows["valid_at"], source.published)}
+        places = {"payload": np.zeros(len(rows), "int32"), "row_number": np.arange(len(rows))}
+        own = rows[list(source.columns)]
+        accepted = pa.RecordBatch.from_pandas(own.assign(**times, **places), preserve_index=False)
+        nothing = accepted.slice(0, 0)
+        run = RunRef(f"ingest_{name}", f"{window} {payload_id}")
+        place = staging.Place(self.spec, "meter", window, run, (payload_id,), "")
+        count = staging.write(self.engine, place, [Part(accepted, nothing)])
+        batch = Batch("meter", place.name, count, 0, [], "", (payload_id,))
         with transaction(self.engine) as connection:
-            return load_window(
-                connection, self.spec, window, [batch], RunRef(f"ingest_{name}", f"{window} {payload_id}")
-            )
+            return load_window(connection, self.spec, window, [batch], run).counts
 
     def run(self, verb: str, run_id: str, window: Window | None = None, **params: Any) -> Run:
         """Give what a task of a run is given."""

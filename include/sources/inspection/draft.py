@@ -55,7 +55,7 @@ def _source_lines(found: Found) -> Iterator[str]:
     yield f"  {name}:"
     yield "    kind: csv_file"
     yield "    main: true"
-    yield f"    connection: {name}    # an Airflow Connection whose host is https://…, file:///folder or s3://bucket"
+    yield "    connection: local_files    # reads var/files: copy the file there, or name a connection of your own"
     yield f"    title: {_text(f'Rows of {found.file}')}    # say what it is"
     yield f"    path: {_text('/' + found.file.lstrip('/'))}"
     if sample.member is not None:

@@ -1,0 +1,168 @@
+"""A Postgres killed with SIGKILL, whole or one of its processes, loses nothing and doubles nothing."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psutil
+import psycopg2
+import pytest
+
+from include.local import postgres
+from include.local.secrets import secret
+from include.steps.keep_house import sweep_staging
+from include.warehouse.engine import connect_engine
+from include.warehouse.migrate import upgrade
+
+KILLS = (3, 3, 3, 3)  # in each of the first runs
+KINDS = ("postmaster", "backend")
+PATIENCE = 60.0
+
+
+class Server:
+    """A Postgres of the test's own, which can be killed and started again on the same files."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self.port = int(probe.getsockname()[1])
+        self.folder, password = folder / "data", uuid4().hex
+        self.url = f"postgresql://postgres:{password}@127.0.0.1:{self.port}/postgres"
+        postgres.initialise(self.folder, password)
+        self.log = (folder / "postgres.log").open("a")
+        self.start()
+
+    def start(self) -> None:
+        # What a killed process had written is safe with the kernel: only a power cut needs fsync.
+        command = [*postgres.server_command(self.folder, self.port), "-c", "fsync=off"]
+        account = postgres.run_as(postgres.system_account())
+        options = {"cwd": self.folder, "stdout": self.log, "stderr": self.log, **account}
+        self.process = subprocess.Popen(command, **options)
+        self.wait_until_it_answers()
+
+    def wait_until_it_answers(self) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not postgres.answers(self.url):
+            assert self.process.poll() is None, Path(self.log.name).read_text()[-2000:]
+            assert time.monotonic() < deadline, "Postgres does not come back"
+
+    def backend(self) -> psutil.Process | None:
+        """Return the process that serves a task, if one does now."""
+        for process in psutil.Process(self.process.pid).children():
+            try:
+                if " warehouse 127.0.0.1" in " ".join(process.cmdline()):
+                    return process
+            except psutil.NoSuchProcess:
+                continue
+        return None
+
+    def kill(self, kind: str) -> bool:
+        """Kill the ``postmaster`` or the ``backend`` of a task, where there is one, and wait for the server to be back."""
+        return self._kill_postmaster() if kind == "postmaster" else self._kill_backend()
+
+    def _kill_postmaster(self) -> bool:
+        """Kill the server's first process and start a new one when its orphans are gone."""
+        postmaster = psutil.Process(self.process.pid)
+        postmaster.suspend()  # so that no child is born unseen
+        family = postmaster.children()
+        postmaster.kill()
+        self.process.wait(PATIENCE)  # a zombie would still count as the owner of postmaster.pid
+        _, alive = psutil.wait_procs(family, timeout=PATIENCE)
+        assert alive == [], "orphans of the killed server still use its memory"
+        assert (self.folder / "postmaster.pid").exists(), "the new server finds the lock of the dead one"
+        self.start()
+        return True
+
+    def _kill_backend(self) -> bool:
+        """Kill the process that serves a task, if there is one; the server then restarts itself."""
+        victim = self.backend()
+        if victim is None:
+            return False
+        family = psutil.Process(self.process.pid).children()
+        victim.kill()
+        _, alive = psutil.wait_procs(family, timeout=PATIENCE)
+        assert alive == [], "the server does not end its other processes"
+        self.wait_until_it_answers()
+        return True
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(PATIENCE)
+        self.log.close()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Start a Postgres that may die."""
+    server = Server(tmp_path_factory.mktemp("postgres"))
+    postgres.create_databases(server.url, ["warehouse"])
+    upgrade(postgres.with_database(server.url, "warehouse", "warehouse", secret("postgres_warehouse")))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def site(server: Server, make_site: Callable[[str], Any]) -> Any:
+    """Give an empty warehouse on the server that may die."""
+    return make_site(server.url)
+
+
+def test_a_postgres_killed_anywhere_and_started_again_holds_exactly_what_an_undisturbed_one_does(
+    site, server, runs, undisturbed, chance
+) -> None:
+    kinds: Counter[str] = Counter()
+    for asked, usual, kills in zip(runs, undisturbed, KILLS, strict=False):
+        do_killed(site, server, asked, usual, chance, kinds, kills)
+        assert site.contents() == usual.contents, f"after {asked.run_id}"
+        assert site.faults() == {}
+    print(dict(kinds), dict(chance.hits))
+    assert kinds.total() >= 10
+    assert set(kinds) == set(KINDS)
+    sweep_staging(connect_engine(site.warehouse), timedelta(0))
+    assert site.staging() == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_postgres_killed_between_check_and_load_empties_the_staging_tables_and_load_fills_them_again(
+    site, server, runs, undisturbed, kind
+) -> None:
+    site.complete(runs[0])
+    attempt = site.start(runs[1], hold="load: begin")
+    assert attempt.follow(phase="load: begin")
+    with closing(psycopg2.connect(site.warehouse)):  # so that there is a backend to kill
+        assert server.kill(kind)
+    attempt.release()
+    attempt.finish()
+    assert attempt.ended == 0, f"{attempt.error} {attempt.message}"
+    assert "load: stage" in dict(attempt.phases)
+    assert site.contents() == undisturbed[1].contents
+    assert site.staging() == []
+
+
+def do_killed(site: Any, server: Any, asked: Any, usual: Any, chance: Any, kinds: Counter[str], kills: int) -> None:
+    """Do a run under whose tries the server is killed so many times, then let it pass."""
+    done: dict[str, Any] = {}
+    while kills:
+        attempt = chance.start(site, asked, usual, done)
+        kind = min(KINDS, key=lambda name: (kinds[name], chance.random.random()))
+        phase, is_killed = attempt.phase, server.kill(kind)
+        attempt.release()
+        while not is_killed and attempt.ended is None:
+            attempt.follow(0.002)  # it is between two transactions: the next one is near
+            phase, is_killed = attempt.phase, server.kill(kind)
+        attempt.finish()
+        assert attempt.error in ("", "SourceUnavailable"), f"{attempt.phase}: {attempt.error} {attempt.message}"
+        if is_killed:
+            kills -= 1
+            kinds[kind] += 1
+            chance.hits[phase] += 1
+        done = chance.what_is_left_to_do(done | attempt.results)
+    site.complete(asked, done)

@@ -1,0 +1,102 @@
+"""A pipeline the project does not ship, over a file it has never seen: from YAML alone, while the system runs."""
+
+import json
+import math
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+HOURS = 24 * 60
+REST = """
+pipeline: harbour
+title: Water level of a harbour, SIMULATED
+description: Made by a test, from a file that only the test knows.
+owner: port
+impact: tier_3
+schedule: {cron: "0 6 * * *", start: 2024-01-01, end: 2024-03-01}
+features:
+  - {kind: value, column: wind}
+  - {kind: value, column: pressure}
+  - {kind: calendar, parts: [hour_of_day]}
+target: {column: level_cm, horizon: 0, interval: 0.9}
+training:
+  min_rows: 200
+  seed: 1
+  split: {holdout: 7 days}
+  candidates:
+    naive: {kind: naive, by: hour_of_day}
+    linear: {kind: linear, alpha: 1.0}
+thresholds: {r2_min: 0.5, mean_shift_pct: 50, features: [pressure], min_rows: 24}
+replay: {start: 2024-01-01, end: 2024-03-01}
+"""
+
+
+def hour(number: int) -> str:
+    """Return a row of the file: dates of two digits, decimal commas, a marker where the wind is unknown."""
+    at = datetime(2024, 1, 1) + timedelta(hours=number)
+    wind, pressure = 5 + 3 * math.sin(number / 40), 1013 + 8 * math.sin(number / 90)
+    level = 500 + 20 * math.sin(number * 2 * math.pi / 12.42) + 6 * wind - 2 * (pressure - 1013)
+    texts = [f"{level:.1f}", "n/a" if number % 97 == 5 else f"{wind:.1f}", f"{pressure:.1f}"]
+    return ";".join([f"{at:%d.%m.%y}", f"{at:%H:%M}", *(text.replace(".", ",") for text in texts)])
+
+
+@pytest.fixture(scope="module")
+def harbour(system) -> Callable[[str], list[list[str]]]:
+    """Drop the file, let `ciclo inspect` draft its source, add the rest; give a way to ask the warehouse."""
+    file = system.var / "files" / "gauge.csv"
+    lines = [
+        "Harbour gauge, SIMULATED;;;;",
+        "Day;Hour;Level (cm);Wind;Pressure",
+        *map(hour, range(HOURS)),
+        *[";;;;"] * 3,
+    ]
+    file.write_text("\r\n".join(lines), encoding="utf-8-sig")
+    drafted = system.ciclo("inspect", str(file))
+    folder = Path(system.env["CICLO_PIPELINES"]) / "harbour"
+    folder.mkdir()
+    (folder / "pipeline.yaml").write_text(REST + drafted)
+    wait_for(lambda: "ingest_harbour" in system.api().dag_ids(), "the new DAGs")
+    return system.sql
+
+
+def wait_for(probe: Callable[[], bool], what: str, seconds: float = 120) -> None:
+    give_up = time.monotonic() + seconds
+    while not probe():
+        assert time.monotonic() < give_up, f"waited {seconds} s for {what}"
+        time.sleep(0.5)
+
+
+def test_an_unseen_file_goes_round_the_loop_from_yaml_alone(system, harbour):
+    conf = json.dumps({"start": "2024-01-01", "end": "2024-03-01"})
+    system.airflow("dags", "trigger", "ingest_harbour", "--run-id", "first", "--conf", conf)
+    predictions = "select count(*) from ml.prediction where pipeline = 'harbour'"
+    wait_for(lambda: harbour(predictions) != [["0"]], "predictions of the new pipeline")
+    [[rows, hours, unknown]] = harbour(
+        "select count(*), count(distinct valid_at), count(*) - count(wind) from core.harbour"
+    )
+    assert (rows, hours) == (str(HOURS), str(HOURS))
+    assert unknown == str(len([number for number in range(HOURS) if number % 97 == 5]))
+    [[level, pressure]] = harbour("select level_cm, pressure from core.harbour where valid_at = '2024-01-13 07:00+00'")
+    at = hour((datetime(2024, 1, 13, 7) - datetime(2024, 1, 1)) // timedelta(hours=1)).replace(",", ".").split(";")
+    assert [float(level), float(pressure)] == [float(at[2]), float(at[4])]
+    verdicts = [
+        verdict for [verdict] in harbour("select verdict from ml.decision where pipeline = 'harbour' order by 1")
+    ]
+    assert verdicts == ["promote", "retrain"]
+    assert system.status()["pipelines"]["harbour"]["champion"]["metrics"]["r2"] > 0
+
+
+def test_with_the_file_gone_the_window_is_rebuilt_from_the_lake(system, harbour):
+    system_file = system.var / "files" / "gauge.csv"
+    system_file.unlink()
+    before = harbour("select md5(string_agg(t::text, ',' order by valid_at)) from core.harbour t")
+    conf = json.dumps({"start": "2024-01-01", "end": "2024-03-01", "from_lake": True})
+    system.airflow("dags", "trigger", "ingest_harbour", "--run-id", "again", "--conf", conf)
+    wait_for(lambda: system.api().run_state("ingest_harbour", "again") == "success", "the rebuild")
+    assert harbour("select md5(string_agg(t::text, ',' order by valid_at)) from core.harbour t") == before
+    assert harbour("select sum(unchanged_count) from ops.run where pipeline = 'harbour' and run_id = 'again'") == [
+        [str(HOURS)]
+    ]
