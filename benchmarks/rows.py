@@ -102,4 +102,8 @@ def keep(run: Run, path: Path) -> dict[str, object]:
         body = Spool.of(iter(lambda: file.read(1 << 20), b""))
     payload = Payload(body, "text/csv", {"url": "SIMULATED"}, 200, {}, datetime.now(UTC), True)
     record = manifest(payload, run.lake.put(payload), "bench", "rows", WINDOW, "bench", 0, 1)
-    return {"source": "rows", "window": WINDOW.to_dict(), "fetches": [indexed(run, "rows", WINDOW, [record])]}
+    return {
+        "source": "rows",
+        "window": WINDOW.to_dict(),
+        "fetches": [indexed(run, "rows", WINDOW, [record]) | {"number": 0}],
+    }

@@ -33,12 +33,15 @@ class Fetched(NamedTuple):
         The window that is being loaded; rows outside are left out.
     payloads : list of dict
         `payload_id`, `uri` and `sha256` of each.
+    number : int
+        Its place among the fetches that the run loads, from 0.
     """
 
     source: str
     window: Window
     payloads: list[dict[str, Any]]
     is_simulated: bool
+    number: int = 0
 
 
 def stage(run: Run, fetched: Fetched) -> Batch:
@@ -112,6 +115,7 @@ def _place(run: Run, fetched: Fetched) -> Place:
         run=run.ref,
         payload_ids=tuple(entry["payload_id"] for entry in fetched.payloads),
         batch_sha256=hashlib.sha256("\n".join(parts).encode()).hexdigest(),
+        number=fetched.number,
     )
 
 

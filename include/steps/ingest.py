@@ -46,7 +46,8 @@ def extract(run: Run, source: str, endpoint: Callable[[], Endpoint]) -> dict[str
     window = past_part(asked_window(run) or _since_watermark(run), run.run_after)
     is_again = run.params.get("from_lake", False)
     fetches = _fetched_before(run, source, window) if is_again else [_fetch(run, source, endpoint(), window)]
-    return {"source": source, "window": window.to_dict(), "fetches": fetches}
+    numbered = [fetch | {"number": number} for number, fetch in enumerate(fetches)]
+    return {"source": source, "window": window.to_dict(), "fetches": numbered}
 
 
 def check(run: Run, extracted: dict[str, Any]) -> dict[str, Any]:
@@ -60,12 +61,20 @@ def check(run: Run, extracted: dict[str, Any]) -> dict[str, Any]:
     Raises
     ------
     ContractBroken
-        If a breach stops the batch. Its verdict, its rejected rows and an alert are recorded;
-        nothing is loaded. Not retried.
+        If a breach stops the batch, or with `from_lake` every one of them. The verdict, the
+        rejected rows and an alert are recorded; nothing is loaded. Not retried.
     """
     source, window = extracted["source"], Window.from_dict(extracted["window"])
-    batches = [_checked(run, source, window, fetch) for fetch in extracted["fetches"]]
-    return {**extracted, "batches": [_kept(run, batch) for batch in batches]}
+    kept, refused = [], []
+    for fetch in extracted["fetches"]:
+        try:
+            kept.append((fetch, _kept(run, _checked(run, source, window, fetch))))
+        except ContractBroken as error:  # of several fetches in the lake, one that was refused then is refused again
+            log.warning("%s", error)
+            refused.append(error)
+    if refused and not kept:
+        raise refused[-1]
+    return {**extracted, "fetches": [fetch for fetch, _ in kept], "batches": [batch for _, batch in kept]}
 
 
 def load(run: Run, checked: list[dict[str, Any]]) -> tuple[dict[str, Any], list[dict[str, str]]]:
@@ -178,7 +187,8 @@ def _checked(run: Run, source: str, window: Window, fetch: dict[str, Any]) -> Ba
     """Stage one fetch and stop if it breaks its contract."""
     from include.quality.contract import breaches
 
-    fetched = Fetched(source, Window.from_dict(fetch["window"]), fetch["payloads"], fetch["is_simulated"])
+    part = Window.from_dict(fetch["window"])
+    fetched = Fetched(source, part, fetch["payloads"], fetch["is_simulated"], fetch["number"])
     batch = stage(run, fetched)
     passed = sum(result.is_passed for result in batch.results)
     log.info(

@@ -16,15 +16,13 @@ if TYPE_CHECKING:
 
     from include.spec.model import Pipeline
 
-IS_NEW_GROUND = """
-select not exists (
-    select from core.{table}, (select min(valid_at) as first, max(valid_at) as last from staging.{staging}) s
-    where valid_at between s.first and s.last)
-"""
+SPAN = "select min(valid_at), max(valid_at) from staging.{staging}"
+IS_NEW_GROUND = "select not exists (select from core.{table} where valid_at between %(first)s and %(last)s)"
 FIND_CHANGED = """
 create temporary table changed on commit drop as
 select s.*, t.valid_at is null as is_new
-from staging.{staging} s left join core.{table} t on {same_key}
+from staging.{staging} s
+left join (select * from core.{table} where valid_at between %(first)s and %(last)s) t on {same_key}
 where t.valid_at is null or {differs}
 """
 KEEP_OLD = """
@@ -79,23 +77,33 @@ def merge(
         When this load holds its lock, UTC: `recorded_at` of every version it writes.
     """
     names = _names(pipeline, source, staging)
-    cursor.execute(sql.SQL(IS_NEW_GROUND).format(**names))
+    cursor.execute(sql.SQL(SPAN).format(**names))
+    [(first, last)] = cursor.fetchall()
+    values = {"loaded_at": loaded_at, "first": first, "last": last}
+    cursor.execute(sql.SQL(IS_NEW_GROUND).format(**names), values)
     [(is_new_ground,)] = cursor.fetchall()
     rows: Any = sql.Identifier("staging", staging)
-    at = {"loaded_at": loaded_at}
     revised = 0
     if not is_new_ground:
-        cursor.execute("drop table if exists pg_temp.changed")
-        cursor.execute(sql.SQL(FIND_CHANGED).format(**names))
-        cursor.execute(sql.SQL(KEEP_OLD).format(**names), at)
-        cursor.execute(sql.SQL(REVISE).format(**names), at)
+        _find_changed(cursor, names, values)
+        cursor.execute(sql.SQL(KEEP_OLD).format(**names), values)
+        cursor.execute(sql.SQL(REVISE).format(**names), values)
         revised = cursor.rowcount
         rows = sql.SQL("(select * from changed where is_new) n")
-    cursor.execute(sql.SQL(INSERT).format(**names, rows=rows), at)
+    cursor.execute(sql.SQL(INSERT).format(**names, rows=rows), values)
     inserted = cursor.rowcount
     changed = sql.Identifier("staging", staging) if is_new_ground else sql.SQL("changed")
     touched = _touched(cursor, pipeline, window, changed) if inserted + revised else ()
     return Merged(inserted, revised, touched)
+
+
+def _find_changed(cursor: PgCursor, names: dict[str, Any], values: dict[str, Any]) -> None:
+    """Collect the staged rows that are new or say something else than before."""
+    cursor.execute("drop table if exists pg_temp.changed")
+    # Both sides come nearly in the order of the key, so they are merged; hashing millions of rows goes by the disk.
+    cursor.execute("set local enable_hashjoin = off")
+    cursor.execute(sql.SQL(FIND_CHANGED).format(**names), values)
+    cursor.execute("set local enable_hashjoin = on")
 
 
 def _touched(cursor: PgCursor, pipeline: Pipeline, window: Window, rows: Any) -> tuple[Window, ...]:

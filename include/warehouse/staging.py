@@ -51,6 +51,8 @@ class Place:
         Numbers of the payloads the rows came in, in the order they are parsed.
     batch_sha256 : str
         Hash of what the batch is made of.
+    number : int
+        Its place among the source's batches in the run, from 0: the same bytes can come back later.
     """
 
     pipeline: Pipeline
@@ -59,11 +61,12 @@ class Place:
     run: RunRef
     payload_ids: tuple[int, ...]
     batch_sha256: str
+    number: int = 0
 
     @property
     def name(self) -> str:
         """Table in schema ``staging``: the same batch in the same run always has the same one."""
-        place = "\n".join((self.run.dag_id, self.run.run_id, self.source, self.batch_sha256))
+        place = "\n".join((self.run.dag_id, self.run.run_id, self.source, self.batch_sha256, str(self.number)))
         digest = hashlib.sha256(place.encode()).hexdigest()[:16]
         return f"{self.pipeline.table(self.source)[:30]}_{digest}"
 

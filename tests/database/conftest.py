@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pyarrow as pa
 import pytest
 from sqlalchemy.engine import Engine
 
+from include.lake.store import Lake
+from include.local import postgres
+from include.local.secrets import secret
 from include.quality.check import PLACE, REJECTED, Part
 from include.quality.contract import Result
 from include.quality.typing import arrow_type
+from include.sources.payload import Payload, Spool
 from include.spec.load import load
 from include.spec.model import Pipeline
+from include.steps.check import Fetched
+from include.steps.run import Run
 from include.warehouse import staging
 from include.warehouse.engine import connect_engine, transaction
 from include.warehouse.load import Batch, Counts, Loaded, RunRef, load_window
@@ -150,3 +158,33 @@ def engine(warehouse_url: str) -> Iterator[Engine]:
 @pytest.fixture
 def warehouse(engine: Engine, spec: Pipeline) -> Warehouse:
     return Warehouse(engine, spec)
+
+
+@pytest.fixture
+def other_warehouse(postgres_url: str, migrated_template: str, spec: Pipeline) -> Iterator[Warehouse]:
+    """A second warehouse, migrated and empty."""
+    name = f"warehouse_{uuid4().hex[:12]}"
+    with closing(postgres.connect(postgres_url)) as link, link.cursor() as cursor:
+        cursor.execute(f'create database {name} owner warehouse template "{migrated_template}"')
+        engine = connect_engine(postgres.with_database(postgres_url, name, "warehouse", secret("postgres_warehouse")))
+        yield Warehouse(engine, spec)
+        engine.dispose()
+        cursor.execute(f"drop database {name} with (force)")
+
+
+@pytest.fixture
+def fetched(warehouse: Warehouse, tmp_path: Path) -> Callable[..., tuple[Run, Fetched]]:
+    """Give a function that puts payloads of one source into a lake, as `extract` leaves them for `check`."""
+    lake = Lake(f"file://{tmp_path}/lake")
+
+    def put(*contents: str, source: str = "meter", run_id: str = "first") -> tuple[Run, Fetched]:
+        at = JANUARY.end
+        run = Run(warehouse.spec, RunRef("ingest_readings", run_id), {}, None, [], at, warehouse.engine, lake)
+        payloads = []
+        for content in contents:
+            stored = lake.put(Payload(Spool.of([content.encode()]), "text/csv", {}, 200, {}, at, is_simulated=False))
+            number = warehouse.payload(stored.sha256, source)
+            payloads.append({"payload_id": number, "uri": stored.uri, "sha256": stored.sha256})
+        return run, Fetched(source, JANUARY, payloads, is_simulated=False)
+
+    return put

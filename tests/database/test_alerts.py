@@ -17,7 +17,11 @@ def context(warehouse_url: str, monkeypatch: pytest.MonkeyPatch) -> dict:
     """What Airflow hands to a task's failure callback, in a runtime whose warehouse is the test's."""
     monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", warehouse_url)
     dag_run = SimpleNamespace(
-        dag_id="ingest_readings", run_id="first", data_interval_start=None, run_after=datetime(2025, 1, 1, tzinfo=UTC)
+        dag_id="ingest_readings",
+        run_id="first",
+        data_interval_start=None,
+        run_after=datetime(2025, 1, 1, tzinfo=UTC),
+        start_date=None,
     )
     task = SimpleNamespace(task_id="meter.check")
     return {"dag_run": dag_run, "params": {}, "ti": task, "exception": ValueError("no way")}

@@ -7,7 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -28,6 +28,7 @@ from include.spec.load import load_all
 from include.spec.model import Pipeline
 from include.steps import ingest
 from include.steps.run import Run, loaded_window
+from include.warehouse import staging
 from include.warehouse.load import RunRef
 from include.windows import Window
 
@@ -81,9 +82,11 @@ class Ingest:
         self.warehouse, self.lake, self.sandbox, self.desk = warehouse, lake, sandbox, desk
         self.count = 0
 
-    def run(self, spec: Pipeline, window: Window | None, now: str = "2026-01-01T00:00Z") -> Run:
+    def run(
+        self, spec: Pipeline, window: Window | None, now: str = "2026-01-01T00:00Z", from_lake: bool = False
+    ) -> Run:
         self.count += 1
-        params = window.to_dict() if window else {}
+        params = (window.to_dict() if window else {}) | ({"from_lake": True} if from_lake else {})
         ref, due = RunRef(f"ingest_{spec.pipeline}", str(self.count)), datetime.fromisoformat(now)
         return Run(spec, ref, params, None, [], due, self.warehouse.engine, self.lake)
 
@@ -308,3 +311,221 @@ def test_the_same_bytes_for_the_same_window_are_indexed_once(play, warehouse) ->
     assert numbers[0] == numbers[1]
     assert warehouse.one("select fetched_at <= now() and status_code = 200 from raw.payload")
     assert datetime.now(UTC) > warehouse.one("select fetched_at from raw.payload")
+
+
+def only(spec: Pipeline, source: str) -> Pipeline:
+    """Return a pipeline with one source."""
+    return spec.model_copy(update={"sources": {source: spec.sources[source]}})
+
+
+@pytest.fixture
+def fix() -> Pipeline:
+    return only(load_all()["usdmxn"], "fix")
+
+
+def checked(play: Ingest, run: Run) -> list[dict[str, Any]]:
+    return [play.checked(run, source) for source in run.pipeline.sources]
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "sweep",
+        "truncate staging.{0}",
+        "truncate staging.{0}, staging.{0}_rejected",
+        "delete from staging.{0} where row_number = 3",
+        "drop table staging.{0}, staging.{0}_rejected",
+    ],
+)
+def test_a_load_whose_staging_is_no_longer_whole_stages_it_again(play, warehouse, fix: Pipeline, harm: str) -> None:
+    run = play.run(fix, WINDOWS["usdmxn"])
+    items = checked(play, run)
+    [batch] = items[0]["batches"]
+    if harm == "sweep":
+        assert staging.sweep(warehouse.engine, datetime.now(UTC) + timedelta(minutes=1)) == 1
+    else:
+        warehouse.sql(harm.format(batch["table"]))
+    loaded, _ = ingest.load(run, items)
+    assert loaded["inserted"] == warehouse.one("select count(*) from core.usdmxn") == 22
+    assert warehouse.staged() == []
+
+
+def test_a_load_that_is_done_again_after_its_commit_changes_nothing(play, warehouse, fix: Pipeline) -> None:
+    run = play.run(fix, WINDOWS["usdmxn"])
+    items = checked(play, run)
+    first, _ = ingest.load(run, items)
+    before = warehouse.state()
+    again, _ = ingest.load(run, items)
+    assert (again["received"], again["inserted"], again["unchanged"]) == (first["received"], 0, 22)
+    assert warehouse.state() == before
+    assert warehouse.staged() == []
+    assert warehouse.one("select count(*) from ops.run") == warehouse.one("select count(*) from ops.lineage") == 1
+
+
+def test_what_a_check_hands_on_is_small_and_its_rows_wait_in_the_warehouse(play, warehouse, fix: Pipeline) -> None:
+    items = checked(play, play.run(fix, WINDOWS["usdmxn"]))
+    assert len(json.dumps(items)) < 4000
+    [batch] = items[0]["batches"]
+    assert warehouse.one(f"select count(*) from staging.{batch['table']}") == batch["row_count"] == 22
+    assert warehouse.sql(CORE) == []
+
+
+# Every version of every row, in an order and with a payload that do not depend on when and where it was loaded.
+VERSIONS = """
+select (to_jsonb(t) - 'recorded_at' - 'superseded_at' - 'payload_id')::text, p.sha256
+from {} t join raw.payload p using (payload_id) order by 1, 2
+"""
+KNOWN = "select (to_jsonb(t) - 'recorded_at' - 'payload_id')::text from core.{}_as_of(%s) t order by 1"
+
+
+def core(warehouse: Any, *instants: datetime) -> dict[str, list[tuple[Any, ...]]]:
+    """Return everything in ``core`` by its values, and what was known at some instants."""
+    names = sorted(name for (name,) in warehouse.sql(CORE))
+    found = {name: warehouse.sql(VERSIONS.format(f"core.{name}")) for name in names}
+    asked = [(name, at) for name in names if not name.endswith("_history") for at in instants]
+    return found | {f"{name} {at}": warehouse.sql(KNOWN.format(name), at) for name, at in asked}
+
+
+@pytest.fixture
+def rebuild(play: Ingest, other_warehouse: Any, free_ports) -> Ingest:
+    """Runs the tasks on the same lake and an empty warehouse, with nobody there to ask."""
+    nobody = f"127.0.0.1:{free_ports()}"
+    return Ingest(other_warehouse, play.lake, f"http://{nobody}", f"postgresql://core_banking@{nobody}/core_banking")
+
+
+@pytest.mark.parametrize("pipeline", ["usdmxn", "air_quality"])
+def test_a_window_is_rebuilt_from_the_lake_with_nobody_to_ask(play, rebuild, pipeline: str) -> None:
+    spec, window = load_all()[pipeline], WINDOWS[pipeline]
+    loaded = play(spec, window)
+    with pytest.raises(SourceUnavailable):
+        rebuild(spec, window)
+    again = rebuild(spec, window, from_lake=True)
+    assert again == loaded
+    assert core(rebuild.warehouse) == core(play.warehouse)
+    assert sum(len(rows) for rows in core(rebuild.warehouse).values()) == loaded["inserted"]
+
+
+def test_rebuilding_again_changes_nothing(play, rebuild, fix: Pipeline) -> None:
+    play(fix, WINDOWS["usdmxn"])
+    rebuild(fix, WINDOWS["usdmxn"], from_lake=True)
+    before = rebuild.warehouse.state()
+    assert rebuild(fix, WINDOWS["usdmxn"], from_lake=True)["unchanged"] == 22
+    assert rebuild.warehouse.state() == before
+
+
+def test_rebuilding_where_everything_is_there_already_changes_nothing(play, warehouse, fix: Pipeline) -> None:
+    play(fix, WINDOWS["usdmxn"])
+    before = warehouse.state()
+    assert play(fix, WINDOWS["usdmxn"], from_lake=True)["unchanged"] == 22
+    assert warehouse.state() == before
+
+
+def test_a_window_wider_than_its_fetches_is_rebuilt_from_all_of_them(play, rebuild) -> None:
+    spec, instants = load_all()["usdmxn"], [datetime(2025, month, 15, tzinfo=UTC) for month in (1, 2, 3, 4)]
+    for bounds in (("2025-01-01", "2025-02-01"), ("2025-02-01", "2025-03-01"), ("2025-03-01", "2025-04-01")):
+        play(spec, Window.parse(*bounds))
+    rebuild(spec, Window.parse("2025-01-01", "2025-04-01"), from_lake=True)
+    assert core(rebuild.warehouse, *instants) == core(play.warehouse, *instants)
+    assert len(core(rebuild.warehouse)["usdmxn"]) > 60
+
+
+def test_a_window_narrower_than_its_fetch_takes_its_own_rows_alone(play, rebuild, fix: Pipeline) -> None:
+    play(fix, WINDOWS["usdmxn"])
+    loaded = rebuild(fix, Window.parse("2025-01-06", "2025-01-11"), from_lake=True)
+    assert loaded["inserted"] == rebuild.warehouse.one("select count(*) from core.usdmxn") == 5
+
+
+def figures(play: Ingest, rate: str) -> str:
+    """Return the answer for January with another figure on its first banking day."""
+    uri = play.warehouse.one("select uri from raw.payload where source = 'fix' order by payload_id limit 1")
+    body = json.loads(play.lake.open(uri).read())
+    [series] = body["bmx"]["series"]
+    [first] = [entry for entry in series["datos"] if entry["fecha"] == "02/01/2025"]
+    first["dato"] = rate
+    return json.dumps(body)
+
+
+def revise(play: Ingest, plant: Callable[..., None], spec: Pipeline, *rates: str) -> list[datetime]:
+    """Load January, then again with other figures; return an instant before and after each load."""
+    instants = [datetime.now(UTC)]
+    play(spec, WINDOWS["usdmxn"])
+    for rate in rates:
+        instants.append(datetime.now(UTC))
+        plant(path_contains="/SieAPIRest/", status=200, body=figures(play, rate))
+        assert play(spec, WINDOWS["usdmxn"])["revised"] == 1
+        plant()
+    return [*instants, datetime.now(UTC)]
+
+
+@pytest.mark.parametrize("rates", [["19.0001"], ["19.0001", "19.0002"], ["19.0001", "19.0002", "19.0003"]])
+def test_revisions_that_were_fetched_later_are_rebuilt_as_versions(
+    play, rebuild, plant, fix: Pipeline, rates: list[str]
+) -> None:
+    instants = revise(play, plant, fix, *rates)
+    rebuild(fix, WINDOWS["usdmxn"], from_lake=True)
+    assert core(rebuild.warehouse, *instants) == core(play.warehouse, *instants)
+    first = "fix_mxn from core.usdmxn where valid_at = '2025-01-02'"
+    assert rebuild.warehouse.one(f"select {first}") == float(rates[-1])
+    assert len(core(rebuild.warehouse)["usdmxn_history"]) == len(rates)
+
+
+def test_a_revision_that_was_taken_back_is_rebuilt_as_taken_back(play, rebuild, plant, fix: Pipeline) -> None:
+    instants = revise(play, plant, fix, "19.0001")
+    assert play(fix, WINDOWS["usdmxn"])["revised"] == 1
+    rebuild(fix, WINDOWS["usdmxn"], from_lake=True)
+    instants.append(datetime.now(UTC))
+    assert core(rebuild.warehouse, *instants) == core(play.warehouse, *instants)
+    assert len(core(rebuild.warehouse)["usdmxn_history"]) == 2
+
+
+def test_an_answer_that_was_stopped_then_does_not_keep_a_window_from_being_rebuilt(
+    play, rebuild, plant, fix: Pipeline
+) -> None:
+    play(fix, WINDOWS["usdmxn"])
+    body = figures(play, "19.0001").replace('"dato": "2', '"dato": "99')
+    plant(path_contains="/SieAPIRest/", status=200, body=body)
+    with pytest.raises(ContractBroken, match="nothing was loaded"):
+        play(fix, WINDOWS["usdmxn"])
+    plant()
+    rebuild(fix, WINDOWS["usdmxn"], from_lake=True)
+    assert core(rebuild.warehouse) == core(play.warehouse)
+
+
+def test_rows_set_aside_are_rebuilt_too(play, rebuild, serve, fix: Pipeline) -> None:
+    play.sandbox = serve(not_published=frozenset({("SF43718", date(2025, 1, 15))}))
+    assert play(fix, WINDOWS["usdmxn"])["quarantined"] == 1
+    rebuild(fix, WINDOWS["usdmxn"], from_lake=True)
+    aside = "select source, row_number, rule, column_name, reason, raw_row from ops.quarantine"
+    assert rebuild.warehouse.sql(aside) == play.warehouse.sql(aside)
+
+
+def test_what_is_simulated_still_says_so_after_a_rebuild(play, rebuild) -> None:
+    spec = load_all()["air_quality"]
+    play(spec, WINDOWS["air_quality"])
+    rebuild(spec, WINDOWS["air_quality"], from_lake=True)
+    assert rebuild.warehouse.sql("select is_simulated from ops.run") == [(True,)]
+    assert rebuild.warehouse.sql("select distinct is_simulated from raw.payload") == [(True,)]
+
+
+def test_without_a_fetch_in_the_lake_it_says_how_to_ask_the_source(play, rebuild, fix: Pipeline) -> None:
+    play(fix, WINDOWS["usdmxn"])
+    elsewhere = Window.parse("2024-01-01", "2024-02-01")
+    with pytest.raises(ContractBroken) as caught:
+        rebuild(fix, elsewhere, from_lake=True)
+    message = str(caught.value)
+    assert message.startswith("pipeline usdmxn, source fix, window 2024-01-01..2024-02-01: the lake holds no fetch")
+    assert "trigger ingest_usdmxn without from_lake" in message
+    assert rebuild.warehouse.sql(CORE) == []
+
+
+def test_a_late_row_tells_which_window_it_touches(play, serve, fix: Pipeline) -> None:
+    january, february = WINDOWS["usdmxn"], Window.parse("2025-02-01", "2025-03-01")
+    truth, play.sandbox = play.sandbox, serve(not_published=frozenset({("SF43718", date(2025, 1, 15))}))
+    for window in (january, february):
+        run = play.run(fix, window)
+        assert ingest.load(run, checked(play, run))[1] == []
+    play.sandbox = truth
+    both = play.run(fix, Window(january.start, february.end))
+    items = checked(play, both)
+    assert ingest.load(both, items)[1] == [january.to_dict()]
+    assert ingest.load(both, items)[1] == [january.to_dict()], "an earlier try may have died before it told"

@@ -171,11 +171,17 @@ def test_rows_set_aside_are_kept_once_as_they_came(warehouse) -> None:
     assert warehouse.sql(query) == [(warehouse.payload(), *record[:4], as_it_came, "readings", "meter")]
 
 
-def test_a_batch_without_rows_moves_the_watermark_and_makes_the_table(warehouse) -> None:
+def test_a_batch_without_rows_makes_the_table_and_leaves_the_watermark(warehouse) -> None:
     counts = warehouse.load(warehouse.batch([]))
     assert (counts.received, counts.inserted) == (0, 0)
     assert warehouse.one("select count(*) from core.readings") == 0
-    assert warehouse.one("select count(*) from ops.watermark") == 1
+    assert warehouse.one("select count(*) from ops.watermark") == 0
+
+
+def test_rows_that_were_all_set_aside_move_the_watermark_of_their_source_alone(warehouse) -> None:
+    aside = [(0, "range", "level_m", "too high", "{}")]
+    warehouse.load(warehouse.batch([], rejected=aside), warehouse.batch([], "repairs"))
+    assert warehouse.sql("select source from ops.watermark") == [("meter",)]
 
 
 def test_a_run_is_recorded_with_counts_that_add_up(warehouse) -> None:
@@ -202,7 +208,8 @@ def test_each_batch_of_a_load_has_a_row_of_lineage(warehouse) -> None:
     warehouse.load(*batches, run_id="second")
     counts = "received_count, inserted_count, revised_count, unchanged_count, quarantined_count"
     found = warehouse.sql(
-        f"select source, batch_sha256, table_name, payload_ids, {counts} from ops.lineage where run_id = 'second' order by 1"
+        f"select source, batch_sha256, table_name, payload_ids, {counts} from ops.lineage"
+        " where run_id = 'second' order by 1"
     )
     assert found == [
         ("meter", batches[0].sha256, "core.readings", [later], 4, 0, 1, 2, 1),

@@ -53,19 +53,20 @@ class Server:
         while not postgres.answers(self.url):
             assert self.process.poll() is None, Path(self.log.name).read_text()[-2000:]
             assert time.monotonic() < deadline, "Postgres does not come back"
+            time.sleep(0.02)
 
     def backend(self) -> psutil.Process | None:
         """Return the process that serves a task, if one does now."""
         for process in psutil.Process(self.process.pid).children():
             try:
-                if " warehouse 127.0.0.1" in " ".join(process.cmdline()):
+                if " ".join(process.cmdline()).startswith("postgres: warehouse "):
                     return process
             except psutil.NoSuchProcess:
                 continue
         return None
 
     def kill(self, kind: str) -> bool:
-        """Kill the ``postmaster`` or the ``backend`` of a task, where there is one, and wait for the server to be back."""
+        """Kill the ``postmaster``, or the ``backend`` of a task if there is one, and wait for the server to be back."""
         return self._kill_postmaster() if kind == "postmaster" else self._kill_backend()
 
     def _kill_postmaster(self) -> bool:

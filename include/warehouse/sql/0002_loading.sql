@@ -28,6 +28,7 @@ comment on column ops.staging.rejected_count is 'Rejected rows';
 comment on column ops.staging.made_at is 'When, UTC';
 
 create table ops.lineage (
+    lineage_id bigint generated always as identity primary key,
     dag_id text not null,
     run_id text not null,
     loaded_at timestamptz not null,
@@ -40,10 +41,11 @@ create table ops.lineage (
     inserted_count bigint not null,
     revised_count bigint not null,
     unchanged_count bigint not null,
-    quarantined_count bigint not null,
-    primary key (dag_id, run_id, loaded_at, source, batch_sha256)
+    quarantined_count bigint not null
 );
+create index lineage_by_run on ops.lineage (dag_id, run_id);
 comment on table ops.lineage is 'Which payloads each load read, into which table, and what became of their rows';
+comment on column ops.lineage.lineage_id is 'Number of the row; of one load in the order in which batches were merged';
 comment on column ops.lineage.dag_id is 'DAG that loaded';
 comment on column ops.lineage.run_id is 'DAG run that loaded';
 comment on column ops.lineage.loaded_at is 'When, UTC: as in ops.run';

@@ -48,6 +48,7 @@ def context(monkeypatch: pytest.MonkeyPatch) -> dict:
         data_interval_start=JANUARY.start,
         data_interval_end=JANUARY.end,
         run_after=JANUARY.end,
+        start_date=None,
         conf=None,
     )
     params = {"start": None, "end": None}
@@ -99,6 +100,22 @@ def test_a_run_by_hand_has_no_interval_or_an_empty_one(context: dict, end: datet
     context["dag_run"].data_interval_end = end
     with open_run(load_all()["usdmxn"], context) as run:
         assert run.interval is None
+
+
+@pytest.mark.parametrize(
+    ("began", "now"),
+    [
+        (None, JANUARY.end),
+        (JANUARY.start, JANUARY.end),
+        (datetime(2025, 2, 1, 3, tzinfo=UTC), datetime(2025, 2, 1, 3, tzinfo=UTC)),
+    ],
+)
+def test_now_is_when_a_run_was_due_or_began_whichever_is_later(
+    context: dict, began: datetime | None, now: datetime
+) -> None:
+    context["dag_run"].start_date = began
+    with open_run(load_all()["usdmxn"], context) as run:
+        assert run.run_after == now
 
 
 def test_a_run_started_by_assets_gets_what_their_events_carry(context: dict) -> None:
