@@ -15,9 +15,10 @@ import pyarrow as pa
 from dateutil.relativedelta import relativedelta
 
 from include.errors import CicloError
-from include.sources import frame, http, sie
-from include.sources.json_body import MAX_BYTES, Unfit, decode
+from include.sources import frame, sie
 from include.sources.payload import Endpoint, Extract, Opener, Payload
+from include.sources.web import http
+from include.sources.web.json_body import MAX_BYTES, Unfit, decode
 from include.spec.model import BanxicoSource
 from include.windows import Window
 

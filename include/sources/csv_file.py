@@ -7,10 +7,11 @@ from typing import BinaryIO
 
 import pyarrow as pa
 
-from include.sources import archive, delimited, frame, numbers, remote_file
-from include.sources.dialect import Dialect
-from include.sources.instants import times_of
+from include.sources import frame
 from include.sources.payload import Endpoint, Extract, Opener, Payload
+from include.sources.text import archive, delimited, numbers, remote_file
+from include.sources.text.dialect import Dialect
+from include.sources.text.instants import times_of
 from include.spec.model import CsvSource
 
 

@@ -15,14 +15,15 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import pyarrow as pa
 
 from include.errors import CicloError
-from include.sources import frame, http
-from include.sources.asking import Ask
-from include.sources.json_body import decode
-from include.sources.json_rows import Page, said
-from include.sources.json_times import instants
-from include.sources.pages import Walk
+from include.sources import frame
 from include.sources.payload import MIB, Endpoint, Extract, Opener, Payload
-from include.sources.session import TRANSIENT
+from include.sources.rest.asking import Ask
+from include.sources.rest.pages import Walk
+from include.sources.rest.rows import Page, said
+from include.sources.rest.times import instants
+from include.sources.web import http
+from include.sources.web.json_body import decode
+from include.sources.web.session import TRANSIENT
 from include.spec.model import HttpJsonSource
 from include.spec.paging import BearerAuth, HeaderAuth, QueryAuth
 

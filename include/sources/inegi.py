@@ -18,9 +18,10 @@ from urllib.parse import quote
 import pyarrow as pa
 
 from include.errors import CicloError
-from include.sources import frame, http
-from include.sources.json_body import MAX_BYTES, Unfit, decode
+from include.sources import frame
 from include.sources.payload import Endpoint, Extract, Opener, Payload
+from include.sources.web import http
+from include.sources.web.json_body import MAX_BYTES, Unfit, decode
 from include.spec.model import InegiSource
 
 PATH = "app/api/indicadores/desarrolladores/jsonxml/INDICATOR/{id}/es/{area}/false/{bank}/2.0/{token}?type=json"

@@ -13,12 +13,14 @@ import pyarrow as pa
 from psycopg2.extensions import connection
 from psycopg2.sql import Composed
 
-from include.sources import delimited, frame, sql_query
+from include.sources import frame
+from include.sources.database import query as sql_query
+from include.sources.database.connection import snapshot
+from include.sources.database.query import Page
 from include.sources.payload import MIB, Endpoint, Extract, Limits, Opener, Payload, Spool
 from include.sources.personal import keyed_hash
 from include.sources.publication import UTC_MICROSECONDS
-from include.sources.sql_connection import snapshot
-from include.sources.sql_query import Page
+from include.sources.text import delimited
 from include.spec.model import SqlSource
 
 ROWS_PER_FETCH = 10_000

@@ -476,6 +476,8 @@ def test_a_revision_that_was_taken_back_is_rebuilt_as_taken_back(play, rebuild, 
     instants.append(datetime.now(UTC))
     assert core(rebuild.warehouse, *instants) == core(play.warehouse, *instants)
     assert len(core(rebuild.warehouse)["usdmxn_history"]) == 2
+    lineage = "select inserted_count, revised_count from ops.lineage order by lineage_id"
+    assert rebuild.warehouse.sql(lineage) == [(22, 0), (0, 1), (0, 1)]
 
 
 def test_an_answer_that_was_stopped_then_does_not_keep_a_window_from_being_rebuilt(
@@ -489,6 +491,15 @@ def test_an_answer_that_was_stopped_then_does_not_keep_a_window_from_being_rebui
     plant()
     rebuild(fix, WINDOWS["usdmxn"], from_lake=True)
     assert core(rebuild.warehouse) == core(play.warehouse)
+    assert rebuild.warehouse.staged() == []
+
+
+def test_where_every_answer_is_stopped_a_rebuild_stops_too(play, rebuild, fix: Pipeline) -> None:
+    play(fix, WINDOWS["usdmxn"])
+    strict = stricter(fix, "fix", "fix_mxn", max=2.0)
+    with pytest.raises(ContractBroken, match="nothing was loaded"):
+        rebuild(strict, WINDOWS["usdmxn"], from_lake=True)
+    assert rebuild.warehouse.sql(CORE) == []
 
 
 def test_rows_set_aside_are_rebuilt_too(play, rebuild, serve, fix: Pipeline) -> None:

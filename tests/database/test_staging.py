@@ -113,8 +113,9 @@ def test_the_same_batch_of_the_same_run_has_one_place_and_any_other_another(ware
         staging.Place(warehouse.spec, "repairs", WINDOW, run, (1,), "h"),
         staging.Place(warehouse.spec, "meter", WINDOW, run, (1,), "other"),
         staging.Place(warehouse.spec, "meter", WINDOW, RunRef("ingest_readings", "second"), (1,), "h"),
+        staging.Place(warehouse.spec, "meter", WINDOW, run, (1,), "h", number=1),
     ]
-    assert len({place.name for place in places}) == 4
+    assert len({place.name for place in places}) == 5
     assert staging.Place(warehouse.spec, "meter", WINDOW, run, (1,), "h").name == places[0].name
     longest = warehouse.spec.model_copy(update={"pipeline": "p" * 60})
     assert len(f"{staging.Place(longest, 'meter', WINDOW, run, (1,), 'h').name}_rejected") <= 63

@@ -97,7 +97,7 @@ VALUES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(VALUES, max_size=8))
 def test_whatever_is_loaded_can_be_read_back(warehouse, rows: list[dict[str, Any]]) -> None:
     assert stored(warehouse, rows) == [NOTHING | row for row in rows]

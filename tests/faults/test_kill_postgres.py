@@ -101,9 +101,11 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(throw_away_folder: Path) -> Iterator[Server]:
     """Start a Postgres that may die."""
-    server = Server(tmp_path_factory.mktemp("postgres"))
+    folder = throw_away_folder / f"postgres-{uuid4().hex[:12]}"  # pytest's own folders are closed to the server's user
+    folder.mkdir()
+    server = Server(folder)
     postgres.create_databases(server.url, ["warehouse"])
     upgrade(postgres.with_database(server.url, "warehouse", "warehouse", secret("postgres_warehouse")))
     yield server
@@ -145,6 +147,21 @@ def test_a_postgres_killed_between_check_and_load_empties_the_staging_tables_and
     assert attempt.ended == 0, f"{attempt.error} {attempt.message}"
     assert "load: stage" in dict(attempt.phases)
     assert site.contents() == undisturbed[1].contents
+    assert site.staging() == []
+
+
+def test_a_postgres_killed_while_rows_are_staged_starts_again(site, server, runs, undisturbed) -> None:
+    """An unlogged table whose creation is written to the log and whose abort is not keeps Postgres from recovering."""
+    attempt = site.start(runs[0], hold="check gauges: stage rejected")
+    assert attempt.follow(phase="check gauges: stage rejected")
+    with closing(postgres.connect(server.url)) as link, link.cursor() as cursor:
+        cursor.execute("select pg_switch_wal()")  # what the task has done so far is in the log
+    assert server.kill("postmaster")
+    attempt.release()
+    attempt.finish()
+    assert attempt.error == "SourceUnavailable"
+    site.complete(runs[0], attempt.results)
+    assert site.contents() == undisturbed[0].contents
     assert site.staging() == []
 
 

@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 from include.errors import ContractBroken, SourceUnavailable
 from include.sandbox.station import simulate
-from include.sources import Endpoint, Limits, archive, fetch, numbers, remote_file
-from include.sources.instants import times_of
+from include.sources import Endpoint, Limits, fetch
 from include.sources.payload import Extract
+from include.sources.text import archive, numbers, remote_file
+from include.sources.text.instants import times_of
 from include.spec import lines
 from include.spec.model import CsvSource, TimeColumns
 from include.windows import Window

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.errors import ContractBroken
-from include.sources import delimited
-from include.sources.delimited import MOST_ROWS, Dialect, batches
 from include.sources.payload import Extract
+from include.sources.text import delimited
+from include.sources.text.delimited import MOST_ROWS, Dialect, batches
 from include.windows import Window
 
 EXTRACT = Extract("p", "s", Window.parse("2025-01-01", "2025-02-01"))

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from include.errors import ConfigError, ContractBroken, SourceUnavailable
-from include.sources import Endpoint, Extract, fetch, http
+from include.sources import Endpoint, Extract, fetch
+from include.sources.web import http
 from include.spec.model import BanxicoSource, CsvSource
 from include.windows import Window
 

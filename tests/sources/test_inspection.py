@@ -93,8 +93,9 @@ def test_everything_unusual_about_a_file_is_declared(write: Write, rows_of: Call
     path = write(MESSY.encode("cp1252"))
     source = drafted(path)
     assert source.model_dump(exclude={"columns", "time", "title", "published"}, exclude_defaults=True) == {
-        "kind": "csv_file", "connection": "local_files", "main": True, "path": "/file.csv", "delimiter": ";", "decimal": ",",
-        "thousands": ".", "encoding": "cp1252", "skip_lines": 2, "skip_rows_after_header": 1, "skip_rows_at_end": 1,
+        "kind": "csv_file", "connection": "local_files", "main": True, "path": "/file.csv",
+        "delimiter": ";", "decimal": ",", "thousands": ".", "encoding": "cp1252",
+        "skip_lines": 2, "skip_rows_after_header": 1, "skip_rows_at_end": 1,
     }  # fmt: skip
     assert (source.time.format, source.time.two_digit_years_from) == ("%d/%m/%y %H:%M", 1970)
     assert {name: column.unit for name, column in source.columns.items()} == {

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from include.sources import instants
-from include.sources.instants import times_of
+from include.sources.text import instants
+from include.sources.text.instants import times_of
 from include.spec.model import TimeColumns
 
 FORMATS = (

@@ -9,14 +9,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import TypeAdapter, ValidationError
 
-from include.sources.dialect import TextTable
 from include.sources.inspection import clock as clocks
 from include.sources.inspection.draft import yaml_of
 from include.sources.inspection.findings import Found, summary_of
 from include.sources.inspection.layout import Layout, layout_of, table_of
 from include.sources.inspection.sample import LookedAt, Sample, sample_of
 from include.sources.inspection.values import facts_of, marks_of
-from include.sources.instants import times_of
+from include.sources.text.dialect import TextTable
+from include.sources.text.instants import times_of
 from include.spec.lines import read
 from include.spec.model import CsvSource, TimeColumns
 

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from include.sources.instants import times_of
+from include.sources.text.instants import times_of
 from include.spec.model import TimeColumns
 
 DATES = (

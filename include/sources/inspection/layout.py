@@ -12,10 +12,10 @@ import clevercsv
 import pyarrow as pa
 
 from include.errors import ContractBroken
-from include.sources import delimited
-from include.sources.dialect import Dialect, TextTable
 from include.sources.inspection.sample import LookedAt, Sample
-from include.sources.split_decimals import EXPLANATION, WAY_OUT, looks_split
+from include.sources.text import delimited
+from include.sources.text.dialect import Dialect, TextTable
+from include.sources.text.split_decimals import EXPLANATION, WAY_OUT, looks_split
 
 DELIMITERS = (";", ",", "\t", "|")
 LOOK = 300  # rows

@@ -13,8 +13,8 @@ from typing import BinaryIO
 from charset_normalizer import from_bytes
 
 from include.errors import ConfigError, ContractBroken, SourceUnavailable
-from include.sources import archive
 from include.sources.payload import MIB, Extract
+from include.sources.text import archive
 from include.windows import Window
 
 WHOLE = 16 * MIB  # up to here all of it is looked at

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from include.sources.numbers import grouped, memory
+from include.sources.text.numbers import grouped, memory
 
 NOTHING = {
     "na", "n/a", "n/e", "nan", "null", "none", "nil", "-", "--", "---", "?", "#n/a", "#n/d", "nd", "n.d.", "s/d", ".",

@@ -315,7 +315,7 @@ def in_place(table: pa.Table) -> list[dict[str, Any]]:
     return sorted(table.to_pylist(), key=lambda row: row["row_number"])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(rows=ROWS, data=st.data())
 def test_each_row_is_accepted_or_rejected_and_their_order_changes_nothing(
     contract: Callable, received: Callable, rows: list[tuple], data: st.DataObject
@@ -331,7 +331,7 @@ def test_each_row_is_accepted_or_rejected_and_their_order_changes_nothing(
     assert in_place(checked.rejected) == in_place(shuffled.rejected)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(rows=ROWS, data=st.data())
 def test_how_rows_are_cut_into_batches_changes_nothing(
     contract: Callable, received: Callable, rows: list[tuple], data: st.DataObject

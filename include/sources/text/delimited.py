@@ -18,10 +18,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from include.sources import text_blocks
-from include.sources.dialect import AS_AGREED, Dialect, TextTable
 from include.sources.payload import MIB, Extract
-from include.sources.split_decimals import EXPLANATION, WAY_OUT, looks_split, refuse_split_columns
+from include.sources.text.blocks import TOO_LONG, Blocks
+from include.sources.text.dialect import AS_AGREED, Dialect, TextTable
+from include.sources.text.split_decimals import EXPLANATION, WAY_OUT, looks_split, refuse_split_columns
 
 ROWS = 100_000  # in a batch, about
 MOST_ROWS = 131_072
@@ -61,7 +61,7 @@ def batches(extract: Extract, stream: BinaryIO, dialect: Dialect, block: int = F
         Wrong encoding, NUL bytes, an open or stray quote, a row with another number of values,
         a line of more than a megabyte, or no header; perhaps only after some batches. A retry brings the same.
     """
-    blocks = text_blocks.Blocks(extract, stream, dialect, block)
+    blocks = Blocks(extract, stream, dialect, block)
     headers = _headers(extract, dialect, blocks)
     row, blank = 0, 0  # rows given so far, and blank ones held back until it is clear that they are not the end
     yield TextTable(headers, tuple(pa.array([], pa.string()) for _ in headers), 0)
@@ -82,7 +82,7 @@ def batches(extract: Extract, stream: BinaryIO, dialect: Dialect, block: int = F
         blank += count - used
 
 
-def _headers(extract: Extract, dialect: Dialect, blocks: text_blocks.Blocks) -> tuple[str, ...]:
+def _headers(extract: Extract, dialect: Dialect, blocks: Blocks) -> tuple[str, ...]:
     """Return the names of the columns, empty ones where the file gives none."""
     if not dialect.has_header:
         return ("",) * len(_fields(extract, dialect, blocks.peek_row()))
@@ -141,7 +141,7 @@ def _refuse_long_lines(extract: Extract, columns: tuple[pa.Array, ...]) -> None:
     if sum(int(length.max(initial=0)) for length in lengths) <= LONGEST_LINE:
         return
     if int(sum(length.astype(np.int64) for length in lengths).max()) > LONGEST_LINE:  # type: ignore[union-attr]
-        raise extract.broken(text_blocks.TOO_LONG, AS_AGREED)
+        raise extract.broken(TOO_LONG, AS_AGREED)
 
 
 def _used_rows(columns: tuple[pa.Array, ...]) -> int:

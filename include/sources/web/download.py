@@ -12,7 +12,7 @@ import requests
 from requests.exceptions import InvalidURL
 
 from include.sources.payload import MIB, Endpoint, Spool
-from include.sources.session import scrubbed_logs, session
+from include.sources.web.session import scrubbed_logs, session
 
 CHUNK = 65_536
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})

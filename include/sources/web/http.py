@@ -13,9 +13,9 @@ from urllib.parse import urlsplit, urlunsplit
 import requests
 from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
 
-from include.sources.download import MoreThanAnnounced, TooBig, download
 from include.sources.payload import Endpoint, Extract, Limits, Payload
-from include.sources.session import TRANSIENT, within
+from include.sources.web.download import MoreThanAnnounced, TooBig, download
+from include.sources.web.session import TRANSIENT, within
 
 HEADERS_THAT_MATTER = (
     "content-type", "content-length", "etag", "last-modified", "date", "retry-after", "location", "link",

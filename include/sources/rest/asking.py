@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urljoin, urlsplit
 
 from requests.utils import parse_header_links
 
-from include.sources.json_times import bounds
+from include.sources.rest.times import bounds
 from include.spec.http_source import PLACEHOLDER
 from include.spec.model import HttpJsonSource
 from include.spec.paging import OffsetPaging, PagePaging, QueryAuth

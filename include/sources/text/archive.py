@@ -11,8 +11,8 @@ import zlib
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from include.sources.dialect import AS_AGREED
 from include.sources.payload import MIB, Extract, Spool
+from include.sources.text.dialect import AS_AGREED
 
 ZIP_SIGNATURE = b"PK\x03\x04"
 MAX_MEMBER_BYTES = 32 * 1024 * MIB

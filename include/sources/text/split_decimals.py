@@ -5,8 +5,8 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from include.sources.dialect import Dialect
 from include.sources.payload import Extract
+from include.sources.text.dialect import Dialect
 
 EXPLANATION = "its decimal commas were split into extra columns"
 WAY_OUT = "ask for the file with another delimiter, with decimal points, or with its numbers in quotes"

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from include.sources import http
 from include.sources.payload import MIB, Endpoint, Extract, Limits, Payload, Spool
+from include.sources.web import http
 from include.spec.model import CsvSource
 
 FILE_LIMITS = replace(Limits(), total_seconds=3600.0, max_bytes=8 * 1024 * MIB)

@@ -9,8 +9,8 @@ from typing import BinaryIO
 import numpy as np
 import pyarrow as pa
 
-from include.sources.dialect import AS_AGREED, Dialect
 from include.sources.payload import MIB, Extract
+from include.sources.text.dialect import AS_AGREED, Dialect
 
 LONGEST_ROW = 4 * MIB  # as it is written: quotes doubled and all
 LONGEST_FOOTER = MIB

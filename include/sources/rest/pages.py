@@ -6,9 +6,9 @@ import hashlib
 import json
 from typing import Any
 
-from include.sources.asking import Ask, first, following_link, rel_next
-from include.sources.json_rows import Page, value_at
 from include.sources.payload import Extract
+from include.sources.rest.asking import Ask, first, following_link, rel_next
+from include.sources.rest.rows import Page, value_at
 from include.spec.model import HttpJsonSource
 from include.spec.paging import CursorPaging, LinkPaging, OffsetPaging, PagePaging
 

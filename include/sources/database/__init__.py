@@ -1,0 +1,1 @@
+"""Databases: connecting to them, and the query of a window."""
