@@ -31,6 +31,10 @@ class ContractBroken(CicloError):
     """What arrived is not what was agreed. Retrying brings the same; it is not retried."""
 
 
+class PayloadLost(ContractBroken):
+    """What the lake has kept is not there any more, or damaged. It has to be fetched again or restored."""
+
+
 class NothingToDo(CicloError):
     """There is nothing for this window. The task is skipped; nothing is wrong."""
 

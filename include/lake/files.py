@@ -17,7 +17,7 @@ from uuid import uuid4
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
-from include.errors import ContractBroken, SourceUnavailable
+from include.errors import PayloadLost, SourceUnavailable
 from include.lake import object_store
 from include.lake.object_store import one_line
 
@@ -65,7 +65,7 @@ class Files:
 
         Raises
         ------
-        ContractBroken
+        PayloadLost
             It is not there. A retry brings the same.
         SourceUnavailable
             The store does not answer. A retry may help.
@@ -78,7 +78,7 @@ class Files:
 
         Raises
         ------
-        ContractBroken
+        PayloadLost
             One is not there. A retry brings the same.
         SourceUnavailable
             The store does not answer. A retry may help.
@@ -139,7 +139,7 @@ class Files:
             with self.reachable(name):
                 yield
         except FileNotFoundError as error:
-            raise ContractBroken(
+            raise PayloadLost(
                 f"{error.filename or self.uri(name)} is not in the lake: fetch its window again or restore it"
             ) from None
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 import pyarrow as pa
 
-from include.errors import ContractBroken
+from include.errors import PayloadLost
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -92,9 +92,9 @@ class _Reachable:
     def close(self) -> None:
         self._file.close()
 
-    def damaged(self) -> ContractBroken:
+    def damaged(self) -> PayloadLost:
         uri = self._files.uri(self._name)
-        return ContractBroken(f"{uri} is damaged: delete it, then fetch its window again or restore it")
+        return PayloadLost(f"{uri} is damaged: delete it, then fetch its window again or restore it")
 
 
 class _KeptOpen:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from include.errors import ContractBroken
@@ -153,15 +152,13 @@ def _take_out_repeats(run: Run, fetched: Fetched, place: Place, checker: Check) 
             return
         for raw in _raw(run, fetched):
             for rule, places in found.items():
-                positions = _positions(raw, place.payload_ids, places)
+                positions = _positions(raw, places)
                 if positions:
                     staging.add_rejected(cursor, place, checker.set_aside(raw, rule, positions))
 
 
-def _positions(raw: pa.RecordBatch, payload_ids: Sequence[int], places: list[tuple[int, int]]) -> list[int]:
+def _positions(raw: pa.RecordBatch, places: list[tuple[int, int]]) -> list[int]:
     """Return the positions in a batch of the rows at some places of the payloads."""
-    wanted: dict[int, set[int]] = defaultdict(set)
-    for payload_id, row_number in places:
-        wanted[payload_id].add(row_number)
-    numbers = zip(raw.column("payload").to_pylist(), raw.column("row_number").to_pylist(), strict=True)
-    return [at for at, (payload, row) in enumerate(numbers) if row in wanted.get(payload_ids[payload], ())]
+    wanted = set(places)
+    found = zip(raw.column("payload").to_pylist(), raw.column("row_number").to_pylist(), strict=True)
+    return [at for at, place in enumerate(found) if place in wanted]

@@ -9,7 +9,7 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from include.errors import ContractBroken, NothingToDo
+from include.errors import ContractBroken, NothingToDo, PayloadLost
 from include.steps.check import Fetched, refuse, stage
 from include.steps.run import Run, asked_window, past_part
 from include.windows import Window
@@ -69,6 +69,8 @@ def check(run: Run, extracted: dict[str, Any]) -> dict[str, Any]:
     for fetch in extracted["fetches"]:
         try:
             kept.append((fetch, _kept(run, _checked(run, source, window, fetch))))
+        except PayloadLost:
+            raise
         except ContractBroken as error:  # of several fetches in the lake, one that was refused then is refused again
             log.warning("%s", error)
             refused.append(error)

@@ -43,6 +43,7 @@ def arrow_schema(fields: Mapping[str, str]) -> pa.Schema:
 
     types = {
         "bigint": pa.int64(),
+        "integer": pa.int32(),
         "double precision": pa.float64(),
         "text": pa.string(),
         "boolean": pa.bool_(),

@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
     from include.spec.model import Pipeline
 
-Place = tuple[int, int]  # payload_id and row_number
+Place = tuple[int, int]  # payload and row_number
 
 # `variants` counts the different rows under one key: with more than one nobody can tell which is right.
 FIND = """
 create temporary table faulty on commit drop as
-select payload_id, row_number, case when place > 1 then 'repeated' else 'unique' end as rule
+select payload, row_number, case when place > 1 then 'repeated' else 'unique' end as rule
 from (
-    select payload_id, row_number, place, count(*) filter (where place = 1) over (partition by {key}) as variants
+    select payload, row_number, place, count(*) filter (where place = 1) over (partition by {key}) as variants
     from (
-        select {key}, payload_id, row_number,
-               row_number() over (partition by {key}, {own} order by payload_id, row_number) as place
+        select {key}, payload, row_number,
+               row_number() over (partition by {key}, {own} order by payload, row_number) as place
         from staging.{table} join (select {key} from staging.{table} group by {key} having count(*) > 1) alike
         using ({key})
     ) placed
@@ -31,7 +31,7 @@ from (
 where place > 1 or variants > 1
 """
 REMOVE = """
-delete from staging.{table} s using faulty f where s.payload_id = f.payload_id and s.row_number = f.row_number
+delete from staging.{table} s using faulty f where s.payload = f.payload and s.row_number = f.row_number
 """
 
 
@@ -52,10 +52,10 @@ def take_out(cursor: PgCursor, pipeline: Pipeline, source: str, table: str) -> d
         "own": sql.SQL(", ").join(map(sql.Identifier, stored_columns(pipeline, source))),
     }
     cursor.execute(sql.SQL(FIND).format(**names))
-    cursor.execute("select rule, payload_id, row_number from faulty order by payload_id, row_number")
+    cursor.execute("select rule, payload, row_number from faulty order by payload, row_number")
     found: dict[str, list[Place]] = {"repeated": [], "unique": []}
-    for rule, payload_id, row_number in cursor:
-        found[rule].append((payload_id, row_number))
+    for rule, payload, row_number in cursor:
+        found[rule].append((payload, row_number))
     cursor.execute(sql.SQL(REMOVE).format(**names))
     cursor.execute("drop table faulty")
     return found

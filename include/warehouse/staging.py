@@ -1,6 +1,6 @@
 """Checked rows on their way into ``core``: streamed into unlogged tables that one transaction merges later.
 
-A staging table is filled in a transaction of its own, so it is there whole or not at all. A
+A staging table is filled in a transaction of its own, so it is full or empty. A
 server that crashes empties it, and ``keep_house`` may sweep it: `is_whole` tells, and the
 check is done again. Nothing is ever lost with it, for the payloads are in the lake.
 """
@@ -72,7 +72,7 @@ class Place:
 
 
 def write(engine: Engine, place: Place, parts: Iterable[Part]) -> int:
-    """Stream checked parts into the place's staging tables, in one transaction; return how many rows were accepted.
+    """Stream checked parts into the place's staging tables, all or none; return how many rows were accepted.
 
     Parameters
     ----------
@@ -86,22 +86,44 @@ def write(engine: Engine, place: Place, parts: Iterable[Part]) -> int:
     """
     from include.warehouse.engine import transaction
 
-    flow = _Flow(place, parts)
+    # Made and committed first: a server that crashes just after it took back the making of an unlogged
+    # table may not start again, so the making must not hang on a long COPY.
     with transaction(engine) as connection, connection.cursor() as cursor:
         _make(cursor, place)
+    try:
+        return _fill(engine, place, _Flow(place, parts))
+    except (psycopg2.OperationalError, psycopg2.InterfaceError):
+        raise  # nobody is there to drop anything; keep_house will
+    except BaseException:
+        with transaction(engine) as connection, connection.cursor() as cursor:
+            drop(cursor, place.name)
+        raise
+
+
+def _fill(engine: Engine, place: Place, flow: _Flow) -> int:
+    """COPY accepted and rejected rows into the place's tables, in one transaction."""
+    from include.warehouse.engine import transaction
+
+    with transaction(engine) as connection, connection.cursor() as cursor:
         try:
             copy(cursor, sql.Identifier("staging", place.name), flow.accepted())
         except psycopg2.Error as error:
             raise flow.error or error from None
         copy(cursor, sql.Identifier("staging", f"{place.name}_rejected"), flow.rejected())
-        _register(cursor, place, flow)
+        cursor.execute(
+            "update ops.staging set row_count = %s, rejected_count = %s where table_name = %s",
+            (flow.row_count, flow.rejected_count, place.name),
+        )
     return flow.row_count
 
 
 def is_whole(cursor: PgCursor, name: str, row_count: int, rejected_count: int) -> bool:
     """Tell whether a staging table holds what the check left in it: so many accepted and rejected rows."""
-    cursor.execute("select to_regclass('staging.' || quote_ident(%s)) is not null", (name,))
-    if cursor.fetchone() != (True,):
+    cursor.execute(
+        "select count(*) from pg_tables where schemaname = 'staging' and tablename in (%s, %s)",
+        (name, f"{name}_rejected"),
+    )
+    if cursor.fetchone() != (2,):
         return False
     count = sql.SQL("select (select count(*) from staging.{}), (select count(*) from staging.{})")
     cursor.execute(count.format(sql.Identifier(name), sql.Identifier(f"{name}_rejected")))
@@ -205,25 +227,20 @@ class _Flow:
 
 def _accepted_fields(place: Place) -> dict[str, str]:
     own = {name: SQL_TYPES[column.type] for name, column in stored_columns(place.pipeline, place.source).items()}
-    return {"payload_id": "bigint", "row_number": "bigint", **dict.fromkeys(TIMES, SQL_TYPES["timestamp"]), **own}
+    places = {"payload_id": "bigint", "payload": "integer", "row_number": "bigint"}
+    return {**places, **dict.fromkeys(TIMES, SQL_TYPES["timestamp"]), **own}
 
 
 def _make(cursor: PgCursor, place: Place) -> None:
-    """Make both tables anew."""
+    """Make both tables anew and put them on record."""
     drop(cursor, place.name)
     for name, fields in ((place.name, _accepted_fields(place)), (f"{place.name}_rejected", REJECTED)):
         columns = [sql.SQL("{} {}").format(sql.Identifier(field), sql.SQL(type_)) for field, type_ in fields.items()]
         make = sql.SQL("create unlogged table staging.{} ({}) with (autovacuum_enabled = off)")
         cursor.execute(make.format(sql.Identifier(name), sql.SQL(", ").join(columns)))
-
-
-def _register(cursor: PgCursor, place: Place, flow: _Flow) -> None:
     window, run = place.window, place.run
     cursor.execute(
-        "insert into ops.staging (table_name, pipeline, source, window_start_at, window_end_at, dag_id, run_id,"
-        " row_count, rejected_count) values (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
-        (
-            *(place.name, place.pipeline.pipeline, place.source, window.start, window.end),
-            *(run.dag_id, run.run_id, flow.row_count, flow.rejected_count),
-        ),
+        "insert into ops.staging (table_name, pipeline, source, window_start_at, window_end_at, dag_id, run_id)"
+        " values (%s, %s, %s, %s, %s, %s, %s)",
+        (place.name, place.pipeline.pipeline, place.source, window.start, window.end, run.dag_id, run.run_id),
     )

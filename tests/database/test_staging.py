@@ -142,7 +142,7 @@ def test_parts_that_fail_leave_nothing_and_say_it_themselves(warehouse, good_par
     assert warehouse.one("select count(*) from ops.staging") == 0
 
 
-def test_parts_that_fail_leave_what_was_staged_before(warehouse) -> None:
+def test_parts_that_fail_the_second_time_take_what_was_staged_before_with_them(warehouse) -> None:
     place = warehouse.place()
     staging.write(warehouse.engine, place, [warehouse.part(ROWS, rejected=ASIDE)])
 
@@ -152,10 +152,10 @@ def test_parts_that_fail_leave_what_was_staged_before(warehouse) -> None:
 
     with pytest.raises(PartsGone):
         staging.write(warehouse.engine, place, parts())
-    assert is_whole(warehouse, place.name)
+    assert warehouse.staged() == []
 
 
-def test_a_server_that_goes_away_in_the_middle_is_said_and_leaves_nothing(warehouse) -> None:
+def test_a_server_that_goes_away_in_the_middle_is_said_and_what_it_leaves_is_empty_and_swept(warehouse) -> None:
     place = warehouse.place()
     busy = "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid()"
 
@@ -167,6 +167,9 @@ def test_a_server_that_goes_away_in_the_middle_is_said_and_leaves_nothing(wareho
 
     with pytest.raises(SourceUnavailable, match=r"^the warehouse does not answer"), answering():
         staging.write(warehouse.engine, place, parts())
+    assert warehouse.sql("select row_count from ops.staging") == [(None,)]
+    assert warehouse.one(f"select count(*) from staging.{place.name}") == 0
+    assert staging.sweep(warehouse.engine, datetime.now(UTC)) == 1
     assert warehouse.staged() == []
     assert staging.write(warehouse.engine, place, [warehouse.part(ROWS)]) == 3
 

@@ -24,6 +24,7 @@ import psycopg2
 import pytest
 
 HERE = Path(__file__).parent
+SHORT = ("load: commit", "load: end")  # over before a signal arrives
 PATIENCE = 60.0  # seconds within which any phase ends, however busy the machine
 VERSIONS = """
 select valid_at, {key}, {own}, sha256, w.window_start_at,
@@ -272,7 +273,7 @@ class Chance:
             attempt.follow(self.random.uniform(0, 0.95 * sum(seconds for _, seconds in spans)))
             return attempt
         aim, seconds = min(spans, key=lambda span: (self.hits[span[0]], self.random.random()))
-        is_held = aim == "load: end" or self.random.random() < 0.3
+        is_held = aim in SHORT or self.random.random() < 0.3
         attempt = site.start(asked, done=done, hold=aim if is_held else None)
         if attempt.follow(phase=aim):
             attempt.follow(self.random.uniform(0, 0.8 * seconds))

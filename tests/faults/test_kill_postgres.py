@@ -85,10 +85,13 @@ class Server:
     def _kill_backend(self) -> bool:
         """Kill the process that serves a task, if there is one; the server then restarts itself."""
         victim = self.backend()
-        if victim is None:
+        try:
+            if victim is None or not _is_stopped(victim):
+                return False
+            family = psutil.Process(self.process.pid).children()
+            victim.kill()
+        except psutil.NoSuchProcess:
             return False
-        family = psutil.Process(self.process.pid).children()
-        victim.kill()
         _, alive = psutil.wait_procs(family, timeout=PATIENCE)
         assert alive == [], "the server does not end its other processes"
         self.wait_until_it_answers()
@@ -98,6 +101,15 @@ class Server:
         self.process.terminate()
         self.process.wait(PATIENCE)
         self.log.close()
+
+
+def _is_stopped(process: psutil.Process) -> bool:
+    """Stop a process, so that it cannot end by itself before it is killed; tell whether it had not yet."""
+    process.suspend()
+    deadline = time.monotonic() + PATIENCE
+    while (status := process.status()) not in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE):
+        assert time.monotonic() < deadline, f"a process that should stop is {status}"
+    return status == psutil.STATUS_STOPPED
 
 
 @pytest.fixture(scope="module")

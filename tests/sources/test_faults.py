@@ -268,7 +268,7 @@ def test_a_bomb_packed_twice_stays_small_in_memory(server: Any, sends: Any) -> N
     program = (
         "import resource, sys\n"
         "from include.errors import ContractBroken\n"
-        "from include.sources import Endpoint, Extract, Limits, http\n"
+        "from include.sources import Endpoint, Extract, Limits\nfrom include.sources.web import http\n"
         "from include.windows import Window\n"
         "extract = Extract('p', 's', Window.parse('2025-01-01', '2025-02-01'))\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"

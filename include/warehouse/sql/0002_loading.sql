@@ -11,8 +11,8 @@ create table ops.staging (
     window_end_at timestamptz not null,
     dag_id text not null,
     run_id text not null,
-    row_count bigint not null,
-    rejected_count bigint not null,
+    row_count bigint,
+    rejected_count bigint,
     made_at timestamptz not null default now()
 );
 comment on table ops.staging is 'Tables in schema staging that wait for their load; a server that crashed empties them';
@@ -23,8 +23,8 @@ comment on column ops.staging.window_start_at is 'Start of the window, UTC, incl
 comment on column ops.staging.window_end_at is 'End of the window, UTC, excluded';
 comment on column ops.staging.dag_id is 'DAG that checked';
 comment on column ops.staging.run_id is 'DAG run that checked';
-comment on column ops.staging.row_count is 'Accepted rows';
-comment on column ops.staging.rejected_count is 'Rejected rows';
+comment on column ops.staging.row_count is 'Accepted rows; null while they are being written';
+comment on column ops.staging.rejected_count is 'Rejected rows; null while they are being written';
 comment on column ops.staging.made_at is 'When, UTC';
 
 create table ops.lineage (
