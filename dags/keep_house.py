@@ -1,10 +1,8 @@
 """
-**Makes** room: deletes checked batches and half-written files older than `keep_days` from the lake, and
-drops staging tables older than `staging_hours` from the warehouse, left behind by loads that never ended.
-Payloads, snapshots and every loaded row stay.
+**Makes** room: deletes checked batches and half-written files older than `keep_days` from the lake.
+Payloads, snapshots and everything in the warehouse stay.
 
-**Params**: `keep_days` and `staging_hours`:
-`airflow dags trigger keep_house --conf '{"keep_days":7,"staging_hours":2}'`
+**Params**: `keep_days`: `airflow dags trigger keep_house --conf '{"keep_days":7}'`
 
 **Rerun**: start a new run at any time; it harms nothing that runs.
 
@@ -27,19 +25,6 @@ def clean_lake() -> int:
     return clean_lake(Lake(settings().lake), keep)
 
 
-@task
-def sweep_staging() -> int:
-    """Drop old staging tables from the warehouse."""
-    from airflow.sdk import Connection
-
-    from include.steps.keep_house import sweep_staging
-    from include.steps.wiring import postgres_url
-    from include.warehouse.engine import connect_engine
-
-    keep = timedelta(hours=get_current_context()["params"]["staging_hours"])
-    return sweep_staging(connect_engine(postgres_url(Connection.get("warehouse"))), keep)
-
-
 @dag(
     dag_id="keep_house",
     description="Delete what interrupted and finished work left behind",
@@ -49,16 +34,12 @@ def sweep_staging() -> int:
     start_date=datetime(2024, 1, 1, tzinfo=UTC),
     max_active_runs=1,
     is_paused_upon_creation=False,
-    params={
-        "keep_days": Param(14, type="integer", minimum=1, description="Days to keep leftovers in the lake."),
-        "staging_hours": Param(24, type="integer", minimum=0, description="Hours to keep staging tables."),
-    },
+    params={"keep_days": Param(14, type="integer", minimum=1, description="Days to keep leftovers.")},
     default_args={"owner": "platform", "retries": 1},
 )
 def keep_house() -> None:
     """Register ``keep_house``."""
     clean_lake()
-    sweep_staging()
 
 
 keep_house()

@@ -1,10 +1,10 @@
-"""Immutable payloads by content hash, their manifests, and Parquet batches, on any object store.
+"""Immutable payloads by content hash, their manifests, batches and snapshots, on any object store.
 
 Layout below the lake's root::
 
     payloads/ab/cdef….zst                       a payload, zstd, named by the SHA-256 of its bytes
     manifests/<pipeline>/<source>/<window start>__<window end>__<fetched at>__<fetch and part>.json
-    batches/…parquet    snapshots/…parquet
+    batches/…arrows     snapshots/…parquet      checked rows between two tasks; rows a training read
     partial/…                                   being written; swept by `clean`
 
 docs/lake.md tells how to use it, also on S3, and how to restore from it.
@@ -15,11 +15,14 @@ from __future__ import annotations
 import json
 import logging
 import re
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from include.errors import ContractBroken
+from include.lake import batches
 from include.lake.files import Files
 from include.lake.frames import get_frame, put_frame
 from include.lake.manifest import Fetch, complete_fetches, file_name, folder, overlaps
@@ -28,6 +31,7 @@ from include.windows import Window
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
     from include.sources.payload import Payload
 
@@ -157,6 +161,14 @@ class Lake:
                 told,
             )
         return complete
+
+    def writing(self, name: str, schema: pa.Schema) -> AbstractContextManager[batches.Batches]:
+        """Give a stream of batches to write to: see `include.lake.batches.writing`."""
+        return batches.writing(self._files, name, schema)
+
+    def reading(self, uri: str) -> Iterator[pa.RecordBatch]:
+        """Yield the batches of a stream: see `include.lake.batches.reading`."""
+        return batches.reading(self._files, uri)
 
     def put_frame(self, name: str, frame: pd.DataFrame) -> str:
         """Write a frame as Parquet and return its URI: see `include.lake.frames.put_frame`."""

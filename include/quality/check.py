@@ -13,6 +13,8 @@ from include.quality.order import Order
 from include.quality.typing import cast, unreadable
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import numpy as np
     import pyarrow as pa
 
@@ -44,7 +46,7 @@ class Check:
     """The check of one source in one window. Pure; how rows are cut into batches never changes a verdict.
 
     Rows that share a key can lie in different batches, so they are not looked for here: where
-    `is_ordered` says that keys only ever grew there are none, otherwise the staging table tells.
+    `is_ordered` says that keys only ever grew there are none, otherwise ``include/warehouse/repeats`` finds them.
 
     Attributes
     ----------
@@ -52,6 +54,8 @@ class Check:
         Rows so far.
     is_ordered : bool
         Whether time and key of the accepted rows have grown from each row to the next.
+    spans : dict
+        The smallest and largest `valid_at` and `available_at` among the accepted rows, UTC; empty without rows.
     """
 
     def __init__(self, source: AnySource) -> None:
@@ -61,6 +65,7 @@ class Check:
         self._rules = expectations(source)
         self._counts: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
         self._order = Order(("valid_at", *source.key))
+        self.spans: dict[str, tuple[datetime, datetime]] = {}
 
     @property
     def is_ordered(self) -> bool:
@@ -80,9 +85,18 @@ class Check:
         if found:
             accepted = accepted.filter(_all_but(raw.num_rows, found))
         self._order.take(accepted)
+        self._widen(accepted)
         self.received += raw.num_rows
         self.rejected += raw.num_rows - accepted.num_rows
         return Part(accepted, _rejected(raw, found))
+
+    def _widen(self, accepted: pa.RecordBatch) -> None:
+        import pyarrow.compute as pc
+
+        for name in ("valid_at", "available_at") if accepted.num_rows else ():
+            bounds = pc.min_max(accepted.column(name)).as_py()
+            first, last = self.spans.get(name, (bounds["min"], bounds["max"]))
+            self.spans[name] = (min(first, bounds["min"]), max(last, bounds["max"]))
 
     def set_aside(self, raw: pa.RecordBatch, rule: str, positions: list[int]) -> pa.RecordBatch:
         """Return rows that were accepted and turned out to share their key with others, as rejected ones."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from include.quality.contract import Rule
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+COLUMNS = 3  # looked at together
 EXACT = 2**53  # beyond it a float cannot hold every whole number
 
 
@@ -42,7 +44,10 @@ def validate(rows: pa.Table, rules: list[Rule]) -> list[tuple[int, list[int]]]:
     distinct: dict[tuple[str, str], Rule] = {}
     for rule in sorted(rules, key=lambda rule: not rule.is_row_level):  # one about single rows asks for all of them
         distinct.setdefault(_question(rule), rule)
-    answers = dict(zip(distinct, _run(_frame(rows), list(distinct.values())), strict=True))
+    answers = {}
+    for asked in _few_columns(distinct):
+        frame = _frame(rows.select(sorted({rule.column for rule in asked.values()})))
+        answers |= dict(zip(asked, _run(frame, list(asked.values())), strict=True))
     found = []
     for rule in rules:
         item = answers[_question(rule)]
@@ -50,6 +55,14 @@ def validate(rows: pa.Table, rules: list[Rule]) -> list[tuple[int, list[int]]]:
         broken = [int(at) for at in item.result.get("unexpected_index_list") or []] if rule.is_row_level else []
         found.append((int(item.result.get("unexpected_count") or 0), broken))
     return found
+
+
+def _few_columns(rules: dict[tuple[str, str], Rule]) -> Iterator[dict[tuple[str, str], Rule]]:
+    """Yield the rules of a few columns at a time: Great Expectations copies the whole frame for each of them."""
+    columns = list(dict.fromkeys(rule.column for rule in rules.values()))
+    for first in range(0, len(columns), COLUMNS):
+        few = columns[first : first + COLUMNS]
+        yield {question: rule for question, rule in rules.items() if rule.column in few}
 
 
 def _question(rule: Rule) -> tuple[str, str]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import datetime
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from include.errors import ContractBroken, NothingToDo, PayloadLost
-from include.steps.check import Fetched, refuse, stage
+from include.steps.check import Fetched, examine, refuse
 from include.steps.run import Run, asked_window, past_part
 from include.windows import Window
 
@@ -51,12 +52,12 @@ def extract(run: Run, source: str, endpoint: Callable[[], Endpoint]) -> dict[str
 
 
 def check(run: Run, extracted: dict[str, Any]) -> dict[str, Any]:
-    """Parse one source's payloads, run its contract and stage the accepted rows in the warehouse.
+    """Parse one source's payloads, run its contract and keep accepted and rejected rows in the lake.
 
     Returns
     -------
     dict
-        `source`, `window`, and for each fetch its staged batch without the verdicts, which are in the lake.
+        `source`, `window`, and for each fetch its batch, whose rows and verdicts are in the lake.
 
     Raises
     ------
@@ -80,7 +81,7 @@ def check(run: Run, extracted: dict[str, Any]) -> dict[str, Any]:
 
 
 def load(run: Run, checked: list[dict[str, Any]]) -> tuple[dict[str, Any], list[dict[str, str]]]:
-    """Load every source's staged rows of the window in one transaction.
+    """Load every source's accepted rows of the window in one transaction.
 
     Returns
     -------
@@ -99,9 +100,9 @@ def load(run: Run, checked: list[dict[str, Any]]) -> tuple[dict[str, Any], list[
     from include.warehouse.load import load_window
 
     window = reduce(_common, [Window.from_dict(item["window"]) for item in checked])
-    batches = [batch for item in checked for batch in _staged(run, item, window)]
+    batches = [_batch(run, kept) for item in checked for kept in item["batches"]]
     with transaction(run.engine) as connection:
-        loaded = load_window(connection, run.pipeline, window, batches, run.ref)
+        loaded = load_window(connection, run.lake, run.pipeline, window, batches, run.ref)
     log.info("%s %s: %s", run.pipeline.pipeline, window, loaded.counts)
     reopened = [touched.to_dict() for touched in sorted(loaded.touched, key=lambda touched: touched.start)]
     if reopened:
@@ -186,12 +187,12 @@ def _common(one: Window, other: Window) -> Window:
 
 
 def _checked(run: Run, source: str, window: Window, fetch: dict[str, Any]) -> Batch:
-    """Stage one fetch and stop if it breaks its contract."""
+    """Check one fetch and stop if it breaks its contract."""
     from include.quality.contract import breaches
 
     part = Window.from_dict(fetch["window"])
     fetched = Fetched(source, part, fetch["payloads"], fetch["is_simulated"], fetch["number"])
-    batch = stage(run, fetched)
+    batch = examine(run, fetched)
     passed = sum(result.is_passed for result in batch.results)
     log.info(
         "%s %s %s: %d rows received, %d accepted, %d set aside; %d of %d checks passed",
@@ -205,32 +206,27 @@ def _checked(run: Run, source: str, window: Window, fetch: dict[str, Any]) -> Ba
 
 
 def _kept(run: Run, batch: Batch) -> dict[str, Any]:
-    """Return a batch without its verdicts, which go to the lake: XCom carries ids and counts."""
+    """Return a batch as JSON, without its verdicts, which go to the lake: XCom carries ids, URIs and counts."""
     import pandas as pd
 
-    place = f"batches/{run.pipeline.pipeline}/{batch.source}/{batch.table}"
+    place = batch.accepted_uri.rpartition("/")[0].partition("batches/")[2]
     frame = pd.DataFrame([result.to_dict() for result in batch.results])
     item = {key: value for key, value in asdict(batch).items() if key != "results"}
-    return {**item, "payload_ids": list(batch.payload_ids), "results_uri": run.lake.put_frame(place, frame)}
+    item["spans"] = {name: [bound.isoformat() for bound in span] for name, span in batch.spans.items()}
+    return {
+        **item,
+        "payload_ids": list(batch.payload_ids),
+        "results_uri": run.lake.put_frame(f"batches/{place}/results", frame),
+    }
 
 
-def _staged(run: Run, item: dict[str, Any], window: Window) -> list[Batch]:
-    """Return an item's batches, staged again where their tables were swept, or emptied by a crash of the server."""
+def _batch(run: Run, kept: dict[str, Any]) -> Batch:
+    """Return a batch from the form it has in XCom."""
     from include.quality.contract import Result
-    from include.warehouse import staging
-    from include.warehouse.engine import transaction
     from include.warehouse.load import Batch
 
-    batches = []
-    for fetch, kept in zip(item["fetches"], item["batches"], strict=True):
-        with transaction(run.engine) as connection, connection.cursor() as cursor:
-            is_whole = staging.is_whole(cursor, kept["table"], kept["row_count"], kept["rejected_count"])
-        if is_whole:
-            found = run.lake.get_frame(kept["results_uri"]).to_dict("records")
-            results = [Result(**{str(name): value for name, value in record.items()}) for record in found]
-            facts = {key: value for key, value in kept.items() if key != "results_uri"}
-            batches.append(Batch(**facts | {"results": results, "payload_ids": tuple(kept["payload_ids"])}))
-        else:
-            log.info("%s %s: staging again", run.pipeline.pipeline, item["source"])
-            batches.append(_checked(run, item["source"], window, fetch))
-    return batches
+    found = run.lake.get_frame(kept["results_uri"]).to_dict("records")
+    results = [Result(**{str(name): value for name, value in record.items()}) for record in found]
+    spans = {name: tuple(map(datetime.fromisoformat, span)) for name, span in kept["spans"].items()}
+    facts = {key: value for key, value in kept.items() if key != "results_uri"}
+    return Batch(**facts | {"results": results, "spans": spans, "payload_ids": tuple(kept["payload_ids"])})

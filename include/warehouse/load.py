@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
-from include.warehouse import record, staging
+from include.warehouse import record
 from include.warehouse.merge import Merged, merge
 from include.warehouse.tables import ensure_table
 from include.windows import Window
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as PgConnection
     from psycopg2.extensions import cursor as PgCursor
 
+    from include.lake.store import Lake
     from include.quality.contract import Result
     from include.spec.model import Pipeline
 
@@ -30,12 +31,14 @@ class RunRef:
 
 @dataclass(frozen=True)
 class Batch:
-    """A source's checked rows for one window, waiting in a staging table.
+    """A source's checked rows for one window, waiting in the lake.
 
     Attributes
     ----------
-    table : str
-        The table in schema ``staging``; the rejected rows are in ``<table>_rejected``.
+    accepted_uri, rejected_uri : str
+        Streams in the lake, in the shapes of `include.warehouse.staging`.
+    spans : dict
+        The smallest and largest `valid_at` and `available_at` of the accepted rows, UTC; empty without rows.
     row_count, rejected_count : int
         Accepted and rejected rows in them.
     results : list of Result
@@ -45,11 +48,13 @@ class Batch:
     """
 
     source: str
-    table: str
+    accepted_uri: str
+    rejected_uri: str
     row_count: int
     rejected_count: int
     results: list[Result]
     sha256: str
+    spans: dict[str, tuple[datetime, datetime]] = field(default_factory=dict)
     payload_ids: tuple[int, ...] = ()
     is_simulated: bool = False
 
@@ -83,12 +88,12 @@ class Loaded:
 
 
 def load_window(
-    connection: PgConnection, pipeline: Pipeline, window: Window, batches: list[Batch], run: RunRef
+    connection: PgConnection, lake: Lake, pipeline: Pipeline, window: Window, batches: list[Batch], run: RunRef
 ) -> Loaded:
     """Merge a window's batches into ``core`` in the caller's transaction, with verdicts, quarantine and watermark.
 
     Idempotent: the same batches again change no row in ``core``. Loads of one pipeline wait
-    for each other. Nothing is visible before the caller commits; the staging tables are gone with it.
+    for each other. Nothing is visible before the caller commits.
 
     Parameters
     ----------
@@ -115,12 +120,11 @@ def load_window(
         loaded_at = _clock(cursor)
         for batch in batches:
             ensure_table(cursor, pipeline, batch.source)
-            merged = merge(cursor, pipeline, batch.source, window, batch.table, _clock(cursor))
-            record.record_checks(cursor, pipeline.pipeline, window, batch, run)
+            merged = merge(cursor, lake, pipeline, window, batch, _clock(cursor))
+            record.record_checks(cursor, lake, pipeline.pipeline, window, batch, run)
             counts = _count(batch, merged)
             record.record_lineage(cursor, pipeline, batch, counts, run, loaded_at)
             _add(loaded, counts, merged)
-            staging.drop(cursor, batch.table)
         for source in dict.fromkeys(batch.source for batch in batches if batch.row_count + batch.rejected_count):
             record.advance(cursor, pipeline.pipeline, source, window)
         is_simulated = any(batch.is_simulated for batch in batches if batch.source == pipeline.main)

@@ -1,27 +1,32 @@
-"""Bring staged rows into their table: insert what is new, revise what changed, leave the rest alone."""
+"""Bring checked rows into their table: insert what is new, revise what changed, leave the rest alone."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from psycopg2 import sql
 
+from include.warehouse.copying import copy
+from include.warehouse.staging import stage
 from include.warehouse.tables import stored_columns
 from include.windows import Window
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from psycopg2.extensions import cursor as PgCursor
 
+    from include.lake.store import Lake
     from include.spec.model import Pipeline
+    from include.warehouse.load import Batch
 
-SPAN = "select min(valid_at), max(valid_at) from staging.{staging}"
 IS_NEW_GROUND = "select not exists (select from core.{table} where valid_at between %(first)s and %(last)s)"
 FIND_CHANGED = """
 create temporary table changed on commit drop as
 select s.*, t.valid_at is null as is_new
-from staging.{staging} s
+from staged s
 left join (select * from core.{table} where valid_at between %(first)s and %(last)s) t on {same_key}
 where t.valid_at is null or {differs}
 """
@@ -36,20 +41,24 @@ update core.{table} t set {sets}, recorded_at = %(loaded_at)s,
                             (select fetched_at from raw.payload p where p.payload_id = s.payload_id))
 from changed s where {same_key} and not s.is_new
 """
-INSERT = "insert into core.{table} ({all}, recorded_at) select {all}, %(loaded_at)s from {rows}"
+INSERT = "insert into core.{table} ({all}, recorded_at) select {all}, %(loaded_at)s from changed where is_new"
+JUST_COPIED = """
+(select available_at from core.{table} where valid_at between %(first)s and %(last)s and recorded_at = %(loaded_at)s)
+"""
 TOUCHED = """
 select distinct w.window_start_at, w.window_end_at
-from ops.run w, (select min(available_at) as first, max(available_at) as last from {rows}) r
+from ops.run w
 where w.pipeline = %(pipeline)s and (w.window_start_at, w.window_end_at) <> (%(start)s, %(end)s)
-  and w.window_start_at <= r.last and w.window_end_at > r.first
-  and exists (select from {rows} c where c.available_at >= w.window_start_at and c.available_at < w.window_end_at)
+  and w.window_start_at <= %(available_last)s and w.window_end_at > %(available_first)s
+  and exists (select from {changed} c where c.available_at >= w.window_start_at and c.available_at < w.window_end_at)
 order by 1, 2
 """
+MANY = 100_000  # rows from which an index and new statistics pay
 
 
 @dataclass(frozen=True)
 class Merged:
-    """What became of the staged rows.
+    """What became of the accepted rows.
 
     Attributes
     ----------
@@ -63,64 +72,93 @@ class Merged:
 
 
 def merge(
-    cursor: PgCursor, pipeline: Pipeline, source: str, window: Window, staging: str, loaded_at: datetime
+    cursor: PgCursor, lake: Lake, pipeline: Pipeline, window: Window, batch: Batch, loaded_at: datetime
 ) -> Merged:
-    """Merge a staging table into its table in ``core``, in the caller's transaction.
+    """Merge a batch into its table in ``core``, in the caller's transaction.
+
+    Where the table has no row in the batch's span it is a plain COPY; otherwise the rows are
+    staged and only what is new or changed is written.
 
     Parameters
     ----------
     window : Window
         The window that is being loaded.
-    staging : str
-        Table in schema ``staging``; no two of its rows share a key.
+    batch : Batch
+        No two of its accepted rows share a key.
     loaded_at : datetime
         When this load holds its lock, UTC: `recorded_at` of every version it writes.
     """
-    names = _names(pipeline, source, staging)
-    cursor.execute(sql.SQL(SPAN).format(**names))
-    [(first, last)] = cursor.fetchall()
-    values = {"loaded_at": loaded_at, "first": first, "last": last}
+    if not batch.row_count:
+        return Merged(0, 0, ())
+    names, rows = _names(pipeline, batch.source), lake.reading(batch.accepted_uri)
+    values: dict[str, Any] = {"loaded_at": loaded_at, "pipeline": pipeline.pipeline}
+    values |= {"start": window.start, "end": window.end, **_bounds(batch)}
     cursor.execute(sql.SQL(IS_NEW_GROUND).format(**names), values)
     [(is_new_ground,)] = cursor.fetchall()
-    rows: Any = sql.Identifier("staging", staging)
-    revised = 0
-    if not is_new_ground:
-        _find_changed(cursor, names, values)
-        cursor.execute(sql.SQL(KEEP_OLD).format(**names), values)
-        cursor.execute(sql.SQL(REVISE).format(**names), values)
-        revised = cursor.rowcount
-        rows = sql.SQL("(select * from changed where is_new) n")
-    cursor.execute(sql.SQL(INSERT).format(**names, rows=rows), values)
-    inserted = cursor.rowcount
-    changed = sql.Identifier("staging", staging) if is_new_ground else sql.SQL("changed")
-    touched = _touched(cursor, pipeline, window, changed) if inserted + revised else ()
-    return Merged(inserted, revised, touched)
+    if is_new_ground:
+        copy(cursor, sql.Identifier("core", pipeline.table(batch.source)), _recorded(rows, loaded_at))
+        inserted, revised = batch.row_count, 0
+        changed: sql.Composable = sql.SQL(JUST_COPIED).format(**names)
+    else:
+        stage(cursor, pipeline, batch.source, rows)
+        inserted, revised = _merge_staged(cursor, names, values, batch.row_count)
+        changed = sql.SQL("changed")
+    if inserted >= MANY:
+        cursor.execute(sql.SQL("analyze core.{table}").format(**names))  # the next merge is planned by it
+    return Merged(inserted, revised, _touched(cursor, values, changed) if inserted + revised else ())
 
 
-def _find_changed(cursor: PgCursor, names: dict[str, Any], values: dict[str, Any]) -> None:
-    """Collect the staged rows that are new or say something else than before."""
+def _merge_staged(cursor: PgCursor, names: dict[str, Any], values: dict[str, Any], row_count: int) -> tuple[int, int]:
+    """Compare the staged rows with the table's, write what differs; return how many are new and how many revised."""
     cursor.execute("drop table if exists pg_temp.changed")
-    # Both sides come nearly in the order of the key, so they are merged; hashing millions of rows goes by the disk.
+    if row_count >= MANY:
+        # Both sides come nearly in the order of the key, so they are merged; hashing millions of rows goes by the disk.
+        cursor.execute("set local maintenance_work_mem = '256MB'")
+        cursor.execute(sql.SQL("create index on staged ({key})").format(**names))
+    cursor.execute("analyze staged")
     cursor.execute("set local enable_hashjoin = off")
     cursor.execute(sql.SQL(FIND_CHANGED).format(**names), values)
     cursor.execute("set local enable_hashjoin = on")
+    cursor.execute(sql.SQL(KEEP_OLD).format(**names), values)
+    cursor.execute(sql.SQL(REVISE).format(**names), values)
+    revised = cursor.rowcount
+    cursor.execute(sql.SQL(INSERT).format(**names), values)
+    return cursor.rowcount, revised
 
 
-def _touched(cursor: PgCursor, pipeline: Pipeline, window: Window, rows: Any) -> tuple[Window, ...]:
-    place = {"pipeline": pipeline.pipeline, "start": window.start, "end": window.end}
-    cursor.execute(sql.SQL(TOUCHED).format(rows=rows), place)
+def _recorded(rows: Iterator[pa.RecordBatch], loaded_at: datetime) -> Iterator[pa.RecordBatch]:
+    """Yield rows as the table takes them: with the time of recording, and without their place in the payload."""
+    import pyarrow as pa
+
+    moment = pa.scalar(loaded_at, pa.timestamp("us", "UTC"))
+    for batch in rows:
+        kept = batch.drop_columns(["payload", "row_number"])
+        yield kept.append_column("recorded_at", pa.repeat(moment, batch.num_rows))
+
+
+def _bounds(batch: Batch) -> dict[str, datetime]:
+    return {
+        "first": batch.spans["valid_at"][0],
+        "last": batch.spans["valid_at"][1],
+        "available_first": batch.spans["available_at"][0],
+        "available_last": batch.spans["available_at"][1],
+    }
+
+
+def _touched(cursor: PgCursor, values: dict[str, Any], changed: Any) -> tuple[Window, ...]:
+    cursor.execute(sql.SQL(TOUCHED).format(changed=changed), values)
     return tuple(Window(start, end) for start, end in cursor.fetchall())
 
 
-def _names(pipeline: Pipeline, source: str, staging: str) -> dict[str, Any]:
+def _names(pipeline: Pipeline, source: str) -> dict[str, Any]:
     """Return the pieces of the statements; `t` is the table, `s` the staged rows."""
     table = pipeline.table(source)
     own = list(stored_columns(pipeline, source))
     key = ["valid_at", *pipeline.sources[source].key]
     kept = ["valid_at", "available_at", "recorded_at", "payload_id", *own]
     return {
-        "staging": sql.Identifier(staging),
         "table": sql.Identifier(table),
+        "key": _identifiers(key),
         "history": sql.Identifier(f"{table}_history"),
         "all": _identifiers(["valid_at", "available_at", "payload_id", *own]),
         "kept": _identifiers(kept),

@@ -6,19 +6,20 @@ from dataclasses import asdict, astuple
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from psycopg2 import sql
 from psycopg2.extras import DateTimeTZRange, execute_values
 
+from include.warehouse.staging import REJECTED, stage_as
 from include.windows import Window
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as PgCursor
 
+    from include.lake.store import Lake
     from include.spec.model import Pipeline
     from include.warehouse.load import Batch, Counts, Loaded, RunRef
 
 
-def record_checks(cursor: PgCursor, pipeline: str, window: Window, batch: Batch, run: RunRef) -> None:
+def record_checks(cursor: PgCursor, lake: Lake, pipeline: str, window: Window, batch: Batch, run: RunRef) -> None:
     """Write a batch's verdicts and quarantined rows; what is there already stays as it is."""
     place = (pipeline, batch.source, window.start, window.end)
     execute_values(
@@ -28,13 +29,13 @@ def record_checks(cursor: PgCursor, pipeline: str, window: Window, batch: Batch,
         " values %s on conflict do nothing",
         [(*place, batch.sha256, *astuple(result), run.run_id) for result in batch.results],
     )
+    if not batch.rejected_count:
+        return
+    stage_as(cursor, "set_aside", REJECTED, lake.reading(batch.rejected_uri))
     cursor.execute(
-        sql.SQL(
-            "insert into ops.quarantine (pipeline, source, window_start_at, window_end_at, payload_id, row_number,"
-            " rule, column_name, reason, raw_row, run_id) select %s, %s, %s, %s, payload_id, row_number, rule,"
-            " column_name, reason, raw_row::jsonb, %s from staging.{} order by payload_id, row_number"
-            " on conflict do nothing"
-        ).format(sql.Identifier(f"{batch.table}_rejected")),
+        "insert into ops.quarantine (pipeline, source, window_start_at, window_end_at, payload_id, row_number, rule,"
+        " column_name, reason, raw_row, run_id) select %s, %s, %s, %s, payload_id, row_number, rule, column_name,"
+        " reason, raw_row::jsonb, %s from set_aside order by payload_id, row_number on conflict do nothing",
         (*place, run.run_id),
     )
 

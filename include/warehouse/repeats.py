@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from psycopg2 import sql
 
+from include.warehouse.staging import stage
 from include.warehouse.tables import stored_columns
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from psycopg2.extensions import cursor as PgCursor
 
     from include.spec.model import Pipeline
@@ -17,45 +20,39 @@ Place = tuple[int, int]  # payload and row_number
 
 # `variants` counts the different rows under one key: with more than one nobody can tell which is right.
 FIND = """
-create temporary table faulty on commit drop as
-select payload, row_number, case when place > 1 then 'repeated' else 'unique' end as rule
+select case when place > 1 then 'repeated' else 'unique' end as rule, payload, row_number
 from (
     select payload, row_number, place, count(*) filter (where place = 1) over (partition by {key}) as variants
     from (
         select {key}, payload, row_number,
                row_number() over (partition by {key}, {own} order by payload, row_number) as place
-        from staging.{table} join (select {key} from staging.{table} group by {key} having count(*) > 1) alike
-        using ({key})
+        from staged join (select {key} from staged group by {key} having count(*) > 1) alike using ({key})
     ) placed
 ) counted
 where place > 1 or variants > 1
-"""
-REMOVE = """
-delete from staging.{table} s using faulty f where s.payload = f.payload and s.row_number = f.row_number
+order by payload, row_number
 """
 
 
-def take_out(cursor: PgCursor, pipeline: Pipeline, source: str, table: str) -> dict[str, list[Place]]:
-    """Remove rows that share their key from a staging table and return their places, by the rule they broke.
+def find(cursor: PgCursor, pipeline: Pipeline, source: str, rows: Iterator[pa.RecordBatch]) -> dict[str, set[Place]]:
+    """Return the places of rows that share their key, by the rule they broke; the server's disk does the sorting.
 
-    Of rows that are equal in everything the first is kept; of rows that share a key and differ
-    none is. Part of the caller's transaction.
+    Of rows that are equal in everything the first is no fault; of rows that share a key and
+    differ all are. Part of the caller's transaction, which leaves nothing behind.
 
     Returns
     -------
     dict
-        ``repeated`` and ``unique``, each ordered by payload and place.
+        ``repeated`` and ``unique``.
     """
+    stage(cursor, pipeline, source, rows)
     names = {
-        "table": sql.Identifier(table),
-        "key": sql.SQL(", ").join(map(sql.Identifier, (*pipeline.sources[source].key, "valid_at"))),
+        "key": sql.SQL(", ").join(map(sql.Identifier, ("valid_at", *pipeline.sources[source].key))),
         "own": sql.SQL(", ").join(map(sql.Identifier, stored_columns(pipeline, source))),
     }
+    found: dict[str, set[Place]] = {"repeated": set(), "unique": set()}
     cursor.execute(sql.SQL(FIND).format(**names))
-    cursor.execute("select rule, payload, row_number from faulty order by payload, row_number")
-    found: dict[str, list[Place]] = {"repeated": [], "unique": []}
     for rule, payload, row_number in cursor:
-        found[rule].append((payload, row_number))
-    cursor.execute(sql.SQL(REMOVE).format(**names))
-    cursor.execute("drop table faulty")
+        found[rule].add((payload, row_number))
+    cursor.execute("drop table staged")
     return found

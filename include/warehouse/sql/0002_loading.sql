@@ -1,31 +1,4 @@
--- Loading at COPY speed: checked rows wait in unlogged tables until one transaction merges them.
-
-create schema staging;
-comment on schema staging is 'Checked rows on their way into core; swept by keep_house, and made again when they are missing';
-
-create table ops.staging (
-    table_name text primary key,
-    pipeline text not null,
-    source text not null,
-    window_start_at timestamptz not null,
-    window_end_at timestamptz not null,
-    dag_id text not null,
-    run_id text not null,
-    row_count bigint,
-    rejected_count bigint,
-    made_at timestamptz not null default now()
-);
-comment on table ops.staging is 'Tables in schema staging that wait for their load; a server that crashed empties them';
-comment on column ops.staging.table_name is 'Table in schema staging; the rejected rows are in <table_name>_rejected';
-comment on column ops.staging.pipeline is 'Pipeline';
-comment on column ops.staging.source is 'Source within the pipeline';
-comment on column ops.staging.window_start_at is 'Start of the window, UTC, included';
-comment on column ops.staging.window_end_at is 'End of the window, UTC, excluded';
-comment on column ops.staging.dag_id is 'DAG that checked';
-comment on column ops.staging.run_id is 'DAG run that checked';
-comment on column ops.staging.row_count is 'Accepted rows; null while they are being written';
-comment on column ops.staging.rejected_count is 'Rejected rows; null while they are being written';
-comment on column ops.staging.made_at is 'When, UTC';
+-- Loading at COPY speed: what each load was made of, and which earlier windows it touches.
 
 create table ops.lineage (
     lineage_id bigint generated always as identity primary key,

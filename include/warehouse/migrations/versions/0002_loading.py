@@ -1,4 +1,4 @@
-"""The schema staging and the tables that go with it."""
+"""What each load was made of."""
 
 from pathlib import Path
 
@@ -14,5 +14,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.execute("drop schema staging cascade")
-    op.execute("drop table ops.staging, ops.lineage")
+    op.execute("drop table ops.lineage")
+    op.execute("alter table ops.run drop column reopened")

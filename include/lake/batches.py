@@ -1,0 +1,78 @@
+"""Checked rows between two tasks: Arrow streams below ``batches/``, written and read a batch at a time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pyarrow as pa
+
+from include.errors import PayloadLost
+from include.lake.files import Files
+
+STREAM = re.compile(r"(?:.*/)?(batches(?:/[A-Za-z0-9_=\-][A-Za-z0-9_=.\-]*)+\.arrows)")
+# What does not shrink is not worth the time: numbers hardly do, and the file is gone in days.
+OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")
+
+
+class Batches:
+    """A stream that is being written.
+
+    Attributes
+    ----------
+    uri : str
+        Where it will lie once the block ends well.
+    row_count : int
+        Rows so far.
+    """
+
+    def __init__(self, uri: str, writer: pa.ipc.RecordBatchStreamWriter) -> None:
+        self.uri, self.row_count = uri, 0
+        self._writer = writer
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Append a batch of the stream's schema."""
+        if batch.num_rows:
+            self._writer.write_batch(batch)
+            self.row_count += batch.num_rows
+
+
+@contextmanager
+def writing(files: Files, name: str, schema: pa.Schema) -> Iterator[Batches]:
+    """Give a stream to write to; it is there when the block ends well, and replaces one of the same name.
+
+    Parameters
+    ----------
+    name : str
+        ``batches/…``, swept by `Lake.clean`.
+
+    Raises
+    ------
+    SourceUnavailable
+        The store does not take it. A retry may help.
+    """
+    name = f"{name}.arrows"
+    with files.writing(name) as file, pa.ipc.new_stream(file, schema, options=OPTIONS) as writer:
+        yield Batches(files.uri(name), writer)
+
+
+def reading(files: Files, uri: str) -> Iterator[pa.RecordBatch]:
+    """Yield the batches of a stream, one at a time.
+
+    Raises
+    ------
+    PayloadLost
+        It is not there, or damaged: clear the task that wrote it.
+    SourceUnavailable
+        The store does not answer. A retry may help.
+    """
+    match = STREAM.fullmatch(uri)
+    if match is None:
+        raise PayloadLost(f"{uri} is not the URI of a stream of batches: clear the task that wrote it")
+    with files.open(match[1]) as file:
+        try:
+            with pa.ipc.open_stream(file) as stream:
+                yield from stream
+        except pa.ArrowInvalid:
+            raise PayloadLost(f"{uri} is damaged: clear the task that wrote it") from None
