@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pyarrow as pa
 
 from include.errors import PayloadLost
-from include.lake.files import Files
+from include.lake.files import Files, one_line
 
 STREAM = re.compile(r"(?:.*/)?(batches(?:/[A-Za-z0-9_=\-][A-Za-z0-9_=.\-]*)+\.arrows)")
 # What does not shrink is not worth the time: numbers hardly do, and the file is gone in days.
@@ -70,9 +71,19 @@ def reading(files: Files, uri: str) -> Iterator[pa.RecordBatch]:
     match = STREAM.fullmatch(uri)
     if match is None:
         raise PayloadLost(f"{uri} is not the URI of a stream of batches: clear the task that wrote it")
-    with files.open(match[1]) as file:
-        try:
-            with pa.ipc.open_stream(file) as stream:
-                yield from stream
-        except pa.ArrowInvalid:
-            raise PayloadLost(f"{uri} is damaged: clear the task that wrote it") from None
+    with files.reachable(match[1]), files.open(match[1]) as file:
+        stream = _guarded(uri, lambda: pa.ipc.open_stream(file))
+        while (batch := _guarded(uri, lambda: next(stream, None))) is not None:
+            yield batch
+
+
+def _guarded(uri: str, read: Callable[[], Any]) -> Any:
+    """Read on; Arrow's own errors say that the bytes are damaged, those of the store have a number."""
+    try:
+        return read()
+    except (pa.ArrowException, EOFError, MemoryError) as error:
+        raise PayloadLost(f"{uri} is damaged ({one_line(error)}): clear the task that wrote it") from None
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise PayloadLost(f"{uri} is damaged ({one_line(error)}): clear the task that wrote it") from None

@@ -44,7 +44,7 @@ def validate(rows: pa.Table, rules: list[Rule]) -> list[tuple[int, list[int]]]:
     distinct: dict[tuple[str, str], Rule] = {}
     for rule in sorted(rules, key=lambda rule: not rule.is_row_level):  # one about single rows asks for all of them
         distinct.setdefault(_question(rule), rule)
-    answers = {}
+    answers: dict[tuple[str, str], Any] = {}
     for asked in _few_columns(distinct):
         frame = _frame(rows.select(sorted({rule.column for rule in asked.values()})))
         answers |= dict(zip(asked, _run(frame, list(asked.values())), strict=True))

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ROWS = 250_000  # a check costs nearly the same for few rows as for many; these take about 300 MB with all that is made of them
+# A check costs nearly the same for few rows as for many; so many of twelve columns take some 300 MB with all
+# that is made of them.
+ROWS = 250_000
 Item = TypeVar("Item")
 
 

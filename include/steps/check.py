@@ -29,7 +29,7 @@ class Fetched(NamedTuple):
     Attributes
     ----------
     window : Window
-        The window that is being loaded; rows outside are left out.
+        The times the rows may be about; those outside are left out.
     payloads : list of dict
         `payload_id`, `uri` and `sha256` of each.
     number : int
@@ -144,12 +144,10 @@ def _raw(run: Run, fetched: Fetched) -> Iterator[pa.RecordBatch]:
     from functools import partial
 
     from include.sources import parse
-    from include.sources.publication import reach_back
 
     source = run.pipeline.sources[fetched.source]
     openers = [partial(run.lake.open, entry["uri"]) for entry in fetched.payloads]
-    reached = reach_back(fetched.window, source.published)
-    return parse(run.pipeline.pipeline, fetched.source, source, openers, reached)
+    return parse(run.pipeline.pipeline, fetched.source, source, openers, fetched.window)
 
 
 def _take_out_repeats(

@@ -6,16 +6,16 @@ import logging
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
-from functools import reduce
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from include.errors import ContractBroken, NothingToDo, PayloadLost
 from include.steps.check import Fetched, examine, refuse
 from include.steps.run import Run, asked_window, past_part
-from include.windows import Window
+from include.windows import Window, common, uncovered
 
 if TYPE_CHECKING:
+    from include.lake.manifest import Fetch
     from include.sources import Endpoint
     from include.warehouse.load import Batch
 
@@ -99,7 +99,8 @@ def load(run: Run, checked: list[dict[str, Any]]) -> tuple[dict[str, Any], list[
     from include.warehouse.engine import transaction
     from include.warehouse.load import load_window
 
-    window = reduce(_common, [Window.from_dict(item["window"]) for item in checked])
+    windows = [Window.from_dict(item["window"]) for item in checked]
+    window = Window(max(found.start for found in windows), min(found.end for found in windows))
     batches = [_batch(run, kept) for item in checked for kept in item["batches"]]
     with transaction(run.engine) as connection:
         loaded = load_window(connection, run.lake, run.pipeline, window, batches, run.ref)
@@ -135,15 +136,15 @@ def _fetch(run: Run, source: str, endpoint: Endpoint, window: Window) -> dict[st
     from include.sources.publication import reach_back
 
     name, spec = run.pipeline.pipeline, run.pipeline.sources[source]
-    fetch_id = uuid4().hex
+    fetch_id, reached = uuid4().hex, reach_back(window, spec.published)
     records: list[dict[str, Any]] = []
-    for payload in fetch(name, source, spec, endpoint, reach_back(window, spec.published)):
+    for payload in fetch(name, source, spec, endpoint, reached):
         stored = run.lake.put(payload)
         log.info("%s %s %s: %d bytes, sha256 %s", name, source, window, stored.byte_count, stored.sha256)
         records.append(manifest(payload, stored, name, source, window, fetch_id, len(records), 0))
     for record in records:  # only now is it known how many they are
         run.lake.put_manifest({**record, "part_count": len(records)})
-    return indexed(run, source, window, records)
+    return indexed(run, source, window, records) | {"window": reached.to_dict()}
 
 
 def _fetched_before(run: Run, source: str, window: Window) -> list[dict[str, Any]]:
@@ -163,10 +164,31 @@ def _fetched_before(run: Run, source: str, window: Window) -> list[dict[str, Any
         )
     log.info("%s %s %s: taking %d fetches from the lake", name, source, window, len(found))
     return [
-        # Only what was asked for then: a file may hold other days too, in the state they had.
-        indexed(run, source, fetch.window, list(fetch.payloads)) | {"window": _common(fetch.window, window).to_dict()}
-        for fetch in found
+        indexed(run, source, fetch.window, list(fetch.payloads)) | {"window": part.to_dict()}
+        for fetch, part in _parts(run, source, window, found)
     ]
+
+
+def _parts(run: Run, source: str, window: Window, fetches: list[Fetch]) -> list[tuple[Fetch, Window]]:
+    """Return which times to take from which fetch, oldest first: never others than it was asked for.
+
+    Into an empty table each fetch brings all it had, so revisions become versions again. Where
+    rows are there, each time is taken from the newest fetch alone: older values would undo newer ones.
+    """
+    from include.sources.publication import reach_back
+    from include.warehouse.tables import has_rows
+
+    published = run.pipeline.sources[source].published
+    whole = reach_back(window, published)
+    reached = [reach_back(fetch.window, published) for fetch in fetches]
+    with run.engine.connect() as connection:
+        is_filled = has_rows(connection, run.pipeline.table(source), whole)
+    parts = []
+    for place, fetch in enumerate(fetches):
+        asked = common(reached[place], whole)
+        newer = reached[place + 1 :] if is_filled else []
+        parts += [(fetch, part) for part in (uncovered(asked, newer) if asked else [])]
+    return parts
 
 
 def indexed(run: Run, source: str, window: Window, records: list[dict[str, Any]]) -> dict[str, Any]:
@@ -179,19 +201,15 @@ def indexed(run: Run, source: str, window: Window, records: list[dict[str, Any]]
             number = index_payload(connection, run.pipeline.pipeline, source, window, record)
             payloads.append({"payload_id": number, "uri": record["uri"], "sha256": record["sha256"]})
     is_simulated = any(record["is_simulated"] for record in records)
-    return {"window": window.to_dict(), "payloads": payloads, "is_simulated": is_simulated}
-
-
-def _common(one: Window, other: Window) -> Window:
-    return Window(max(one.start, other.start), min(one.end, other.end))
+    return {"payloads": payloads, "is_simulated": is_simulated}
 
 
 def _checked(run: Run, source: str, window: Window, fetch: dict[str, Any]) -> Batch:
     """Check one fetch and stop if it breaks its contract."""
     from include.quality.contract import breaches
 
-    part = Window.from_dict(fetch["window"])
-    fetched = Fetched(source, part, fetch["payloads"], fetch["is_simulated"], fetch["number"])
+    rows = Window.from_dict(fetch["window"])
+    fetched = Fetched(source, rows, fetch["payloads"], fetch["is_simulated"], fetch["number"])
     batch = examine(run, fetched)
     passed = sum(result.is_passed for result in batch.results)
     log.info(

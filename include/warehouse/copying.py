@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING
 
+import psycopg2
 from psycopg2 import sql
 
 if TYPE_CHECKING:
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 CHUNK_BYTES = 1_048_576
 
 
-def copy(cursor: PgCursor, table: sql.Identifier, batches: Iterator[pa.RecordBatch]) -> None:
-    """COPY batches into a table, one after the other, in the caller's transaction.
+def copy(cursor: PgCursor, table: sql.Identifier, batches: Iterator[pa.RecordBatch]) -> int:
+    """COPY batches into a table, one after the other, in the caller's transaction; return how many rows they held.
 
     Parameters
     ----------
@@ -27,14 +28,19 @@ def copy(cursor: PgCursor, table: sql.Identifier, batches: Iterator[pa.RecordBat
     Raises
     ------
     psycopg2.Error
-        The server refuses or is gone, or the batches themselves raised: then with their text alone.
+        The server refuses or is gone. What the batches themselves raise goes on to the caller as it is.
     """
     first = next(batches, None)
     if first is None:
-        return
+        return 0
     columns = sql.SQL(", ").join(map(sql.Identifier, first.schema.names))
     statement = sql.SQL("copy {} ({}) from stdin (format binary)").format(table, columns)
-    cursor.copy_expert(statement, _Encoded(chain([first], batches), first.schema), CHUNK_BYTES)
+    encoded = _Encoded(chain([first], batches), first.schema)
+    try:
+        cursor.copy_expert(statement, encoded, CHUNK_BYTES)
+    except psycopg2.Error as error:
+        raise encoded.error or error from None
+    return int(cursor.rowcount)
 
 
 def arrow_schema(fields: Mapping[str, str]) -> pa.Schema:
@@ -54,7 +60,13 @@ def arrow_schema(fields: Mapping[str, str]) -> pa.Schema:
 
 
 class _Encoded(io.RawIOBase):
-    """Batches as the bytes of a binary COPY, made as they are read."""
+    """Batches as the bytes of a binary COPY, made as they are read.
+
+    Attributes
+    ----------
+    error : Exception or None
+        What the batches raised; on its way through the driver an error loses all but its text.
+    """
 
     def __init__(self, batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> None:
         from pgpq import ArrowToPostgresBinaryEncoder
@@ -69,11 +81,16 @@ class _Encoded(io.RawIOBase):
 
         self._chunks = chunks()
         self._rest = memoryview(b"")
+        self.error: Exception | None = None
 
     def read(self, size: int = -1) -> bytes:
         """Return up to `size` bytes; none at the end."""
         while not self._rest:
-            chunk = next(self._chunks, None)
+            try:
+                chunk = next(self._chunks, None)
+            except Exception as error:
+                self.error = error
+                raise
             if chunk is None:
                 return b""
             self._rest = memoryview(chunk)

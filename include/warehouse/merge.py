@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg2 import sql
 
+from include.errors import PayloadLost
 from include.warehouse.copying import copy
 from include.warehouse.staging import stage
 from include.warehouse.tables import stored_columns
@@ -96,11 +97,12 @@ def merge(
     cursor.execute(sql.SQL(IS_NEW_GROUND).format(**names), values)
     [(is_new_ground,)] = cursor.fetchall()
     if is_new_ground:
-        copy(cursor, sql.Identifier("core", pipeline.table(batch.source)), _recorded(rows, loaded_at))
-        inserted, revised = batch.row_count, 0
+        table = sql.Identifier("core", pipeline.table(batch.source))
+        inserted, revised = copy(cursor, table, _recorded(rows, loaded_at)), 0
+        _refuse_short(batch, inserted)
         changed: sql.Composable = sql.SQL(JUST_COPIED).format(**names)
     else:
-        stage(cursor, pipeline, batch.source, rows)
+        _refuse_short(batch, stage(cursor, pipeline, batch.source, rows))
         inserted, revised = _merge_staged(cursor, names, values, batch.row_count)
         changed = sql.SQL("changed")
     if inserted >= MANY:
@@ -124,6 +126,15 @@ def _merge_staged(cursor: PgCursor, names: dict[str, Any], values: dict[str, Any
     revised = cursor.rowcount
     cursor.execute(sql.SQL(INSERT).format(**names), values)
     return cursor.rowcount, revised
+
+
+def _refuse_short(batch: Batch, row_count: int) -> None:
+    """Raise if the lake gave other rows than the check left there."""
+    if row_count != batch.row_count:
+        raise PayloadLost(
+            f"{batch.accepted_uri} holds {row_count} rows where the check left {batch.row_count}:"
+            " clear the task that wrote it"
+        )
 
 
 def _recorded(rows: Iterator[pa.RecordBatch], loaded_at: datetime) -> Iterator[pa.RecordBatch]:

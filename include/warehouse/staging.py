@@ -57,16 +57,16 @@ def numbered(batch: pa.RecordBatch, payload_ids: tuple[int, ...], schema: pa.Sch
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def stage(cursor: PgCursor, pipeline: Pipeline, source: str, rows: Iterator[pa.RecordBatch]) -> None:
-    """COPY accepted rows into the temporary table ``staged``, in the caller's transaction."""
-    stage_as(cursor, "staged", accepted_fields(pipeline, source), rows)
+def stage(cursor: PgCursor, pipeline: Pipeline, source: str, rows: Iterator[pa.RecordBatch]) -> int:
+    """COPY accepted rows into the temporary table ``staged``, in the caller's transaction; return how many."""
+    return stage_as(cursor, "staged", accepted_fields(pipeline, source), rows)
 
 
-def stage_as(cursor: PgCursor, name: str, fields: dict[str, str], rows: Iterator[pa.RecordBatch]) -> None:
-    """COPY rows into a temporary table with these columns, made anew and gone with the transaction."""
+def stage_as(cursor: PgCursor, name: str, fields: dict[str, str], rows: Iterator[pa.RecordBatch]) -> int:
+    """COPY rows into a temporary table with these columns, made anew and gone with the transaction; return how many."""
     columns = [sql.SQL("{} {}").format(sql.Identifier(field), sql.SQL(type_)) for field, type_ in fields.items()]
     table = sql.Identifier(name)
     cursor.execute(sql.SQL("drop table if exists pg_temp.{}").format(table))
     make = sql.SQL("create temporary table {} ({}) on commit drop")
     cursor.execute(make.format(table, sql.SQL(", ").join(columns)))
-    copy(cursor, table, rows)
+    return copy(cursor, table, rows)

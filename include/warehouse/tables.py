@@ -10,8 +10,10 @@ from include.errors import ConfigError
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as PgCursor
+    from sqlalchemy.engine import Connection
 
     from include.spec.model import Column, Pipeline
+    from include.windows import Window
 
 SQL_TYPES = {
     "number": "double precision",
@@ -159,3 +161,11 @@ def _comment(cursor: PgCursor, table: str, column: str | None, text: str) -> Non
         *map(sql.Identifier, (table, column) if column else (table,))
     )
     cursor.execute(sql.SQL("comment on {} is {}").format(kind, sql.Literal(text)))
+
+
+def has_rows(connection: Connection, table: str, window: Window) -> bool:
+    """Tell whether ``core.<table>`` is there and has a row about a time in a window."""
+    if connection.exec_driver_sql("select to_regclass(%s)", (f"core.{table}",)).scalar() is None:
+        return False
+    query = f'select exists (select from core."{table}" where valid_at >= %s and valid_at < %s)'
+    return bool(connection.exec_driver_sql(query, (window.start, window.end)).scalar())

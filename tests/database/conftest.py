@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
-from itertools import count
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -35,8 +34,7 @@ from include.windows import Window
 
 JANUARY = Window.parse("2025-01-01", "2025-02-01")
 INSTANT = pa.timestamp("us", "UTC")
-# Every row of every table but ops.run and ops.lineage, which tell of each run, and ops.staging, which
-# tells of what waits; with the transaction that wrote it.
+# Every row of every table but ops.run and ops.lineage, which tell of each run; with the transaction that wrote it.
 TABLES = "select schemaname || '.' || tablename from pg_tables where schemaname in ('raw', 'core', 'ops')"
 STATE = "select count(*), sum(hashtextextended(t::text, 0)), max(xmin::text::bigint) from {} t"
 
@@ -44,9 +42,8 @@ STATE = "select count(*), sum(hashtextextended(t::text, 0)), max(xmin::text::big
 class Warehouse:
     """What tests ask of a warehouse."""
 
-    def __init__(self, engine: Engine, spec: Pipeline) -> None:
-        self.engine, self.spec = engine, spec
-        self._places = count(1)
+    def __init__(self, engine: Engine, spec: Pipeline, lake: Lake) -> None:
+        self.engine, self.spec, self.lake = engine, spec, lake
 
     def sql(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         with self.engine.begin() as connection:
@@ -58,7 +55,7 @@ class Warehouse:
         return value
 
     def state(self) -> dict[str, tuple[Any, ...]]:
-        passing = ("ops.run", "ops.lineage", "ops.staging")
+        passing = ("ops.run", "ops.lineage")
         names = sorted(name for (name,) in self.sql(TABLES) if name not in passing)
         return {name: self.sql(STATE.format(name))[0] for name in names}
 
@@ -95,14 +92,6 @@ class Warehouse:
         assert tuple(aside)[: len(PLACE)] == PLACE
         return Part(pa.RecordBatch.from_pydict(columns), pa.RecordBatch.from_pydict(aside))
 
-    def place(
-        self, source: str = "meter", payload_id: int | None = None, sha256: str = "h", window: Window = JANUARY
-    ) -> staging.Place:
-        """Make a place in schema staging that no other one equals."""
-        number = self.payload(source=source) if payload_id is None else payload_id
-        run = RunRef("ingest_readings", f"check {next(self._places)}")
-        return staging.Place(self.spec, source, window, run, (number,), sha256)
-
     def batch(
         self,
         rows: Sequence[dict[str, Any]],
@@ -112,35 +101,56 @@ class Warehouse:
         window: Window = JANUARY,
         is_simulated: bool = False,
     ) -> Batch:
-        """Stage a checked batch of rows, as `part` makes them; the same rows again have the same hash."""
+        """Keep a checked batch of rows, as `part` makes them, in the lake; the same rows again have the same hash."""
         number = self.payload(source=source) if payload_id is None else payload_id
-        sha256 = hashlib.sha256(repr((source, number, rows, rejected, window)).encode()).hexdigest()
-        place = self.place(source, number, sha256, window)
-        staging.write(self.engine, place, [self.part(rows, source, rejected)])
+        part, folder = self.part(rows, source, rejected), f"batches/readings/{source}/{uuid4().hex}"
+        wanted, other = staging.accepted_schema(self.spec, source), staging.rejected_schema()
         column = next(iter(stored_columns(self.spec, source)))
-        result = Result("completeness", column, "stop", True, len(rows), 0, "0 of 1", "all")
-        sizes = (len(rows), len(rejected))
-        return Batch(source, place.name, *sizes, [result], sha256, (number,), is_simulated=is_simulated)
+        return Batch(
+            source=source,
+            accepted_uri=self.keep(f"{folder}/accepted", staging.numbered(part.accepted, (number,), wanted)),
+            rejected_uri=self.keep(f"{folder}/rejected", staging.numbered(part.rejected, (number,), other)),
+            row_count=len(rows),
+            rejected_count=len(rejected),
+            results=[Result("completeness", column, "stop", True, len(rows), 0, "0 of 1", "all")],
+            sha256=hashlib.sha256(repr((source, number, rows, rejected, window)).encode()).hexdigest(),
+            spans=spans(part.accepted),
+            payload_ids=(number,),
+            is_simulated=is_simulated,
+        )
+
+    def keep(self, name: str, rows: pa.RecordBatch) -> str:
+        """Write rows to the lake, a few at a time, and return where they lie."""
+        with self.lake.writing(name, rows.schema) as stream:
+            for first in range(0, rows.num_rows, 3):
+                stream.add(rows.slice(first, 3))
+        return stream.uri
+
+    def kept(self, uri: str, *columns: str) -> list[tuple[Any, ...]]:
+        """Return rows that wait in the lake."""
+        rows = [row for batch in self.lake.reading(uri) for row in batch.to_pylist()]
+        return [tuple(row[column] for column in columns) for row in rows]
 
     def loaded(self, *batches: Batch, run_id: str = "first", window: Window = JANUARY) -> Loaded:
         with transaction(self.engine) as connection:
-            return load_window(connection, self.spec, window, list(batches), RunRef("ingest_readings", run_id))
+            return load_window(
+                connection, self.lake, self.spec, window, list(batches), RunRef("ingest_readings", run_id)
+            )
 
     def load(self, *batches: Batch, run_id: str = "first", window: Window = JANUARY) -> Counts:
         return self.loaded(*batches, run_id=run_id, window=window).counts
-
-    def staged(self) -> list[str]:
-        """Return the tables in schema staging."""
-        return [
-            name
-            for (name,) in self.sql("select tablename::text from pg_tables where schemaname = 'staging' order by 1")
-        ]
 
     def with_spec(self, edit: Callable[[dict[str, Any]], None]) -> Warehouse:
         """Return the same warehouse under an edited spec."""
         document = self.spec.model_dump(mode="json", by_alias=True)
         edit(document["sources"])
-        return Warehouse(self.engine, Pipeline.model_validate(document))
+        return Warehouse(self.engine, Pipeline.model_validate(document), self.lake)
+
+
+def spans(accepted: pa.RecordBatch) -> dict[str, tuple[datetime, datetime]]:
+    """Return the first and last of both times of accepted rows."""
+    columns = {name: accepted.column(name).to_pylist() for name in ("valid_at", "available_at")}
+    return {name: (min(values), max(values)) for name, values in columns.items() if values}
 
 
 @pytest.fixture(scope="session")
@@ -156,26 +166,26 @@ def engine(warehouse_url: str) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def warehouse(engine: Engine, spec: Pipeline) -> Warehouse:
-    return Warehouse(engine, spec)
+def warehouse(engine: Engine, spec: Pipeline, tmp_path: Path) -> Warehouse:
+    return Warehouse(engine, spec, Lake(f"file://{tmp_path}/lake"))
 
 
 @pytest.fixture
-def other_warehouse(postgres_url: str, migrated_template: str, spec: Pipeline) -> Iterator[Warehouse]:
-    """A second warehouse, migrated and empty."""
+def other_warehouse(postgres_url: str, migrated_template: str, warehouse: Warehouse) -> Iterator[Warehouse]:
+    """A second warehouse, migrated and empty, that shares the lake of the first."""
     name = f"warehouse_{uuid4().hex[:12]}"
     with closing(postgres.connect(postgres_url)) as link, link.cursor() as cursor:
         cursor.execute(f'create database {name} owner warehouse template "{migrated_template}"')
         engine = connect_engine(postgres.with_database(postgres_url, name, "warehouse", secret("postgres_warehouse")))
-        yield Warehouse(engine, spec)
+        yield Warehouse(engine, warehouse.spec, warehouse.lake)
         engine.dispose()
         cursor.execute(f"drop database {name} with (force)")
 
 
 @pytest.fixture
-def fetched(warehouse: Warehouse, tmp_path: Path) -> Callable[..., tuple[Run, Fetched]]:
+def fetched(warehouse: Warehouse) -> Callable[..., tuple[Run, Fetched]]:
     """Give a function that puts payloads of one source into a lake, as `extract` leaves them for `check`."""
-    lake = Lake(f"file://{tmp_path}/lake")
+    lake = warehouse.lake
 
     def put(*contents: str, source: str = "meter", run_id: str = "first") -> tuple[Run, Fetched]:
         at = JANUARY.end

@@ -17,7 +17,7 @@ import pytest
 import requests
 import uvicorn
 
-from include.errors import CicloError, ContractBroken, NothingToDo, SourceUnavailable
+from include.errors import CicloError, ContractBroken, NothingToDo, PayloadLost, SourceUnavailable
 from include.lake.store import Lake
 from include.local.postgres import with_database
 from include.sandbox.app import create_app
@@ -28,13 +28,14 @@ from include.spec.load import load_all
 from include.spec.model import Pipeline
 from include.steps import ingest
 from include.steps.run import Run, loaded_window
-from include.warehouse import staging
+from include.warehouse.engine import answering
 from include.warehouse.load import RunRef
 from include.windows import Window
 
 TOKENS = {"banxico_api": "b" * 64, "inegi_api": "i" * 36}
 QUICK = Limits(connect_seconds=2, read_seconds=10, total_seconds=20, retries=1, backoff_seconds=0.01)
 WINDOWS = {"usdmxn": Window.parse("2025-01-01", "2025-02-01"), "air_quality": Window.parse("2004-04-01", "2004-05-01")}
+CLEAR = "clear the task that wrote it"
 CORE = "select tablename from pg_tables where schemaname = 'core'"
 
 
@@ -107,8 +108,8 @@ class Ingest:
 
 
 @pytest.fixture
-def play(warehouse, tmp_path: Path, sandbox: str, desk: str) -> Ingest:
-    return Ingest(warehouse, Lake(f"file://{tmp_path}/lake"), sandbox, desk)
+def play(warehouse, sandbox: str, desk: str) -> Ingest:
+    return Ingest(warehouse, warehouse.lake, sandbox, desk)
 
 
 @pytest.fixture
@@ -327,27 +328,39 @@ def checked(play: Ingest, run: Run) -> list[dict[str, Any]]:
     return [play.checked(run, source) for source in run.pipeline.sources]
 
 
-@pytest.mark.parametrize(
-    "harm",
-    [
-        "sweep",
-        "truncate staging.{0}",
-        "truncate staging.{0}, staging.{0}_rejected",
-        "delete from staging.{0} where row_number = 3",
-        "drop table staging.{0}, staging.{0}_rejected",
-    ],
-)
-def test_a_load_whose_staging_is_no_longer_whole_stages_it_again(play, warehouse, fix: Pipeline, harm: str) -> None:
+@pytest.mark.parametrize("lost", ["accepted", "accepted and rejected", "all"])
+def test_a_load_whose_batch_is_lost_says_which_task_to_clear_and_loads_once_it_was(
+    play, warehouse, fix: Pipeline, lost: str
+) -> None:
     run = play.run(fix, WINDOWS["usdmxn"])
     items = checked(play, run)
     [batch] = items[0]["batches"]
-    if harm == "sweep":
-        assert staging.sweep(warehouse.engine, datetime.now(UTC) + timedelta(minutes=1)) == 1
+    if lost == "all":  # as keep_house does it
+        assert play.lake.clean(datetime.now(UTC) + timedelta(minutes=1)) == 3
     else:
-        warehouse.sql(harm.format(batch["table"]))
-    loaded, _ = ingest.load(run, items)
+        for outcome in lost.split(" and "):
+            Path(batch[f"{outcome}_uri"].removeprefix("file://")).unlink()
+    with pytest.raises(ContractBroken, match=CLEAR) as caught:
+        ingest.load(run, items)
+    assert isinstance(caught.value, PayloadLost)
+    assert warehouse.sql(CORE) == []
+    assert warehouse.one("select count(*) from ops.run") + warehouse.one("select count(*) from ops.watermark") == 0
+    loaded, _ = ingest.load(run, checked(play, run))
     assert loaded["inserted"] == warehouse.one("select count(*) from core.usdmxn") == 22
-    assert warehouse.staged() == []
+
+
+def test_a_damaged_batch_loads_nothing_and_is_not_taken_for_a_dead_warehouse(play, warehouse, fix: Pipeline) -> None:
+    run = play.run(fix, WINDOWS["usdmxn"])
+    items = checked(play, run)
+    file = Path(items[0]["batches"][0]["accepted_uri"].removeprefix("file://"))
+    whole = file.read_bytes()
+    for size in (0, 10, len(whole) // 2, len(whole) - 8, len(whole) - 1):
+        file.write_bytes(whole[:size])
+        with pytest.raises(PayloadLost, match=CLEAR), answering():
+            ingest.load(run, items)
+        assert warehouse.sql(CORE) == []
+    file.write_bytes(whole)
+    assert ingest.load(run, items)[0]["inserted"] == 22
 
 
 def test_a_load_that_is_done_again_after_its_commit_changes_nothing(play, warehouse, fix: Pipeline) -> None:
@@ -358,15 +371,14 @@ def test_a_load_that_is_done_again_after_its_commit_changes_nothing(play, wareho
     again, _ = ingest.load(run, items)
     assert (again["received"], again["inserted"], again["unchanged"]) == (first["received"], 0, 22)
     assert warehouse.state() == before
-    assert warehouse.staged() == []
     assert warehouse.one("select count(*) from ops.run") == warehouse.one("select count(*) from ops.lineage") == 1
 
 
-def test_what_a_check_hands_on_is_small_and_its_rows_wait_in_the_warehouse(play, warehouse, fix: Pipeline) -> None:
+def test_what_a_check_hands_on_is_small_and_its_rows_wait_in_the_lake(play, warehouse, fix: Pipeline) -> None:
     items = checked(play, play.run(fix, WINDOWS["usdmxn"]))
     assert len(json.dumps(items)) < 4000
     [batch] = items[0]["batches"]
-    assert warehouse.one(f"select count(*) from staging.{batch['table']}") == batch["row_count"] == 22
+    assert len(warehouse.kept(batch["accepted_uri"])) == batch["row_count"] == 22
     assert warehouse.sql(CORE) == []
 
 
@@ -491,7 +503,6 @@ def test_an_answer_that_was_stopped_then_does_not_keep_a_window_from_being_rebui
     plant()
     rebuild(fix, WINDOWS["usdmxn"], from_lake=True)
     assert core(rebuild.warehouse) == core(play.warehouse)
-    assert rebuild.warehouse.staged() == []
 
 
 def test_where_every_answer_is_stopped_a_rebuild_stops_too(play, rebuild, fix: Pipeline) -> None:

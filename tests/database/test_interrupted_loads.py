@@ -2,16 +2,21 @@
 
 import threading
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg2
+import pyarrow as pa
 import pytest
 
 from include.errors import SourceUnavailable
+from include.lake.store import Lake
 from include.warehouse.engine import answering, connect_engine, transaction
 from include.warehouse.load import RunRef, load_window
 from include.windows import Window
 
 ROWS = [{"at": hour, "level_m": float(hour)} for hour in range(20)]
+LONG = [{"at": hour, "level_m": float(hour), "note": "x" * 500_000} for hour in range(24)]
 WINDOW = Window.parse("2025-01-01", "2025-02-01")
 KILLED = r"^the warehouse does not answer \((terminating connection|server closed the connection)"
 WAITING = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
@@ -32,7 +37,9 @@ def test_two_loads_of_one_pipeline_at_once_wait_for_each_other_and_double_nothin
 
     thread = threading.Thread(target=second)
     with transaction(warehouse.engine) as connection:
-        first = load_window(connection, warehouse.spec, WINDOW, batches[:1], RunRef("ingest_readings", "first"))
+        first = load_window(
+            connection, warehouse.lake, warehouse.spec, WINDOW, batches[:1], RunRef("ingest_readings", "first")
+        )
         thread.start()
         wait_until_somebody_waits(warehouse)
     thread.join()
@@ -45,7 +52,7 @@ def test_a_transaction_that_began_first_and_loads_last_writes_the_later_version(
     with transaction(warehouse.engine) as connection:
         connection.cursor().execute("select 'the transaction begins'")
         warehouse.load(old)
-        load_window(connection, warehouse.spec, WINDOW, [new], RunRef("ingest_readings", "second"))
+        load_window(connection, warehouse.lake, warehouse.spec, WINDOW, [new], RunRef("ingest_readings", "second"))
     [(recorded_at, superseded_at)] = warehouse.sql("select recorded_at, superseded_at from core.readings_history")
     assert recorded_at < superseded_at
 
@@ -56,11 +63,35 @@ def test_a_connection_killed_in_the_middle_leaves_nothing_and_the_same_load_work
     before = warehouse.state()
     said = pytest.raises(SourceUnavailable, match=KILLED)
     with said, answering(), transaction(warehouse.engine) as connection:
-        load_window(connection, warehouse.spec, WINDOW, [batch], RunRef("ingest_readings", "killed"))
+        load_window(connection, warehouse.lake, warehouse.spec, WINDOW, [batch], RunRef("ingest_readings", "killed"))
         warehouse.sql("select pg_terminate_backend(%s)", connection.info.backend_pid)
     assert warehouse.state() == before
     assert warehouse.sql("select run_id from ops.run") == [("before",)]
     assert warehouse.load(batch, run_id="killed").inserted == 19
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+def test_a_connection_killed_in_the_middle_of_a_copy_leaves_nothing(warehouse, tmp_path: Path, is_known: bool) -> None:
+    if is_known:
+        warehouse.load(warehouse.batch(ROWS[:1]), run_id="before")
+    before, batch = warehouse.state(), warehouse.batch(LONG)
+    busy = "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database()"
+
+    class Stopping(Lake):
+        """A lake that stops the server's process after a few rows, when the COPY has begun."""
+
+        def reading(self, uri: str) -> Iterator[pa.RecordBatch]:
+            for number, rows in enumerate(super().reading(uri)):
+                if number == 3:
+                    assert warehouse.sql(f"{busy} and query ilike 'copy %%' and pid <> pg_backend_pid()")
+                yield rows
+
+    lake = Stopping(f"file://{tmp_path}/lake")
+    said = pytest.raises(SourceUnavailable, match=r"^the warehouse does not answer")
+    with said, answering(), transaction(warehouse.engine) as connection:
+        load_window(connection, lake, warehouse.spec, WINDOW, [batch], RunRef("ingest_readings", "killed"))
+    assert warehouse.state() == before
+    assert warehouse.load(batch, run_id="killed").inserted + is_known == len(LONG)
 
 
 def test_a_connection_killed_between_two_statements_says_so_too(warehouse) -> None:

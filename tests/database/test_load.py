@@ -1,15 +1,17 @@
 """Loads are exactly once: again changes nothing, revisions add versions, all sources or none."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import psycopg2
 import pytest
 
-from include.errors import ConfigError
+from include.errors import ConfigError, PayloadLost
 from include.warehouse.engine import transaction
 from include.warehouse.load import RunRef, load_window
 from include.windows import Window
 
+FUTURE = datetime(2100, 1, 1, tzinfo=UTC)
 ROWS = [{"at": 0, "level_m": 1.5}, {"at": 1, "level_m": 2.5, "note": "low"}, {"at": 2}]
 REPAIRS = [
     {"at": 0, "site_code": "north", "ticket_code": 1, "cost_mxn": 10.0},
@@ -75,7 +77,14 @@ def test_several_revisions_in_one_transaction_keep_every_version(warehouse) -> N
     batches = [warehouse.batch(changed(value)) for value in (1.0, 2.0, 3.0)]
     with transaction(warehouse.engine) as connection:
         for batch in batches:
-            load_window(connection, warehouse.spec, Window.parse("2025-01-01", "2025-02-01"), [batch], RunRef("d", "r"))
+            load_window(
+                connection,
+                warehouse.lake,
+                warehouse.spec,
+                Window.parse("2025-01-01", "2025-02-01"),
+                [batch],
+                RunRef("d", "r"),
+            )
     assert warehouse.sql("select level_m from core.readings_history order by recorded_at") == [(1.0,), (2.0,)]
 
 
@@ -125,9 +134,8 @@ def test_another_key_is_refused_with_the_way_out(warehouse) -> None:
 def test_a_fault_in_the_second_source_rolls_back_the_first(warehouse) -> None:
     warehouse.load(warehouse.batch(ROWS[:1]), warehouse.batch(REPAIRS[:1], "repairs"))
     before = warehouse.state()
-    first, broken = warehouse.batch(ROWS), warehouse.batch(REPAIRS, "repairs")
-    warehouse.sql(f"alter table staging.{broken.table} alter ticket_code type text")
-    with pytest.raises(psycopg2.ProgrammingError, match=r"bigint .*text"):
+    first, broken = warehouse.batch(ROWS), warehouse.batch([*REPAIRS, REPAIRS[1]], "repairs")
+    with pytest.raises(psycopg2.errors.UniqueViolation):
         warehouse.load(first, broken, run_id="second")
     assert warehouse.state() == before
     assert warehouse.sql("select run_id from ops.run") == [("first",)]
@@ -135,19 +143,56 @@ def test_a_fault_in_the_second_source_rolls_back_the_first(warehouse) -> None:
 
 def test_a_fault_in_the_very_first_load_leaves_no_table_behind(warehouse) -> None:
     first, gone = warehouse.batch(ROWS), warehouse.batch(REPAIRS, "repairs")
-    warehouse.sql(f"drop table staging.{gone.table}")
-    with pytest.raises(psycopg2.ProgrammingError, match=gone.table):
+    assert warehouse.lake.clean(FUTURE) == 4
+    with pytest.raises(PayloadLost, match="clear the task that wrote it"):
         warehouse.load(first, gone)
     assert warehouse.sql("select tablename from pg_tables where schemaname = 'core'") == []
-    again = warehouse.batch(REPAIRS, "repairs")
-    assert warehouse.load(first, again).inserted == 6, "what was staged for the first source is still there"
+    assert warehouse.load(warehouse.batch(ROWS), warehouse.batch(REPAIRS, "repairs")).inserted == 6
 
 
-def test_a_load_takes_its_staging_tables_with_it(warehouse) -> None:
-    waiting = warehouse.batch(ROWS)
-    warehouse.load(warehouse.batch(ROWS), warehouse.batch(REPAIRS, "repairs"))
-    assert warehouse.staged() == [waiting.table, f"{waiting.table}_rejected"]
-    assert warehouse.sql("select table_name from ops.staging") == [(waiting.table,)]
+@pytest.mark.parametrize("is_known", [False, True])
+def test_a_stream_that_was_swept_says_which_task_to_clear_and_rolls_back_the_source_before_it(
+    warehouse, is_known: bool
+) -> None:
+    if is_known:
+        warehouse.load(warehouse.batch(ROWS[:1]), warehouse.batch(REPAIRS[:1], "repairs"))
+    before = warehouse.state()
+    gone = warehouse.batch(REPAIRS, "repairs", rejected=[(7, "range", "cost_mxn", "too high", "{}")])
+    warehouse.lake.clean(FUTURE)
+    first = warehouse.batch(ROWS)
+    with pytest.raises(PayloadLost, match=r"accepted\.arrows .*clear the task that wrote it"):
+        warehouse.load(first, gone, run_id="second")
+    assert warehouse.state() == before
+    with pytest.raises(PayloadLost, match=r"rejected\.arrows .*clear the task that wrote it"):
+        warehouse.load(first, replace(gone, row_count=0), run_id="second")
+    assert warehouse.state() == before
+    assert warehouse.load(first).received == 3, "what waits for the other source is still there"
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+def test_a_stream_with_other_rows_than_were_counted_is_lost_and_rolls_everything_back(
+    warehouse, is_known: bool
+) -> None:
+    if is_known:
+        warehouse.load(warehouse.batch(ROWS[:1]))
+    before, batch = warehouse.state(), warehouse.batch(ROWS)
+    for row_count in (2, 4):
+        with pytest.raises(PayloadLost, match="clear the task that wrote it"):
+            warehouse.load(replace(batch, row_count=row_count), run_id="second")
+        assert warehouse.state() == before
+    empty = warehouse.batch([])
+    with pytest.raises(PayloadLost, match="clear the task that wrote it"):
+        warehouse.load(replace(batch, accepted_uri=empty.accepted_uri), run_id="second")
+    assert warehouse.state() == before
+
+
+def test_a_load_leaves_its_streams_and_no_temporary_table(warehouse) -> None:
+    aside = [(7, "range", "level_m", "too high", "{}")]
+    batches = [warehouse.batch(ROWS, rejected=aside), warehouse.batch(REPAIRS, "repairs")]
+    warehouse.load(*batches)
+    warehouse.load(*batches, run_id="second")
+    assert warehouse.sql("select relname from pg_class where relpersistence <> 'p'") == []
+    assert warehouse.load(*batches, run_id="third").unchanged == 6
 
 
 def test_the_watermark_only_advances(warehouse) -> None:

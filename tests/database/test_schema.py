@@ -15,7 +15,7 @@ from include.local.postgres import with_database
 from include.warehouse.engine import connect_engine
 from include.warehouse.migrate import upgrade
 
-SCHEMAS = "('raw', 'staging', 'core', 'feature', 'ml', 'ops', 'mart')"
+SCHEMAS = "('raw', 'core', 'feature', 'ml', 'ops', 'mart')"
 WITHOUT_COMMENT = f"""
     select n.nspname || '.' || c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where n.nspname in {SCHEMAS} and c.relkind in ('r', 'v', 'm') and obj_description(c.oid, 'pg_class') is null

@@ -25,7 +25,7 @@ def touched(warehouse):
 
     def load(window: Window, *rows: dict[str, Any], run_id: str = "", source: str = "meter") -> set[Window]:
         batch = warehouse.batch(rows, source, window=window)
-        return warehouse.loaded(batch, run_id=run_id or batch.table, window=window).touched
+        return warehouse.loaded(batch, run_id=run_id or batch.accepted_uri, window=window).touched
 
     return load
 

@@ -1,4 +1,4 @@
-"""Every value arrives as it left: through a binary COPY and the merge, nulls and odd texts included."""
+"""Every value arrives as it left: through the lake, a binary COPY and the merge, nulls and odd texts included."""
 
 import math
 from datetime import UTC, date, datetime
@@ -17,10 +17,12 @@ NOTHING: dict[str, Any] = dict.fromkeys(COLUMNS)
 
 
 def stored(warehouse, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Stage rows, load them and read them back, and undo the load."""
+    """Keep rows in the lake, load them and read them back, and undo the load."""
     batch = warehouse.batch([row | {"at": hour} for hour, row in enumerate(rows)])
     with warehouse.engine.connect() as connection:
-        load_window(connection.connection.driver_connection, warehouse.spec, WINDOW, [batch], RunRef("d", "r"))
+        load_window(
+            connection.connection.driver_connection, warehouse.lake, warehouse.spec, WINDOW, [batch], RunRef("d", "r")
+        )
         query = f"select {', '.join(COLUMNS)} from core.readings order by valid_at"
         found = [dict(row) for row in connection.exec_driver_sql(query).mappings()]
         connection.rollback()

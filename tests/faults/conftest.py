@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -23,8 +24,25 @@ import psutil
 import psycopg2
 import pytest
 
+from include.lake.store import Lake
+
 HERE = Path(__file__).parent
-SHORT = ("load: commit", "load: end")  # over before a signal arrives
+SHORT = ("move", "move next", "commit", "end")  # over before a signal arrives
+# Every place that matters; each is made up of the phases the tasks tell of, whatever their source.
+PLACES = {
+    "while extracting": {"extract: begin", "extract: move", "extract: move next"},
+    "before a stream gets its name": {"check: move", "check: move next"},
+    "while parsing": {"check: parse"},
+    "while writing the streams": {"check: open", "check: open rejected", "check: write", "check: write rejected"},
+    "while looking for repeats": {"check: repeats"},
+    "while writing the streams again": {"check: rewrite", "check: rewrite rejected", "check: set aside"},
+    "while copying onto new ground": {"load: copy"},
+    "while staging": {"load: stage"},
+    "while comparing": {"load: compare"},
+    "while recording": {"load: record"},
+    "before the commit": {"load: commit"},
+    "after the commit, before the result is reported": {"load: end"},
+}
 PATIENCE = 60.0  # seconds within which any phase ends, however busy the machine
 VERSIONS = """
 select valid_at, {key}, {own}, sha256, w.window_start_at,
@@ -56,6 +74,19 @@ CONTENTS = {
     "ops.lineage": f"""select dag_id, run_id, pipeline, source, batch_sha256, table_name, {COUNTS},
         array(select sha256 from raw.payload where payload_id = any (payload_ids) order by 1) from ops.lineage""",
 }
+LEFT_OVER = """
+select relnamespace::regnamespace || '.' || relname from pg_class
+where relkind in ('r', 'p', 't', 'm') and oid <> to_regclass('public.schema_version') and (relpersistence <> 'p' or relnamespace::regnamespace::text <> all (
+    '{core, raw, ops, ml, mart, feature, pg_catalog, information_schema, pg_toast}'))
+order by 1
+"""
+
+
+def place(phase: str) -> str:
+    """Return the place that a phase belongs to; one that belongs to none is its own."""
+    task, _, step = phase.partition(": ")
+    name = f"{task.partition(' ')[0]}: {step}"
+    return next((found for found, phases in PLACES.items() if name in phases), name)
 
 
 def python(script: str, *arguments: str, **options: Any) -> subprocess.Popen[str]:
@@ -199,7 +230,11 @@ class Site:
     """A warehouse and a lake, and the tasks that fill them."""
 
     def __init__(self, server: TaskServer, warehouse: str, lake: Path) -> None:
-        self.server, self.warehouse, self.lake = server, warehouse, f"file://{lake}"
+        self.server, self.warehouse, self.folder, self.lake = server, warehouse, lake, f"file://{lake}"
+
+    def beside(self, server: TaskServer) -> Site:
+        """Return the same site with other tasks, for tries at the same moment."""
+        return Site(server, self.warehouse, self.folder)
 
     def start(self, asked: Asked, **options: Any) -> Attempt:
         return self.server.start(warehouse=self.warehouse, lake=self.lake, asked=asked, **options)
@@ -244,40 +279,82 @@ class Site:
         [found] = self.sql("select count(*), sum(pulse_count)::bigint from core.levels")
         return found
 
-    def staging(self) -> list[str]:
-        """Return the tables in schema staging and the names in its register."""
-        found = self.sql(
-            "select tablename from pg_tables where schemaname = 'staging' union all select table_name from ops.staging"
-        )
-        return [name for (name,) in found]
+    def left_over(self) -> list[str]:
+        """Return tables that are temporary, unlogged or in a schema that nobody knows."""
+        return [name for (name,) in self.sql(LEFT_OVER)]
+
+    def clean_lake(self) -> tuple[set[str], set[str]]:
+        """Sweep the lake; return the files that went and those that stay."""
+        from include.steps.keep_house import clean_lake
+
+        before = self._files()
+        clean_lake(Lake(self.lake), timedelta(seconds=-1))
+        after = self._files()
+        return before - after, after
+
+    def lost(self) -> set[str]:
+        """Return the payloads that only one of lake and warehouse knows, and those whose bytes have another hash."""
+        from include.errors import ContractBroken
+
+        known = {str(sha256): uri for sha256, uri in self.sql("select sha256, uri from raw.payload")}
+        found = {path.parent.name + path.stem for path in self.folder.glob("payloads/*/*.zst")}
+        told = {json.loads(path.read_text())["sha256"] for path in self.folder.glob("manifests/**/*.json")}
+        damaged = set()
+        for sha256, uri in known.items():
+            try:
+                Lake(self.lake).open(uri).read()
+            except ContractBroken:
+                damaged.add(sha256)
+        return (known.keys() ^ found) | (found ^ told) | damaged
+
+    def _files(self) -> set[str]:
+        return {str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if path.is_file()}
 
 
 class Chance:
-    """Chooses moments: half of them at random, half in the phase that was hit least.
+    """Chooses moments: half of them at random, half in the place that was hit least.
 
     Attributes
     ----------
     hits : Counter
         How often each phase was hit; kept by whoever hits.
+    places : tuple of str
+        Where to aim.
+    hold_share : float
+        How many of the tries that are aimed at are held in the phase, 0 to 1; others run on.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, usual: list[Usual]) -> None:
         self.random = random.Random(seed)  # noqa: S311 - nothing is secret here
         self.hits: Counter[str] = Counter()
+        self.places, self.hold_share = tuple(PLACES), 0.4
+        self._runs = Counter(found for run in usual for found in {place(phase) for phase, _ in run.phases})
+
+    def missed(self) -> list[str]:
+        """Return the places aimed at that were never hit."""
+        hit = {place(phase) for phase in self.hits}
+        return [name for name in self.places if name not in hit]
 
     def start(self, site: Site, asked: Asked, usual: Usual, done: dict[str, Any]) -> Attempt:
         """Start a try and return at the chosen moment of it; it is held there, runs on or may have ended."""
         spans = usual.spans(done)
-        if self.hits.total() % 2:
+        aims = [span for span in spans if place(span[0]) in self.places]
+        if self.hits.total() % 2 or not aims:
             attempt = site.start(asked, done=done)
             attempt.follow(self.random.uniform(0, 0.95 * sum(seconds for _, seconds in spans)))
             return attempt
-        aim, seconds = min(spans, key=lambda span: (self.hits[span[0]], self.random.random()))
-        is_held = aim in SHORT or self.random.random() < 0.3
+        aim, seconds = min(aims, key=self._rank)
+        is_held = aim.partition(": ")[2] in SHORT or self.random.random() < self.hold_share
         attempt = site.start(asked, done=done, hold=aim if is_held else None)
         if attempt.follow(phase=aim):
             attempt.follow(self.random.uniform(0, 0.8 * seconds))
         return attempt
+
+    def _rank(self, span: tuple[str, float]) -> tuple[int, int, float]:
+        """Sort what was hit least to the front, then what comes in the fewest runs, then by chance."""
+        name = place(span[0])
+        hits = sum(count for phase, count in self.hits.items() if place(phase) == name)
+        return hits, self._runs[name], self.random.random()
 
     def what_is_left_to_do(self, done: dict[str, Any]) -> dict[str, Any]:
         """Return what stays done: now and then a person clears the whole run, and so it is done again."""
@@ -285,8 +362,8 @@ class Chance:
 
 
 @pytest.fixture
-def chance(seed: int) -> Chance:
-    return Chance(seed)
+def chance(seed: int, undisturbed: list[Usual]) -> Chance:
+    return Chance(seed, undisturbed)
 
 
 @pytest.fixture(scope="session")
@@ -307,6 +384,15 @@ def runs(seed: int, tmp_path_factory: pytest.TempPathFactory) -> list[Asked]:
 
 @pytest.fixture(scope="session")
 def task_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TaskServer]:
+    server = TaskServer(tmp_path_factory.mktemp("tasks"))
+    server.wait_until_ready()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def second_task_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TaskServer]:
+    """Give one for tries at the same moment as those of the first."""
     server = TaskServer(tmp_path_factory.mktemp("tasks"))
     server.wait_until_ready()
     yield server

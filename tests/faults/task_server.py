@@ -70,20 +70,19 @@ class Worker:
     def watch(self) -> None:
         """Tell of each phase on the way through the project's own functions."""
         from include import sources
-        from include.warehouse import load, repeats, staging
+        from include.lake import batches
+        from include.warehouse import load, merge, record, repeats, staging
 
+        self._tell_before(os, "replace", "move", "move next")
         self._tell_before(sources, "parse", "parse", "set aside")
-        self._tell_before(staging, "copy", "stage", "stage rejected")
-        self._tell_before(repeats, "take_out", "repeats")
-        self._tell_before(load, "merge", "merge", "merge next")
-        load_window = load.load_window
-
-        def told(*given: Any, **named: Any) -> Any:
-            loaded = load_window(*given, **named)
-            self.phase("commit")
-            return loaded
-
-        load.load_window = told
+        self._tell_before(batches, "writing", "open", "open rejected", "rewrite", "rewrite rejected")
+        self._tell_before(staging, "numbered", "write", "write rejected", "set aside")
+        self._tell_before(repeats, "find", "repeats")
+        self._tell_before(merge, "copy", "copy")
+        self._tell_before(merge, "stage", "stage")
+        self._tell_after(merge, "stage", "compare")
+        self._tell_before(record, "record_checks", "record")
+        self._tell_after(load, "load_window", "commit")
 
     def phase(self, name: str) -> None:
         """Tell where the task is; stay there until it is released if that was wanted."""
@@ -100,6 +99,17 @@ class Worker:
             self.phase(phases[min(calls[self.task], len(phases) - 1)])
             calls[self.task] += 1
             return function(*given, **named)
+
+        setattr(module, name, told)
+
+    def _tell_after(self, module: Any, name: str, phase: str) -> None:
+        """Tell of each return of a function."""
+        function = getattr(module, name)
+
+        def told(*given: Any, **named: Any) -> Any:
+            found = function(*given, **named)
+            self.phase(phase)
+            return found
 
         setattr(module, name, told)
 

@@ -89,6 +89,24 @@ def test_an_unseen_file_goes_round_the_loop_from_yaml_alone(system, harbour):
     assert system.status()["pipelines"]["harbour"]["champion"]["metrics"]["r2"] > 0
 
 
+def test_a_row_that_was_corrected_late_is_judged_anew_in_the_window_it_belongs_to(system, harbour):
+    file = system.var / "files" / "gauge.csv"
+    lines = file.read_text(encoding="utf-8-sig").splitlines()
+    place = 2 + 24 * 12  # 13 January, midnight
+    lines[place] = ";".join([*lines[place].split(";")[:2], "777,7", "5,0", "1013,0"])
+    file.write_text("\r\n".join(lines), encoding="utf-8-sig")
+    conf = json.dumps({"start": "2024-01-10", "end": "2024-01-20"})
+    system.airflow("dags", "trigger", "ingest_harbour", "--run-id", "late", "--conf", conf)
+    reopened = "reopened_late_0"
+    wait_for(lambda: system.api().run_state("monitor_harbour", reopened) == "success", "the window opened again")
+    assert harbour(
+        f"select window_start_at::date, window_end_at::date from ml.decision where run_id = '{reopened}'"
+    ) == [["2024-01-01", "2024-03-01"]]
+    assert harbour("select level_cm from core.harbour_history") != harbour(
+        "select level_cm from core.harbour where valid_at = '2024-01-13'"
+    )
+
+
 def test_with_the_file_gone_the_window_is_rebuilt_from_the_lake(system, harbour):
     system_file = system.var / "files" / "gauge.csv"
     system_file.unlink()

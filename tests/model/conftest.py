@@ -22,7 +22,6 @@ import requests
 from sqlalchemy.engine import Engine
 
 from include.lake.store import Lake
-from include.quality.check import Part
 from include.sources.publication import available_at
 from include.spec.load import parse
 from include.spec.model import Pipeline
@@ -105,13 +104,17 @@ class Plant:
         places = {"payload": np.zeros(len(rows), "int32"), "row_number": np.arange(len(rows))}
         own = rows[list(source.columns)]
         accepted = pa.RecordBatch.from_pandas(own.assign(**times, **places), preserve_index=False)
-        nothing = accepted.slice(0, 0)
         run = RunRef(f"ingest_{name}", f"{window} {payload_id}")
-        place = staging.Place(self.spec, "meter", window, run, (payload_id,), "")
-        count = staging.write(self.engine, place, [Part(accepted, nothing)])
-        batch = Batch("meter", place.name, count, 0, [], "", (payload_id,))
+        wanted, folder = staging.accepted_schema(self.spec, "meter"), f"batches/{name}/meter/{payload_id}"
+        with self.lake.writing(f"{folder}/accepted", wanted) as stream:
+            stream.add(staging.numbered(accepted, (payload_id,), wanted))
+        with self.lake.writing(f"{folder}/rejected", staging.rejected_schema()) as aside:
+            pass
+        spans = {time: (values.min(), values.max()) for time, values in times.items()}
+        uris = (stream.uri, aside.uri)
+        batch = Batch("meter", *uris, stream.row_count, 0, [], "", spans, (payload_id,))
         with transaction(self.engine) as connection:
-            return load_window(connection, self.spec, window, [batch], run).counts
+            return load_window(connection, self.lake, self.spec, window, [batch], run).counts
 
     def run(self, verb: str, run_id: str, window: Window | None = None, **params: Any) -> Run:
         """Give what a task of a run is given."""
