@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from include.quality.contract import Result, expectations, judge, rejected_result
 from include.quality.great_expectations_adapter import validate
 from include.quality.order import Order
+from include.quality.screen import is_open
 from include.quality.typing import cast, unreadable
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
+    from include.quality.contract import Rule
     from include.spec.model import AnySource
 
 Found = tuple[int, str, str, str]  # position of a row, and rule, column and reason of what it broke
@@ -144,17 +146,29 @@ class Check:
         import pyarrow as pa
 
         rows = pa.Table.from_pydict(typed)
+        rules = self._asked(typed)
+        for rule in self._rules:
+            self._count(rule.rule, rule.column, row_count - (len(faulty) if rule.is_row_level else 0), 0)
         if not faulty:
-            return self._validate(rows, None, self._rules)
+            return self._validate(rows, None, rules)
         positions = [position for position in range(row_count) if position not in faulty]
-        single = [rule for rule in self._rules if rule.is_row_level]
-        self._validate(rows, None, [rule for rule in self._rules if not rule.is_row_level])
+        single = [rule for rule in rules if rule.is_row_level]
+        self._validate(rows, None, [rule for rule in rules if not rule.is_row_level])
         return self._validate(rows.take(pa.array(positions, pa.int64())), positions, single)
+
+    def _asked(self, typed: dict[str, pa.Array]) -> list[Rule]:
+        """Return the rules to run on a batch: all on the first, later those its statistics leave open.
+
+        Great Expectations costs the same for few rows as for many; a stream has hundreds of batches.
+        """
+        if not self.received:
+            return self._rules
+        return [rule for rule in self._rules if is_open(rule, typed[rule.column])]
 
     def _validate(self, rows: pa.Table, positions: list[int] | None, rules: list) -> list[Found]:
         found: list[Found] = []
         for rule, (count, broken) in zip(rules, validate(rows, rules), strict=True):
-            self._count(rule.rule, rule.column, rows.num_rows, count)
+            self._count(rule.rule, rule.column, 0, count)
             values = rows.column(rule.column).take(broken).to_pylist() if rule.rule == "range" and broken else []
             for place, at in enumerate(broken):
                 what = f"{rule.column} = {values[place]}: " if values else ""

@@ -46,7 +46,8 @@ def validate(rows: pa.Table, rules: list[Rule]) -> list[tuple[int, list[int]]]:
         distinct.setdefault(_question(rule), rule)
     answers: dict[tuple[str, str], Any] = {}
     for asked in _few_columns(distinct):
-        frame = _frame(rows.select(sorted({rule.column for rule in asked.values()})))
+        columns = {rule.column for rule in asked.values()}
+        frame = _frame(rows.select([name for name in rows.column_names if name in columns] or rows.column_names))
         answers |= dict(zip(asked, _run(frame, list(asked.values())), strict=True))
     found = []
     for rule in rules:

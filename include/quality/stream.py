@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# A check costs nearly the same for few rows as for many; so many of twelve columns take some 300 MB with all
-# that is made of them.
-ROWS = 250_000
+ROWS = 100_000  # of twelve columns these take some 100 MB with all that is made of them
 Item = TypeVar("Item")
 
 

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg2 import sql
 
-from include.errors import PayloadLost
 from include.warehouse.copying import copy
-from include.warehouse.staging import stage
+from include.warehouse.staging import refuse_short, stage
 from include.warehouse.tables import stored_columns
 from include.windows import Window
 
@@ -99,10 +98,10 @@ def merge(
     if is_new_ground:
         table = sql.Identifier("core", pipeline.table(batch.source))
         inserted, revised = copy(cursor, table, _recorded(rows, loaded_at)), 0
-        _refuse_short(batch, inserted)
+        refuse_short(batch.accepted_uri, inserted, batch.row_count)
         changed: sql.Composable = sql.SQL(JUST_COPIED).format(**names)
     else:
-        _refuse_short(batch, stage(cursor, pipeline, batch.source, rows))
+        refuse_short(batch.accepted_uri, stage(cursor, pipeline, batch.source, rows), batch.row_count)
         inserted, revised = _merge_staged(cursor, names, values, batch.row_count)
         changed = sql.SQL("changed")
     if inserted >= MANY:
@@ -126,15 +125,6 @@ def _merge_staged(cursor: PgCursor, names: dict[str, Any], values: dict[str, Any
     revised = cursor.rowcount
     cursor.execute(sql.SQL(INSERT).format(**names), values)
     return cursor.rowcount, revised
-
-
-def _refuse_short(batch: Batch, row_count: int) -> None:
-    """Raise if the lake gave other rows than the check left there."""
-    if row_count != batch.row_count:
-        raise PayloadLost(
-            f"{batch.accepted_uri} holds {row_count} rows where the check left {batch.row_count}:"
-            " clear the task that wrote it"
-        )
 
 
 def _recorded(rows: Iterator[pa.RecordBatch], loaded_at: datetime) -> Iterator[pa.RecordBatch]:

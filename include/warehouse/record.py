@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg2.extras import DateTimeTZRange, execute_values
 
-from include.warehouse.staging import REJECTED, stage_as
+from include.warehouse.staging import REJECTED, refuse_short, stage_as
 from include.windows import Window
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ def record_checks(cursor: PgCursor, lake: Lake, pipeline: str, window: Window, b
     )
     if not batch.rejected_count:
         return
-    stage_as(cursor, "set_aside", REJECTED, lake.reading(batch.rejected_uri))
+    row_count = stage_as(cursor, "set_aside", REJECTED, lake.reading(batch.rejected_uri))
+    refuse_short(batch.rejected_uri, row_count, batch.rejected_count)
     cursor.execute(
         "insert into ops.quarantine (pipeline, source, window_start_at, window_end_at, payload_id, row_number, rule,"
         " column_name, reason, raw_row, run_id) select %s, %s, %s, %s, payload_id, row_number, rule, column_name,"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from psycopg2 import sql
 
+from include.errors import PayloadLost
 from include.warehouse.copying import arrow_schema, copy
 from include.warehouse.tables import SQL_TYPES, stored_columns
 
@@ -70,3 +71,15 @@ def stage_as(cursor: PgCursor, name: str, fields: dict[str, str], rows: Iterator
     make = sql.SQL("create temporary table {} ({}) on commit drop")
     cursor.execute(make.format(table, sql.SQL(", ").join(columns)))
     return copy(cursor, table, rows)
+
+
+def refuse_short(uri: str, row_count: int, expected: int) -> None:
+    """Raise if the lake gave another number of rows than the check left there.
+
+    Raises
+    ------
+    PayloadLost
+        Naming both; the task that wrote them has to be cleared.
+    """
+    if row_count != expected:
+        raise PayloadLost(f"{uri} holds {row_count} rows where the check left {expected}: clear the task that wrote it")

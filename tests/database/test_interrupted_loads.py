@@ -74,7 +74,8 @@ def test_a_connection_killed_in_the_middle_leaves_nothing_and_the_same_load_work
 def test_a_connection_killed_in_the_middle_of_a_copy_leaves_nothing(warehouse, tmp_path: Path, is_known: bool) -> None:
     if is_known:
         warehouse.load(warehouse.batch(ROWS[:1]), run_id="before")
-    before, batch = warehouse.state(), warehouse.batch(LONG)
+    batch = warehouse.batch(LONG)
+    before = warehouse.state()
     busy = "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database()"
 
     class Stopping(Lake):

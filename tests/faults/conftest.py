@@ -75,9 +75,12 @@ CONTENTS = {
         array(select sha256 from raw.payload where payload_id = any (payload_ids) order by 1) from ops.lineage""",
 }
 LEFT_OVER = """
-select relnamespace::regnamespace || '.' || relname from pg_class
-where relkind in ('r', 'p', 't', 'm') and oid <> to_regclass('public.schema_version') and (relpersistence <> 'p' or relnamespace::regnamespace::text <> all (
-    '{core, raw, ops, ml, mart, feature, pg_catalog, information_schema, pg_toast}'))
+select name from (
+    select relnamespace::regnamespace || '.' || relname as name, relnamespace::regnamespace::text as home, *
+    from pg_class where relkind in ('r', 'p', 't', 'm')
+) tables
+where relpersistence <> 'p' or name <> 'public.schema_version'
+    and home <> all ('{core, raw, ops, ml, mart, feature, pg_catalog, information_schema, pg_toast}')
 order by 1
 """
 

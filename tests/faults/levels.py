@@ -17,7 +17,7 @@ import pandas as pd
 
 from include.windows import Window
 
-RUNS, DAYS_A_WINDOW, STEPS_A_DAY, STATIONS = 8, 3, 288, 30
+RUNS, DAYS_A_WINDOW, STEPS_A_DAY, STATIONS = 6, 3, 288, 30
 FIRST_DAY = datetime(2025, 1, 1, tzinfo=UTC)
 START = pd.Timestamp(FIRST_DAY).tz_localize(None)
 

@@ -85,9 +85,10 @@ class Worker:
         self._tell_after(load, "load_window", "commit")
 
     def phase(self, name: str) -> None:
-        """Tell where the task is; stay there until it is released if that was wanted."""
+        """Tell where the task is; stay there, the first time, until it is released if that was wanted."""
         say(phase=f"{self.task}: {name}", at=time.monotonic())
         if self.job["hold"] == f"{self.task}: {name}":
+            self.job["hold"] = None
             signal.sigwait({signal.SIGUSR1})
 
     def _tell_before(self, module: Any, name: str, *phases: str) -> None:

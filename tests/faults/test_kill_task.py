@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-KILLS = 6  # in each run
+KILLS = 8  # in each run
 
 
 @pytest.fixture
