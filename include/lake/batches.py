@@ -71,7 +71,11 @@ def reading(files: Files, uri: str) -> Iterator[pa.RecordBatch]:
     match = STREAM.fullmatch(uri)
     if match is None:
         raise PayloadLost(f"{uri} is not the URI of a stream of batches: clear the task that wrote it")
-    with files.reachable(match[1]), files.open(match[1]) as file:
+    try:
+        opened = files.open(match[1])
+    except PayloadLost:
+        raise PayloadLost(f"{uri} is not in the lake any more: clear the task that wrote it") from None
+    with files.reachable(match[1]), opened as file:
         stream = _guarded(uri, lambda: pa.ipc.open_stream(file))
         while (batch := _guarded(uri, lambda: next(stream, None))) is not None:
             yield batch

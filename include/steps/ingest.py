@@ -243,7 +243,10 @@ def _batch(run: Run, kept: dict[str, Any]) -> Batch:
     from include.quality.contract import Result
     from include.warehouse.load import Batch
 
-    found = run.lake.get_frame(kept["results_uri"]).to_dict("records")
+    try:
+        found = run.lake.get_frame(kept["results_uri"]).to_dict("records")
+    except PayloadLost:
+        raise PayloadLost(f"{kept['results_uri']} is not in the lake any more: clear the task that wrote it") from None
     results = [Result(**{str(name): value for name, value in record.items()}) for record in found]
     spans = {name: tuple(map(datetime.fromisoformat, span)) for name, span in kept["spans"].items()}
     facts = {key: value for key, value in kept.items() if key != "results_uri"}
