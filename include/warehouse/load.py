@@ -127,8 +127,10 @@ def load_window(
             _add(loaded, counts, merged)
         for source in dict.fromkeys(batch.source for batch in batches if batch.row_count + batch.rejected_count):
             record.advance(cursor, pipeline.pipeline, source, window)
-        is_simulated = any(batch.is_simulated for batch in batches if batch.source == pipeline.main)
-        record.record_run(cursor, pipeline, window, loaded, run, is_simulated, loaded_at)
+        main = [batch for batch in batches if batch.source == pipeline.main]
+        if any(batch.row_count + batch.rejected_count for batch in main):  # otherwise there is nothing to monitor
+            is_simulated = any(batch.is_simulated for batch in main)
+            record.record_run(cursor, pipeline, window, loaded, run, is_simulated, loaded_at)
         loaded.touched |= record.touched_before(cursor, run)
     return loaded
 
