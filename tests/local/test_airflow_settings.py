@@ -116,6 +116,6 @@ def test_it_is_applied_to_airflow_and_can_be_applied_again(
         cursor.execute("select pool, slots from slot_pool")
         pools = dict(cursor.fetchall())
     public = {"banxico_api", "frankfurter", "inegi_api", "open_meteo", "uci_air_quality"}
-    assert set(connections) == {*public, "internal_db", "warehouse"}
+    assert set(connections) == {*public, "internal_db", "local_files", "warehouse"}
     assert connections["uci_air_quality"][0] == f"http://127.0.0.1:{options.sandbox_port}"
     assert pools["uci_air_quality"] == 1
