@@ -3,7 +3,7 @@
 sources in `include/pipelines/<pipeline>/pipeline.yaml`.
 
 **Steps**: for each source `extract` keeps the answer byte for byte in the lake and `check` runs the
-contract and stages the rows; `load` merges all sources in one transaction and wakes
+contract and divides the rows; `load` merges all sources in one transaction and wakes
 `monitor_<pipeline>`; `reopen_windows` wakes it for earlier windows that late or changed rows touch.
 
 **Params**: `start` and `end`, a half-open window in UTC. Without them a scheduled run takes its

@@ -103,8 +103,7 @@ class Check:
     def set_aside(self, raw: pa.RecordBatch, rule: str, positions: list[int]) -> pa.RecordBatch:
         """Return rows that were accepted and turned out to share their key with others, as rejected ones."""
         column = "valid_at" if rule == "unique" and not self.source.key else "*"
-        reason = f"expected {WHOLE_ROW[rule]}" if rule in WHOLE_ROW else f"expected {self._unique_rule()}"
-        reason = "the very same row came before" if rule == "repeated" else reason
+        reason = "the very same row came before" if rule == "repeated" else f"expected {self._unique_rule()}"
         self._count(rule, column, 0, len(positions))
         self.rejected += len(positions)
         return _rejected(raw, [(position, rule, column, reason) for position in positions])

@@ -16,7 +16,7 @@ from include.spec.source import RESERVED, Column
 if TYPE_CHECKING:
     from include.spec.model import Pipeline
 
-# Postgres cuts names at 63 characters; staging tables and indexes add their own endings.
+# Postgres cuts names at 63 characters; histories, functions and indexes add their own endings.
 LONGEST_TABLE = 48
 
 

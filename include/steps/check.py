@@ -102,7 +102,7 @@ def refuse(run: Run, window: Window, batch: Batch, broken: list[Result]) -> None
     raise ContractBroken(
         f"{name} {batch.source} {window}: stopped before the warehouse, nothing was loaded. Broken: {said}."
         f" Rows set aside: {batch.rejected_count} (see ops.quarantine), e.g. {examples}. Mend the source or the"
-        f" contract in include/pipelines/{name}/pipeline.yaml, then: airflow dags trigger ingest_{name} --conf '{conf}'"
+        f" contract in {run.pipeline.where('sources', batch.source)}, then: airflow dags trigger ingest_{name} --conf '{conf}'"
     )
 
 
