@@ -1,8 +1,11 @@
-"""Frankfurter's `GET /v2/rates` for the one rate that matters here: Banxico's FIX, MXN per USD.
+"""Frankfurter's `GET /v2/rates` for the one pair that matters here, MXN per USD, by two of its providers.
 
-The rates are the real FIX. Like the service, an unknown provider or a span without rates is an
-empty list, an unknown currency 422 and any other path 404, both as `{"message"}`. A span must
-have its beginning: the service's other forms (latest rates, one date) are not spoken here.
+`BANXICO` is the real FIX, `ECB` the cross of the European Central Bank's real euro reference
+rates, rounded as the service rounds what it computes. Like the service, an unknown provider or
+a span without rates is an empty list, an unknown currency 422 and any other path 404, both as
+`{"message"}`. A span must have its beginning: the service's other forms (latest rates, one date)
+are not spoken here, nor is its blend of several providers, which is refused; without a provider
+the FIX is served.
 """
 
 from __future__ import annotations
@@ -19,22 +22,38 @@ from include.sandbox import market_data
 CURRENCIES = frozenset({"USD", "MXN"})
 
 
-def answer(fix: list[tuple[date, float]], start: date, end: date) -> list[dict[str, Any]]:
-    """Return the FIX from `start` to `end`, both included, as the wire has it.
+def answer(series: list[tuple[date, float]], start: date, end: date) -> list[dict[str, Any]]:
+    """Return a provider's rates from `start` to `end`, both included, as the wire has them.
 
     Examples
     --------
     >>> answer([(date(2025, 1, 2), 20.5)], date(2025, 1, 1), date(2025, 1, 2))
     [{'date': '2025-01-02', 'base': 'USD', 'quote': 'MXN', 'rate': 20.5}]
     """
-    days = [day for day, _ in fix]
-    chosen = fix[bisect_left(days, start) : bisect_right(days, end)]
+    days = [day for day, _ in series]
+    chosen = series[bisect_left(days, start) : bisect_right(days, end)]
     return [{"date": day.isoformat(), "base": "USD", "quote": "MXN", "rate": rate} for day, rate in chosen]
+
+
+def rounded(rate: float) -> float:
+    """Round a computed rate of MXN per USD as the service does: the larger it is, the fewer decimals it has.
+
+    Examples
+    --------
+    >>> rounded(18.682049), rounded(20.341549)
+    (18.682, 20.342)
+    >>> rounded(18.68254)
+    18.6825
+    """
+    return round(rate, 3 if rate > 20 else 4)
 
 
 def router() -> APIRouter:
     """Return the service's routes."""
-    fix = market_data.fix()
+    providers = {
+        "BANXICO": market_data.fix(),
+        "ECB": [(day, rounded(rate)) for day, rate in market_data.ecb_usd_mxn()],
+    }
     api = APIRouter(prefix="/v2")
 
     @api.get("/rates")
@@ -44,13 +63,16 @@ def router() -> APIRouter:
         unknown = sorted({base, *quotes} - CURRENCIES)
         if unknown:
             return _json({"message": f"invalid currency: {', '.join(unknown)}"}, 422)
+        known = sorted({*asked.get("providers", "BANXICO").upper().split(",")} & providers.keys())
+        if len(known) > 1:
+            return _json({"message": f"the sandbox blends no providers: ask for one of {', '.join(known)}"}, 422)
+        series = providers[known[0]] if known and (base, quotes) == ("USD", ["MXN"]) else []
         try:
             start = date.fromisoformat(asked.get("from", ""))
-            end = date.fromisoformat(asked.get("to") or fix[-1][0].isoformat())
+            end = date.fromisoformat(asked["to"]) if asked.get("to") else date.max
         except ValueError:
             return _json({"message": "invalid date"}, 422)
-        is_fix = (base, quotes) == ("USD", ["MXN"]) and "BANXICO" in asked.get("providers", "BANXICO").split(",")
-        return _json(answer(fix, start, end) if is_fix else [])
+        return _json(answer(series, start, end))
 
     @api.get("/{path:path}")
     async def nothing(path: str) -> Response:

