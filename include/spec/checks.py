@@ -29,6 +29,7 @@ def whole_pipeline(pipeline: Pipeline) -> Iterator[Fault]:
         yield Fault(path, f"exactly one source needs `main: true`, found {found}; mark the one that has the target")
         return  # everything below needs to know the main source
     yield from _sources(pipeline)
+    yield from _agreements(pipeline)
     yield from event_faults(pipeline)
     yield from _recipes(pipeline)
     yield from _names(pipeline)
@@ -64,6 +65,25 @@ def _sources(pipeline: Pipeline) -> Iterator[Fault]:
                     ("sources", name, "columns", key, "personal"),
                     "a key column cannot be dropped; write personal: hash",
                 )
+
+
+def _agreements(pipeline: Pipeline) -> Iterator[Fault]:
+    """Yield what is wrong with the second sources that checks name."""
+    for name, source in pipeline.sources.items():
+        for i, check in enumerate(source.checks):
+            if check.kind != "agrees":
+                continue
+            other, _, key = check.with_.rpartition(".")
+            columns = pipeline.sources[other or name].columns if (other or name) in pipeline.sources else None
+            path: Path = ("sources", name, "checks", i, "with")
+            if columns is None:
+                yield Fault(path, f"there is no source {other!r}; {one_of(other, pipeline.sources)}")
+            elif key not in columns:
+                yield Fault(path, f"{other or name!r} has no column {key!r}; {one_of(key, columns)}")
+            elif columns[key].type not in ("number", "integer"):
+                yield Fault(path, f"{check.with_!r} is {columns[key].type} and agreement is between numbers")
+            elif (other or name, key) == (name, check.column):
+                yield Fault(path, f"{key!r} always agrees with itself; name a second source or column")
 
 
 def _recipes(pipeline: Pipeline) -> Iterator[Fault]:

@@ -14,7 +14,7 @@ from include.spec.faults import one_of
 
 NAME = r"^[a-z][a-z0-9_]{0,39}$"
 UNITS = {
-    "1", "MXN", "USD", "MXN/USD", "%", "index", "mg/m3", "ug/m3", "ppb", "degC", "g/m3",
+    "1", "MXN", "USD", "MXN/USD", "%", "index", "mg/m3", "ug/m3", "ppb", "degC", "g/m3", "kPa",
     "sensor", "count", "code", "text", "flag", "UTC", "days", "hours", "s", "ms", "m", "km", "kg", "bps",
 }  # fmt: skip
 _SPAN = re.compile(r"^([0-9]{1,5})\s*(minute|hour|day|week)s?$")
@@ -113,6 +113,7 @@ ClockTime = Annotated[
 # The bounds leave room for calendar arithmetic, which ends at the year 9999.
 Day = Annotated[date, Field(ge=date(1900, 1, 1), le=date(2200, 1, 1), json_schema_extra=_unit("date, midnight UTC"))]
 Rows = Annotated[int, Field(json_schema_extra=_unit("rows"))]
+Letters = Annotated[int, Field(ge=0, json_schema_extra=_unit("letters"))]
 Share = Annotated[float, Field(json_schema_extra=_unit("share, 0 to 1"))]
 Percent = Annotated[float, Field(json_schema_extra=_unit("%"))]
 

@@ -31,6 +31,7 @@ from include.spec.learning import (
     Training,
 )
 from include.spec.lines import Document
+from include.spec.quality import Quality
 from include.spec.recipes import Recipe
 from include.spec.source import Column, Published, Source
 from include.windows import Window
@@ -46,7 +47,7 @@ __all__ = [
 MOST_WINDOWS = 2000
 SHORTEST_DAYS = {"day": 1, "week": 7, "month": 28, "quarter": 90, "year": 365}
 
-Event = Literal["failure", "retrain", "promotion"]
+Event = Literal["failure", "quality", "retrain", "promotion"]
 
 
 class Schedule(Strict):
@@ -67,7 +68,9 @@ class Schedule(Strict):
 class Alerts(Strict):
     """Who hears about it."""
 
-    on: tuple[Event, ...] = Field(default=("failure", "retrain", "promotion"), description="Which events are told.")
+    on: tuple[Event, ...] = Field(
+        default=("failure", "quality", "retrain", "promotion"), description="Which events are told."
+    )
     channels: tuple[Literal["log"], ...] = Field(default=("log",), description="Where they are told.")
 
 
@@ -128,6 +131,7 @@ class Pipeline(Strict):
     target: Target = Field(description="What is predicted.")
     training: Training = Field(description="What a training reads and who competes.")
     thresholds: Thresholds = Field(description="When the monitor asks for training.")
+    quality: Quality = Field(default=Quality(), description="What is asked of the data's quality as a whole.")
     promotion: Promotion = Field(default=Promotion(), description="What a challenger has to show.")
     alerts: Alerts = Field(default=Alerts(), description="Who hears about it.")
     replay: Replay = Field(description="What `make run` plays through the scheduler.")

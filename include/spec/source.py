@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from include.spec.faults import Fault, one_of, refuse
-from include.spec.fields import ClockTime, ConnectionId, Name, Share, Span, Strict, Unit, Zone
+from include.spec.fields import ClockTime, ConnectionId, Letters, Name, Share, Span, Strict, Unit, Zone
+from include.spec.quality import Check
 
 # Columns that every table, the check, the history or Postgres itself has.
 RESERVED = (
@@ -36,11 +39,35 @@ class Column(Strict):
         description="Largest believable value; a row above goes to quarantine.",
         json_schema_extra={"unit": "the column's"},
     )
+    allowed: tuple[str | int | float | bool, ...] = Field(
+        default=(), description="The values there may be; a row with another goes to quarantine."
+    )
+    length: tuple[Letters, Letters] | None = Field(
+        default=None, description="Fewest and most letters of a text; a row with another goes to quarantine."
+    )
+    format: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Regular expression that the whole text, as it came, must match; a row without goes to quarantine.",
+        examples=["[A-Z]{3}"],
+    )
+    decimals: int | None = Field(
+        default=None,
+        ge=0,
+        le=15,
+        description="Most digits after the point; a row with more goes to quarantine.",
+        json_schema_extra={"unit": "digits"},
+    )
+    unique: bool = Field(default=False, description="Rows of a window that share a value all go to quarantine.")
+    fresh: Span | None = Field(
+        default=None, description="Largest age of the newest value at the window's end, publication delay aside."
+    )
     completeness: Share = Field(
         default=0.8, ge=0, le=1, description="Least share of rows that have a value; below 0.8 a `note` must say why."
     )
     severity: Literal["warn", "stop"] = Field(
-        default="stop", description="What a breach of completeness does to the batch: warn, or stop it before the load."
+        default="stop",
+        description="What a breach of completeness or freshness does: warn, or stop the batch before the load.",
     )
     required: bool = Field(default=False, description="A row without this value goes to quarantine.")
     personal: Literal["no", "hash", "drop"] = Field(
@@ -60,6 +87,7 @@ class Column(Strict):
                 for key in ("min", "max")
                 if getattr(self, key) is not None
             ]
+        found += _unfit_facts(self)
         if self.completeness < 0.8 and self.note is None:
             found.append(
                 Fault(("completeness",), f"{self.completeness:g} is below 0.8; add a `note` that says why, or raise it")
@@ -70,6 +98,25 @@ class Column(Strict):
             found.append(Fault(("required",), "a dropped column is never read; remove `required`"))
         refuse(found)
         return self
+
+
+def _unfit_facts(column: Column) -> Iterator[Fault]:
+    """Yield the facts that do not go with a column's type, or contradict each other."""
+    kinds = {"length": ("text",), "format": ("text", "number", "integer", "date", "timestamp"), "decimals": ("number",)}
+    for key, types in kinds.items():
+        if getattr(column, key) is not None and column.type not in types:
+            yield Fault((key,), f"is for {' and '.join(types)} and this column is {column.type}; remove it")
+    if column.length and column.length[0] > column.length[1]:
+        yield Fault(("length",), f"{column.length[0]} is above {column.length[1]}; swap them")
+    if column.format is not None:
+        try:
+            re.compile(column.format)
+        except re.error as error:
+            yield Fault(("format",), f"{column.format!r} is no regular expression ({error}); mend it")
+    wanted = {"text": str, "integer": int, "number": int | float, "boolean": bool}.get(column.type)
+    for i, value in enumerate(column.allowed):
+        if wanted is None or not isinstance(value, wanted) or (isinstance(value, bool) and column.type != "boolean"):
+            yield Fault(("allowed", i), f"{value!r} is no {column.type}; write values of the column's type")
 
 
 class Published(Strict):
@@ -113,6 +160,9 @@ class Source(Strict):
     columns: dict[Name, Column] = Field(
         min_length=1, description="The columns, by the name they have in the warehouse; end it in the unit."
     )
+    checks: tuple[Check, ...] = Field(
+        default=(), description="What else must hold: between columns, neighbouring rows, the batch and other tables."
+    )
     max_rejected: Share = Field(
         default=0.05, ge=0, le=1, description="Largest share of rows that may go to quarantine before the batch stops."
     )
@@ -137,5 +187,33 @@ class Source(Strict):
                         ("columns", name, "from"), f"{column.from_!r} is already read by {first!r}; remove one of them"
                     )
                 )
-        refuse(found)
+        refuse([*found, *check_faults(self)])
         return self
+
+
+# What a check's name must not be: results carry it beside these.
+RULES = (
+    *("type", "time", "future", "repeated", "unique", "rejected", "schema", "change"),
+    *("required", "range", "allowed", "length", "format", "decimals", "encoding", "personal", "completeness", "fresh"),
+)
+
+
+def check_faults(source: Source) -> Iterator[Fault]:
+    """Yield what is wrong between a source's checks and its columns."""
+    first: dict[str, int] = {}
+    for i, check in enumerate(source.checks):
+        if check.name in RULES:
+            yield Fault(("checks", i, "name"), f"{check.name!r} is the name of a built-in rule; choose another")
+        if first.setdefault(check.name, i) != i:
+            yield Fault(("checks", i, "name"), f"{check.name!r} is the name of checks[{first[check.name]}] too; rename")
+        for name in check.reads():
+            column = source.columns.get(name)
+            key = {"rule": "rule", "expectation": "arguments"}.get(check.kind, "column")
+            if column is None:
+                yield Fault(
+                    ("checks", i, key), f"{name!r} is not a column of this source; {one_of(name, source.columns)}"
+                )
+            elif column.personal != "no" and check.kind != "reference":
+                yield Fault(("checks", i, key), f"{name!r} is personal data, masked or dropped; choose another column")
+            elif check.kind in ("mean", "sd", "step", "agrees") and column.type not in ("number", "integer"):
+                yield Fault(("checks", i, key), f"{name!r} is {column.type} and {check.kind} is for numbers")

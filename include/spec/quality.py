@@ -1,0 +1,243 @@
+"""The checks of a source beyond its columns' own facts, and what a pipeline asks of its quality as a whole.
+
+Facts about one value stand at its column (`include.spec.source.Column`). What several columns,
+neighbouring rows, the whole batch or another table have to show stands in a source's ``checks``.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, AwareDatetime, Field, model_validator
+
+from include.spec.expression import names
+from include.spec.faults import Fault, refuse
+from include.spec.fields import Name, Percent, Rows, Share, Span, Strict
+
+Severity = Literal["warn", "stop"]
+Dimension = Literal[
+    "completeness", "validity", "accuracy", "consistency", "uniqueness", "timeliness",
+    "currency", "integrity", "reasonability", "precision", "traceability", "compliance",
+]  # fmt: skip
+# Expectations that judge each row by itself, so that a batch may come in parts.
+EXPECTATIONS = (
+    "expect_column_pair_values_a_to_be_greater_than_b",
+    "expect_column_pair_values_to_be_equal",
+    "expect_column_pair_values_to_be_in_set",
+    "expect_column_value_lengths_to_be_between",
+    "expect_column_value_lengths_to_equal",
+    "expect_column_values_to_be_between",
+    "expect_column_values_to_be_in_set",
+    "expect_column_values_to_be_null",
+    "expect_column_values_to_match_like_pattern",
+    "expect_column_values_to_match_regex",
+    "expect_column_values_to_match_regex_list",
+    "expect_column_values_to_match_strftime_format",
+    "expect_column_values_to_not_be_in_set",
+    "expect_column_values_to_not_be_null",
+    "expect_column_values_to_not_match_regex",
+    "expect_column_values_to_not_match_regex_list",
+    "expect_multicolumn_sum_to_equal",
+    "expect_select_column_values_to_be_unique_within_record",
+)
+TABLE_COLUMN = r"^[a-z_]\w{0,62}\.[a-z_]\w{0,62}\.[a-z_]\w{0,62}$"
+
+
+def _expression(text: str) -> str:
+    names(text)
+    return text
+
+
+class _Check(Strict):
+    name: Name = Field(description="What the check is called in results and messages; unique within the source.")
+    severity: Severity = Field(
+        default="stop",
+        description="warn: a breach is recorded. stop: rows that break it go to quarantine, a batch that breaks it "
+        "stops before the load.",
+    )
+    note: str | None = Field(default=None, min_length=3, description="Why it is asked, or why the limit is what it is.")
+
+    def reads(self) -> list[str]:
+        """Return the columns of the source it reads."""
+        column = getattr(self, "column", None)
+        return [column] if column else []
+
+
+class RowRule(_Check):
+    """Something that must hold between the columns of each row; where one of them is missing it is not judged."""
+
+    kind: Literal["rule"] = Field(description="Something that must hold between the columns of each row.")
+    rule: Annotated[str, AfterValidator(_expression)] = Field(
+        min_length=3, description="The expression, over columns of the source.", examples=["high >= low"]
+    )
+
+    def reads(self) -> list[str]:
+        """Return the columns of the source it reads."""
+        return names(self.rule)
+
+
+class Reference(_Check):
+    """Each value must be in a column of another table of the warehouse."""
+
+    kind: Literal["reference"] = Field(description="Each value must be in a column of another table.")
+    column: Name = Field(description="Column of the source.")
+    to: Annotated[str, Field(pattern=TABLE_COLUMN)] = Field(
+        description="schema.table.column of the warehouse.", examples=["core.stations.station_id"]
+    )
+
+
+class Ordered(_Check):
+    """Times must not run backwards in the order in which the rows came."""
+
+    kind: Literal["ordered"] = Field(description="Times must not run backwards in the order in which the rows came.")
+
+
+class ExpectedRows(_Check):
+    """How many rows a window must have: by their distance, which finds the gaps, or by their number."""
+
+    kind: Literal["rows"] = Field(description="How many rows a window must have.")
+    every: Span | Literal["weekday", "month"] | None = Field(
+        default=None, description="Distance of the rows' times; each expected time without a row is a gap."
+    )
+    share: Share = Field(default=1.0, gt=0, le=1, description="Least share of the expected times that must be there.")
+    since: AwareDatetime | None = Field(
+        default=None, description="First time expected; before it nothing is.", json_schema_extra={"unit": "ISO 8601"}
+    )
+    until: AwareDatetime | None = Field(
+        default=None, description="End of the times expected, itself not one.", json_schema_extra={"unit": "ISO 8601"}
+    )
+    min: Rows | None = Field(default=None, ge=0, description="Least number of rows in a window.")
+    max: Rows | None = Field(default=None, ge=0, description="Largest number of rows in a window.")
+
+    @model_validator(mode="after")
+    def _asks(self) -> Self:
+        found = []
+        if self.every is None and self.min is None and self.max is None:
+            found.append(Fault(("every",), "nothing is asked; write every, min or max"))
+        if self.min is not None and self.max is not None and self.min > self.max:
+            found.append(Fault(("min",), f"{self.min} is above max {self.max}; swap them"))
+        refuse(found)
+        return self
+
+
+class _Band(_Check):
+    column: Name = Field(description="A number.")
+    min: float | None = Field(default=None, description="Least.", json_schema_extra={"unit": "the column's"})
+    max: float | None = Field(default=None, description="Largest.", json_schema_extra={"unit": "the column's"})
+
+    @model_validator(mode="after")
+    def _asks(self) -> Self:
+        if self.min is None and self.max is None:
+            refuse([Fault(("min",), "nothing is asked; write min, max or both")])
+        if self.min is not None and self.max is not None and self.min >= self.max:
+            refuse([Fault(("min",), f"{self.min:g} is not below max {self.max:g}; swap them")])
+        return self
+
+
+class Mean(_Band):
+    """Where the mean of a batch's values must lie."""
+
+    kind: Literal["mean"] = Field(description="Where the mean of the batch's values must lie.")
+
+
+class StandardDeviation(_Band):
+    """Where the standard deviation of a batch's values must lie."""
+
+    kind: Literal["sd"] = Field(description="Where the standard deviation of the batch's values must lie.")
+
+
+class _Neighbours(_Check):
+    within: Span = Field(
+        default="7 days", description="Rows of one key further apart than this are no neighbours of each other."
+    )
+
+
+class Step(_Neighbours):
+    """How far a value may lie from its neighbour in time; the later of the two breaks it."""
+
+    kind: Literal["step"] = Field(description="How far a value may lie from the one before it in time.")
+    column: Name = Field(description="A number.")
+    max: float = Field(gt=0, description="Largest difference.", json_schema_extra={"unit": "the column's"})
+
+
+class Frozen(_Neighbours):
+    """How often a value may come again unchanged; from then on each further row breaks it."""
+
+    kind: Literal["frozen"] = Field(description="How many equal values may follow each other in time.")
+    column: Name = Field(description="The column; a missing value ends a run.")
+    rows: Rows = Field(ge=2, description="Longest run of equal values.")
+
+
+class Agrees(_Check):
+    """A second source, or a second column, has to say the same: the measure of accuracy."""
+
+    kind: Literal["agrees"] = Field(description="A second source or column has to say the same.")
+    column: Name = Field(description="A number of this source.")
+    with_: Annotated[str, Field(pattern=r"^\w+(\.\w+)?$")] = Field(
+        alias="with", description="`source.column` of this pipeline, or another column of this source."
+    )
+    within_pct: Percent | None = Field(default=None, gt=0, description="Largest difference from the second value.")
+    correlation: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="Least coefficient of correlation, where the two have different units.",
+        json_schema_extra={"unit": "1"},
+    )
+    at_least: Share = Field(default=0.95, gt=0, le=1, description="Least share of compared rows within `within_pct`.")
+
+    @model_validator(mode="after")
+    def _one_measure(self) -> Self:
+        if (self.within_pct is None) == (self.correlation is None):
+            refuse([Fault(("within_pct",), "exactly one measure is needed; write within_pct or correlation")])
+        return self
+
+
+class ExtraExpectation(_Check):
+    """An expectation of Great Expectations, by its own name and arguments."""
+
+    kind: Literal["expectation"] = Field(description="An expectation of Great Expectations that judges row by row.")
+    type: Literal[EXPECTATIONS] = Field(description="Its name.")  # type: ignore[valid-type]
+    arguments: dict[str, Any] = Field(default={}, description="Its arguments, as Great Expectations names them.")
+
+    def reads(self) -> list[str]:
+        """Return the columns of the source it reads."""
+        found = [self.arguments.get(key) for key in ("column", "column_A", "column_B")]
+        return [name for name in (*found, *self.arguments.get("column_list", ())) if name is not None]
+
+
+Check = Annotated[
+    RowRule | Reference | Ordered | ExpectedRows | Mean | StandardDeviation | Step | Frozen | Agrees | ExtraExpectation,
+    Field(discriminator="kind"),
+]
+
+
+class Quality(Strict):
+    """What a pipeline asks of the quality of its data as a whole."""
+
+    thresholds: dict[Dimension, float] = Field(
+        default={},
+        description="Least score of a dimension, 0 to 100, below which an alert is raised; 80 where none is named.",
+    )
+    suspect: Literal["exclude", "keep"] = Field(
+        default="exclude", description="Whether rows that somebody marked with ops.flag() stay out of training."
+    )
+    change: float = Field(
+        default=5.0,
+        gt=0,
+        description="How far a figure of a column's profile may lie from the last batches' before a warning.",
+        json_schema_extra={"unit": "robust standard deviations"},
+    )
+
+    @model_validator(mode="after")
+    def _scores(self) -> Self:
+        refuse(
+            Fault(("thresholds", name), f"{score:g} is no score; write 0 to 100")
+            for name, score in self.thresholds.items()
+            if not 0 <= score <= 100
+        )
+        return self
+
+    def threshold(self, dimension: str) -> float:
+        """Return the least score of a dimension."""
+        return self.thresholds.get(dimension, 80.0)  # type: ignore[call-overload]
