@@ -1,0 +1,165 @@
+"""The pages in ``var/docs`` inside Airflow's web UI: read-only, for people who are signed in.
+
+Airflow mounts a plugin's app without any authentication of its own; here every route asks for it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+from include.quality.data_docs.names import pages_of_run
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+PREFIX = "/ciclo/docs"
+INGEST = "ingest_"
+CHECK = ".check"
+HEADERS = {
+    # Pages show what a source sent. Should a script slip in, no browser runs it with the reader's session.
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "private, no-cache",
+}
+
+
+def report_url(base: str, dag_id: str, task_id: str, run_id: str) -> str:
+    """Return the address of what a run's check of one source found; empty for any other task.
+
+    It is known before the task ends, however it ends, and leads to the page of that very run.
+
+    Parameters
+    ----------
+    base : str
+        Path under which Airflow is served, without a slash at its end.
+
+    Examples
+    --------
+    >>> report_url("", "ingest_usdmxn", "fix.check", "manual__1")
+    '/ciclo/docs/quality/run?dag_id=ingest_usdmxn&run_id=manual__1&source=fix'
+    >>> report_url("", "ingest_usdmxn", "fix.extract", "manual__1")
+    ''
+    """
+    if not (dag_id.startswith(INGEST) and task_id.endswith(CHECK)):
+        return ""
+    asked = {"dag_id": dag_id, "run_id": run_id, "source": task_id.removesuffix(CHECK)}
+    return f"{base}{PREFIX}/quality/run?{urlencode(asked)}"
+
+
+def site(folder: Path, base: str, guard: Any) -> FastAPI:
+    """Return the app that serves a folder's pages.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        ``var/docs``; it need not be there yet.
+    base : str
+        Path under which Airflow is served, without a slash at its end.
+    guard : callable
+        FastAPI dependency that raises unless the request comes from somebody who may read.
+    """
+    from fastapi import Depends, FastAPI
+    from fastapi.exceptions import HTTPException
+    from starlette.responses import RedirectResponse
+
+    app = FastAPI(title="Ciclo docs", openapi_url=None, docs_url=None, redoc_url=None, dependencies=[Depends(guard)])
+    top = f"{base}{PREFIX}"
+
+    def of_run(dag_id: str, run_id: str, source: str) -> Response:
+        return _of_run(folder, top, dag_id, run_id, source)
+
+    def page(path: str) -> Response:
+        return _page(folder, path)
+
+    async def refused(request: Request, error: HTTPException) -> Response:
+        return _refused(request, error, base)
+
+    app.add_api_route("/", lambda: RedirectResponse(f"{top}/quality/index.html"), response_model=None)
+    app.add_api_route("/quality/run", of_run, response_model=None)
+    app.add_api_route("/{path:path}", page, response_model=None)
+    app.add_exception_handler(HTTPException, refused)  # type: ignore[arg-type]
+    return app
+
+
+def airflow_site() -> FastAPI:
+    """Return the site of this installation for the people whom Airflow lets see plugins."""
+    from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
+    from airflow.api_fastapi.core_api.security import requires_access_view
+
+    from include.settings import settings
+
+    return site(settings().var / "docs", airflow_base(), requires_access_view(AccessView.PLUGINS))
+
+
+def airflow_base() -> str:
+    """Return the path under which Airflow is served, without a slash at its end: mostly nothing."""
+    from urllib.parse import urlsplit
+
+    from airflow.configuration import conf
+
+    return urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")
+
+
+def _page(folder: Path, path: str) -> Response:
+    """Return a page; whatever lies outside the folder, or is none, does not exist."""
+    from starlette.responses import FileResponse
+
+    top = folder.resolve()
+    try:
+        found = (top / path).resolve()
+        found = found / "index.html" if found.is_dir() else found
+        is_page = found.is_relative_to(top) and found.suffix == ".html" and found.is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        is_page = False
+    if not is_page:
+        return _message(
+            404, "There is no such page", "The check of the next batch writes it, if nobody has looked yet."
+        )
+    return FileResponse(found, headers=HEADERS, media_type="text/html")
+
+
+def _of_run(folder: Path, top: str, dag_id: str, run_id: str, source: str) -> Response:
+    """Lead to the page that a run wrote about a source; several are listed."""
+    from starlette.responses import RedirectResponse
+
+    pipeline = dag_id.removeprefix(INGEST)
+    is_known = _is_name(folder / "quality", pipeline) and _is_name(folder / "quality" / pipeline, source)
+    found = pages_of_run(folder / "quality" / pipeline / source, dag_id, run_id) if is_known else []
+    links = [f"{top}/quality/{quote(pipeline)}/{quote(source)}/{quote(path.name)}" for path in found]
+    if len(links) == 1:
+        return RedirectResponse(links[0], headers=HEADERS)
+    if links:
+        return _message(
+            200, f"{pipeline} {source}: {len(links)} batches", "The run checked several, each its window.", links
+        )
+    said = "Either its check has not come so far (the task's log says why), or the page was swept since."
+    return _message(404, f"No report of {source} by run {run_id}", said, [f"{top}/quality/index.html"])
+
+
+def _is_name(folder: Path, name: str) -> bool:
+    return folder.is_dir() and name in {path.name for path in folder.iterdir() if path.is_dir()}
+
+
+def _refused(request: Request, error: Any, base: str) -> Response:
+    """Answer a refusal; a person whose session is over may sign in and come back."""
+    from starlette.responses import JSONResponse, RedirectResponse
+
+    if error.status_code == 401 and "text/html" in request.headers.get("accept", ""):
+        wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        return RedirectResponse(f"{base}/api/v2/auth/login?{urlencode({'next': wanted})}")
+    return JSONResponse({"detail": error.detail}, error.status_code, headers=error.headers)
+
+
+def _message(status: int, title: str, said: str, links: list[str] | None = None) -> Response:
+    from html import escape
+
+    from starlette.responses import HTMLResponse
+
+    items = "".join(f'<li><a href="{escape(link)}">{escape(link.rpartition("/")[2])}</a></li>' for link in links or [])
+    body = f"<!DOCTYPE html><title>{escape(title)}</title><h1>{escape(title)}</h1><p>{escape(said)}</p><ul>{items}</ul>"
+    return HTMLResponse(body, status, headers=HEADERS)

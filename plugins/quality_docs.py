@@ -1,0 +1,49 @@
+"""Data Docs in Airflow's web UI: an entry "Data quality", and a button "Quality report" at each check."""
+
+from functools import cached_property
+from typing import Any
+
+from airflow.plugins_manager import AirflowPlugin
+from airflow.sdk import BaseOperatorLink
+
+from include.reporting.docs_site import PREFIX, airflow_base, report_url
+
+
+class QualityReport(BaseOperatorLink):
+    """Leads from the page of a check, however it ended, to what it found.
+
+    A global link is worked out by the API server when somebody looks, not by the task: a task that
+    was killed has one as well, and nothing goes through XCom.
+    """
+
+    name = "Quality report"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """Return the address; empty, and no button, for other tasks."""
+        return report_url(airflow_base(), ti_key.dag_id, ti_key.task_id, ti_key.run_id)
+
+
+class QualityDocs(AirflowPlugin):
+    """What Airflow registers."""
+
+    name = "ciclo_quality_docs"
+    global_operator_extra_links = [QualityReport()]  # noqa: RUF012 - so does AirflowPlugin declare it
+
+    @cached_property
+    def fastapi_apps(self) -> list[dict[str, Any]]:
+        """The site; built for the API server alone, since every task loads the plugins too."""
+        from include.reporting.docs_site import airflow_site
+
+        return [{"name": "ciclo docs", "app": airflow_site(), "url_prefix": PREFIX}]
+
+    @cached_property
+    def external_views(self) -> list[dict[str, Any]]:
+        """The entry in the navigation; no frame, whose sandbox would lose the session at the first link."""
+        return [
+            {
+                "name": "Data quality",
+                "href": f"{airflow_base()}{PREFIX}/quality/index.html",
+                "destination": "nav",
+                "nav_top_level": True,
+            }
+        ]
