@@ -1,36 +1,39 @@
-"""Check a source's rows against their contract, batch by batch: what may load, what is set aside, whether to stop."""
+"""Check a source's rows against their contract, part by part: what may load, what is set aside, whether to stop."""
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from include.quality.contract import Result, expectations, judge, rejected_result
+from include.quality import verdicts
+from include.quality.arrival import Backwards, Newest, Slots
+from include.quality.derive import truth
 from include.quality.great_expectations_adapter import validate
 from include.quality.order import Order
+from include.quality.profile import Profile
+from include.quality.rejection import PLACE, REJECTED, Found, rejected_rows, said_values, waived_rows
+from include.quality.rules import rules, stored
 from include.quality.screen import is_open
 from include.quality.typing import cast, unreadable
+from include.spec.quality import ExpectedRows
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    import numpy as np
     import pyarrow as pa
 
-    from include.quality.contract import Rule
+    from include.quality.contract import Result, Rule
     from include.spec.model import AnySource
+    from include.windows import Window
 
-Found = tuple[int, str, str, str]  # position of a row, and rule, column and reason of what it broke
-PLACE = ("payload", "row_number")
-REJECTED = (*PLACE, "rule", "column_name", "reason", "raw_row")
-WHOLE_ROW = {"repeated": "every row once", "time": "every time readable", "type": "every value readable"}
+__all__ = ["PLACE", "REJECTED", "Check", "Part"]
+EXAMPLES = 3
 
 
 @dataclass(frozen=True)
 class Part:
-    """The outcome of one batch; accepted and rejected rows together are the received ones.
+    """The outcome of one part; accepted and rejected rows together are the received ones.
 
     Attributes
     ----------
@@ -45,28 +48,51 @@ class Part:
 
 
 class Check:
-    """The check of one source in one window. Pure; how rows are cut into batches never changes a verdict.
+    """The check of one source in one window. Pure; how rows are cut into parts never changes a verdict.
 
-    Rows that share a key can lie in different batches, so they are not looked for here: where
-    `is_ordered` says that keys only ever grew there are none, otherwise ``include/warehouse/repeats`` finds them.
+    What takes other rows or another table to see is looked for elsewhere and told with `set_aside`
+    or `note`: rows that share a key or a value, references, neighbours in time.
+
+    Parameters
+    ----------
+    source : AnySource
+        Its contract.
+    window : Window, optional
+        The times the rows may be about; needed by what is asked of the batch's times.
+    waived : frozenset of str
+        Rows somebody vouches for, as `include.quality.rejection.canonical` writes them.
 
     Attributes
     ----------
     received, rejected : int
         Rows so far.
+    rejected_future : int
+        Those of them that are about a time after the window.
+    unnamed : dict
+        Columns that came although the contract does not name them, in their order.
     is_ordered : bool
         Whether time and key of the accepted rows have grown from each row to the next.
     spans : dict
         The smallest and largest `valid_at` and `available_at` among the accepted rows, UTC; empty without rows.
+    profile : Profile
+        Of all rows as they came, typed.
+    examples : dict
+        For each rule and column the first reasons given, at most three.
     """
 
-    def __init__(self, source: AnySource) -> None:
-        self.source = source
-        self.received = self.rejected = 0
-        self._columns = {name: column for name, column in source.columns.items() if column.personal != "drop"}
-        self._rules = expectations(source)
-        self._counts: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
+    def __init__(self, source: AnySource, window: Window | None = None, waived: frozenset[str] = frozenset()) -> None:
+        self.source, self.window = source, window
+        self.received = self.rejected = self.rejected_future = 0
+        self.unnamed: dict[str, None] = {}
+        self._columns, self._rules, self._waived = stored(source), rules(source), waived
+        self.counts: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
+        self.examples: dict[tuple[str, str], list[str]] = defaultdict(list)
+        self.profile = Profile(self._columns)
         self._order = Order(("valid_at", *source.key))
+        self._backwards = Backwards()
+        self.newest = Newest([name for name, column in self._columns.items() if column.fresh])
+        checks = [check for check in source.checks if isinstance(check, ExpectedRows)]
+        self.slots = {check.name: Slots(check, window) for check in checks if check.every and window}
         self.spans: dict[str, tuple[datetime, datetime]] = {}
 
     @property
@@ -74,13 +100,28 @@ class Check:
         """Whether no two accepted rows can share a key."""
         return self._order.holds
 
+    @property
+    def newest_at(self) -> dict[str, datetime]:
+        """Newest `valid_at` of any accepted row, ``*``, and with a value of the columns that must be fresh, UTC."""
+        return {**({"*": self.spans["valid_at"][1]} if self.spans else {}), **self.newest.at}
+
+    @property
+    def rules(self) -> list[Rule]:
+        """Every rule of the contract."""
+        return self._rules
+
     def take(self, raw: pa.RecordBatch) -> Part:
-        """Type a batch as `include.sources.parse` gives it, run the contract's rules on it and divide its rows."""
+        """Type a part as `include.sources.parse` gives it, run the contract's rules on it and divide its rows."""
         import pyarrow as pa
 
         typed = {name: cast(raw.column(name), column) for name, column in self._columns.items()}
-        found = [*self._unreadable(raw, typed), *self._untimed(raw)]
-        found += self._broken(typed, raw.num_rows, {position for position, *_ in found})
+        times = self._until_now(raw.column("valid_at"))
+        self._watch(raw, typed, times)
+        found = [*self._unreadable(raw, typed), *self._timed(raw, times)]
+        texts = {name: raw.column(name) for name in self._columns}
+        found += self._judge("raw", texts, raw.num_rows, {fault[0] for fault in found})
+        found += self._judge("core", typed, raw.num_rows, {fault[0] for fault in found})
+        found = self._without_waived(raw, typed, found)
         places = [raw.column(name) for name in ("valid_at", "available_at", *PLACE)]
         names = ["valid_at", "available_at", *PLACE, *typed]
         accepted = pa.RecordBatch.from_arrays([*places, *typed.values()], names=names)
@@ -90,7 +131,31 @@ class Check:
         self._widen(accepted)
         self.received += raw.num_rows
         self.rejected += raw.num_rows - accepted.num_rows
-        return Part(accepted, _rejected(raw, found))
+        return Part(accepted, rejected_rows(raw, found))
+
+    def set_aside(self, raw: pa.RecordBatch, found: list[Found]) -> pa.RecordBatch:
+        """Return rows that were accepted and turned out to break a rule together with others, as rejected ones."""
+        self.rejected += len({position for position, *_ in found})
+        return rejected_rows(raw, found)
+
+    def note(self, rule: str, column: str, rows: int, reasons: list[str]) -> None:
+        """Count what broke a rule that is looked for elsewhere."""
+        self._count(rule, column, rows, len(reasons))
+        self._remember(rule, column, reasons[:EXAMPLES])
+
+    def results(self) -> list[Result]:
+        """Return what every rule found in all the rows so far; agreement with a second source is measured later."""
+        return verdicts.results(self)
+
+    def _watch(self, raw: pa.RecordBatch, typed: dict[str, pa.Array], times: pa.Array) -> None:
+        """Look at what is measured over the whole batch."""
+        from include.sources.unnamed import told
+
+        self.unnamed |= dict.fromkeys(told(raw.schema))
+        self.profile.take(raw, typed)
+        self.newest.take(times, typed)
+        for slots in self.slots.values():
+            slots.take(times)
 
     def _widen(self, accepted: pa.RecordBatch) -> None:
         import pyarrow.compute as pc
@@ -100,99 +165,117 @@ class Check:
             first, last = self.spans.get(name, (bounds["min"], bounds["max"]))
             self.spans[name] = (min(first, bounds["min"]), max(last, bounds["max"]))
 
-    def set_aside(self, raw: pa.RecordBatch, rule: str, positions: list[int]) -> pa.RecordBatch:
-        """Return rows that were accepted and turned out to share their key with others, as rejected ones."""
-        column = "valid_at" if rule == "unique" and not self.source.key else "*"
-        reason = "the very same row came before" if rule == "repeated" else f"expected {self._unique_rule()}"
-        self._count(rule, column, 0, len(positions))
-        self.rejected += len(positions)
-        return _rejected(raw, [(position, rule, column, reason) for position in positions])
-
-    def results(self) -> list[Result]:
-        """Return what every check found in all the rows so far."""
-        unique = "*" if self.source.key else "valid_at"
-        keys = [*(("type", name) for name in self._columns), ("time", "valid_at"), ("repeated", "*")]
-        found = [self._whole(rule, column, WHOLE_ROW[rule]) for rule, column in keys]
-        found += [judge(rule, *self._counts[rule.rule, rule.column]) for rule in self._rules if rule.is_row_level]
-        found.append(self._whole("unique", unique, self._unique_rule()))
-        found += [judge(rule, *self._counts[rule.rule, rule.column]) for rule in self._rules if not rule.is_row_level]
-        return [*found, rejected_result(self.received, self.rejected, self.source)]
-
     def _unreadable(self, raw: pa.RecordBatch, typed: dict[str, pa.Array]) -> list[Found]:
         """Find texts that cannot be read as their column's type."""
         found: list[Found] = []
         for name, values in typed.items():
             positions = _positions(unreadable(raw.column(name), values))
-            texts = raw.column(name).take(positions).to_pylist() if positions else []
-            found += [
-                (at, "type", name, f"{name} = {text!r} cannot be read")
-                for at, text in zip(positions, texts, strict=True)
-            ]
-            self._count("type", name, raw.num_rows, len(positions))
+            reasons = [f"{name} = {text!r} cannot be read" for text in _picked(raw.column(name), positions)]
+            found += self._found("type", name, raw.num_rows, positions, reasons)
         return found
 
-    def _untimed(self, raw: pa.RecordBatch) -> list[Found]:
-        """Find rows without a time."""
-        positions = _positions(raw.column("valid_at").is_null())
-        self._count("time", "valid_at", raw.num_rows, len(positions))
-        return [(position, "time", "valid_at", "the row's time cannot be read") for position in positions]
+    def _until_now(self, times: pa.Array) -> pa.Array:
+        """Return the rows' times, null where one lies in the future: it makes no value fresh, no other row late."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
 
-    def _broken(self, typed: dict[str, pa.Array], row_count: int, faulty: set[int]) -> list[Found]:
-        """Run the contract's rules; those about single rows look only at the rows without another fault.
+        if self.window is None or not any(rule.rule == "future" for rule in self._rules):
+            return times
+        is_past = pc.less(times, pa.scalar(self.window.end, times.type)).fill_null(False)
+        if pc.all(is_past, min_count=0).as_py():
+            return times
+        return pc.if_else(is_past, times, pa.scalar(None, times.type))
+
+    def _timed(self, raw: pa.RecordBatch, until_now: pa.Array) -> list[Found]:
+        """Find rows without a time, with one that lies in the future, or with one that runs backwards."""
+        import pyarrow.compute as pc
+
+        times = raw.column("valid_at")
+        untimed = _positions(times.is_null())
+        found = self._found("time", "valid_at", raw.num_rows, untimed, ["the row's time cannot be read"] * len(untimed))
+        if self.window and any(rule.rule == "future" for rule in self._rules):
+            later = _positions(pc.and_(times.is_valid(), until_now.is_null()))
+            reasons = [f"{at:%Y-%m-%d %H:%M} UTC lies after the fetch" for at in _picked(times, later)]
+            found += self._found("future", "valid_at", raw.num_rows, later, reasons)
+            self.rejected_future += len(later)
+        for check in self.source.checks:
+            if check.kind == "ordered":
+                back = self._backwards.take(until_now)
+                reasons = [f"{at:%Y-%m-%d %H:%M} UTC comes after a later time" for at in _picked(times, back)]
+                broken = self._found(check.name, "*", raw.num_rows, back, reasons)
+                found += broken if check.severity == "stop" else []
+        return found
+
+    def _judge(self, stage: str, columns: dict[str, pa.Array], row_count: int, faulty: set[int]) -> list[Found]:
+        """Run a stage's rules; those about single rows look only at the rows without another fault.
 
         Shares are judged on what came: among the few rows that many rejections leave they would say nothing.
         """
         import pyarrow as pa
 
-        rows = pa.Table.from_pydict(typed)
-        rules = self._asked(typed)
-        for rule in self._rules:
+        asked = [rule for rule in self._rules if rule.stage == stage and rule.expectation]
+        columns = columns | {rule.reads[0]: truth(rule, columns) for rule in asked if rule.derived}
+        for rule in asked:
             self._count(rule.rule, rule.column, row_count - (len(faulty) if rule.is_row_level else 0), 0)
+        asked = self._open(asked, columns)
+        if not asked:
+            return []
+        rows = pa.Table.from_pydict(columns)
         if not faulty:
-            return self._validate(rows, None, rules)
+            return self._validate(rows, None, asked)
         positions = [position for position in range(row_count) if position not in faulty]
-        single = [rule for rule in rules if rule.is_row_level]
-        self._validate(rows, None, [rule for rule in rules if not rule.is_row_level])
+        single = [rule for rule in asked if rule.is_row_level]
+        self._validate(rows, None, [rule for rule in asked if not rule.is_row_level])
         return self._validate(rows.take(pa.array(positions, pa.int64())), positions, single)
 
-    def _asked(self, typed: dict[str, pa.Array]) -> list[Rule]:
-        """Return the rules to run on a batch: all on the first, later those its statistics leave open.
+    def _open(self, asked: list[Rule], columns: dict[str, pa.Array]) -> list[Rule]:
+        """Return the rules to run on a part: all on the first, later those its statistics leave open.
 
-        Great Expectations costs the same for few rows as for many; a stream has hundreds of batches.
+        Great Expectations costs the same for few rows as for many; a stream has hundreds of parts.
         """
         if not self.received:
-            return self._rules
-        return [rule for rule in self._rules if is_open(rule, typed[rule.column])]
+            return asked
+        return [rule for rule in asked if len(rule.columns) > 1 or is_open(rule, columns[rule.columns[0]])]
 
-    def _validate(self, rows: pa.Table, positions: list[int] | None, rules: list) -> list[Found]:
+    def _validate(self, rows: pa.Table, positions: list[int] | None, asked: list[Rule]) -> list[Found]:
         found: list[Found] = []
-        for rule, (count, broken) in zip(rules, validate(rows, rules), strict=True):
+        for rule, (count, broken) in zip(asked, validate(rows, asked), strict=True):
             self._count(rule.rule, rule.column, 0, count)
-            values = rows.column(rule.column).take(broken).to_pylist() if rule.rule == "range" and broken else []
-            for place, at in enumerate(broken):
-                what = f"{rule.column} = {values[place]}: " if values else ""
-                position = at if positions is None else positions[at]
-                found.append((position, rule.rule, rule.column, f"{what}expected {rule.expected}"))
+            reasons = said_values(rows, rule, broken)
+            self._remember(rule.rule, rule.column, reasons)
+            if rule.sets_aside:
+                places = broken if positions is None else [positions[at] for at in broken]
+                found += [(at, rule.rule, rule.column, said) for at, said in zip(places, reasons, strict=True)]
         return found
 
+    def _without_waived(self, raw: pa.RecordBatch, typed: dict[str, pa.Array], found: list[Found]) -> list[Found]:
+        """Leave out rows somebody vouches for, where they can be loaded at all."""
+        if not self._waived or not found:
+            return found
+        needed = [raw.column("valid_at"), *(typed[name] for name in self.source.key)]
+        waived = waived_rows(raw, found, self._waived)
+        waived = {at for at in waived if all(values[at].is_valid for values in needed)}
+        return [fault for fault in found if fault[0] not in waived]
+
+    def _found(self, rule: str, column: str, rows: int, positions: list[int], reasons: list[str]) -> list[Found]:
+        self._count(rule, column, rows, len(positions))
+        self._remember(rule, column, reasons)
+        return [(at, rule, column, reason) for at, reason in zip(positions, reasons, strict=True)]
+
     def _count(self, rule: str, column: str, rows: int, unexpected: int) -> None:
-        tally = self._counts[rule, column]
+        tally = self.counts[rule, column]
         tally[0] += rows
         tally[1] += unexpected
 
-    def _whole(self, rule: str, column: str, expected: str) -> Result:
-        rows, count = self.received, self._counts[rule, column][1]
-        return Result(rule, column, "stop", not count, rows, count, f"{count} of {rows} rows break it", expected)
-
-    def _unique_rule(self) -> str:
-        return f"one row for each {', '.join((*self.source.key, 'valid_at'))}"
+    def _remember(self, rule: str, column: str, reasons: list[str]) -> None:
+        if reasons:
+            kept = self.examples[rule, column]
+            kept += reasons[: EXAMPLES - len(kept)]
 
 
-def as_json(raw: pa.RecordBatch, positions: list[int]) -> list[str]:
-    """Return rows as they came, each as a JSON object."""
-    kept = [name for name in raw.schema.names if name not in PLACE]
-    rows = raw.select(kept).take(positions).to_pylist()
-    return [json.dumps(row, ensure_ascii=False, default=str) for row in rows]
+def _picked(values: pa.Array, positions: list[int]) -> list[Any]:
+    picked: list[Any] = values.take(positions).to_pylist() if positions else []  # an empty list has no type
+    return picked
 
 
 def _positions(mask: pa.Array) -> list[int]:
@@ -208,19 +291,3 @@ def _all_but(row_count: int, found: list[Found]) -> pa.Array:
     kept: np.ndarray = np.ones(row_count, dtype=bool)
     kept[[position for position, *_ in found]] = False
     return pa.array(kept)
-
-
-def _rejected(raw: pa.RecordBatch, found: list[Found]) -> pa.RecordBatch:
-    """Return one row for each rejected row, as it came, with every reason."""
-    import pyarrow as pa
-
-    faults: dict[int, list[Found]] = defaultdict(list)
-    for fault in found:
-        faults[fault[0]].append(fault)
-    positions = sorted(faults)
-    reasons = ["; ".join(reason for *_, reason in faults[position]) for position in positions]
-    first = [faults[position][0] for position in positions]
-    texts = [[rule for _, rule, _, _ in first], [column for _, _, column, _ in first], reasons]
-    columns = [raw.column(name).take(pa.array(positions, pa.int64())) for name in PLACE]
-    columns += [pa.array(values, pa.string()) for values in (*texts, as_json(raw, positions) if positions else [])]
-    return pa.RecordBatch.from_arrays(columns, names=list(REJECTED))

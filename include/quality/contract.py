@@ -1,18 +1,19 @@
-"""The contract of a batch: what is agreed about its rows, and the verdict on what came.
+"""What a rule is, and the verdict on what a batch showed. Pure.
 
-Pure: `expectations` turns column facts into rules, `judge` and `breaches` turn counts into verdicts.
-Running the rules is the job of ``great_expectations_adapter``.
+``rules`` makes the rules from a source's contract; ``check`` counts what breaks them, most of
+it with Great Expectations; here counts become verdicts.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from include.spec.model import AnySource, Column
+    from include.spec.model import AnySource
 
 Severity = Literal["warn", "stop"]
+Stage = Literal["raw", "core"]
 MIN_ROWS_FOR_SHARES = 20  # a share of fewer rows says nothing: it is recorded, but stops nobody
 
 
@@ -23,29 +24,66 @@ class Rule:
     Attributes
     ----------
     rule : str
-        required, range or completeness.
+        Name of a built-in rule, or of a check in ``pipeline.yaml``.
     column : str
-        Column it is about; ``*`` for the whole row.
-    expectation : str
-        Great Expectations' name of it.
-    arguments : dict
-        Its arguments.
+        Column it is about; ``*`` for the whole row or batch.
+    severity : str
+        ``stop``: rows that break it are set aside, a batch that breaks it is not loaded; ``warn``: it is recorded.
+    expected : str
+        What is asked, in words.
     is_row_level : bool
-        True when each row that breaks it goes to quarantine.
+        Whether it is rows that break it, and not the batch.
+    stage : str
+        ``raw`` where the text as it came is judged, ``core`` where the typed row is.
+    dimension : str
+        The dimension of quality it measures.
+    expectation : str
+        Great Expectations' name of it; empty where something else judges.
+    arguments : dict
+        The expectation's arguments.
+    derived : tuple of str, optional
+        How the column of yes and no is made that the expectation looks at: see ``derive``.
+    reads : tuple of str
+        Columns it needs, where that is not `column` alone.
     """
 
     rule: str
     column: str
-    expectation: str
-    arguments: dict[str, Any]
     severity: Severity
     expected: str
     is_row_level: bool
+    stage: Stage = "core"
+    dimension: str = "validity"
+    note: str | None = None
+    expectation: str = ""
+    arguments: dict[str, Any] = field(default_factory=dict)
+    derived: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns it needs."""
+        return self.reads or (self.column,)
+
+    @property
+    def sets_aside(self) -> bool:
+        """Whether rows that break it are set aside."""
+        return self.is_row_level and self.severity == "stop"
 
 
 @dataclass(frozen=True)
 class Result:
-    """What one check found in one batch."""
+    """What one check found in one batch.
+
+    Attributes
+    ----------
+    row_count, unexpected_count : int
+        Rows, values or expected times looked at, and how many broke the rule.
+    stage, dimension, note
+        As in `Rule`.
+    is_row_level : bool
+        Whether rows broke it: then it stops no batch by itself.
+    """
 
     rule: str
     column: str
@@ -55,73 +93,35 @@ class Result:
     unexpected_count: int
     observed: str
     expected: str
+    stage: Stage = "core"
+    dimension: str = "validity"
+    note: str | None = None
+    is_row_level: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields, ready for JSON."""
         return asdict(self)
 
 
-def expectations(source: AnySource) -> list[Rule]:
-    """Return the rules of a source's contract, row-level ones first.
-
-    Examples
-    --------
-    >>> from include.spec.load import load_all
-    >>> [r.rule for r in expectations(load_all()["usdmxn"].sources["fix"])]
-    ['required', 'range', 'completeness']
-    """
-    rows: list[Rule] = []
-    shares: list[Rule] = []
-    for name, column in source.columns.items():
-        if column.personal == "drop":
-            continue
-        if column.required:
-            rows.append(_rule("required", name, "not_be_null", {}, f"a value of {name}"))
-        if column.min is not None or column.max is not None:
-            bounds = {"min_value": column.min, "max_value": column.max}
-            rows.append(_rule("range", name, "be_between", bounds, _bounds(column)))
-        shares.append(
-            Rule(
-                "completeness",
-                name,
-                "expect_column_values_to_not_be_null",
-                {"column": name, "mostly": column.completeness},
-                column.severity,
-                f"at least {column.completeness:.0%} of rows have a value",
-                is_row_level=False,
-            )
-        )
-    return [*rows, *shares]
-
-
-def _bounds(column: Column) -> str:
-    low, high = (None if bound is None else f"{bound:.15g}" for bound in (column.min, column.max))
-    if low is None or high is None:
-        said = f"at most {high}" if low is None else f"at least {low}"
-    else:
-        said = f"{low} to {high}"
-    return said if column.unit == "1" else f"{said} {column.unit}"
-
-
-def _rule(rule: str, column: str, expectation: str, arguments: dict[str, Any], expected: str) -> Rule:
-    name = f"expect_column_values_to_{expectation}"
-    return Rule(rule, column, name, {"column": column, **arguments}, "stop", expected, is_row_level=True)
-
-
 def judge(rule: Rule, row_count: int, unexpected_count: int) -> Result:
-    """Return a rule's verdict from the counts of all batches; a share of few rows stops nobody.
+    """Return a rule's verdict from the counts of all parts; a share of few rows stops nobody.
 
     Examples
     --------
-    >>> from include.spec.load import load_all
-    >>> rule = expectations(load_all()["usdmxn"].sources["fix"])[-1]
+    >>> rule = Rule("completeness", "fix_mxn", "stop", "95 %", False, arguments={"mostly": 0.95})
     >>> judge(rule, 100, 5).is_passed, judge(rule, 100, 6).is_passed
     (True, False)
     """
     expected_share = rule.arguments.get("mostly", 1.0)
     is_passed = not row_count or (row_count - unexpected_count) / row_count >= expected_share
-    few = not rule.is_row_level and row_count < MIN_ROWS_FOR_SHARES
     share = f" ({unexpected_count / row_count:.1%})" if row_count else ""
+    observed = f"{unexpected_count} of {row_count} rows{share} break it" if row_count else "no rows"
+    return result(rule, is_passed, row_count, unexpected_count, observed)
+
+
+def result(rule: Rule, is_passed: bool, row_count: int, unexpected_count: int, observed: str) -> Result:
+    """Return what a rule found, in any words; one about a batch of few rows only warns."""
+    few = not rule.is_row_level and row_count < MIN_ROWS_FOR_SHARES
     return Result(
         rule.rule,
         rule.column,
@@ -129,8 +129,12 @@ def judge(rule: Rule, row_count: int, unexpected_count: int) -> Result:
         is_passed,
         row_count,
         unexpected_count,
-        f"{unexpected_count} of {row_count} rows{share} break it" if row_count else "no rows",
+        observed,
         rule.expected,
+        rule.stage,
+        rule.dimension,
+        rule.note,
+        rule.is_row_level,
     )
 
 
@@ -152,4 +156,4 @@ def rejected_result(row_count: int, rejected_count: int, source: AnySource) -> R
 
 def breaches(results: list[Result]) -> list[Result]:
     """Return the results that stop the batch; a broken row-level rule only sets its rows aside."""
-    return [r for r in results if not r.is_passed and r.severity == "stop" and r.rule in ("completeness", "rejected")]
+    return [r for r in results if not r.is_passed and r.severity == "stop" and not r.is_row_level]

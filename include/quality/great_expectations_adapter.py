@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from include.quality.contract import Rule
@@ -46,7 +47,7 @@ def validate(rows: pa.Table, rules: list[Rule]) -> list[tuple[int, list[int]]]:
         distinct.setdefault(_question(rule), rule)
     answers: dict[tuple[str, str], Any] = {}
     for asked in _few_columns(distinct):
-        columns = {rule.column for rule in asked.values()}
+        columns = {name for rule in asked.values() for name in rule.columns}
         frame = _frame(rows.select([name for name in rows.column_names if name in columns] or rows.column_names))
         answers |= dict(zip(asked, _run(frame, list(asked.values())), strict=True))
     found = []
@@ -60,10 +61,10 @@ def validate(rows: pa.Table, rules: list[Rule]) -> list[tuple[int, list[int]]]:
 
 def _few_columns(rules: dict[tuple[str, str], Rule]) -> Iterator[dict[tuple[str, str], Rule]]:
     """Yield the rules of a few columns at a time: Great Expectations copies the whole frame for each of them."""
-    columns = list(dict.fromkeys(rule.column for rule in rules.values()))
+    columns = list(dict.fromkeys(rule.columns for rule in rules.values()))
     for first in range(0, len(columns), COLUMNS):
         few = columns[first : first + COLUMNS]
-        yield {question: rule for question, rule in rules.items() if rule.column in few}
+        yield {question: rule for question, rule in rules.items() if rule.columns in few}
 
 
 def _question(rule: Rule) -> tuple[str, str]:
@@ -135,3 +136,77 @@ def _run(frame: pd.DataFrame, rules: list[Rule]) -> list[Any]:
         suite, result_format={"result_format": wanted, "return_unexpected_index_query": False}
     )
     return sorted(report.results, key=lambda item: item.expectation_config.meta["place"])
+
+
+def rendered(findings: list[dict[str, Any]], name: str) -> list[tuple[str, str]]:
+    """Render merged verdicts with the renderers of Great Expectations' Data Docs.
+
+    Parameters
+    ----------
+    findings : list of dict
+        Each with `expectation` and `arguments` (empty where something else judged), `column`, `description`
+        (HTML), `is_passed` and `result`, in Great Expectations' own shape; texts in it are HTML-escaped.
+    name : str
+        Name of the suite.
+
+    Returns
+    -------
+    list of (str, str)
+        A column, or ``*`` for whole rows and the batch, and its verdicts as a fragment of HTML.
+    """
+    from great_expectations.core.expectation_validation_result import ExpectationSuiteValidationResult
+    from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
+
+    results = [_merged(finding) for finding in findings]
+    success = all(result.success for result in results)
+    report = ExpectationSuiteValidationResult(success, results, name, statistics={}, meta={})
+    _, *sections, _ = ValidationResultsPageRenderer(run_info_at_end=True).render(report).to_json_dict()["sections"]
+    view = _section_view()
+    found = []
+    for section in sections:
+        body = {**section, "content_blocks": section["content_blocks"][1:]}  # the first one is the column's name
+        column = section["section_name"]
+        html = view.render({"section": body, "section_loop": {"index": 1}})
+        found.append(("*" if column == "Table-Level Expectations" else column, html))
+    return found
+
+
+def _merged(finding: dict[str, Any]) -> Any:
+    """Return a verdict over all parts of a batch as Great Expectations would give it for a whole one."""
+    from great_expectations.core.expectation_validation_result import ExpectationValidationResult
+    from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+
+    on_column = {} if finding["column"] == "*" else {"column": finding["column"]}
+    return ExpectationValidationResult(
+        success=finding["is_passed"],
+        expectation_config=ExpectationConfiguration(
+            type=finding["expectation"] or _rule_beyond(),
+            kwargs=finding["arguments"] if finding["expectation"] else on_column,
+            description=finding["description"],
+        ),
+        result=finding["result"],
+        exception_info={"raised_exception": False, "exception_message": None, "exception_traceback": None},
+    )
+
+
+@cache
+def _rule_beyond() -> str:
+    """Return the name of an expectation that stands in reports for rules which something else judges."""
+    from great_expectations.expectations.expectation import BatchExpectation
+
+    class ExpectRuleBeyondToHold(BatchExpectation):
+        column: str | None = None
+        metric_dependencies = ()
+
+        def _validate(self, **_: Any) -> Any:
+            raise NotImplementedError("judged beside Great Expectations; here only for the report")
+
+    return "expect_rule_beyond_to_hold"
+
+
+@cache
+def _section_view() -> Any:
+    """Return the view with its templates, which are compiled once."""
+    from great_expectations.render.view import DefaultJinjaSectionView
+
+    return DefaultJinjaSectionView()

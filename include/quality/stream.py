@@ -15,7 +15,10 @@ Item = TypeVar("Item")
 
 
 def gather(batches: Iterable[pa.RecordBatch], rows: int = ROWS) -> Iterator[pa.RecordBatch]:
-    """Yield the same rows in batches of about `rows`; the last one is smaller, and empty ones are left out."""
+    """Yield the same rows in batches of about `rows`; empty ones are left out.
+
+    Some are smaller: the last one, and one before rows whose schema tells something else.
+    """
     import pyarrow as pa
 
     def together() -> pa.RecordBatch:
@@ -26,7 +29,8 @@ def gather(batches: Iterable[pa.RecordBatch], rows: int = ROWS) -> Iterator[pa.R
 
     waiting: list[pa.RecordBatch] = []
     for batch in batches:
-        if sum(held.num_rows for held in waiting) + batch.num_rows > rows and waiting:
+        is_full = sum(held.num_rows for held in waiting) + batch.num_rows > rows
+        if waiting and (is_full or waiting[0].schema.metadata != batch.schema.metadata):
             yield together()
         if batch.num_rows:
             waiting.append(batch)

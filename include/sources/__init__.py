@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -86,7 +87,13 @@ def fetch(
 
 
 def parse(
-    pipeline: str, name: str, source: AnySource, payloads: Sequence[Opener], window: Window
+    pipeline: str,
+    name: str,
+    source: AnySource,
+    payloads: Sequence[Opener],
+    window: Window,
+    *,
+    fetched_at: datetime | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Turn all payloads of one window into batches of raw text; the same bytes always give the same rows.
 
@@ -103,6 +110,9 @@ def parse(
         Each opens one payload's bytes from the start; in the order of `fetch`.
     window : Window
         Half-open, UTC; rows outside are left out, rows whose time cannot be read are kept.
+    fetched_at : datetime, optional
+        When the payloads were fetched, UTC. Of a file, which nobody can be asked for a window of, rows about a
+        later time are kept, too: they are in the future, and left out they would be lost without a word.
 
     Yields
     ------
@@ -114,4 +124,4 @@ def parse(
     ContractBroken
         The bytes are not what was agreed; perhaps only after some batches. A retry brings the same.
     """
-    yield from KINDS[source.kind].parse(Extract(pipeline, name, window), source, payloads)
+    yield from KINDS[source.kind].parse(Extract(pipeline, name, window, fetched_at), source, payloads)

@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 import pyarrow as pa
 
-from include.sources import frame
+from include.sources import frame, unnamed
 from include.sources.payload import Endpoint, Extract, Opener, Payload
 from include.sources.text import archive, delimited, numbers, remote_file
 from include.sources.text.dialect import Dialect
@@ -46,6 +46,7 @@ def dialect_of(source: CsvSource) -> Dialect:
 def _parse_one(extract: Extract, source: CsvSource, stream: BinaryIO, place: int) -> Iterator[pa.RecordBatch]:
     columns = {name: column for name, column in source.columns.items() if column.personal != "drop"}
     headers = dict.fromkeys([*source.time.columns, *(column.from_ for column in columns.values())])
+    wanted = [*headers, *(column.from_ for column in source.columns.values())]
     is_first = True
     with archive.opened(extract, stream, source.member) as text:
         for table in delimited.batches(extract, text, dialect_of(source)):
@@ -54,7 +55,7 @@ def _parse_one(extract: Extract, source: CsvSource, stream: BinaryIO, place: int
                 name: numbers.plain(extract, source, column, picked[column.from_]) for name, column in columns.items()
             }
             times = times_of(source.time, [picked[header] for header in source.time.columns])
-            batch = frame.build(source, extract.window, times, texts, place, table.first_row)
+            batch = frame.build(source, extract.window, times, texts, place, table.first_row, extract.fetched_at)
             if batch.num_rows or is_first:
-                yield batch
+                yield unnamed.tell(batch, table.others(wanted))
             is_first = False

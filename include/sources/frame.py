@@ -29,6 +29,7 @@ def build(
     texts: Mapping[str, Any],
     payload: int = 0,
     first_row: int = 0,
+    future: datetime | None = None,
 ) -> pa.RecordBatch:
     """Put rows into the common shape and keep those of the window.
 
@@ -46,6 +47,8 @@ def build(
         Which of the payloads that are parsed together the rows came in, from 0.
     first_row : int
         Place of the first row among the payload's rows, from 0.
+    future : datetime, optional
+        From when on a time lies in the future, UTC: such rows are kept, they are somebody's to explain.
 
     Returns
     -------
@@ -54,7 +57,7 @@ def build(
         then the columns of the spec as string, null where missing.
     """
     times = _instants(valid_at)
-    inside = _inside(times, window)
+    inside = _inside(times, window, future)
     names = [name for name, column in source.columns.items() if column.personal != "drop"]
     kept = times if inside is None else times.filter(inside)
     rows = np.arange(first_row, first_row + len(times))
@@ -89,10 +92,13 @@ def _instants(valid_at: pd.Series | pa.Array) -> pa.Array:
     return _one_chunk(found).cast(INSTANT)
 
 
-def _inside(times: pa.Array, window: Window) -> pa.Array | None:
+def _inside(times: pa.Array, window: Window, future: datetime | None) -> pa.Array | None:
     """Return a mask of the rows to keep; None where that is all."""
     bounds = [pa.scalar(bound, INSTANT) for bound in (window.start, window.end)]
-    inside = pc.and_(pc.greater_equal(times, bounds[0]), pc.less(times, bounds[1])).fill_null(True)
+    inside = pc.and_(pc.greater_equal(times, bounds[0]), pc.less(times, bounds[1]))
+    if future is not None:
+        inside = pc.or_(inside, pc.greater_equal(times, pa.scalar(max(future, window.end), INSTANT)))
+    inside = inside.fill_null(True)
     return None if pc.all(inside).as_py() else inside
 
 

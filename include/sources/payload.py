@@ -178,6 +178,11 @@ class Payload:
 class Extract:
     """One source of one pipeline in one window: what every error message has to name.
 
+    Parameters
+    ----------
+    fetched_at : datetime, optional
+        When its payloads were fetched, UTC: rows about a later time cannot be right.
+
     Examples
     --------
     >>> extract = Extract("usdmxn", "fix", Window.parse("2025-01-01", "2025-02-01"))
@@ -189,6 +194,7 @@ class Extract:
     pipeline: str
     source: str
     window: Window
+    fetched_at: datetime | None = None
 
     def unavailable(self, what: str, retry_after: timedelta | None = None) -> SourceUnavailable:
         """Return the error for a fault that can pass, after the pause the source asks for if it names one."""

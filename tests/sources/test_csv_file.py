@@ -29,7 +29,7 @@ Read = Callable[..., pd.DataFrame]
 ALL_TIME = Window.parse("2004-01-01", "2006-01-01")
 HEADERS = {
     "co_mg_m3": "CO(GT)", "co_sensor": "PT08.S1(CO)", "nmhc_ug_m3": "NMHC(GT)", "benzene_ug_m3": "C6H6(GT)",
-    "temperature_deg_c": "T", "relative_humidity_pct": "RH", "absolute_humidity_g_m3": "AH",
+    "temperature_deg_c": "T", "relative_humidity_pct": "RH", "vapour_pressure_kpa": "AH",
 }  # fmt: skip
 
 

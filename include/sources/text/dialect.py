@@ -74,6 +74,12 @@ class TextTable:
         """
         return {header: self.columns[self._place(extract, header)] for header in wanted}
 
+    def others(self, wanted: Iterable[str]) -> list[str]:
+        """Return the headers that nobody picks, by header or position; columns without one are not worth a word."""
+        picked = set(wanted)
+        taken = {int(found[1]) - 1 for name in picked if (found := POSITION.fullmatch(name))}
+        return [name for at, name in enumerate(self.headers) if name and name not in picked and at not in taken]
+
     def _place(self, extract: Extract, wanted: str) -> int:
         places = [at for at, found in enumerate(self.headers) if found == wanted]
         if len(places) == 1:

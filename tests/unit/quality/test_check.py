@@ -282,7 +282,8 @@ def test_rows_found_to_share_their_key_are_counted_as_set_aside(
     checker = Check(contract(key=key, max_rejected=0.05, x={"required": True}))
     raw = received(x=FINE)
     checker.take(raw)
-    rejected = checker.set_aside(raw, rule, [3, 8]).to_pylist()
+    checker.note(rule, column, 30, [reason, reason])
+    rejected = checker.set_aside(raw, [(3, rule, column, reason), (8, rule, column, reason)]).to_pylist()
     assert [(row["row_number"], row["rule"], row["column_name"], row["reason"]) for row in rejected] == [
         (3, rule, column, reason),
         (8, rule, column, reason),

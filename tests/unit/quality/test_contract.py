@@ -4,15 +4,23 @@ from collections.abc import Callable
 
 import pytest
 
-from include.quality.contract import MIN_ROWS_FOR_SHARES, Result, breaches, expectations, judge, rejected_result
+from include.quality.contract import MIN_ROWS_FOR_SHARES, Result, Rule, breaches, judge, rejected_result
+from include.quality.rules import rules as rules_of
 
 
 def rules(source) -> list[tuple[str, str]]:
-    return [(rule.rule, rule.column) for rule in expectations(source)]
+    return [(rule.rule, rule.column) for rule in asked_of(source)]
+
+
+def asked_of(source) -> list[Rule]:
+    """Return the rules that the columns' own facts make."""
+    return [rule for rule in rules_of(source) if rule.expectation]
 
 
 def result(rule: str, is_passed: bool = False, severity: str = "stop") -> Result:
-    return Result(rule, "x", severity, is_passed, 100, 0 if is_passed else 50, "50 of 100", "fewer")
+    is_row_level = rule not in ("completeness", "rejected")
+    found = 0 if is_passed else 50
+    return Result(rule, "x", severity, is_passed, 100, found, "50 of 100", "fewer", is_row_level=is_row_level)
 
 
 def test_a_plain_column_must_only_be_complete_enough(contract: Callable) -> None:
@@ -36,14 +44,14 @@ def test_required_and_bounded_columns_have_a_rule_for_each_row(contract: Callabl
     ],
 )
 def test_a_bound_that_is_not_given_is_open(contract: Callable, facts: dict, expected: str) -> None:
-    [bounds] = [rule for rule in expectations(contract(x=facts)) if rule.rule == "range"]
+    [bounds] = [rule for rule in rules_of(contract(x=facts)) if rule.rule == "range"]
     assert bounds.arguments == {"column": "x", "min_value": facts.get("min"), "max_value": facts.get("max")}
     assert bounds.expected == expected
 
 
 def test_completeness_carries_the_columns_own_share_and_severity(contract: Callable) -> None:
     source = contract(x={"completeness": 0.3, "severity": "warn", "note": "often down"})
-    [share] = [rule for rule in expectations(source) if rule.rule == "completeness"]
+    [share] = [rule for rule in rules_of(source) if rule.rule == "completeness"]
     assert (share.arguments["mostly"], share.severity, share.is_row_level) == (0.3, "warn", False)
 
 
@@ -69,7 +77,7 @@ def test_only_a_failed_share_that_stops_is_a_breach() -> None:
 def test_too_few_values_stop_a_batch_that_has_enough_rows_to_judge(
     contract: Callable, rows: int, missing: int, severity: str, is_passed: bool, observed: str
 ) -> None:
-    [share] = expectations(contract(x={"completeness": 0.9}))
+    [share] = asked_of(contract(x={"completeness": 0.9}))
     found = judge(share, rows, missing)
     assert (found.severity, found.is_passed, found.observed) == (severity, is_passed, observed)
     assert (found.row_count, found.unexpected_count) == (rows, missing)
@@ -77,7 +85,7 @@ def test_too_few_values_stop_a_batch_that_has_enough_rows_to_judge(
 
 @pytest.mark.parametrize("rows", [1, 1000])
 def test_a_rule_about_single_rows_holds_only_where_every_row_keeps_it(contract: Callable, rows: int) -> None:
-    [bounds, _] = expectations(contract(x={"max": 5}))
+    [bounds, _] = asked_of(contract(x={"max": 5}))
     assert judge(bounds, rows, 0).is_passed
     found = judge(bounds, rows, 1)
     assert (found.is_passed, found.severity, found.expected) == (False, "stop", "at most 5")

@@ -5,16 +5,21 @@ from collections.abc import Callable
 import pyarrow as pa
 import pytest
 
-from include.quality.contract import Rule, expectations
+from include.quality.contract import Rule
 from include.quality.great_expectations_adapter import validate
+from include.quality.rules import rules as rules_of
+
+
+def asked_of(source) -> list[Rule]:
+    return [rule for rule in rules_of(source) if rule.expectation]
 
 
 def ranges(source) -> list[Rule]:
-    return [rule for rule in expectations(source) if rule.rule == "range"]
+    return [rule for rule in asked_of(source) if rule.rule == "range"]
 
 
 def test_results_come_in_the_order_of_the_rules(contract: Callable) -> None:
-    rules = expectations(contract(b={"min": 0}, a={"min": 0}))
+    rules = asked_of(contract(b={"min": 0}, a={"min": 0}))
     rows = pa.table({"a": [1.0, None, None], "b": [1.0, -2.0, None]})
     found = dict(zip(((rule.rule, rule.column) for rule in rules), validate(rows, rules), strict=True))
     assert found == {
@@ -33,7 +38,7 @@ def test_every_broken_row_is_named_by_its_place(contract: Callable) -> None:
 
 
 def test_what_two_rules_ask_alike_is_answered_to_both(contract: Callable) -> None:
-    rules = expectations(contract(a={"required": True, "completeness": 0.9}, b={"completeness": 1.0}))
+    rules = asked_of(contract(a={"required": True, "completeness": 0.9}, b={"completeness": 1.0}))
     rows = pa.table({"a": pa.array([*[1.0] * 29, None]), "b": pa.array([None, *[2.0] * 29])})
     assert [rule.rule for rule in rules] == ["required", "completeness", "completeness"]
     found = [(1, [29]), (1, []), (1, [])]
@@ -55,7 +60,7 @@ def test_what_two_rules_ask_alike_is_answered_to_both(contract: Callable) -> Non
 def test_a_column_of_any_type_without_a_value_is_counted_as_missing(
     contract: Callable, type_: pa.DataType, values: list
 ) -> None:
-    [required, _] = expectations(contract(a={"required": True}))
+    [required, _] = asked_of(contract(a={"required": True}))
     assert validate(pa.table({"a": pa.array(values, type_)}), [required]) == [(2, [0, 1])]
 
 
@@ -67,12 +72,16 @@ def test_bounds_hold_for_whole_numbers_that_a_float_cannot_hold(contract: Callab
 
 
 def test_without_rows_or_without_rules_nothing_is_broken(contract: Callable) -> None:
-    rules = expectations(contract(a={"required": True}))
+    rules = asked_of(contract(a={"required": True}))
     assert validate(pa.table({"a": pa.array([], pa.float64())}), rules) == [(0, []), (0, [])]
     assert validate(pa.table({"a": [1.0]}), []) == []
 
 
 def test_a_rule_that_cannot_be_run_is_an_error_and_not_a_pass() -> None:
-    rule = Rule("range", "no_such", "expect_column_values_to_not_be_null", {"column": "no_such"}, "stop", "x", True)
+    rule = Rule(
+        *("range", "no_such", "stop", "x", True),
+        expectation="expect_column_values_to_not_be_null",
+        arguments={"column": "no_such"},
+    )
     with pytest.raises(RuntimeError, match="Great Expectations failed on range of no_such"):
         validate(pa.table({"a": [1.0]}), [rule])

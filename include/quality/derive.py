@@ -1,0 +1,132 @@
+"""Columns of yes and no: what a rule asks of a row that no plain expectation can. Pure.
+
+Null where a rule does not judge a row, because a value it needs is missing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from include.quality.contract import Rule
+
+# What may be a person's mark, seen quickly; ``_is_personal`` then looks closely.
+PERSONAL = r"@|[0-9][0-9 -]{11,}[0-9]|[A-Za-z]{2}[0-9]{2}[ A-Za-z0-9]{11,}|[A-Za-z&]{3,4}[0-9]{6}[A-Za-z0-9]{3}"
+EMAIL = re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)*\.[A-Za-z]{2,}")
+CODE = re.compile(r"\b[A-Za-z&Ññ]{3,4}[0-9]{6}[A-Za-z0-9]{3}\b|\b[A-Za-z]{4}[0-9]{6}[A-Za-z]{6}[A-Za-z0-9]{2}\b")
+CARD = re.compile(r"\b(?:[0-9][ -]?){12,18}[0-9]\b")
+CARD_BEGINS = re.compile(r"4|5[1-5]|2[2-7]|3[47]|6(?:011|5)")
+ACCOUNT = re.compile(r"\b[A-Za-z]{2}[0-9]{2}(?: ?[A-Za-z0-9]){11,30}\b")
+
+
+def truth(rule: Rule, columns: Mapping[str, pa.Array]) -> pa.Array:
+    """Return whether each row keeps a rule.
+
+    Parameters
+    ----------
+    rule : Rule
+        With `derived`.
+    columns : mapping of name to pyarrow.Array
+        Raw text for stage ``raw``, typed values for ``core``, shape (n,) each.
+
+    Returns
+    -------
+    pyarrow.BooleanArray, shape (n,)
+        Null where a value it reads is missing.
+    """
+    kind, *given = rule.derived
+    if kind == "rule":
+        return _expression(given[0], columns)
+    values = columns[given[0]]
+    if kind == "decimals":
+        return _decimals(values, int(given[1]))
+    return _texts(values, {"encoding": _suspicious_letters, "personal": _suspicious_marks}[kind])
+
+
+def _expression(expression: str, columns: Mapping[str, pa.Array]) -> pa.Array:
+    """Evaluate an expression; pandas computes it, which reads no more than `include.spec.expression` lets through."""
+    from functools import reduce
+
+    import numpy as np
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from include.spec.expression import names
+
+    read = {name: columns[name] for name in names(expression)}
+    frame = pd.DataFrame({name: _series(values) for name, values in read.items()})
+    with np.errstate(all="ignore"):  # a row where it cannot be computed breaks it, as NaN compares with nothing
+        found = frame.eval(expression.strip())
+    if len(read) == 0 or not isinstance(found, pd.Series):
+        found = pd.Series(bool(found), index=frame.index)
+    kept = pa.array(found.fillna(False).astype(bool).to_numpy())
+    is_judged = reduce(pc.and_, (values.is_valid() for values in read.values()))
+    return pc.if_else(is_judged, kept, pa.scalar(None, pa.bool_()))
+
+
+def _series(values: pa.Array) -> Any:
+    """Return a column as pandas computes with it: whole numbers and truths stay what they are beside nulls."""
+    import pandas as pd
+    import pyarrow as pa
+
+    kept = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()} if values.null_count else {}
+    return values.to_pandas(types_mapper=kept.get)
+
+
+def _decimals(values: pa.Array, digits: int) -> pa.Array:
+    """Tell whether numbers have no more digits after the point: then rounding to them changes nothing."""
+    import numpy as np
+    import pyarrow as pa
+
+    numbers = values.to_numpy(zero_copy_only=False)
+    scaled = numbers * 10.0**digits
+    with np.errstate(invalid="ignore"):
+        # Beyond 2**53 a float has no digits left to look at.
+        kept = (np.rint(scaled) / 10.0**digits == numbers) | (np.abs(scaled) > 2.0**53)
+    return pa.array(kept, mask=np.isnan(numbers))
+
+
+def _texts(values: pa.Array, faulty: Callable[[pa.Array], list[bool]]) -> pa.Array:
+    """Look once at each different text."""
+    import pyarrow as pa
+
+    encoded = values.dictionary_encode()
+    fine = pa.array([not bad for bad in faulty(encoded.dictionary)], pa.bool_())
+    return fine.take(encoded.indices)
+
+
+def _suspicious_letters(texts: pa.Array) -> list[bool]:
+    """Tell which texts were decoded with another encoding than they were written in; plain ASCII never was."""
+    import pyarrow.compute as pc
+    from ftfy.badness import is_bad
+
+    plain = pc.string_is_ascii(texts).to_pylist()
+    return [not is_plain and bool(is_bad(text)) for text, is_plain in zip(texts.to_pylist(), plain, strict=True)]
+
+
+def _suspicious_marks(texts: pa.Array) -> list[bool]:
+    """Tell which texts hold an e-mail address, a Mexican tax or population id, a card or an account number."""
+    import pyarrow.compute as pc
+
+    maybe = pc.match_substring_regex(texts, PERSONAL).to_pylist()
+    return [seen and _is_personal(text) for text, seen in zip(texts.to_pylist(), maybe, strict=True)]
+
+
+def _is_personal(text: str) -> bool:
+    """Look closely: numbers count only with their check digits right."""
+    from stdnum import iban, luhn
+    from stdnum.mx import curp, rfc
+
+    if EMAIL.search(text):
+        return True
+    if any(rfc.is_valid(code) or curp.is_valid(code) for code in CODE.findall(text)):
+        return True
+    cards = (re.sub(r"[ -]", "", found) for found in CARD.findall(text))
+    if any(CARD_BEGINS.match(digits) and luhn.is_valid(digits) for digits in cards):
+        return True
+    return any(iban.is_valid(found) for found in ACCOUNT.findall(text))

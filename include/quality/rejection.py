@@ -1,0 +1,74 @@
+"""Rows that are set aside: as they came, with every rule they broke, in words."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from include.quality.rules import NEVER_WAIVED
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from include.quality.contract import Rule
+
+Found = tuple[int, str, str, str]  # position of a row, and rule, column and reason of what it broke
+PLACE = ("payload", "row_number")
+REJECTED = (*PLACE, "valid_at", "rule", "column_name", "reason", "raw_row")
+HIDDEN = "***"
+
+
+def rejected_rows(raw: pa.RecordBatch, found: list[Found]) -> pa.RecordBatch:
+    """Return one row for each rejected row, as it came, with every reason; `REJECTED`."""
+    import pyarrow as pa
+
+    faults: dict[int, list[Found]] = defaultdict(list)
+    for fault in found:
+        faults[fault[0]].append(fault)
+    positions = sorted(faults)
+    reasons = ["; ".join(reason for *_, reason in faults[position]) for position in positions]
+    first = [faults[position][0] for position in positions]
+    hidden = {at: {column for _, rule, column, _ in own if rule == "personal"} for at, own in faults.items()}
+    texts = [[rule for _, rule, _, _ in first], [column for _, _, column, _ in first], reasons]
+    columns = [raw.column(name).take(pa.array(positions, pa.int64())) for name in (*PLACE, "valid_at")]
+    columns += [pa.array(values, pa.string()) for values in (*texts, _as_json(raw, positions, hidden))]
+    return pa.RecordBatch.from_arrays(columns, names=list(REJECTED))
+
+
+def waived_rows(raw: pa.RecordBatch, found: list[Found], waived: frozenset[str]) -> set[int]:
+    """Return the positions of faulty rows that somebody vouches for."""
+    broken = {at for at, rule, *_ in found if rule in NEVER_WAIVED}
+    positions = sorted({at for at, *_ in found} - broken)
+    texts = _as_json(raw, positions, {})
+    return {at for at, text in zip(positions, texts, strict=True) if canonical(json.loads(text)) in waived}
+
+
+def canonical(row: Any) -> str:
+    """Write a row so that the same values give the same text."""
+    return json.dumps(row, sort_keys=True, ensure_ascii=False)
+
+
+def said_values(rows: pa.Table, rule: Rule, broken: list[int]) -> list[str]:
+    """Return for each row that breaks a rule its values and what is asked; personal data is not repeated."""
+    from include.spec.expression import names
+
+    if rule.rule in ("required", "personal") or not broken:
+        return [f"expected {rule.expected}" if rule.rule == "required" else _said_personal(rule)] * len(broken)
+    read = names(rule.derived[1]) if rule.derived[:1] == ("rule",) else rule.derived[1:2] or rule.columns
+    values = rows.select([name for name in read if name in rows.column_names]).take(broken).to_pylist()
+    told = [", ".join(f"{name} = {value!r}" for name, value in row.items()) for row in values]
+    return [f"{what}: expected {rule.expected}" for what in told]
+
+
+def _said_personal(rule: Rule) -> str:
+    return f"{rule.column} holds personal data: mask or drop it at the source"
+
+
+def _as_json(raw: pa.RecordBatch, positions: list[int], hidden: dict[int, set[str]]) -> list[str]:
+    """Return rows as they came, each as a JSON object, without what must not be kept."""
+    kept = [name for name in raw.schema.names if name not in PLACE]
+    rows = raw.select(kept).take(positions).to_pylist() if positions else []
+    for at, row in zip(positions, rows, strict=True):
+        row.update(dict.fromkeys(hidden.get(at, ()), HIDDEN))
+    return [json.dumps(row, ensure_ascii=False, default=str) for row in rows]

@@ -1,0 +1,205 @@
+"""The rules of a source's contract: column facts and checks, in the order in which they are run. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from include.quality.contract import Rule
+
+if TYPE_CHECKING:
+    from include.spec.model import AnySource, Column
+
+# Those whose rows cannot be loaded, whoever vouches for them.
+NEVER_WAIVED = ("type", "time", "future", "repeated", "unique", "personal")
+DIMENSIONS = {
+    "rule": "consistency",
+    "expectation": "validity",
+    "reference": "integrity",
+    "ordered": "consistency",
+    "rows": "completeness",
+    "mean": "reasonability",
+    "sd": "reasonability",
+    "step": "reasonability",
+    "frozen": "reasonability",
+    "agrees": "accuracy",
+}
+
+
+def rules(source: AnySource) -> list[Rule]:
+    """Return every rule of a source's contract: those about rows first, then those about the batch.
+
+    Examples
+    --------
+    >>> from include.spec.load import load_all
+    >>> [r.rule for r in rules(load_all()["usdmxn"].sources["inflation"])]
+    ['type', 'time', 'repeated', 'range', 'unique', 'completeness']
+    """
+    rows = list(_always(source))
+    batch: list[Rule] = []
+    for name, column in stored(source).items():
+        rows += _text_rules(name, column)
+        rows += _value_rules(name, column)
+        batch += _share_rules(name, column)
+    own = [_check_rule(check) for check in source.checks]
+    key = "*" if source.key else "valid_at"
+    named = ", ".join((*source.key, "valid_at"))
+    unique = Rule("unique", key, "stop", f"one row for each {named}", True, dimension="uniqueness")
+    each_row = [rule for rule in own if rule.is_row_level]
+    return [*rows, *each_row, unique, *batch, *(rule for rule in own if not rule.is_row_level)]
+
+
+def stored(source: AnySource) -> dict[str, Column]:
+    """Return the columns that are read: all but personal data that never leaves the source."""
+    return {name: column for name, column in source.columns.items() if column.personal != "drop"}
+
+
+def _always(source: AnySource) -> Iterator[Rule]:
+    """Yield what is asked of every source."""
+    for name in stored(source):
+        yield Rule("type", name, "stop", "every value readable", True, "raw")
+    yield Rule("time", "valid_at", "stop", "every time readable", True, "raw")
+    if source.kind == "csv_file":  # others are asked for the window alone
+        yield Rule("future", "valid_at", "stop", "no time after the file was fetched", True, "raw")
+        yield Rule("schema", "*", "warn", "only columns that the contract names", False, "raw", "consistency")
+    yield Rule("repeated", "*", "stop", "every row once", True, "raw", "uniqueness")
+
+
+def _text_rules(name: str, column: Column) -> Iterator[Rule]:
+    """Yield what the text as it came must show."""
+    arguments: dict[str, Any]
+    if column.format is not None:
+        arguments = {"column": name, "regex": rf"\A(?:{column.format})\Z"}
+        yield _row("format", name, "match_regex", arguments, f"text like {column.format}", stage="raw")
+    if column.length is not None:
+        fewest, most = column.length
+        arguments = {"column": name, "min_value": fewest, "max_value": most}
+        said = f"{fewest} letters" if fewest == most else f"{fewest} to {most} letters"
+        yield Rule(
+            *("length", name, "stop", said, True, "raw"),
+            expectation="expect_column_value_lengths_to_be_between",
+            arguments=arguments,
+        )
+    if column.type == "text" and column.personal == "no" and not column.allowed:
+        own: dict[str, Any] = {"severity": column.severity, "stage": "raw", "note": column.note}
+        yield _truth("encoding", name, ("encoding", name), "readable letters", **own)
+        yield _truth("personal", name, ("personal", name), "no personal data", dimension="compliance", **own)
+
+
+def _value_rules(name: str, column: Column) -> Iterator[Rule]:
+    """Yield what each typed value must show."""
+    arguments: dict[str, Any]
+    if column.required:
+        yield _row("required", name, "not_be_null", {"column": name}, f"a value of {name}", dimension="completeness")
+    if column.min is not None or column.max is not None:
+        arguments = {"column": name, "min_value": column.min, "max_value": column.max}
+        yield _row("range", name, "be_between", arguments, _bounds(column))
+    if column.allowed:
+        arguments = {"column": name, "value_set": list(column.allowed)}
+        yield _row("allowed", name, "be_in_set", arguments, f"one of {', '.join(map(str, column.allowed))}")
+    if column.decimals is not None:
+        said = f"at most {column.decimals} digits after the point"
+        yield _truth("decimals", name, ("decimals", name, str(column.decimals)), said, dimension="precision")
+    if column.unique:
+        yield Rule("unique", name, "stop", f"one row for each {name}", True, dimension="uniqueness")
+
+
+def _share_rules(name: str, column: Column) -> Iterator[Rule]:
+    """Yield what a column must show over the whole batch."""
+    said = f"at least {column.completeness:.0%} of rows have a value"
+    yield Rule(
+        *("completeness", name, column.severity, said, False, "core", "completeness", column.note),
+        expectation="expect_column_values_to_not_be_null",
+        arguments={"column": name, "mostly": column.completeness},
+    )
+    if column.fresh:
+        said = f"a value not older than {column.fresh} at the window's end"
+        yield Rule("fresh", name, column.severity, said, False, "core", "currency", column.note)
+
+
+def _check_rule(check: Any) -> Rule:
+    """Return the rule of one of a source's checks."""
+    reads = tuple(check.reads())
+    facts: dict[str, Any] = {
+        "severity": check.severity,
+        "note": check.note,
+        "dimension": DIMENSIONS[check.kind],
+        "expected": said_of(check),
+        "is_row_level": check.kind in ("rule", "expectation", "reference", "ordered", "step", "frozen"),
+        "reads": reads,
+    }
+    column = reads[0] if len(reads) == 1 else "*"
+    if check.kind == "rule":
+        return _judged(Rule(check.name, column, **facts, derived=("rule", check.rule)))
+    if check.kind == "expectation":
+        return Rule(check.name, column, **facts, expectation=check.type, arguments=dict(check.arguments))
+    return Rule(check.name, column, **facts)
+
+
+def said_of(check: Any) -> str:
+    """Return what a check asks, in words."""
+    match check.kind:
+        case "rule":
+            return str(check.rule)
+        case "reference":
+            return f"a value that is in {check.to}"
+        case "ordered":
+            return "times that never run backwards"
+        case "rows":
+            return _said_rows(check)
+        case "mean" | "sd":
+            return f"{check.kind} {_said_bounds(check.min, check.max)}"
+        case "step":
+            return f"at most {check.max:.15g} from the value before"
+        case "frozen":
+            return f"at most {check.rows} equal values in a row"
+        case "agrees" if check.within_pct is not None:
+            return f"within {check.within_pct:g} % of {check.with_} for at least {check.at_least:.0%} of rows"
+        case "agrees":
+            return f"correlation with {check.with_} of at least {check.correlation:g}"
+        case _:
+            return str(check.type).removeprefix("expect_").replace("_", " ")
+
+
+def _said_rows(check: Any) -> str:
+    parts = []
+    if check.every:
+        share = "" if check.share == 1 else f"at least {check.share:.0%} of "
+        parts.append(f"{share}one row each {check.every.removeprefix('1 ')}")
+    if check.min is not None or check.max is not None:
+        parts.append(f"{_said_bounds(check.min, check.max)} rows")
+    return ", ".join(parts)
+
+
+def _said_bounds(low: float | None, high: float | None) -> str:
+    shown = [None if bound is None else f"{bound:.15g}" for bound in (low, high)]
+    if shown[0] is None or shown[1] is None:
+        return f"at most {shown[1]}" if shown[0] is None else f"at least {shown[0]}"
+    return f"{shown[0]} to {shown[1]}"
+
+
+def _bounds(column: Column) -> str:
+    said = _said_bounds(column.min, column.max)
+    return said if column.unit == "1" else f"{said} {column.unit}"
+
+
+def _row(rule: str, name: str, expectation: str, arguments: dict[str, Any], said: str, **facts: Any) -> Rule:
+    own = f"expect_column_values_to_{expectation}"
+    return Rule(rule, name, "stop", said, True, expectation=own, arguments=arguments, **facts)
+
+
+def _truth(rule: str, name: str, derived: tuple[str, ...], said: str, severity: Any = "stop", **facts: Any) -> Rule:
+    return _judged(Rule(rule, name, severity, said, True, derived=derived, reads=(name,), **facts))
+
+
+def _judged(rule: Rule) -> Rule:
+    """Let Great Expectations look at the derived column of yes and no, which is named as the rule itself."""
+    from dataclasses import replace
+
+    place = f"{rule.rule} of {rule.column}"
+    return replace(
+        rule,
+        expectation="expect_column_values_to_be_in_set",
+        arguments={"column": place, "value_set": [True]},
+        reads=(place,),
+    )

@@ -1,0 +1,92 @@
+"""The verdicts on a whole batch, from what its check has counted. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from include.quality.contract import Result, judge, rejected_result, result
+from include.spec.fields import span
+
+if TYPE_CHECKING:
+    from include.quality.check import Check
+    from include.quality.contract import Rule
+    from include.spec.quality import ExpectedRows
+
+
+def results(check: Check) -> list[Result]:
+    """Return what every rule found; one that measured nothing gives no result."""
+    checks = {own.name: own for own in check.source.checks}
+    found = [_verdict(check, rule, checks.get(rule.rule)) for rule in check.rules]
+    share = rejected_result(
+        check.received - check.rejected_future, check.rejected - check.rejected_future, check.source
+    )
+    return [*(verdict for verdict in found if verdict is not None), share]
+
+
+def _verdict(check: Check, rule: Rule, asked: Any) -> Result | None:
+    kind = asked.kind if asked is not None else rule.rule
+    match kind:
+        case "schema":
+            return _schema(check, rule)
+        case "fresh":
+            return _fresh(check, rule)
+        case "rows":
+            return _expected_rows(check, rule, asked)
+        case "mean" | "sd":
+            return _band(check, rule, asked)
+        case "agrees":
+            return None  # measured when both sides are loaded
+        case "repeated" | "unique":
+            return judge(rule, check.received, check.counts[rule.rule, rule.column][1])
+    return judge(rule, *check.counts[rule.rule, rule.column])
+
+
+def _schema(check: Check, rule: Rule) -> Result:
+    """Warn of columns that came although the contract does not name them."""
+    said = f"columns came that the contract does not name: {', '.join(check.unnamed)}" if check.unnamed else ""
+    return result(rule, not said, check.received, 0, said or "no others came")
+
+
+def _fresh(check: Check, rule: Rule) -> Result | None:
+    """Judge the age of a column's newest value at the end of what the batch covers."""
+    allowed = check.source.columns[rule.column].fresh
+    if check.window is None or allowed is None:
+        return None
+    newest = check.newest.at.get(rule.column)
+    if newest is None:
+        return result(rule, not check.received, check.received, check.received, "no value at all")
+    age = check.window.end - newest
+    is_passed = age <= span(allowed)
+    said = f"the newest value is of {newest:%Y-%m-%d %H:%M} UTC, {age} before the end"
+    return result(rule, is_passed, check.received, int(not is_passed), said)
+
+
+def _expected_rows(check: Check, rule: Rule, asked: ExpectedRows) -> Result | None:
+    """Judge how many rows came: of those expected at their times, or by number."""
+    slots = check.slots.get(rule.rule)
+    received = check.received - check.rejected_future
+    told, is_passed, expected, missing = [], True, received, 0
+    if slots is not None:
+        expected, missing = len(slots.starts), len(slots.missing)
+        is_passed = not expected or (expected - missing) / expected >= asked.share
+        told.append(
+            f"{missing} of {expected} expected times have no row" + (f": {gaps}" if (gaps := slots.gaps()) else "")
+        )
+    if asked.min is not None or asked.max is not None:
+        low, high = asked.min or 0, received if asked.max is None else asked.max
+        is_passed = is_passed and low <= received <= high
+        told.append(f"{received} rows")
+    return result(rule, is_passed, expected, missing, "; ".join(told)) if told else None
+
+
+def _band(check: Check, rule: Rule, asked: Any) -> Result | None:
+    """Judge a moment of the values as they came."""
+    figure = "mean" if asked.kind == "mean" else "standard_deviation"
+    facts = check.profile.columns[asked.column].facts()
+    value, count = facts[figure], facts["rows"] - facts["null_count"]
+    if value is None:
+        return result(rule, True, 0, 0, "no values")
+    low = asked.min if asked.min is not None else value
+    high = asked.max if asked.max is not None else value
+    is_passed = low <= value <= high
+    return result(rule, is_passed, count, 0 if is_passed else count, f"{asked.kind} {value:.6g} of {count} values")

@@ -1,0 +1,31 @@
+"""Columns that came although the contract does not name them: told in the metadata of the rows' schema."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+KEY = b"unnamed_columns"
+
+
+def tell(batch: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBatch:
+    """Return the same rows, with the columns that came beside those of the contract."""
+    return batch.replace_schema_metadata({KEY: json.dumps(list(names))}) if names else batch
+
+
+def told(schema: pa.Schema) -> list[str]:
+    """Return the columns that came beside those of the contract, in their order.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> batch = pa.RecordBatch.from_pydict({"co_mg_m3": ["2.6"]})
+    >>> told(tell(batch, ["so2"]).schema), told(batch.schema)
+    (['so2'], [])
+    """
+    found: list[str] = json.loads((schema.metadata or {}).get(KEY, b"[]"))
+    return found

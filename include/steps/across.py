@@ -1,0 +1,75 @@
+"""Rules that take more than one row to see: keys and values that repeat, references, neighbours in time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from include.quality.check import Check
+    from include.steps.run import Run
+
+Place = tuple[int, int]  # payload and row_number
+Broken = dict[Place, tuple[str, str, str]]  # the rule that takes a row out, its column and the reason
+
+
+def across(run: Run, source: str, checker: Check, accepted_uri: str) -> Broken:
+    """Look at a batch's accepted rows together, tell the check what broke, and return the rows to set aside.
+
+    Raises
+    ------
+    ConfigError
+        A check refers to a table that is not there. Not retried.
+    SourceUnavailable
+        The lake or the warehouse does not answer. A retry is safe.
+    """
+    found = {**_repeats(run, source, checker, accepted_uri), **_relations(run, source, accepted_uri)}
+    found |= _neighbours(run, source, checker, accepted_uri)
+    severities = {(rule.rule, rule.column): rule.severity for rule in checker.rules}
+    accepted = checker.received - checker.rejected
+    broken: Broken = {}
+    for (rule, column), places in found.items():
+        checker.note(rule, column, accepted, list(places.values()))
+        if severities[rule, column] == "stop":
+            for place, reason in places.items():
+                broken.setdefault(place, (rule, column, reason))
+    return broken
+
+
+def _repeats(run: Run, source: str, checker: Check, uri: str) -> dict[tuple[str, str], dict[Place, str]]:
+    from include.warehouse import repeats
+    from include.warehouse.engine import transaction
+
+    if checker.is_ordered:  # then no two rows share a key
+        return {}
+    with transaction(run.engine) as connection, connection.cursor() as cursor:
+        found = repeats.find(cursor, run.pipeline, source, run.lake.reading(uri))
+    key = "*" if checker.source.key else "valid_at"
+    said = ", ".join((*checker.source.key, "valid_at"))
+    return {
+        ("repeated", "*"): dict.fromkeys(found["repeated"], "the very same row came before"),
+        ("unique", key): dict.fromkeys(found["unique"], f"expected one row for each {said}"),
+    }
+
+
+def _relations(run: Run, source: str, uri: str) -> dict[tuple[str, str], dict[Place, str]]:
+    from include.warehouse import relations
+    from include.warehouse.engine import transaction
+
+    if not relations.is_asked(run.pipeline, source):
+        return {}
+    with transaction(run.engine) as connection, connection.cursor() as cursor:
+        return relations.find(cursor, run.pipeline, source, run.lake.reading(uri))
+
+
+def _neighbours(run: Run, source: str, checker: Check, uri: str) -> dict[tuple[str, str], dict[Place, str]]:
+    from include.quality.neighbours import find, neighbour_checks
+    from include.warehouse.engine import transaction
+    from include.warehouse.relations import rows_before
+
+    checks = neighbour_checks(checker.source)
+    if not checks or "valid_at" not in checker.spans:
+        return {}
+    with transaction(run.engine) as connection, connection.cursor() as cursor:
+        before = rows_before(cursor, run.pipeline, source, checks, checker.spans["valid_at"][0])
+    found = find(run.lake.reading(uri), checks, checker.source.key, before)
+    return {(check.name, check.column): found[check.name] for check in checks}
