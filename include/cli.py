@@ -8,10 +8,12 @@ from typing import Annotated
 import typer
 
 from include.errors import CicloError, ConfigError
+from include.local import quarantine
 
 app = typer.Typer(
     help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
 )
+app.add_typer(quarantine.app, name="quarantine")
 
 
 @app.command()

@@ -17,7 +17,7 @@ log = logging.getLogger("ciclo.alert")
 def raise_alert(
     connection: Connection,
     pipeline: Pipeline,
-    kind: Literal["failure", "retrain", "promotion"],
+    kind: Literal["failure", "quality", "retrain", "promotion"],
     message: str,
     run: RunRef,
 ) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from include.features.build import build
 from include.features.versions import known_at
 from include.warehouse.tables import stored_columns
+from include.windows import Window
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -43,6 +44,17 @@ def read_features(engine: Engine, pipeline: Pipeline, until: datetime) -> pd.Dat
     with engine.connect() as connection:
         tables = {source: _read(connection, pipeline, source, until) for source in pipeline.sources}
     return build(pipeline, tables)
+
+
+def read_marks(engine: Engine, pipeline: Pipeline) -> list[Window]:
+    """Return the times of the main source that somebody marked as suspect with ``ops.flag`` and nobody took back."""
+    query = (
+        "select start_at, end_at from ops.suspect where withdrawn_at is null and pipeline = %s and source in ('*', %s)"
+        " order by start_at, end_at"
+    )
+    with engine.connect() as connection:
+        rows = connection.exec_driver_sql(query, (pipeline.pipeline, pipeline.main))
+        return [Window(start, end) for start, end in rows]
 
 
 def _read(connection: Connection, pipeline: Pipeline, source: str, until: datetime) -> pd.DataFrame:

@@ -6,10 +6,13 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from include.errors import ContractBroken
+from include.steps.across import Broken, across
+from include.steps.profiles import keep_profile, sudden_changes
 from include.windows import Window
 
 if TYPE_CHECKING:
@@ -60,57 +63,70 @@ def examine(run: Run, fetched: Fetched) -> Batch:
     """
     from include.quality.check import Check
     from include.warehouse.load import Batch
+    from include.warehouse.quarantine import waived
 
-    sha256 = _batch_hash(run, fetched)
-    checker = Check(run.pipeline.sources[fetched.source])
+    with run.engine.connect() as connection:
+        vouched = waived(connection, run.pipeline.pipeline, fetched.source)
+    sha256 = _batch_hash(run, fetched, vouched)
+    checker = Check(run.pipeline.sources[fetched.source], fetched.window, vouched)
     folder = f"batches/{run.pipeline.pipeline}/{fetched.source}/{_folder(run, fetched, sha256)}"
     accepted, rejected = _divide(run, fetched, checker, folder)
-    if not checker.is_ordered:
-        accepted, rejected = _take_out_repeats(run, fetched, checker, folder, accepted, rejected)
-    return Batch(
+    if broken := across(run, fetched.source, checker, accepted):
+        accepted, rejected = _take_out(run, fetched, checker, folder, broken, accepted, rejected)
+    batch = Batch(
         source=fetched.source,
         accepted_uri=accepted,
         rejected_uri=rejected,
         row_count=checker.received - checker.rejected,
         rejected_count=checker.rejected,
-        results=checker.results(),
+        results=[*checker.results(), *sudden_changes(run, fetched.source, fetched.window, checker.profile)],
         sha256=sha256,
         spans=checker.spans,
         payload_ids=fetched.payload_ids,
         is_simulated=fetched.is_simulated,
+        profile_uri=keep_profile(run, folder, checker.profile),
+        newest_at=checker.newest_at,
     )
+    _write_report(run, fetched, checker, batch)
+    return batch
 
 
 def refuse(run: Run, window: Window, batch: Batch, broken: list[Result]) -> None:
-    """Record a batch that breaks its contract, verdicts and rejected rows, and raise.
+    """Record a batch that breaks its contract, verdicts, rejected rows and the batch as a whole, and raise.
 
     Raises
     ------
     ContractBroken
-        Always, with what was broken, examples and the way back. A retry brings the same.
+        Always, with what was broken, three examples, where, and the way back. A retry brings the same.
     """
+    from include.steps.quarantine import retry_command, trigger_command
+    from include.warehouse.assess import record_quality
     from include.warehouse.engine import transaction
-    from include.warehouse.record import record_checks
+    from include.warehouse.record import record_stopped, said
 
     name = run.pipeline.pipeline
     with transaction(run.engine) as connection, connection.cursor() as cursor:
-        record_checks(cursor, run.lake, name, window, batch, run.ref)
-    reasons = islice(chain.from_iterable(rows.column("reason") for rows in run.lake.reading(batch.rejected_uri)), 3)
-    examples = "; ".join(str(reason) for reason in reasons) or "none set aside"
-    said = "; ".join(f"{r.rule} of {r.column}: {r.observed}, expected {r.expected}" for r in broken)
-    conf = json.dumps(window.to_dict())
-    raise ContractBroken(
-        f"{name} {batch.source} {window}: stopped before the warehouse, nothing was loaded. Broken: {said}."
-        f" Rows set aside: {batch.rejected_count} (see ops.quarantine), e.g. {examples}. Mend the source or the"
-        f" contract in {run.pipeline.where('sources', batch.source)}, then: airflow dags trigger ingest_{name} --conf '{conf}'"
-    )
+        record_stopped(cursor, run.lake, name, window, batch, broken, run.ref)
+        record_quality(cursor, run.lake, run.pipeline, window, batch, run.ref)
+    reasons = chain.from_iterable(rows.column("reason") for rows in run.lake.reading(batch.rejected_uri))
+    lines = [
+        f"{name} {batch.source} {window}: stopped before the warehouse, nothing was loaded.",
+        *(f"Broken: {said(result)}" for result in broken),
+        f"Rows: {batch.row_count + batch.rejected_count} received, {batch.rejected_count} of them set aside one by one;"
+        f" all of them wait in ops.quarantine: ciclo quarantine list {name}",
+        *(f"Example: {reason}" for reason in islice(reasons, 3)),
+        f"Mend the source, or the contract in {run.pipeline.where('sources', batch.source)}, then bring it back:",
+        f"  {retry_command(name, window)}",
+        f"  or: {trigger_command(name, window)}",
+    ]
+    raise ContractBroken("\n".join(lines))
 
 
-def _batch_hash(run: Run, fetched: Fetched) -> str:
-    """Hash what a batch is made of: its payloads, its contract and its window."""
+def _batch_hash(run: Run, fetched: Fetched, vouched: frozenset[str]) -> str:
+    """Hash what a batch is made of: its payloads, its contract, its window and the rows somebody vouches for."""
     contract = run.pipeline.sources[fetched.source].model_dump_json()
     parts = [*(entry["sha256"] for entry in fetched.payloads), contract, json.dumps(fetched.window.to_dict())]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    return hashlib.sha256("\n".join([*parts, *sorted(vouched)]).encode()).hexdigest()
 
 
 def _folder(run: Run, fetched: Fetched, sha256: str) -> str:
@@ -150,39 +166,58 @@ def _raw(run: Run, fetched: Fetched) -> Iterator[pa.RecordBatch]:
     return parse(run.pipeline.pipeline, fetched.source, source, openers, fetched.window)
 
 
-def _take_out_repeats(
-    run: Run, fetched: Fetched, checker: Check, folder: str, accepted_uri: str, rejected_uri: str
+def _take_out(
+    run: Run, fetched: Fetched, checker: Check, folder: str, broken: Broken, accepted_uri: str, rejected_uri: str
 ) -> tuple[str, str]:
-    """Set aside accepted rows that share their key; how they came is read from the lake once more."""
-    from include.warehouse import repeats
-    from include.warehouse.engine import transaction
+    """Set aside accepted rows that broke a rule together with others; how they came is read from the lake once more."""
     from include.warehouse.staging import accepted_schema, numbered, rejected_schema
 
-    with transaction(run.engine) as connection, connection.cursor() as cursor:
-        found = repeats.find(cursor, run.pipeline, fetched.source, run.lake.reading(accepted_uri))
-    if not any(found.values()):
-        return accepted_uri, rejected_uri
     wanted, other = accepted_schema(run.pipeline, fetched.source), rejected_schema()
-    faulty = found["repeated"] | found["unique"]
-    with run.lake.writing(f"{folder}/accepted_once", wanted) as accepted:
+    with run.lake.writing(f"{folder}/accepted_alone", wanted) as accepted:
         for batch in run.lake.reading(accepted_uri):
-            accepted.add(batch.filter(_all_but(batch, faulty)))
+            accepted.add(batch.filter(_all_but(batch, broken)))
     with run.lake.writing(f"{folder}/rejected_all", other) as rejected:
         for batch in run.lake.reading(rejected_uri):
             rejected.add(batch)
         for raw in _raw(run, fetched):
-            for rule, places in found.items():
-                if positions := [at for at, place in enumerate(_places(raw)) if place in places]:
-                    rejected.add(numbered(checker.set_aside(raw, rule, positions), fetched.payload_ids, other))
+            if found := [(at, *broken[place]) for at, place in enumerate(_places(raw)) if place in broken]:
+                rejected.add(numbered(checker.set_aside(raw, found), fetched.payload_ids, other))
     return accepted.uri, rejected.uri
 
 
-def _all_but(batch: pa.RecordBatch, places: set[tuple[int, int]]) -> pa.Array:
+def _all_but(batch: pa.RecordBatch, broken: Broken) -> pa.Array:
     import pyarrow as pa
 
-    return pa.array([place not in places for place in _places(batch)], pa.bool_())
+    return pa.array([place not in broken for place in _places(batch)], pa.bool_())
 
 
 def _places(batch: pa.RecordBatch) -> Iterator[tuple[int, int]]:
     """Yield each row's payload and its place in it."""
     return zip(batch.column("payload").to_pylist(), batch.column("row_number").to_pylist(), strict=True)
+
+
+def _write_report(run: Run, fetched: Fetched, checker: Check, batch: Batch) -> None:
+    """Write the batch's page of Great Expectations' Data Docs."""
+    from include.quality import data_docs
+    from include.settings import settings
+
+    spec = run.pipeline.sources[fetched.source]
+    masked = [name for name, column in spec.columns.items() if column.personal != "no"]
+    examples = data_docs.examples(run.lake.reading(batch.rejected_uri), masked=masked)
+    page = data_docs.write(
+        settings().var / "docs" / "quality",
+        data_docs.Report(
+            pipeline=run.pipeline.pipeline,
+            source=fetched.source,
+            window=fetched.window,
+            results=batch.results,
+            rules=checker.rules,
+            examples={key: reasons for key, reasons in checker.examples.items() if key[1] not in masked} | examples,
+            dag_id=run.ref.dag_id,
+            run_id=run.ref.run_id,
+            checked_at=datetime.now(UTC),
+            is_simulated=batch.is_simulated,
+            title=spec.title,
+        ),
+    )
+    log.info("%s %s: the report is %s, and a link on this task's page", run.pipeline.pipeline, fetched.source, page)

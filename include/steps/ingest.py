@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import asdict
-from datetime import datetime
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from include.errors import ContractBroken, NothingToDo, PayloadLost
 from include.steps.check import Fetched, examine, refuse
+from include.steps.quarantine import retry_command
 from include.steps.run import Run, asked_window, past_part
 from include.windows import Window, common, uncovered
 
@@ -92,18 +93,24 @@ def load(run: Run, checked: list[dict[str, Any]]) -> tuple[dict[str, Any], list[
 
     Raises
     ------
+    ContractBroken
+        If a second source says something else and the contract stops the window for it. Not retried.
     NothingToDo
         If the main source has no rows in the window: what the others have is loaded, and nobody
         is woken. The task is skipped.
     """
     from include.warehouse.engine import transaction
-    from include.warehouse.load import load_window
+    from include.warehouse.load import Disagreement, load_window
 
     windows = [Window.from_dict(item["window"]) for item in checked]
     window = Window(max(found.start for found in windows), min(found.end for found in windows))
     batches = [_batch(run, kept) for item in checked for kept in item["batches"]]
-    with transaction(run.engine) as connection:
-        loaded = load_window(connection, run.lake, run.pipeline, window, batches, run.ref)
+    try:
+        with transaction(run.engine) as connection:
+            loaded = load_window(connection, run.lake, run.pipeline, window, batches, run.ref)
+    except Disagreement as found:  # rolled back; what was found stays on record
+        refuse(run, window, found.batch, found.broken)
+    _warn_of_low_scores(run, window, loaded.low)
     log.info("%s %s: %s", run.pipeline.pipeline, window, loaded.counts)
     reopened = [touched.to_dict() for touched in sorted(loaded.touched, key=lambda touched: touched.start)]
     if reopened:
@@ -114,6 +121,15 @@ def load(run: Run, checked: list[dict[str, Any]]) -> tuple[dict[str, Any], list[
             f" {loaded.counts.received} rows of other sources are loaded"
         )
     return {**window.to_dict(), **asdict(loaded.counts)}, reopened
+
+
+def _warn_of_low_scores(run: Run, window: Window, low: list[str]) -> None:
+    """Tell people which dimensions of quality lie below their thresholds."""
+    from include.alerts.record import raise_alert
+
+    if low:
+        with run.engine.begin() as connection:
+            raise_alert(connection, run.pipeline, "quality", f"{window}: {'; '.join(low)}", run.ref)
 
 
 def _since_watermark(run: Run) -> Window:
@@ -201,16 +217,15 @@ def indexed(run: Run, source: str, window: Window, records: list[dict[str, Any]]
             number = index_payload(connection, run.pipeline.pipeline, source, window, record)
             payloads.append({"payload_id": number, "uri": record["uri"], "sha256": record["sha256"]})
     is_simulated = any(record["is_simulated"] for record in records)
-    return {"payloads": payloads, "is_simulated": is_simulated}
+    arrived = [datetime.fromisoformat(record["fetched_at"]) for record in records] or [datetime.now(UTC)]
+    return {"payloads": payloads, "is_simulated": is_simulated, "fetched_at": max(arrived).isoformat()}
 
 
 def _checked(run: Run, source: str, window: Window, fetch: dict[str, Any]) -> Batch:
-    """Check one fetch and stop if it breaks its contract."""
+    """Check one fetch and stop if it breaks its contract, unless somebody vouches for it."""
     from include.quality.contract import breaches
 
-    rows = Window.from_dict(fetch["window"])
-    fetched = Fetched(source, rows, fetch["payloads"], fetch["is_simulated"], fetch["number"])
-    batch = examine(run, fetched)
+    batch = _examined(run, source, window, fetch)
     passed = sum(result.is_passed for result in batch.results)
     log.info(
         "%s %s %s: %d rows received, %d accepted, %d set aside; %d of %d checks passed",
@@ -218,9 +233,43 @@ def _checked(run: Run, source: str, window: Window, fetch: dict[str, Any]) -> Ba
         *(batch.rejected_count, passed, len(batch.results)),
     )
     broken = breaches(batch.results)
-    if broken:
+    is_accepted = _is_accepted(run, source, window, fetch)
+    if broken and not is_accepted:
         refuse(run, window, batch, broken)
-    return batch
+    return replace(batch, is_accepted=is_accepted)
+
+
+def _examined(run: Run, source: str, window: Window, fetch: dict[str, Any]) -> Batch:
+    """Check one fetch; one that cannot be parsed at all is put on record in quarantine, too."""
+    from include.warehouse.engine import transaction
+    from include.warehouse.set_aside import Answer, record_unreadable
+
+    rows = Window.from_dict(fetch["window"])
+    fetched = Fetched(source, rows, fetch["payloads"], fetch["is_simulated"], fetch["number"])
+    fetched_at = datetime.fromisoformat(fetch["fetched_at"])
+    try:
+        return replace(examine(run, fetched), covers=(rows.start, rows.end), fetched_at=fetched_at)
+    except PayloadLost:
+        raise
+    except ContractBroken as error:
+        answer, name = Answer(source, rows, fetched.payload_ids, fetched_at), run.pipeline.pipeline
+        with transaction(run.engine) as connection, connection.cursor() as cursor:
+            record_unreadable(cursor, name, window, answer, str(error), run.ref)
+        raise ContractBroken(
+            f"{error} Its bytes are kept: once the parser or the contract is mended, {retry_command(name, window)}"
+        ) from error
+
+
+def _is_accepted(run: Run, source: str, window: Window, fetch: dict[str, Any]) -> bool:
+    """Tell whether somebody vouches for a batch that breaks its contract, and say who and why."""
+    from include.warehouse.quarantine import accepted_payloads
+
+    with run.engine.connect() as connection:
+        accepted = accepted_payloads(connection, run.pipeline.pipeline, source)
+    said = accepted.get(fetch["payloads"][0]["sha256"]) if fetch["payloads"] else None
+    if said:
+        log.warning("%s %s %s: breaks its contract, and is accepted by %s", run.pipeline.pipeline, source, window, said)
+    return bool(said)
 
 
 def _kept(run: Run, batch: Batch) -> dict[str, Any]:
@@ -231,6 +280,9 @@ def _kept(run: Run, batch: Batch) -> dict[str, Any]:
     frame = pd.DataFrame([result.to_dict() for result in batch.results])
     item = {key: value for key, value in asdict(batch).items() if key != "results"}
     item["spans"] = {name: [bound.isoformat() for bound in span] for name, span in batch.spans.items()}
+    item["covers"] = [bound.isoformat() for bound in batch.covers or ()]
+    item["newest_at"] = {name: at.isoformat() for name, at in batch.newest_at.items()}
+    item["fetched_at"] = batch.fetched_at.isoformat() if batch.fetched_at else None
     return {
         **item,
         "payload_ids": list(batch.payload_ids),
@@ -249,5 +301,9 @@ def _batch(run: Run, kept: dict[str, Any]) -> Batch:
         raise PayloadLost(f"{kept['results_uri']} is not in the lake any more: clear the task that wrote it") from None
     results = [Result(**{str(name): value for name, value in record.items()}) for record in found]
     spans = {name: tuple(map(datetime.fromisoformat, span)) for name, span in kept["spans"].items()}
+    covers = tuple(map(datetime.fromisoformat, kept["covers"])) or None
+    fetched_at = datetime.fromisoformat(kept["fetched_at"]) if kept["fetched_at"] else None
     facts = {key: value for key, value in kept.items() if key != "results_uri"}
-    return Batch(**facts | {"results": results, "spans": spans, "payload_ids": tuple(kept["payload_ids"])})
+    facts |= {"results": results, "spans": spans, "payload_ids": tuple(kept["payload_ids"])}
+    newest_at = {name: datetime.fromisoformat(at) for name, at in kept["newest_at"].items()}
+    return Batch(**facts | {"covers": covers, "fetched_at": fetched_at, "newest_at": newest_at})

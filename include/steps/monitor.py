@@ -19,15 +19,18 @@ log = logging.getLogger(__name__)
 
 
 def measure_drift(run: Run) -> dict[str, Any]:
-    """Profile the window's features and store how far the watched means moved from the champion's training data."""
-    from include.features.read import read_features
+    """Profile the window's features and store how far the watched means moved from the champion's training data.
+
+    Rows that are marked as suspect do not count: bad data is not drift.
+    """
     from include.monitoring.measure import mean_shift, profile
     from include.monitoring.record import record_drift, record_profiles, snapshot_means
     from include.registry.mlflow_registry import CHAMPION, by_alias
+    from include.steps.suspect import trusted_features
     from include.training.snapshot import readable
 
     window = asked_window(run) or loaded_window(run)
-    frame = read_features(run.engine, run.pipeline, window.end)
+    frame, _ = trusted_features(run, window.end)
     rows = _inside(frame, window)
     profiles = profile(rows, run.pipeline.feature_names())
     champion = by_alias(run.pipeline.pipeline, CHAMPION)
@@ -54,12 +57,12 @@ def measure_drift(run: Run) -> dict[str, Any]:
 def measure_error(run: Run) -> dict[str, Any] | None:
     """Measure the champion on the targets that became known in the window, and store it.
 
-    Only rows that were in none of the champion's data count: its error on what it has seen
-    says nothing. Returns None where there is no champion or no such row.
+    Only rows that were in none of the champion's data and are not marked as suspect count: its error
+    on what it has seen says nothing. Returns None where there is no champion or no such row.
     """
-    from include.features.read import read_features
     from include.monitoring.record import record_performance
     from include.registry.mlflow_registry import CHAMPION, by_alias, load
+    from include.steps.suspect import trusted_features
     from include.training.evaluate import measure
     from include.training.snapshot import predictable
 
@@ -67,7 +70,7 @@ def measure_error(run: Run) -> dict[str, Any] | None:
     if champion is None:
         return None
     window = asked_window(run) or loaded_window(run)
-    frame = read_features(run.engine, run.pipeline, window.end)
+    frame, _ = trusted_features(run, window.end)
     rows = predictable(run.pipeline, fair_rows(frame, window, champion))
     if rows.empty:
         return None

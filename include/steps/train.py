@@ -22,16 +22,22 @@ def take_snapshot(run: Run) -> dict[str, Any]:
     Raises
     ------
     NothingToDo
-        If there are fewer rows than the spec asks for; the run is skipped.
+        If there are fewer rows than the spec asks for, or all are marked as suspect; the run is skipped.
     """
-    from include.features.read import read_features
     from include.monitoring.measure import profile
     from include.monitoring.record import record_profiles
+    from include.steps.suspect import trusted_features
     from include.training.snapshot import holdout_start, split, usable
 
     window = asked_window(run) or loaded_window(run)
     name = run.pipeline.pipeline
-    frame = read_features(run.engine, run.pipeline, window.end)
+    frame, left_out = trusted_features(run, window.end)
+    if left_out and frame.empty:
+        raise NothingToDo(
+            f"{name}: all {left_out} rows before {window.end:%Y-%m-%d %H:%M} UTC are marked as suspect: take marks back"
+            " with select ops.unflag(suspect_id, reason), see ops.suspect, or set quality.suspect to keep in"
+            f" {run.pipeline.where('quality')}"
+        )
     rows = usable(run.pipeline, frame, window.end, force=bool(run.params.get("force")))
     start = holdout_start(run.pipeline, rows)
     parts = split(run.pipeline, rows, start)

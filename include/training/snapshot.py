@@ -10,9 +10,12 @@ from include.errors import NothingToDo
 from include.spec.model import span
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
     from include.spec.model import Pipeline
+    from include.windows import Window
 
 
 FORCED_ROWS = 20
@@ -36,6 +39,21 @@ class Split:
 def predictable(pipeline: Pipeline, rows: pd.DataFrame) -> pd.DataFrame:
     """Return the rows a model can predict: those that have the anchor, where the target has one."""
     return rows[rows[pipeline.target.anchor].notna()] if pipeline.target.anchor else rows
+
+
+def trusted(pipeline: Pipeline, frame: pd.DataFrame, marks: Sequence[Window]) -> pd.DataFrame:
+    """Return the rows that nobody doubts: neither they nor the row that gives their target lie in a standing mark.
+
+    With ``quality.suspect: keep`` those are all rows. The frame has to be whole, so that each row's target is there.
+    """
+    if not marks or pipeline.quality.suspect == "keep" or frame.empty:
+        return frame
+    ahead = frame.groupby("entity", sort=False)["valid_at"].shift(-pipeline.target.horizon)
+    is_doubted = frame["valid_at"].isna()
+    for mark in marks:
+        for times in (frame["valid_at"], ahead):
+            is_doubted |= (times >= mark.start) & (times < mark.end)
+    return frame[~is_doubted]
 
 
 def readable(pipeline: Pipeline, frame: pd.DataFrame, cut: datetime) -> pd.DataFrame:

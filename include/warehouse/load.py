@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from include.quality.contract import breaches
 from include.warehouse import record
+from include.warehouse.assess import Agreements, below, compare, record_quality
 from include.warehouse.merge import Merged, merge
 from include.warehouse.tables import ensure_table
 from include.windows import Window
@@ -45,6 +47,16 @@ class Batch:
         What each check found.
     sha256 : str
         Hash of payloads, contract and window.
+    covers : tuple of datetime, optional
+        The times its rows may be about, UTC, the second excluded.
+    profile_uri : str
+        Where its profile lies; empty without one.
+    newest_at : dict
+        The newest `valid_at` of any accepted row (``*``), and with a value of columns that must be fresh, UTC.
+    is_accepted : bool
+        Whether somebody vouches for it, so that no breach stops it.
+    fetched_at : datetime, optional
+        When what it is made of had arrived, UTC; none where nobody noted it.
     """
 
     source: str
@@ -57,6 +69,27 @@ class Batch:
     spans: dict[str, tuple[datetime, datetime]] = field(default_factory=dict)
     payload_ids: tuple[int, ...] = ()
     is_simulated: bool = False
+    covers: tuple[datetime, datetime] | None = None
+    fetched_at: datetime | None = None
+    profile_uri: str = ""
+    newest_at: dict[str, datetime] = field(default_factory=dict)
+    is_accepted: bool = False
+
+
+class Disagreement(Exception):
+    """A second source says something else than a batch; nothing of its load may stay.
+
+    Attributes
+    ----------
+    batch : Batch
+        With the results of the comparison among its own.
+    broken : list of Result
+        What stops it.
+    """
+
+    def __init__(self, batch: Batch, results: list[Result], broken: list[Result]) -> None:
+        super().__init__("; ".join(record.said(result) for result in broken))
+        self.batch, self.broken = replace(batch, results=[*batch.results, *results]), broken
 
 
 @dataclass
@@ -81,10 +114,13 @@ class Loaded:
     touched : set of Window
         Windows loaded before that now have late or changed rows, by this load or an earlier try of its
         run: one that was killed after its commit told nobody.
+    low : list of str
+        Scores of quality that lie below their thresholds, in words; not those of a batch that an earlier run loaded.
     """
 
     counts: Counts = field(default_factory=Counts)
     touched: set[Window] = field(default_factory=set)
+    low: list[str] = field(default_factory=list)
 
 
 def load_window(
@@ -111,6 +147,8 @@ def load_window(
     ------
     ConfigError
         If a table's key or a column's type is another than the spec says; not retried.
+    Disagreement
+        If a second source says something else and the contract stops the batch for it; roll back.
     psycopg2.Error
         If the database is gone or refuses; everything is rolled back and a retry is safe.
     """
@@ -118,11 +156,15 @@ def load_window(
     with connection.cursor() as cursor:
         cursor.execute("select pg_advisory_xact_lock(hashtext(%s))", (f"load:{pipeline.pipeline}",))
         loaded_at = _clock(cursor)
-        for batch in batches:
-            ensure_table(cursor, pipeline, batch.source)
-            merged = merge(cursor, lake, pipeline, window, batch, _clock(cursor))
-            record.record_checks(cursor, lake, pipeline.pipeline, window, batch, run)
-            counts = _count(batch, merged)
+        every = [(batch, _merge(cursor, lake, pipeline, window, batch)) for batch in batches]
+        for batch, merged in every:
+            agreements = compare(cursor, pipeline, batch)  # now that the other sources are there, too
+            refuse_disagreement(batch, agreements)
+            judged = replace(batch, results=[*batch.results, *agreements.results])
+            record.record_checks(cursor, lake, pipeline.pipeline, window, judged, run)
+            found = record_quality(cursor, lake, pipeline, window, judged, run, agreements, merged.late)
+            loaded.low += below(pipeline, batch.source, found)
+            counts = _count(judged, merged)
             record.record_lineage(cursor, pipeline, batch, counts, run, loaded_at)
             _add(loaded, counts, merged)
         for source in dict.fromkeys(batch.source for batch in batches if batch.row_count + batch.rejected_count):
@@ -133,6 +175,18 @@ def load_window(
             record.record_run(cursor, pipeline, window, loaded, run, is_simulated, loaded_at)
         loaded.touched |= record.touched_before(cursor, run)
     return loaded
+
+
+def _merge(cursor: PgCursor, lake: Lake, pipeline: Pipeline, window: Window, batch: Batch) -> Merged:
+    ensure_table(cursor, pipeline, batch.source)
+    return merge(cursor, lake, pipeline, window, batch, _clock(cursor))
+
+
+def refuse_disagreement(batch: Batch, agreements: Agreements) -> None:
+    """Raise `Disagreement` if a second source says something else and the contract stops the batch for it."""
+    broken = breaches(agreements.results)
+    if broken and not batch.is_accepted:
+        raise Disagreement(batch, agreements.results, broken)
 
 
 def _count(batch: Batch, merged: Merged) -> Counts:

@@ -53,6 +53,7 @@ where w.pipeline = %(pipeline)s and (w.window_start_at, w.window_end_at) <> (%(s
   and exists (select from {changed} c where c.available_at >= w.window_start_at and c.available_at < w.window_end_at)
 order by 1, 2
 """
+LATE = "select count(*) from {changed} c where c.available_at < %(start)s"
 MANY = 100_000  # rows from which an index and new statistics pay
 
 
@@ -64,11 +65,14 @@ class Merged:
     ----------
     touched : tuple of Window
         Windows loaded before, other than this one, in which a new or changed row should have been known.
+    late : int
+        New or changed rows that should have been known before the window began.
     """
 
     inserted: int
     revised: int
     touched: tuple[Window, ...]
+    late: int = 0
 
 
 def merge(
@@ -106,7 +110,9 @@ def merge(
         changed = sql.SQL("changed")
     if inserted >= MANY:
         cursor.execute(sql.SQL("analyze core.{table}").format(**names))  # the next merge is planned by it
-    return Merged(inserted, revised, _touched(cursor, values, changed) if inserted + revised else ())
+    if not inserted + revised:
+        return Merged(0, 0, ())
+    return Merged(inserted, revised, _touched(cursor, values, changed), _late(cursor, values, changed))
 
 
 def _merge_staged(cursor: PgCursor, names: dict[str, Any], values: dict[str, Any], row_count: int) -> tuple[int, int]:
@@ -149,6 +155,14 @@ def _bounds(batch: Batch) -> dict[str, datetime]:
 def _touched(cursor: PgCursor, values: dict[str, Any], changed: Any) -> tuple[Window, ...]:
     cursor.execute(sql.SQL(TOUCHED).format(changed=changed), values)
     return tuple(Window(start, end) for start, end in cursor.fetchall())
+
+
+def _late(cursor: PgCursor, values: dict[str, Any], changed: Any) -> int:
+    if values["available_first"] >= values["start"]:
+        return 0
+    cursor.execute(sql.SQL(LATE).format(changed=changed), values)
+    [(count,)] = cursor.fetchall()
+    return int(count)
 
 
 def _names(pipeline: Pipeline, source: str) -> dict[str, Any]:

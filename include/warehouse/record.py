@@ -2,42 +2,70 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, astuple
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from psycopg2.extras import DateTimeTZRange, execute_values
 
-from include.warehouse.staging import REJECTED, refuse_short, stage_as
+from include.warehouse import set_aside
 from include.windows import Window
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as PgCursor
 
     from include.lake.store import Lake
+    from include.quality.contract import Result
     from include.spec.model import Pipeline
     from include.warehouse.load import Batch, Counts, Loaded, RunRef
 
 
+RESULT = (
+    *("rule", "column", "severity", "is_passed", "row_count", "unexpected_count", "observed", "expected"),
+    *("stage", "dimension", "note"),
+)
+
+
 def record_checks(cursor: PgCursor, lake: Lake, pipeline: str, window: Window, batch: Batch, run: RunRef) -> None:
-    """Write a batch's verdicts and quarantined rows; what is there already stays as it is."""
-    place = (pipeline, batch.source, window.start, window.end)
+    """Write a loaded batch's verdicts and rejected rows, and let go what waited for it in quarantine.
+
+    A verdict that is there already stays as it is.
+    """
+    _record_verdicts(cursor, pipeline, window, batch, run)
+    set_aside.record_rows(cursor, lake, pipeline, window, batch, run)
+    set_aside.settle(cursor, pipeline, window, batch, run)
+
+
+def record_stopped(
+    cursor: PgCursor, lake: Lake, pipeline: str, window: Window, batch: Batch, broken: list[Result], run: RunRef
+) -> None:
+    """Write a stopped batch's verdicts, its rejected rows, and an entry in quarantine for the batch as a whole.
+
+    Parameters
+    ----------
+    broken : list of Result
+        What stopped it, at least one.
+    """
+    _record_verdicts(cursor, pipeline, window, batch, run)
+    set_aside.record_rows(cursor, lake, pipeline, window, batch, run)
+    reason = "; ".join(said(result) for result in broken)
+    set_aside.record_stopped(cursor, pipeline, window, batch, broken[0].rule, broken[0].column, reason, run)
+
+
+def said(result: Result) -> str:
+    """Return in words what a check found."""
+    what = result.rule if result.column == "*" else f"{result.rule} of {result.column}"
+    return f"{what}: {result.observed}, expected {result.expected}"
+
+
+def _record_verdicts(cursor: PgCursor, pipeline: str, window: Window, batch: Batch, run: RunRef) -> None:
+    place = (pipeline, batch.source, window.start, window.end, batch.sha256)
     execute_values(
         cursor,
         "insert into ops.quality_result (pipeline, source, window_start_at, window_end_at, batch_sha256, rule,"
-        " column_name, severity, is_passed, row_count, unexpected_count, observed, expected, run_id)"
-        " values %s on conflict do nothing",
-        [(*place, batch.sha256, *astuple(result), run.run_id) for result in batch.results],
-    )
-    if not batch.rejected_count:
-        return
-    row_count = stage_as(cursor, "set_aside", REJECTED, lake.reading(batch.rejected_uri))
-    refuse_short(batch.rejected_uri, row_count, batch.rejected_count)
-    cursor.execute(
-        "insert into ops.quarantine (pipeline, source, window_start_at, window_end_at, payload_id, row_number, rule,"
-        " column_name, reason, raw_row, run_id) select %s, %s, %s, %s, payload_id, row_number, rule, column_name,"
-        " reason, raw_row::jsonb, %s from set_aside order by payload_id, row_number on conflict do nothing",
-        (*place, run.run_id),
+        " column_name, severity, is_passed, row_count, unexpected_count, observed, expected, stage, dimension, note,"
+        " run_id) values %s on conflict do nothing",
+        [(*place, *(getattr(result, name) for name in RESULT), run.run_id) for result in batch.results],
     )
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 REJECTED = {
     "payload_id": "bigint",
     "row_number": "bigint",
+    "valid_at": "timestamp with time zone",
     "rule": "text",
     "column_name": "text",
     "reason": "text",

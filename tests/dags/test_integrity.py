@@ -13,14 +13,16 @@ from include.reporting import dag_pages
 from include.spec.load import load_all
 
 ROOT = Path(__file__).resolve().parents[2]
-VERBS = ("ingest", "monitor", "train", "score")
+VERBS = ("ingest", "monitor", "train", "score", "quarantine")
 HEAVY = ("pandas", "numpy", "sklearn", "mlflow", "great_expectations", "pyarrow", "requests", "psycopg2")
 
 
 def test_the_dags_are_exactly_these(dagbag):
     assert set(dagbag.dags) == {
         *("ingest_air_quality", "monitor_air_quality", "train_air_quality", "score_air_quality"),
+        "quarantine_air_quality",
         *("ingest_usdmxn", "monitor_usdmxn", "train_usdmxn", "score_usdmxn"),
+        "quarantine_usdmxn",
         "keep_house",
     }
 
@@ -121,3 +123,26 @@ def test_a_stale_page_of_the_dags_is_complained_about(tmp_path, capsys):
     stale.write_text(dag_pages.page() + "one line more\n")
     assert dag_pages.main(["--check"], stale) == 1
     assert "make docs" in capsys.readouterr().err
+
+
+def test_what_the_quarantine_can_do_is_one_task_each_and_a_retry_goes_the_normal_way(dagbag):
+    dag = dagbag.dags["quarantine_usdmxn"]
+    assert dag.get_task("choose").downstream_task_ids == {
+        *("list_entries", "show_entries", "accept_entries", "find_windows")
+    }
+    load_again = dag.get_task("load_again")
+    assert load_again.upstream_task_ids == {"find_windows"}
+    assert load_again.partial_kwargs["trigger_dag_id"] == "ingest_usdmxn"
+    assert dag.get_task("tell_outcome").upstream_task_ids == {"find_windows", "load_again"}
+    assert dag.params["action"] == "list"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("action", "delete"), ("ids", "17"), ("ids", ["seventeen"]), ("status", "lost"), ("reason", None)],
+)
+def test_a_param_of_the_quarantine_that_makes_no_sense_is_refused(dagbag, name, value):
+    from airflow.sdk.exceptions import ParamValidationError
+
+    with pytest.raises(ParamValidationError):
+        dagbag.dags["quarantine_usdmxn"].params.get_param(name).resolve(value=value)

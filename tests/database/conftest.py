@@ -74,7 +74,7 @@ class Warehouse:
         """Make a checked part of rows; each names what it wants.
 
         `at` is the hour of 1 January, unless `valid_at` says otherwise; `available_at` is the same instant.
-        `rejected` rows give row number, rule, column, reason and raw row.
+        `rejected` rows give row number, rule, column, reason and raw row; their time cannot be read.
         """
         at = [row.get("valid_at", datetime(2025, 1, 1, row.get("at", 0), tzinfo=UTC)) for row in rows]
         known = [row.get("available_at", instant) for row, instant in zip(rows, at, strict=True)]
@@ -83,9 +83,9 @@ class Warehouse:
         columns["row_number"] = pa.array([row.get("row_number", n) for n, row in enumerate(rows)], pa.int64())
         for name, column in stored_columns(self.spec, source).items():
             columns[name] = pa.array([row.get(name) for row in rows], arrow_type(column))
-        types = {"payload": pa.int32(), "row_number": pa.int64()}
+        types = {"payload": pa.int32(), "row_number": pa.int64(), "valid_at": INSTANT}
         aside = {
-            name: pa.array([row[place] for row in rejected], types.get(name, pa.string()))
+            name: pa.array([(row[0], None, *row[1:])[place] for row in rejected], types.get(name, pa.string()))
             for place, name in enumerate(REJECTED[1:])
         }
         aside = {"payload": pa.array([0] * len(rejected), pa.int32())} | aside

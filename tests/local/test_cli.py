@@ -4,8 +4,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import pytest
 
@@ -111,3 +114,133 @@ def test_status_shows_servers_that_are_not_ours(ciclo: Ciclo, external: Settings
     postgres = json.loads(ciclo("status", "--json").stdout)["services"]["postgres"]
     assert (postgres["state"], postgres["healthy"]) == ("EXTERNAL", True)
     assert "@" not in postgres["url"]
+
+
+SET_ASIDE = """
+insert into raw.payload (pipeline, source, window_start_at, window_end_at, sha256, uri, media_type, size_bytes,
+    status_code, request, headers, is_simulated, fetched_at)
+values ('usdmxn', 'fix', '2025-01-01', '2025-02-01', 'ab', '', 'text/json', 1, 200, '{}', '{}', false, '2025-02-01');
+insert into ops.quarantine (pipeline, source, window_start_at, window_end_at, payload_id, row_number, valid_at, rule,
+    column_name, reason, raw_row, run_id, fetched_at, pending)
+select 'usdmxn', 'fix', '2025-01-01', '2025-02-01', payload_id, 3, '2025-01-08', 'range', 'fix_mxn',
+    'fix_mxn = 99.0: expected 5 to 50', '{"fix_mxn": "99.0"}', 'first', fetched_at, '{[2025-01-08,2025-01-08]}'
+from raw.payload;
+"""
+
+
+@pytest.fixture
+def set_aside(external: Settings) -> None:
+    """Put one row into quarantine of a migrated warehouse, as entry 1."""
+    from contextlib import closing
+
+    import psycopg2
+
+    from include.local.environment import database_url
+    from include.warehouse.migrate import upgrade
+
+    upgrade(database_url("warehouse"))
+    with closing(psycopg2.connect(database_url("warehouse"))) as link, link, link.cursor() as cursor:
+        cursor.execute("truncate ops.quarantine, raw.payload restart identity cascade")
+        cursor.execute(SET_ASIDE)
+
+
+@pytest.mark.usefixtures("set_aside")
+def test_the_quarantine_is_listed_as_a_table_and_for_programs(ciclo: Ciclo):
+    done = ciclo("quarantine", "list", "usdmxn")
+    assert "fix_mxn = 99.0: expected 5 to 50" in done.stdout, done.stderr
+    assert ciclo("quarantine", "list", "--rule", "type").stdout == "Nothing in quarantine.\n"
+    [entry] = json.loads(ciclo("quarantine", "list", "--json").stdout)
+    assert (entry["quarantine_id"], entry["raw_row"], entry["status"]) == (1, {"fix_mxn": "99.0"}, "open")
+
+
+@pytest.mark.usefixtures("set_aside")
+def test_an_entry_is_shown_and_accepted_with_a_reason_alone(ciclo: Ciclo):
+    assert "\n  fix_mxn     99.0\n" in ciclo("quarantine", "show", "1").stdout
+    refused = ciclo("quarantine", "accept", "1")
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (1, 1)
+    assert "accepting needs a reason" in refused.stderr
+    done = ciclo("quarantine", "accept", "1", "--reason", "a real peak")
+    assert done.stdout == "Accepted: 1. Load them:\n  ciclo quarantine retry usdmxn\n", done.stderr
+    assert ": a real peak" in ciclo("quarantine", "show", "1").stdout
+
+
+@pytest.mark.usefixtures("set_aside")
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("list", "nothing"), "there is no pipeline nothing; there are "),
+        (("list", "--status", "lost"), "there is no status lost; there are waiting, "),
+        (("list", "--start", "2025-01-01"), "give both --start and --end, or neither"),
+        (("show", "999"), "there is no entry 999 in quarantine: ciclo quarantine list shows"),
+        (("retry",), "Airflow at http://127.0.0.1:"),
+    ],
+)
+def test_what_the_quarantine_cannot_do_is_one_sentence(ciclo: Ciclo, arguments: tuple[str, ...], said: str):
+    done = ciclo("quarantine", *arguments)
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
+    assert done.stderr.startswith(said)
+
+
+@pytest.mark.usefixtures("set_aside")
+def test_a_retry_of_nothing_says_so(ciclo: Ciclo):
+    done = ciclo("quarantine", "retry", "air_quality")
+    assert (done.returncode, done.stdout) == (0, "Nothing waits in quarantine that this asks for.\n")
+
+
+@pytest.fixture
+def airflow() -> Iterator[dict[str, Any]]:
+    """Give an Airflow that speaks the calls of a retry; `told` sets how its runs end, `asked` is what it got."""
+    told: dict[str, Any] = {"state": "success", "asked": []}
+
+    class Api(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if self.path == "/auth/token":
+                self._answer(201, {"access_token": "token"})
+            else:
+                told["asked"].append((self.path, body["conf"]))
+                self._answer(200, {})
+
+        def do_GET(self) -> None:
+            if "/logs/" in self.path:
+                error = {"exc_type": "ContractBroken", "exc_value": "still broken"}
+                self._answer(200, {"content": [{"level": "error", "error_detail": [error]}]})
+            elif self.path.partition("?")[0].endswith("/taskInstances"):
+                task = {"task_id": "fix.check", "state": "failed", "try_number": 1, "map_index": -1}
+                self._answer(200, {"task_instances": [task]})
+            else:
+                self._answer(200, {"state": told["state"]})
+
+        def _answer(self, status: int, body: dict[str, Any]) -> None:
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(json.dumps(body).encode())
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Api) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield told | {"port": str(server.server_port), "told": told}
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.usefixtures("set_aside")
+@pytest.mark.parametrize(("state", "code"), [("success", 0), ("failed", 1)])
+def test_a_retry_loads_the_window_again_from_the_lake_and_tells_what_waits(
+    ciclo: Ciclo, airflow: dict[str, Any], state: str, code: int
+):
+    airflow["told"]["state"] = state
+    done = ciclo("quarantine", "retry", "usdmxn", "--id", "1", CICLO_AIRFLOW_PORT=airflow["port"])
+    [(path, conf)] = airflow["asked"]
+    assert path == "/api/v2/dags/ingest_usdmxn/dagRuns"
+    assert conf == {"start": "2025-01-01T00:00:00+00:00", "end": "2025-02-01T00:00:00+00:00", "from_lake": True}
+    assert done.returncode == code, done.stderr
+    assert done.stdout.splitlines() == [
+        "usdmxn 2025-01-01..2025-02-01: loading again",
+        "usdmxn 2025-01-01..2025-02-01: 1 still wait",
+        "  1 wait for range of fix_mxn, e.g. fix_mxn = 99.0: expected 5 to 50",
+    ]
+    assert ("ingest_usdmxn failed: ContractBroken: still broken" in done.stderr) == (code == 1)

@@ -136,6 +136,22 @@ def test_a_moved_mean_asks_for_training_with_its_figures(trained, readings):
     assert row.shift_pct == pytest.approx(30, abs=3)
 
 
+def test_a_window_that_somebody_marked_as_suspect_raises_neither_drift_nor_error(trained, readings):
+    trained.load(SECOND, readings(SECOND, level=3.0, slope=-1.0))
+    with trained.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "select ops.flag(%s, %s, %s, 'analyst', 'sensor was covered')",
+            (trained.spec.pipeline, SECOND.start, SECOND.end),
+        )
+    run = trained.run("monitor", "m2", SECOND)
+    drift, error = monitor.measure_drift(run), monitor.measure_error(run)
+    # Of the first window, which nobody doubts, the last hour's target became known in the second.
+    assert (drift["rows"], error["rows"]) == (0, 1)
+    assert [item["is_breached"] for item in drift["drift"]] == [False]
+    assert monitor.decide(run, drift, error)["verdict"] == "hold"
+    assert trained.monitor("m3", SECOND)["verdict"] == "hold"
+
+
 def test_an_r2_that_fell_asks_for_training_and_the_better_challenger_is_promoted(trained, readings):
     trained.load(SECOND, readings(SECOND, slope=-1.0))
     decision = trained.monitor("m2", SECOND)

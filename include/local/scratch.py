@@ -1,0 +1,81 @@
+"""A warehouse that lives as long as a ``with`` block: an embedded Postgres of its own in a temporary folder.
+
+For what needs the real database and must not touch anybody's: generated pages, measurements. Nothing
+of it, not even its password, goes to ``var/``.
+"""
+
+from __future__ import annotations
+
+import secrets
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from include.errors import ConfigError
+from include.local import postgres
+
+SECONDS = 60  # to start in; a busy machine takes some of them
+
+
+@contextmanager
+def scratch_warehouse() -> Iterator[str]:
+    """Start a Postgres, migrate a database in it, and give that one's URL as the role that owns it.
+
+    The server keeps nothing: it does not wait for the disk, and its folder is removed in the end.
+
+    Yields
+    ------
+    str
+        ``postgresql://warehouse:…@127.0.0.1:<port>/warehouse``.
+
+    Raises
+    ------
+    ConfigError
+        The server does not start; the message carries its last line. A retry may help on a busy machine.
+    """
+    with tempfile.TemporaryDirectory(prefix="ciclo-scratch-") as name, socket.create_server(("127.0.0.1", 0)) as probe:
+        folder, port, password = Path(name), int(probe.getsockname()[1]), secrets.token_hex(16)
+        folder.chmod(0o755)  # the server may run as a user of its own
+        url = f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres"
+        postgres.initialise(folder / "data", password)
+        probe.close()
+        command = [*postgres.server_command(folder / "data", port), "-c", "fsync=off"]
+        account = postgres.run_as(postgres.system_account())
+        log = folder / "log"
+        with log.open("w") as output:
+            server = subprocess.Popen(command, cwd=folder / "data", stdout=output, stderr=output, **account)
+        with server:
+            try:
+                _wait(server, url, log)
+                yield _database(url, password)
+            finally:
+                server.send_signal(signal.SIGINT)
+
+
+def _wait(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not postgres.answers(url):
+        if server.poll() is not None or time.monotonic() > deadline:
+            last = next(reversed(log.read_text().splitlines()), "it said nothing")
+            raise ConfigError(f"a temporary Postgres does not start ({last}); try again, or free memory and disk")
+        time.sleep(0.05)
+
+
+def _database(url: str, password: str) -> str:
+    """Create the role and its database, migrate it and return its URL."""
+    from psycopg2 import sql
+
+    from include.warehouse.migrate import upgrade
+
+    role = sql.Identifier("warehouse")
+    with closing(postgres.connect(url)) as link, link.cursor() as cursor:
+        cursor.execute(sql.SQL("create role {} login password {}").format(role, sql.Literal(password)))
+        cursor.execute(sql.SQL("create database {} owner {}").format(role, role))
+    own = postgres.with_database(url, "warehouse", "warehouse", password)
+    upgrade(own)
+    return own

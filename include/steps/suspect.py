@@ -1,0 +1,41 @@
+"""Features without the rows that somebody doubts: what training and monitoring read."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from include.steps.run import Run
+
+log = logging.getLogger(__name__)
+
+
+def trusted_features(run: Run, until: datetime) -> tuple[pd.DataFrame, int]:
+    """Build features for every row about a time before `until` (UTC), and leave out those that are marked as suspect.
+
+    Which rows those are say `include.training.snapshot.trusted` and ``quality.suspect`` in pipeline.yaml.
+
+    Returns
+    -------
+    DataFrame
+        As `include.features.read.read_features` returns it.
+    int
+        How many rows were left out.
+    """
+    from include.features.read import read_features, read_marks
+    from include.training.snapshot import trusted
+
+    frame, marks = read_features(run.engine, run.pipeline, until), read_marks(run.engine, run.pipeline)
+    kept = trusted(run.pipeline, frame, marks)
+    left_out = len(frame) - len(kept)
+    if left_out:
+        shown = ", ".join(str(mark) for mark in marks[:5]) + (" and more" if len(marks) > 5 else "")
+        log.warning(
+            "%s: %d of %d rows are left out, they or their targets are marked as suspect with ops.flag(): %s",
+            *(run.pipeline.pipeline, left_out, len(frame), shown),
+        )
+    return kept, left_out

@@ -1,0 +1,119 @@
+"""How good a batch is: its profile, its agreement with other sources and its scores, written with the load."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from psycopg2.extras import execute_values
+
+from include.quality.contract import MIN_ROWS_FOR_SHARES
+from include.quality.dimensions import scores
+from include.quality.score import BATCH, BatchFacts, Score
+from include.spec.fields import span
+from include.spec.quality import Agrees
+from include.warehouse.agreement import Agreement, judge_agreement, measure
+from include.warehouse.profiles import record_profile
+from include.windows import Window
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as PgCursor
+
+    from include.lake.store import Lake
+    from include.quality.contract import Result
+    from include.spec.model import Pipeline
+    from include.warehouse.load import Batch, RunRef
+
+LOOK_BACK = span("31 days")  # a window of one day has too few rows to compare
+
+
+@dataclass(frozen=True)
+class Agreements:
+    """What the comparisons of one batch with other sources found, by the name of their check."""
+
+    measured: dict[str, Agreement] = field(default_factory=dict)
+    results: list[Result] = field(default_factory=list)
+
+
+def compare(cursor: PgCursor, pipeline: Pipeline, batch: Batch) -> Agreements:
+    """Compare what a batch brought with the second sources its checks name, after all batches are merged.
+
+    Where the batch covers little time, the 31 days up to its end are compared.
+    """
+    if not batch.row_count or batch.covers is None:
+        return Agreements()
+    start, end = batch.covers
+    found = Agreements()
+    for check in pipeline.sources[batch.source].checks:
+        if isinstance(check, Agrees):
+            agreement = measure(cursor, pipeline, batch.source, check, Window(start, end))
+            if agreement.compared < MIN_ROWS_FOR_SHARES:
+                agreement = measure(cursor, pipeline, batch.source, check, Window(min(start, end - LOOK_BACK), end))
+            found.measured[check.name] = agreement
+            found.results.append(judge_agreement(check, agreement))
+    return found
+
+
+def record_quality(
+    cursor: PgCursor,
+    lake: Lake,
+    pipeline: Pipeline,
+    window: Window,
+    batch: Batch,
+    run: RunRef,
+    agreements: Agreements | None = None,
+    late: int | None = None,
+) -> list[Score]:
+    """Write a batch's profile and scores, and return those of the scores that this run was the first to find.
+
+    Parameters
+    ----------
+    agreements : Agreements, optional
+        None for a batch that was stopped before the warehouse.
+    late : int, optional
+        Rows that were new or changed although they were due in an earlier window; None for a stopped batch.
+    """
+    profile = record_profile(cursor, lake, pipeline.pipeline, window, batch, run)
+    received = batch.row_count + batch.rejected_count
+    facts = BatchFacts(
+        received=received,
+        late=late,
+        traced=received,  # reading a payload to its end compares its bytes with their hash, or raises
+        covers=batch.covers,
+        newest_at=batch.newest_at,
+        agreements=agreements.measured if agreements else {},
+    )
+    found = scores(pipeline.sources[batch.source], batch.results, profile, facts)
+    place = (pipeline.pipeline, batch.source, window.start, window.end, batch.sha256)
+    rows = [
+        (*place, one.dimension, one.column, one.score, pipeline.quality.threshold(one.dimension), one.measured_count,
+         one.basis, agreements is not None, batch.is_simulated, run.run_id)
+        for one in found
+    ]  # fmt: skip
+    execute_values(
+        cursor,
+        "insert into ops.quality_score (pipeline, source, window_start_at, window_end_at, batch_sha256, dimension,"
+        " column_name, score, threshold, measured_count, basis, is_loaded, is_simulated, run_id) values %s"
+        " on conflict (pipeline, source, window_start_at, window_end_at, batch_sha256, dimension, column_name)"
+        " do update set score = excluded.score, threshold = excluded.threshold, basis = excluded.basis,"
+        " measured_count = excluded.measured_count, is_loaded = excluded.is_loaded, run_id = excluded.run_id,"
+        " measured_at = excluded.measured_at"
+        " where not ops.quality_score.is_loaded and excluded.is_loaded",
+        rows,
+    )
+    cursor.execute(
+        "select dimension, column_name from ops.quality_score where (pipeline, source, window_start_at, window_end_at,"
+        " batch_sha256, run_id) = (%s, %s, %s, %s, %s, %s)",
+        (*place, run.run_id),
+    )
+    own = set(cursor.fetchall())  # the same batch again, by another run, is no news; by a retry of this one it may be
+    return [one for one in found if (one.dimension, one.column) in own]
+
+
+def below(pipeline: Pipeline, source: str, found: list[Score]) -> list[str]:
+    """Return in words which scores of a batch as a whole lie below their thresholds."""
+    return [
+        f"{source} {one.dimension} {one.score:.1f} is below {pipeline.quality.threshold(one.dimension):g}: {one.basis}"
+        for one in found
+        if one.column == BATCH and one.score < pipeline.quality.threshold(one.dimension)
+    ]
