@@ -13,7 +13,7 @@ from pathlib import Path
 from include.spec.load import ROOT, load_all
 
 PAGE = ROOT / "docs" / "dags.md"
-VERBS = ("ingest", "monitor", "train", "score")
+VERBS = ("ingest", "monitor", "train", "score", "quarantine")
 OPENING = """# The DAGs
 
 Made from the DAG files and the pipelines by `make docs`; do not edit. Trigger any of them in the

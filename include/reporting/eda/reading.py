@@ -1,0 +1,232 @@
+"""What the EDA report asks the warehouse: aggregates over all rows, and a sample that memory can hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from include.reporting.eda.figures import kind_of, spread, step_for
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import pandas as pd
+    from sqlalchemy.engine import Connection
+
+    from include.reporting.eda.figures import Spread, Step
+    from include.spec.model import Column, Pipeline
+
+SAMPLE_ROWS = 50_000
+DRAWN_OUTLIERS = 200
+LABEL_LETTERS = 60
+WAITING = "pipeline = %s and loaded_at is null and status in ('open', 'accepted')"
+
+
+@dataclass
+class Portrait:
+    """One source as it stands in the warehouse.
+
+    Attributes
+    ----------
+    sample : pandas.DataFrame
+        At most about `SAMPLE_ROWS` rows: numbers and flags as float64, labels cut to 60 letters.
+    bins : pandas.DataFrame, one row a step of time
+        `at` (UTC), `rows`, and for each column `n_<column>`; for numbers and flags also `mean_`, `min_`, `max_`.
+    exact : dict
+        By column: `n`, `min`, `max`, `mean` over all rows, in the column's unit; `iqr` and `z` outliers counted.
+    """
+
+    source: str
+    title: str
+    table: str
+    columns: dict[str, Column]
+    kinds: dict[str, str]
+    rows: int
+    first: datetime
+    last: datetime
+    is_simulated: bool
+    step: Step
+    sample: pd.DataFrame
+    bins: pd.DataFrame
+    exact: dict[str, dict[str, Any]]
+    spreads: dict[str, Spread | None] = field(default_factory=dict)
+    outliers: dict[str, list[tuple[datetime, float]]] = field(default_factory=dict)
+    quarantined: list[tuple[datetime, int]] = field(default_factory=list)
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether quantiles, shapes and correlations come from a part of the rows."""
+        return len(self.sample) < self.rows
+
+    @property
+    def has_holes(self) -> bool:
+        """Whether a value is missing somewhere, or a step of time has no row."""
+        return any(each["n"] < self.rows for each in self.exact.values()) or not self.bins["rows"].all()
+
+    def of_kind(self, *kinds: str) -> list[str]:
+        """Return the columns of some kinds, in the spec's order."""
+        return [name for name, kind in self.kinds.items() if kind in kinds]
+
+
+def portraits(connection: Connection, spec: Pipeline) -> list[Portrait]:
+    """Return a portrait of each source that has rows, the main one first."""
+    order = sorted(spec.sources, key=lambda name: not spec.sources[name].main)
+    found = (portrait(connection, spec, source) for source in order)
+    return [each for each in found if each is not None]
+
+
+def portrait(connection: Connection, spec: Pipeline, source: str) -> Portrait | None:
+    """Read one source; None where nothing is loaded."""
+    table = f'core."{spec.table(source)}"'
+    if connection.exec_driver_sql("select to_regclass(%s)", (table,)).scalar() is None:
+        return None
+    there = {row[0] for row in connection.exec_driver_sql(_COLUMNS, (table,))}
+    facts = spec.sources[source]
+    columns = {name: column for name, column in facts.columns.items() if name in there}
+    kinds = {name: kind_of(name, column, facts.key) for name, column in columns.items()}
+    numbers = [name for name, kind in kinds.items() if kind in ("number", "flag")]
+    rows, first, last, exact = _exact(connection, table, columns, numbers)
+    if not rows:
+        return None
+    step = step_for(last - first, rows)
+    found = Portrait(
+        source=source,
+        title=facts.title,
+        table=spec.table(source),
+        columns=columns,
+        kinds=kinds,
+        rows=rows,
+        first=first,
+        last=last,
+        is_simulated=_is_simulated(connection, spec.pipeline, source),
+        step=step,
+        sample=_sample(connection, table, kinds, rows),
+        bins=_bins(connection, table, kinds, step),
+        exact=exact,
+    )
+    found.spreads = {name: spread(found.sample[name]) for name in found.of_kind("number")}
+    _count_outliers(connection, table, found)
+    found.quarantined = _quarantined(connection, spec.pipeline, source, step)
+    return found
+
+
+_COLUMNS = "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0 and not attisdropped"
+
+
+def _number(name: str, kind: str = "number") -> str:
+    return f'"{name}"::int' if kind == "flag" else f'"{name}"::double precision'
+
+
+def _exact(
+    connection: Connection, table: str, columns: dict[str, Column], numbers: list[str]
+) -> tuple[int, datetime, datetime, dict[str, dict[str, Any]]]:
+    asked = [f'count("{name}")' for name in columns]
+    for name in numbers:
+        value = _number(name, "flag" if columns[name].type == "boolean" else "number")
+        asked += [f"min({value})", f"max({value})", f"avg({value})"]
+    answer = list(
+        connection.exec_driver_sql(
+            f"select count(*), min(valid_at), max(valid_at), {', '.join(asked)} from {table}"
+        ).one()
+    )
+    rows, first, last, *rest = answer
+    exact: dict[str, dict[str, Any]] = {name: {"n": int(n)} for name, n in zip(columns, rest, strict=False)}
+    rest = rest[len(columns) :]
+    for place, name in enumerate(numbers):
+        exact[name] |= dict(zip(("min", "max", "mean"), rest[place * 3 : place * 3 + 3], strict=True))
+    return int(rows), first, last, exact
+
+
+def _sample(connection: Connection, table: str, kinds: dict[str, str], rows: int) -> pd.DataFrame:
+    """Return all rows of a small table, of a big one the same random part each time."""
+    import pandas as pd
+
+    asked = [
+        _number(name, kind) + f' as "{name}"'
+        if kind in ("number", "flag")
+        else f'left("{name}"::text, {LABEL_LETTERS}) as "{name}"'
+        for name, kind in kinds.items()
+        if kind != "masked"
+    ]
+    part = f" tablesample bernoulli ({100 * SAMPLE_ROWS / rows:.6f}) repeatable (7)" if rows > SAMPLE_ROWS else ""
+    result = connection.exec_driver_sql(f"select {', '.join(['valid_at', *asked])} from {table}{part}")
+    frame = pd.DataFrame(result.fetchall(), columns=list(result.keys())).drop(columns="valid_at")
+    return frame.astype({name: "float64" for name, kind in kinds.items() if kind in ("number", "flag")})
+
+
+def _bins(connection: Connection, table: str, kinds: dict[str, str], step: Step) -> pd.DataFrame:
+    """Return one row for each step between the first row and the last, those without any row included."""
+    import pandas as pd
+
+    asked = [f'count("{name}") as "n_{name}"' for name in kinds]
+    for name, kind in kinds.items():
+        if kind in ("number", "flag"):
+            value = _number(name, kind)
+            asked += [
+                f'{how}({value}) as "{as_}_{name}"' for how, as_ in (("avg", "mean"), ("min", "min"), ("max", "max"))
+            ]
+    cut = step.sql.format(at="valid_at")
+    result = connection.exec_driver_sql(
+        f"with found as (select {cut} as at, count(*) as rows, {', '.join(asked)} from {table} group by 1)"
+        f" select * from (select generate_series(min(at), max(at), interval '{step.interval}') as at from found) steps"
+        " left join found using (at) order by 1"
+    )
+    frame = pd.DataFrame(result.fetchall(), columns=list(result.keys()))
+    counts = ["rows", *(f"n_{name}" for name in kinds)]
+    frame[counts] = frame[counts].fillna(0)
+    return frame.astype({name: "float64" for name in frame.columns if name != "at"})
+
+
+def _count_outliers(connection: Connection, table: str, found: Portrait) -> None:
+    """Count the values outside the limits in all rows, and read the farthest of them."""
+    for name, each in found.spreads.items():
+        if each is None:
+            continue
+        value = _number(name)
+        outside = f"{value} < %s or {value} > %s"
+        low, high = (each.iqr_low, each.iqr_high) if each.z_low is None else (each.z_low, each.z_high)
+        iqr, drawn = connection.exec_driver_sql(
+            f"select count(*) filter (where {outside}), count(*) filter (where {outside}) from {table}",
+            (each.iqr_low, each.iqr_high, low, high),
+        ).one()
+        found.exact[name] |= {"iqr": int(iqr), "z": None if each.z_low is None else int(drawn)}
+        rows = connection.exec_driver_sql(
+            f"select valid_at, {value} from {table} where {outside} order by abs({value} - %s) desc, valid_at limit %s",
+            (low, high, each.median, DRAWN_OUTLIERS),
+        )
+        found.outliers[name] = [(at, float(number)) for at, number in rows]
+
+
+def _quarantined(connection: Connection, pipeline: str, source: str, step: Step) -> list[tuple[datetime, int]]:
+    cut = step.sql.format(at="coalesce(valid_at, window_start_at)")
+    rows = connection.exec_driver_sql(
+        f"select {cut}, sum(row_count) from ops.quarantine where {WAITING} and source = %s group by 1 order by 1",
+        (pipeline, source),
+    )
+    return [(at, int(count)) for at, count in rows]
+
+
+def _is_simulated(connection: Connection, pipeline: str, source: str) -> bool:
+    query = "select coalesce(bool_or(is_simulated), false) from raw.payload where pipeline = %s and source = %s"
+    return bool(connection.exec_driver_sql(query, (pipeline, source)).scalar())
+
+
+def failed_checks(connection: Connection, pipeline: str, most: int = 12) -> list[dict[str, Any]]:
+    """Return the newest checks that did not hold."""
+    rows = connection.exec_driver_sql(
+        "select source, rule, column_name, severity, window_start_at, window_end_at, observed, expected, checked_at"
+        " from ops.quality_result where pipeline = %s and not is_passed"
+        " order by checked_at desc, quality_result_id desc limit %s",
+        (pipeline, most),
+    )
+    return [dict(row) for row in rows.mappings()]
+
+
+def quarantine_by_rule(connection: Connection, pipeline: str, most: int = 12) -> list[dict[str, Any]]:
+    """Return how many rows each rule has set aside that are not loaded since, with one example."""
+    rows = connection.exec_driver_sql(
+        "select source, rule, column_name, sum(row_count)::bigint as count, min(left(reason, 160)) as example"
+        f" from ops.quarantine where {WAITING} group by 1, 2, 3 order by 4 desc, 1, 2, 3 limit %s",
+        (pipeline, most),
+    )
+    return [dict(row) for row in rows.mappings()]
