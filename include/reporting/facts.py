@@ -41,8 +41,8 @@ def contract(column: Column) -> str:
     Examples
     --------
     >>> from include.spec.load import load_all
-    >>> contract(load_all()["usdmxn"].sources["fix"].columns["fix_mxn"])
-    '1 to 100 MXN/USD; required; at least 95 % have a value, or the batch stops'
+    >>> contract(load_all()["usdmxn"].sources["rates"].columns["target_rate_pct"])
+    '0 to 150 %; at least 90 % have a value, or the batch stops'
     """
     if column.personal == "drop":
         return PHRASES["personal"]("drop")

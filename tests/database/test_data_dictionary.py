@@ -87,7 +87,7 @@ def test_a_change_in_the_database_makes_the_page_stale(
     assert "make docs (line " in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("fact", [{"max": 60}, {"completeness": 0.7}, {"note": "Another reason."}, {"decimals": 1}])
+@pytest.mark.parametrize("fact", [{"max": 60}, {"completeness": 0.7}, {"note": "Another reason."}, {"decimals": 2}])
 def test_a_changed_column_fact_makes_the_page_stale(dictionary: Callable[..., int], fact: dict[str, object]) -> None:
     dictionary()
     assert dictionary("--check", pipelines=changed("air_quality.station.co_mg_m3", fact)) == 1

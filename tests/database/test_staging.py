@@ -85,7 +85,7 @@ def test_a_check_that_is_done_again_keeps_the_same_rows_in_the_same_place(wareho
     [(number, level)] = warehouse.kept(first.accepted_uri, "payload_id", "level_m")
     assert (number, level) == (first.payload_ids[0], 1.5)
     assert warehouse.kept(first.rejected_uri, "payload_id", "row_number", "rule") == [(number, 1, "time")]
-    assert len(below(warehouse, tmp_path)) == 2
+    assert len(below(warehouse, tmp_path)) == 3  # accepted rows, rejected rows and the profile
 
 
 def test_another_run_fetch_window_or_source_never_writes_into_the_same_files(warehouse, fetched) -> None:
