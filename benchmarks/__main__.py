@@ -3,7 +3,7 @@
 import json
 import sys
 
-from benchmarks import dag_parse, loading, task_overhead
+from benchmarks import dag_parse, loading, quality, task_overhead
 
 BENCHMARKS = {
     "task_overhead": task_overhead.measure,
@@ -11,6 +11,7 @@ BENCHMARKS = {
     "load_first": loading.measure_first,
     "load_again": loading.measure_again,
     "load_memory": loading.measure_memory,
+    "quality": quality.measure,
 }
 
 

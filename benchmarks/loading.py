@@ -38,12 +38,12 @@ def measure_first() -> Iterator[dict[str, Any]]:
     with warehouse() as (folder, superuser_url, warehouse_url):
         path = write_csv(folder / "rows.csv", ROWS)
         extracted = _extracted(warehouse_url, folder, path)
-        before = _copy(superuser_url, path)
+        before = copy_rows(superuser_url, path)
         first = _load(warehouse_url, folder, extracted, "first")["seconds"]
-        peer = (before + _copy(superuser_url, path)) / 2  # the first one also makes the server's log files
-        yield _figure("load_first", first, peer, "s", ROWS)
+        peer = (before + copy_rows(superuser_url, path)) / 2  # the first one also makes the server's log files
+        yield figure("load_first", first, peer, "s", ROWS)
         frame = _to_sql(superuser_url, path) * ROWS / FRAME_ROWS
-        yield _figure("load_first_to_sql", first, frame, "s", ROWS)
+        yield figure("load_first_to_sql", first, frame, "s", ROWS)
 
 
 def measure_again() -> Iterator[dict[str, Any]]:
@@ -53,7 +53,7 @@ def measure_again() -> Iterator[dict[str, Any]]:
         first, again = (_load(warehouse_url, folder, extracted, name) for name in ("first", "again"))
         if (first["inserted"], again["unchanged"], again["inserted"] + again["revised"]) != (ROWS, ROWS, 0):
             raise RuntimeError(f"the loads did not do what is measured: {first}, {again}")
-        yield _figure("load_again", again["seconds"], first["seconds"], "s", ROWS)
+        yield figure("load_again", again["seconds"], first["seconds"], "s", ROWS)
 
 
 def measure_memory() -> Iterator[dict[str, Any]]:
@@ -65,10 +65,10 @@ def measure_memory() -> Iterator[dict[str, Any]]:
             extracted = _extracted(warehouse_url, folder, path)
             path.unlink()
             peaks.append(_load(warehouse_url, folder, extracted, "memory")["peak_mb"])
-    yield _figure("load_memory", peaks[1], peaks[0], "MB", MEMORY_ROWS[1])
+    yield figure("load_memory", peaks[1], peaks[0], "MB", MEMORY_ROWS[1])
 
 
-def _figure(name: str, ours: float, peer: float, unit: str, rows: int) -> dict[str, Any]:
+def figure(name: str, ours: float, peer: float, unit: str, rows: int) -> dict[str, Any]:
     return {"name": name, "ours": round(ours, 2), "peer": round(peer, 2), "unit": unit, "rows": rows}
 
 
@@ -85,7 +85,7 @@ def _load(warehouse_url: str, folder: Path, extracted: str, run_id: str) -> dict
     return found
 
 
-def _copy(url: str, path: Path) -> float:
+def copy_rows(url: str, path: Path) -> float:
     psql = [str(postgres.binary("psql")), url, "--quiet", "--set", "ON_ERROR_STOP=1"]
     subprocess.run([*psql, "-c", PEER], check=True)
     begin = time.perf_counter()

@@ -13,6 +13,10 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from hypothesis import settings as hypothesis_settings
+
+hypothesis_settings.register_profile("steady", deadline=None)  # a busy machine is no fault of what is tested
+hypothesis_settings.load_profile("steady")
 
 # Before anything reads them: the caller's settings and a developer's .env stay out, and whatever
 # is written goes to a folder that is thrown away.

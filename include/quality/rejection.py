@@ -49,7 +49,7 @@ def canonical(row: Any) -> str:
     return json.dumps(row, sort_keys=True, ensure_ascii=False)
 
 
-def said_values(rows: pa.Table, rule: Rule, broken: list[int]) -> list[str]:
+def said_values(rows: pa.RecordBatch, rule: Rule, broken: list[int]) -> list[str]:
     """Return for each row that breaks a rule its values and what is asked; personal data is not repeated."""
     from include.spec.expression import names
 

@@ -1,47 +1,70 @@
-"""Which rules a column's own statistics answer already, from one look that costs little."""
+"""Which values may break a rule, from one look by Arrow that costs little; Great Expectations then judges those."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from include.quality.contract import Rule
 
+BOUNDS = ("min_value", "max_value")
+READ = {"column", *BOUNDS, "value_set", "regex", "mostly"}
 
-def is_open(rule: Rule, values: pa.Array) -> bool:
-    """Tell whether some value of a column may break a rule; False only where none can. Pure.
+
+def suspects(rule: Rule, values: pa.Array) -> np.ndarray | None:
+    """Return where values stand that may break a rule: no other can. Pure.
 
     Parameters
     ----------
     rule : Rule
-        Any; of a kind that is not known here the answer is True.
-    values : pyarrow.Array
+        Any that looks at one column.
+    values : pyarrow.Array, shape (n,)
         The rule's column: as it came, typed, or the one derived for it.
+
+    Returns
+    -------
+    numpy.ndarray of int64, shape (m,), or None
+        Ascending positions; None for a rule of a kind that is not known here: any value may.
     """
     asked = rule.arguments
+    if not asked.keys() <= READ or any(isinstance(asked.get(bound), str) for bound in BOUNDS):
+        return None  # an expectation may be told more, as strict_min, or a date as text
     match rule.expectation.removeprefix("expect_column_"):
         case "values_to_not_be_null":
-            return bool(values.null_count)
+            return _nulls(values)
         case "values_to_be_between":
             return _beyond(values, asked.get("min_value"), asked.get("max_value"))
         case "value_lengths_to_be_between":
-            return _beyond(_lengths(values), asked["min_value"], asked["max_value"])
+            return _beyond(_lengths(values), asked.get("min_value"), asked.get("max_value"))
         case "values_to_be_in_set":
-            return _outside(values, asked["value_set"])
+            return _among(values, asked["value_set"], is_wanted=False)
+        case "values_to_not_be_in_set":
+            return _among(values, asked["value_set"], is_wanted=True)
         case "values_to_match_regex":
-            return _differs(values, asked["regex"])
-    return True
+            return _different(values, asked["regex"])
+    return None
 
 
-def _beyond(values: pa.Array, low: Any, high: Any) -> bool:
+def _nulls(values: pa.Array) -> np.ndarray:
+    return _places(values.is_null()) if values.null_count else _nowhere()
+
+
+def _beyond(values: pa.Array, low: Any, high: Any) -> np.ndarray:
     import pyarrow.compute as pc
 
     bounds = pc.min_max(values).as_py()
     if bounds["min"] is None:
-        return False
-    return bool((low is not None and bounds["min"] < low) or (high is not None and bounds["max"] > high))
+        return _nowhere()
+    found = _nowhere()
+    if low is not None and bounds["min"] < low:
+        found = _places(pc.less(values, low))
+    if high is not None and bounds["max"] > high:
+        found = np.union1d(found, _places(pc.greater(values, high)))
+    return found
 
 
 def _lengths(values: pa.Array) -> pa.Array:
@@ -50,26 +73,38 @@ def _lengths(values: pa.Array) -> pa.Array:
     return pc.utf8_length(values)
 
 
-def _outside(values: pa.Array, allowed: list[Any]) -> bool:
+def _among(values: pa.Array, listed: list[Any], is_wanted: bool) -> np.ndarray | None:
+    """Return where values stand that are in a list, or that are not; missing ones are neither."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if allowed == [True] and pa.types.is_boolean(values.type):
-        return bool(pc.any(pc.invert(values), min_count=0).as_py())
+    if listed == [True] and pa.types.is_boolean(values.type) and not is_wanted:
+        return _places(pc.invert(values))
     try:
-        known = pa.array(allowed, values.type)
+        known = pa.array(listed, values.type)
     except (pa.ArrowInvalid, pa.ArrowTypeError):
-        return True
-    return not pc.all(pc.or_(pc.is_in(values, value_set=known), pc.is_null(values)), min_count=0).as_py()
+        return None
+    found = pc.is_in(values, value_set=known)
+    return _places(found if is_wanted else pc.invert(pc.or_(found, values.is_null())))
 
 
-def _differs(values: pa.Array, regex: str) -> bool:
-    """Look with RE2; what it does not know, or reads in another way, stays open."""
+def _different(values: pa.Array, regex: str) -> np.ndarray | None:
+    """Look with RE2, which takes other letters and blanks for letters and blanks than Python beyond plain ASCII."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    pattern = r"\A" + regex.removesuffix(r"\Z") + r"\z"
     try:
-        return not pc.all(pc.match_substring_regex(values, pattern), min_count=0).as_py()
-    except pa.ArrowInvalid:
-        return True
+        matches = pc.match_substring_regex(values, r"\A" + regex.removesuffix(r"\Z") + r"\z")
+    except pa.ArrowInvalid:  # a part of Python's grammar that RE2 does not have
+        return None
+    return _places(pc.or_(pc.invert(matches), pc.match_substring_regex(values, "[^ -~]")))
+
+
+def _places(mask: pa.Array) -> np.ndarray:
+    import pyarrow.compute as pc
+
+    return pc.indices_nonzero(mask).to_numpy().astype(np.int64)
+
+
+def _nowhere() -> np.ndarray:
+    return np.zeros(0, dtype=np.int64)

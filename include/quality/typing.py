@@ -107,7 +107,10 @@ def _integer(raw: pa.Array) -> pa.Array:
         except pa.ArrowInvalid:
             pass  # some cell has another form: look at each
     digits = _matching(pc.utf8_trim_whitespace(raw), INTEGER)
-    return pa.array(map(_bigint, digits.to_pylist()), pa.int64())
+    try:
+        return pc.cast(pc.replace_substring_regex(digits, r"^\+|\..*$", ""), pa.int64())
+    except pa.ArrowInvalid:  # some number is beyond 64 bits
+        return pa.array(map(_bigint, digits.to_pylist()), pa.int64())
 
 
 def _bigint(digits: str | None) -> int | None:

@@ -14,8 +14,9 @@ from include.spec.faults import one_of
 
 NAME = r"^[a-z][a-z0-9_]{0,39}$"
 UNITS = {
-    "1", "MXN", "USD", "MXN/USD", "%", "index", "mg/m3", "ug/m3", "ppb", "degC", "g/m3", "kPa",
-    "sensor", "count", "code", "text", "flag", "UTC", "days", "hours", "s", "ms", "m", "km", "kg", "bps",
+    "1", "MXN", "USD", "EUR", "MXN/USD", "%", "bps", "index", "mg/m3", "ug/m3", "g/m3", "ppb", "ppm", "degC",
+    "kPa", "hPa", "sensor", "count", "code", "text", "flag", "UTC", "days", "hours", "s", "ms",
+    "mm", "cm", "m", "km", "m/s", "km/h", "kg", "l", "m3", "W", "kWh",
 }  # fmt: skip
 _SPAN = re.compile(r"^([0-9]{1,5})\s*(minute|hour|day|week)s?$")
 

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Container, Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from include.quality.check import Check
     from include.steps.run import Run
 
 Place = tuple[int, int]  # payload and row_number
 Broken = dict[Place, tuple[str, str, str]]  # the rule that takes a row out, its column and the reason
+Rows = Callable[[], "Iterator[pa.RecordBatch]"]
 
 
 def across(run: Run, source: str, checker: Check, accepted_uri: str) -> Broken:
     """Look at a batch's accepted rows together, tell the check what broke, and return the rows to set aside.
+
+    A row that repeats another one's key is not judged again: beside it the other would not be alone with its value.
 
     Raises
     ------
@@ -22,17 +29,37 @@ def across(run: Run, source: str, checker: Check, accepted_uri: str) -> Broken:
     SourceUnavailable
         The lake or the warehouse does not answer. A retry is safe.
     """
-    found = {**_repeats(run, source, checker, accepted_uri), **_relations(run, source, accepted_uri)}
-    found |= _neighbours(run, source, checker, accepted_uri)
+    repeats = _repeats(run, source, checker, accepted_uri)
+    gone = {place for places in repeats.values() for place in places}
+    rows = partial(_rows_but, run, accepted_uri, gone)
+    found = {**_relations(run, source, rows), **_neighbours(run, source, checker, rows)}
     severities = {(rule.rule, rule.column): rule.severity for rule in checker.rules}
     accepted = checker.received - checker.rejected
     broken: Broken = {}
-    for (rule, column), places in found.items():
-        checker.note(rule, column, accepted, list(places.values()))
+    for (rule, column), places in (repeats | found).items():
+        judged = accepted if (rule, column) in repeats else accepted - len(gone)
+        checker.note(rule, column, judged, list(places.values()))
         if severities[rule, column] == "stop":
             for place, reason in places.items():
                 broken.setdefault(place, (rule, column, reason))
     return broken
+
+
+def all_but(batch: pa.RecordBatch, gone: Container[Place]) -> pa.Array:
+    """Return a mask of the rows that are not at these places."""
+    import pyarrow as pa
+
+    return pa.array([place not in gone for place in places_of(batch)], pa.bool_())
+
+
+def places_of(batch: pa.RecordBatch) -> Iterator[Place]:
+    """Yield each row's payload and its place in it."""
+    return zip(batch.column("payload").to_pylist(), batch.column("row_number").to_pylist(), strict=True)
+
+
+def _rows_but(run: Run, uri: str, gone: set[Place]) -> Iterator[pa.RecordBatch]:
+    for batch in run.lake.reading(uri):
+        yield batch.filter(all_but(batch, gone)) if gone else batch
 
 
 def _repeats(run: Run, source: str, checker: Check, uri: str) -> dict[tuple[str, str], dict[Place, str]]:
@@ -51,17 +78,17 @@ def _repeats(run: Run, source: str, checker: Check, uri: str) -> dict[tuple[str,
     }
 
 
-def _relations(run: Run, source: str, uri: str) -> dict[tuple[str, str], dict[Place, str]]:
+def _relations(run: Run, source: str, rows: Rows) -> dict[tuple[str, str], dict[Place, str]]:
     from include.warehouse import relations
     from include.warehouse.engine import transaction
 
     if not relations.is_asked(run.pipeline, source):
         return {}
     with transaction(run.engine) as connection, connection.cursor() as cursor:
-        return relations.find(cursor, run.pipeline, source, run.lake.reading(uri))
+        return relations.find(cursor, run.pipeline, source, rows())
 
 
-def _neighbours(run: Run, source: str, checker: Check, uri: str) -> dict[tuple[str, str], dict[Place, str]]:
+def _neighbours(run: Run, source: str, checker: Check, rows: Rows) -> dict[tuple[str, str], dict[Place, str]]:
     from include.quality.neighbours import find, neighbour_checks
     from include.warehouse.engine import transaction
     from include.warehouse.relations import rows_before
@@ -71,5 +98,5 @@ def _neighbours(run: Run, source: str, checker: Check, uri: str) -> dict[tuple[s
         return {}
     with transaction(run.engine) as connection, connection.cursor() as cursor:
         before = rows_before(cursor, run.pipeline, source, checks, checker.spans["valid_at"][0])
-    found = find(run.lake.reading(uri), checks, checker.source.key, before)
+    found = find(rows(), checks, checker.source.key, before)
     return {(check.name, check.column): found[check.name] for check in checks}

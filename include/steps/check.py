@@ -11,7 +11,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from include.errors import ContractBroken
-from include.steps.across import Broken, across
+from include.steps.across import Broken, across, all_but, places_of
 from include.steps.profiles import keep_profile, sudden_changes
 from include.windows import Window
 
@@ -37,6 +37,8 @@ class Fetched(NamedTuple):
         `payload_id`, `uri` and `sha256` of each.
     number : int
         Its place among the fetches that the run loads, from 0.
+    fetched_at : datetime, optional
+        When its last payload had arrived, UTC: rows of a file about a later time are set aside.
     """
 
     source: str
@@ -44,6 +46,7 @@ class Fetched(NamedTuple):
     payloads: list[dict[str, Any]]
     is_simulated: bool
     number: int = 0
+    fetched_at: datetime | None = None
 
     @property
     def payload_ids(self) -> tuple[int, ...]:
@@ -112,6 +115,11 @@ def refuse(run: Run, window: Window, batch: Batch, broken: list[Result]) -> None
     lines = [
         f"{name} {batch.source} {window}: stopped before the warehouse, nothing was loaded.",
         *(f"Broken: {said(result)}" for result in broken),
+        *(
+            f"Set aside by: {said(r)}"
+            for r in batch.results
+            if r.is_row_level and r.severity == "stop" and not r.is_passed
+        ),
         f"Rows: {batch.row_count + batch.rejected_count} received, {batch.rejected_count} of them set aside one by one;"
         f" all of them wait in ops.quarantine: ciclo quarantine list {name}",
         *(f"Example: {reason}" for reason in islice(reasons, 3)),
@@ -163,7 +171,7 @@ def _raw(run: Run, fetched: Fetched) -> Iterator[pa.RecordBatch]:
 
     source = run.pipeline.sources[fetched.source]
     openers = [partial(run.lake.open, entry["uri"]) for entry in fetched.payloads]
-    return parse(run.pipeline.pipeline, fetched.source, source, openers, fetched.window)
+    return parse(run.pipeline.pipeline, fetched.source, source, openers, fetched.window, fetched_at=fetched.fetched_at)
 
 
 def _take_out(
@@ -175,25 +183,14 @@ def _take_out(
     wanted, other = accepted_schema(run.pipeline, fetched.source), rejected_schema()
     with run.lake.writing(f"{folder}/accepted_alone", wanted) as accepted:
         for batch in run.lake.reading(accepted_uri):
-            accepted.add(batch.filter(_all_but(batch, broken)))
+            accepted.add(batch.filter(all_but(batch, broken)))
     with run.lake.writing(f"{folder}/rejected_all", other) as rejected:
         for batch in run.lake.reading(rejected_uri):
             rejected.add(batch)
         for raw in _raw(run, fetched):
-            if found := [(at, *broken[place]) for at, place in enumerate(_places(raw)) if place in broken]:
+            if found := [(at, *broken[place]) for at, place in enumerate(places_of(raw)) if place in broken]:
                 rejected.add(numbered(checker.set_aside(raw, found), fetched.payload_ids, other))
     return accepted.uri, rejected.uri
-
-
-def _all_but(batch: pa.RecordBatch, broken: Broken) -> pa.Array:
-    import pyarrow as pa
-
-    return pa.array([place not in broken for place in _places(batch)], pa.bool_())
-
-
-def _places(batch: pa.RecordBatch) -> Iterator[tuple[int, int]]:
-    """Yield each row's payload and its place in it."""
-    return zip(batch.column("payload").to_pylist(), batch.column("row_number").to_pylist(), strict=True)
 
 
 def _write_report(run: Run, fetched: Fetched, checker: Check, batch: Batch) -> None:

@@ -245,8 +245,8 @@ def _examined(run: Run, source: str, window: Window, fetch: dict[str, Any]) -> B
     from include.warehouse.set_aside import Answer, record_unreadable
 
     rows = Window.from_dict(fetch["window"])
-    fetched = Fetched(source, rows, fetch["payloads"], fetch["is_simulated"], fetch["number"])
     fetched_at = datetime.fromisoformat(fetch["fetched_at"])
+    fetched = Fetched(source, rows, fetch["payloads"], fetch["is_simulated"], fetch["number"], fetched_at)
     try:
         return replace(examine(run, fetched), covers=(rows.start, rows.end), fetched_at=fetched_at)
     except PayloadLost:

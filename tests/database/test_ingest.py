@@ -233,6 +233,7 @@ def test_a_stopped_batch_says_what_broke_and_how_to_go_on(play, breach: Pipeline
     assert message.startswith("air_quality station 2004-04-01..2004-05-01: stopped before the warehouse")
     lines = message.splitlines()
     assert [line for line in lines if line.startswith("Broken: rejected: ") and line.endswith("expected at most 5%")]
+    assert [line for line in lines if line.startswith("Set aside by: range of co_sensor: ")]
     examples = [line for line in lines if line.startswith("Example: co_sensor = ")]
     assert len(examples) == 3
     assert all(line.endswith("expected 0 to 700 sensor") for line in examples)

@@ -58,7 +58,8 @@ def harbour(system) -> Callable[[str], list[list[str]]]:
     folder = Path(system.env["CICLO_PIPELINES"]) / "harbour"
     folder.mkdir()
     (folder / "pipeline.yaml").write_text(REST + drafted)
-    wait_for(lambda: "ingest_harbour" in system.api().dag_ids(), "the new DAGs")
+    dags = {f"{verb}_harbour" for verb in ("ingest", "monitor", "train", "score", "quarantine")}
+    wait_for(lambda: dags <= system.api().dag_ids(), "the new DAGs")  # an event wakes nobody who is not there yet
     return system.sql
 
 

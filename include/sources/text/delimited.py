@@ -23,8 +23,8 @@ from include.sources.text.blocks import TOO_LONG, Blocks
 from include.sources.text.dialect import AS_AGREED, Dialect, TextTable
 from include.sources.text.split_decimals import EXPLANATION, WAY_OUT, looks_split, refuse_split_columns
 
-ROWS = 100_000  # in a batch, about
-MOST_ROWS = 131_072
+ROWS = 50_000  # in a batch, about
+MOST_ROWS = 65_536
 FIRST_BLOCK = MIB // 4
 LARGEST_BLOCK = 32 * MIB
 LONGEST_LINE = MIB
