@@ -14,13 +14,19 @@ import importlib
 import threading
 from collections.abc import Iterable
 from pathlib import Path
-from pkgutil import iter_modules
 
 from include.errors import ConfigError
 
 # What tasks were seen to import, beside our own packages.
 LIBRARIES = (
     "great_expectations",
+    "great_expectations.render.renderer.page_renderer",
+    "great_expectations.render.view",
+    "datasketches",
+    "ftfy.badness",
+    "stdnum.iban",
+    "stdnum.mx.curp",
+    "stdnum.mx.rfc",
     "mlflow",
     "mlflow.sklearn",
     "mlflow.tracking.request_header.registry",
@@ -65,9 +71,10 @@ PACKAGES = (
 
 def warm_modules() -> tuple[str, ...]:
     """Return the names of all modules that tasks inherit, the libraries first."""
-    folders = {package: Path(__file__).parents[1] / package for package in PACKAGES}
-    own = (f"include.{package}.{m.name}" for package, path in folders.items() for m in iter_modules([str(path)]))
-    return (*LIBRARIES, *(name for name in own if not name.endswith((".migrations", ".__main__"))))
+    root = Path(__file__).parents[2]
+    files = (file for package in PACKAGES for file in sorted((root / "include" / package).rglob("*.py")))
+    own = (".".join(file.relative_to(root).with_suffix("").parts).removesuffix(".__init__") for file in files)
+    return (*LIBRARIES, *(name for name in own if ".migrations" not in name and not name.endswith(".__main__")))
 
 
 def preload(modules: Iterable[str]) -> None:
