@@ -6,13 +6,13 @@ their guides use them: the whole file as one frame, one suite, nothing of this p
 
 import importlib
 import json
-import resource
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.memory import peak_mb
 from benchmarks.rows import WINDOW
 from include.spec.load import load
 
@@ -29,8 +29,8 @@ def main(what: str, path: Path) -> None:
     begin, spent = time.perf_counter(), time.process_time()
     found = {"check": check, "plain": plain}[what](path)
     taken = {"seconds": time.perf_counter() - begin, "cpu_seconds": time.process_time() - spent}
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
-    print(json.dumps({**found, **taken, "peak_mb": peak}))
+
+    print(json.dumps({**found, **taken, "peak_mb": peak_mb()}))
 
 
 def batches(path: Path) -> Iterator["pa.RecordBatch"]:

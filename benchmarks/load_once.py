@@ -2,11 +2,11 @@
 
 import importlib
 import json
-import resource
 import sys
 import time
 from pathlib import Path
 
+from benchmarks.memory import peak_mb
 from benchmarks.rows import run_of
 from include.steps import ingest
 
@@ -22,8 +22,8 @@ def main(warehouse_url: str, folder: str, run_id: str) -> None:
     loaded, _ = ingest.load(run, [checked])
     seconds = time.perf_counter() - begin
     print(f"check {between - begin:.1f} s, load {seconds - (between - begin):.1f} s", file=sys.stderr)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
-    print(json.dumps({**loaded, "seconds": seconds, "peak_mb": peak}))
+
+    print(json.dumps({**loaded, "seconds": seconds, "peak_mb": peak_mb()}))
 
 
 if __name__ == "__main__":

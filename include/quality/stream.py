@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ROWS = 50_000  # of twelve columns these take some 50 MB with all that is made of them
+ROWS = 40_000  # of twelve columns these take some 40 MB with all that is made of them
 Item = TypeVar("Item")
 
 

@@ -23,7 +23,7 @@ from include.sources.text.blocks import TOO_LONG, Blocks
 from include.sources.text.dialect import AS_AGREED, Dialect, TextTable
 from include.sources.text.split_decimals import EXPLANATION, WAY_OUT, looks_split, refuse_split_columns
 
-ROWS = 50_000  # in a batch, about
+ROWS = 40_000  # in a batch, about
 MOST_ROWS = 65_536
 FIRST_BLOCK = MIB // 4
 LARGEST_BLOCK = 32 * MIB
