@@ -5,10 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 from include.errors import SourceUnavailable
 
 DONE = {"success", "failed"}
+# The server closes a connection that was idle for five seconds, perhaps just when a call is on its way. Every call
+# here may be made twice: a run has the caller's own id.
+AGAIN = Retry(total=4, connect=4, read=4, status=0, backoff_factor=0.3, allowed_methods=None)
 
 
 class AirflowApi:
@@ -30,6 +35,7 @@ class AirflowApi:
     def __init__(self, url: str, user: str, password: str) -> None:
         self.url = url
         self._session = requests.Session()
+        self._session.mount(url, HTTPAdapter(max_retries=AGAIN))
         self._credentials = {"username": user, "password": password}
         self._sign_in()
 

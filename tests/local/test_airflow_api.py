@@ -10,6 +10,7 @@ import pytest
 from include.errors import SourceUnavailable
 from include.local.airflow_api import AirflowApi
 
+HANGS_UP = 0
 EVENT = {"asset_events": [{"created_dagruns": [{"dag_id": "monitor_x", "run_id": "woken"}]}]}
 
 
@@ -22,7 +23,9 @@ class Answers(BaseHTTPRequestHandler):
         self._answer(201, {"access_token": "t"})
 
     def do_GET(self) -> None:
-        self._answer(*self.plan.pop(0))
+        status, body = self.plan.pop(0)
+        if status != HANGS_UP:
+            self._answer(status, body)
 
     def log_message(self, format: str, *args: object) -> None:
         pass
@@ -52,6 +55,18 @@ def test_no_event_and_no_run_yet_are_two_things(api: AirflowApi) -> None:
     Answers.plan = [(200, {"asset_events": []}), (200, {"asset_events": [{"created_dagruns": []}]})]
     assert api.woken_runs("ingest_x", "first") is None
     assert api.woken_runs("ingest_x", "first") == []
+
+
+def test_a_connection_that_ends_without_an_answer_is_made_once_more(api: AirflowApi) -> None:
+    Answers.plan = [(HANGS_UP, {}), (200, {"state": "success"})]
+    assert api.run_state("ingest_x", "first") == "success"
+
+
+def test_a_server_that_always_hangs_up_is_told(api: AirflowApi) -> None:
+    Answers.plan = [(HANGS_UP, {})] * 5
+    with pytest.raises(SourceUnavailable, match="does not answer .*: see ciclo status"):
+        api.run_state("ingest_x", "first")
+    assert Answers.plan == []
 
 
 def test_another_failure_is_told(api: AirflowApi) -> None:
