@@ -64,7 +64,7 @@ def test_a_connection_that_ends_without_an_answer_is_made_once_more(api: Airflow
 
 def test_a_server_that_always_hangs_up_is_told(api: AirflowApi) -> None:
     Answers.plan = [(HANGS_UP, {})] * 5
-    with pytest.raises(SourceUnavailable, match="does not answer .*: see ciclo status"):
+    with pytest.raises(SourceUnavailable, match=r"does not answer .*: see ciclo status"):
         api.run_state("ingest_x", "first")
     assert Answers.plan == []
 
