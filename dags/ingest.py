@@ -75,7 +75,7 @@ def build(spec: Pipeline) -> None:
     @dag(
         **wiring.dag_options(spec, "ingest", __doc__, "rerun/window"),
         schedule=wiring.clock_or_events(spec),
-        **wiring.lifetime(spec),
+        start_date=wiring.first_day(spec),
         params=wiring.WINDOW_PARAMS | FROM_LAKE,
     )
     def ingest() -> None:

@@ -184,7 +184,8 @@ def _reasonability(batch: Measured) -> Iterator[Score]:
 def _reasonable(batch: Measured, name: str) -> Iterator[Score]:
     """Score a column of numbers, where outliers can be told or a check looks at it."""
     values = batch.values(name)
-    outliers = (batch.profile.get(name, {}).get("outliers_robust_z") or {}).get("count")
+    enough = values >= MIN_ROWS_FOR_SHARES
+    outliers = (batch.profile.get(name, {}).get("outliers_robust_z") or {}).get("count") if enough else None
     neighbours = [r for r in batch.of("step", "frozen") if r.column == name]
     bands = [r for r in batch.of("mean", "sd") if r.column == name]
     if outliers is None and not neighbours and not bands:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from airflow.sdk import Asset, AssetOrTimeSchedule, Connection, CronDataIntervalTimetable, Param
 
@@ -72,22 +73,41 @@ def timetable(pipeline: Pipeline) -> CronDataIntervalTimetable:
     return CronDataIntervalTimetable(pipeline.schedule.cron, timezone=pipeline.schedule.timezone)
 
 
-def clock_or_events(pipeline: Pipeline) -> CronDataIntervalTimetable | AssetOrTimeSchedule:
+def clock_or_events(
+    pipeline: Pipeline, now: datetime | None = None
+) -> CronDataIntervalTimetable | AssetOrTimeSchedule | Asset | None:
     """Return when a pipeline's first DAG runs: at its times, each run with its interval, and at the events it declares.
 
-    A run that an event starts has no interval.
+    A run that an event starts has no interval. The clock stops after the run for the interval in which the schedule
+    ends. A DAG's own `end_date` would do more: Airflow gives a run that somebody starts in the web UI, whose form fills
+    in today as logical date, no task at all then, and calls it a success.
+
+    Parameters
+    ----------
+    now : datetime, optional
+        Now, with a time zone; taken from the machine when left out.
     """
-    clock = timetable(pipeline)
-    return AssetOrTimeSchedule(timetable=clock, assets=source_asset(pipeline)) if pipeline.events else clock
+    clock = None if _is_over(pipeline, now or datetime.now(UTC)) else timetable(pipeline)
+    if not pipeline.events:
+        return clock
+    asset = source_asset(pipeline)
+    return asset if clock is None else AssetOrTimeSchedule(timetable=clock, assets=asset)
 
 
-def lifetime(pipeline: Pipeline) -> dict[str, datetime | None]:
-    """Return the first and last instant the timetable makes runs for."""
-    first, last = pipeline.schedule.start, pipeline.schedule.end
-    return {
-        "start_date": datetime.combine(first, time(), UTC),
-        "end_date": datetime.combine(last, time(), UTC) if last else None,
-    }
+def first_day(pipeline: Pipeline) -> datetime:
+    """Return the first instant the timetable makes runs for."""
+    return datetime.combine(pipeline.schedule.start, time(), UTC)
+
+
+def _is_over(pipeline: Pipeline, now: datetime) -> bool:
+    """Tell whether the schedule's last interval ended more than a day ago: long enough for its run to be made."""
+    from croniter import croniter
+
+    if pipeline.schedule.end is None:
+        return False
+    zone = ZoneInfo(pipeline.schedule.timezone)
+    last = croniter(pipeline.schedule.cron, datetime.combine(pipeline.schedule.end, time(), UTC).astimezone(zone))
+    return bool(now > last.get_next(datetime) + timedelta(days=1))
 
 
 def endpoint(connection_id: str) -> Endpoint:
