@@ -9,19 +9,17 @@ from typing import TYPE_CHECKING, Any
 from include.quality import verdicts
 from include.quality.arrival import Backwards, Newest, Slots
 from include.quality.derive import truth
-from include.quality.great_expectations_adapter import validate
+from include.quality.judging import judge_part
 from include.quality.order import Order
 from include.quality.profile import Profile
-from include.quality.rejection import PLACE, REJECTED, Found, rejected_rows, said_values, waived_rows
+from include.quality.rejection import PLACE, REJECTED, Found, rejected_rows, waived_rows
 from include.quality.rules import rules, stored
-from include.quality.screen import suspects
 from include.quality.typing import cast, unreadable
 from include.spec.quality import ExpectedRows
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    import numpy as np
     import pyarrow as pa
 
     from include.quality.contract import Result, Rule
@@ -208,60 +206,21 @@ class Check:
         return found
 
     def _judge(self, stage: str, columns: dict[str, pa.Array], row_count: int, faulty: set[int]) -> list[Found]:
-        """Run a stage's rules; those about single rows look only at the rows without another fault.
-
-        Shares are judged on what came: among the few rows that many rejections leave they would say nothing.
-        """
-        import numpy as np
+        """Run a stage's rules that Great Expectations judges."""
         import pyarrow as pa
 
         asked = [rule for rule in self._rules if rule.stage == stage and rule.expectation]
-        columns = columns | {rule.reads[0]: truth(rule, columns) for rule in asked if rule.derived}
         for rule in asked:
             self._count(rule.rule, rule.column, row_count - (len(faulty) if rule.is_row_level else 0), 0)
-        rows = pa.RecordBatch.from_pydict(columns)
-        if not faulty:
-            return self._validate(rows, asked)
-        sound = np.setdiff1d(np.arange(row_count), list(faulty))
-        self._validate(rows, [rule for rule in asked if not rule.is_row_level])
-        return self._validate(rows, [rule for rule in asked if rule.is_row_level], sound)
-
-    def _validate(self, rows: pa.RecordBatch, asked: list[Rule], sound: np.ndarray | None = None) -> list[Found]:
-        """Run rules on all rows or on the sound ones; after the first part, on those of them that may break one.
-
-        Great Expectations takes some 30 ms for a handful of rows, and copies them; a stream has hundreds of parts.
-        """
-        if not self.received:
-            return self._run(rows, asked, sound)
-        import numpy as np
-
-        anywhere: list[Rule] = []
-        somewhere: list[Rule] = []
-        places: list[np.ndarray] = []
-        for rule in asked:
-            seen = suspects(rule, rows.column(rule.columns[0])) if len(rule.columns) == 1 else None
-            if seen is None:
-                anywhere.append(rule)
-            elif len(seen):
-                somewhere.append(rule)
-                places.append(seen)
-        found = self._run(rows, anywhere, sound)
-        if somewhere:
-            together = np.unique(np.concatenate(places))
-            found += self._run(rows, somewhere, together if sound is None else np.intersect1d(together, sound))
-        order = {(rule.rule, rule.column): place for place, rule in enumerate(asked)}
-        return sorted(found, key=lambda fault: order[fault[1:3]])
-
-    def _run(self, rows: pa.RecordBatch, asked: list[Rule], positions: np.ndarray | None) -> list[Found]:
+        rows = pa.RecordBatch.from_pydict(
+            columns | {rule.reads[0]: truth(rule, columns) for rule in asked if rule.derived}
+        )
         found: list[Found] = []
-        chosen = rows if positions is None else rows.take(positions)
-        for rule, (count, broken) in zip(asked, validate(chosen, asked), strict=True):
+        for rule, count, positions, reasons in judge_part(rows, asked, faulty, is_first=not self.received):
             self._count(rule.rule, rule.column, 0, count)
-            reasons = said_values(chosen, rule, broken)
             self._remember(rule.rule, rule.column, reasons)
             if rule.sets_aside:
-                places = broken if positions is None else positions[broken].tolist()
-                found += [(at, rule.rule, rule.column, said) for at, said in zip(places, reasons, strict=True)]
+                found += [(at, rule.rule, rule.column, said) for at, said in zip(positions, reasons, strict=True)]
         return found
 
     def _without_waived(self, raw: pa.RecordBatch, typed: dict[str, pa.Array], found: list[Found]) -> list[Found]:

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from include.errors import ContractBroken, NothingToDo, PayloadLost
 from include.steps.check import Fetched, examine, refuse
+from include.steps.handing_on import batch_of, kept_batch
 from include.steps.quarantine import retry_command
 from include.steps.run import Run, asked_window, past_part
 from include.windows import Window, common, uncovered
@@ -70,7 +71,7 @@ def check(run: Run, extracted: dict[str, Any]) -> dict[str, Any]:
     kept, refused = [], []
     for fetch in extracted["fetches"]:
         try:
-            kept.append((fetch, _kept(run, _checked(run, source, window, fetch))))
+            kept.append((fetch, kept_batch(run, _checked(run, source, window, fetch))))
         except PayloadLost:
             raise
         except ContractBroken as error:  # of several fetches in the lake, one that was refused then is refused again
@@ -104,7 +105,7 @@ def load(run: Run, checked: list[dict[str, Any]]) -> tuple[dict[str, Any], list[
 
     windows = [Window.from_dict(item["window"]) for item in checked]
     window = Window(max(found.start for found in windows), min(found.end for found in windows))
-    batches = [_batch(run, kept) for item in checked for kept in item["batches"]]
+    batches = [batch_of(run, kept) for item in checked for kept in item["batches"]]
     try:
         with transaction(run.engine) as connection:
             loaded = load_window(connection, run.lake, run.pipeline, window, batches, run.ref)
@@ -270,40 +271,3 @@ def _is_accepted(run: Run, source: str, window: Window, fetch: dict[str, Any]) -
     if said:
         log.warning("%s %s %s: breaks its contract, and is accepted by %s", run.pipeline.pipeline, source, window, said)
     return bool(said)
-
-
-def _kept(run: Run, batch: Batch) -> dict[str, Any]:
-    """Return a batch as JSON, without its verdicts, which go to the lake: XCom carries ids, URIs and counts."""
-    import pandas as pd
-
-    place = batch.accepted_uri.rpartition("/")[0].partition("batches/")[2]
-    frame = pd.DataFrame([result.to_dict() for result in batch.results])
-    item = {key: value for key, value in asdict(batch).items() if key != "results"}
-    item["spans"] = {name: [bound.isoformat() for bound in span] for name, span in batch.spans.items()}
-    item["covers"] = [bound.isoformat() for bound in batch.covers or ()]
-    item["newest_at"] = {name: at.isoformat() for name, at in batch.newest_at.items()}
-    item["fetched_at"] = batch.fetched_at.isoformat() if batch.fetched_at else None
-    return {
-        **item,
-        "payload_ids": list(batch.payload_ids),
-        "results_uri": run.lake.put_frame(f"batches/{place}/results", frame),
-    }
-
-
-def _batch(run: Run, kept: dict[str, Any]) -> Batch:
-    """Return a batch from the form it has in XCom."""
-    from include.quality.contract import Result
-    from include.warehouse.load import Batch
-
-    try:
-        found = run.lake.get_frame(kept["results_uri"]).to_dict("records")
-    except PayloadLost:
-        raise PayloadLost(f"{kept['results_uri']} is not in the lake any more: clear the task that wrote it") from None
-    results = [Result(**{str(name): value for name, value in record.items()}) for record in found]
-    spans = {name: tuple(map(datetime.fromisoformat, span)) for name, span in kept["spans"].items()}
-    covers = tuple(map(datetime.fromisoformat, kept["covers"])) or None
-    fetched_at = datetime.fromisoformat(kept["fetched_at"]) if kept["fetched_at"] else None
-    facts = {key: value for key, value in kept.items() if key != "results_uri"}
-    facts |= {"results": results, "spans": spans, "payload_ids": tuple(kept["payload_ids"])}
-    newest_at = {name: datetime.fromisoformat(at) for name, at in kept["newest_at"].items()}
-    return Batch(**facts | {"covers": covers, "fetched_at": fetched_at, "newest_at": newest_at})

@@ -6,7 +6,8 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,13 @@ class System:
     def api(self) -> AirflowApi:
         password = (self.var / "secrets" / "airflow_admin").read_text()
         return AirflowApi(f"http://127.0.0.1:{self.env['CICLO_AIRFLOW_PORT']}", "admin", password)
+
+    @staticmethod
+    def wait_for(probe: Callable[[], bool], what: str, seconds: float = 120) -> None:
+        give_up = time.monotonic() + seconds
+        while not probe():
+            assert time.monotonic() < give_up, f"waited {seconds} s for {what}"
+            time.sleep(0.5)
 
     def run(self, *command: str) -> str:
         done = subprocess.run(command, cwd=ROOT, env=self.env, capture_output=True, text=True, check=False)

@@ -1,8 +1,6 @@
 """The closed loop through the real scheduler: what a data team sees in its first minutes, and its first failure."""
 
 import json
-import time
-from collections.abc import Callable
 
 import pytest
 import requests
@@ -28,13 +26,6 @@ TABLES = (
 def specs() -> list[Pipeline]:
     """Return the shipped pipelines with shorter plans."""
     return [spec.model_copy(update={"replay": PLANS[name]}) for name, spec in load_all().items()]
-
-
-def wait_for(probe: Callable[[], bool], what: str, seconds: float = 120) -> None:
-    give_up = time.monotonic() + seconds
-    while not probe():
-        assert time.monotonic() < give_up, f"waited {seconds} s for {what}"
-        time.sleep(0.5)
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +122,7 @@ def test_airflow_lists_the_runs(played):
 def test_training_on_demand_works_from_the_command_line(played):
     conf = '{"reason": "the desk asked", "force": true}'
     played.airflow("dags", "trigger", "train_usdmxn", "--run-id", "by_hand", "--conf", conf)
-    wait_for(lambda: played.api().run_state("train_usdmxn", "by_hand") == "success", "train_usdmxn by hand")
+    played.wait_for(lambda: played.api().run_state("train_usdmxn", "by_hand") == "success", "train_usdmxn by hand")
     [[verdict, asked_by]] = played.sql(
         "select verdict, evidence->>'asked_by' from ml.decision where dag_id = 'train_usdmxn' and run_id = 'by_hand'"
     )

@@ -2,7 +2,6 @@
 
 import json
 import math
-import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -59,22 +58,15 @@ def harbour(system) -> Callable[[str], list[list[str]]]:
     folder.mkdir()
     (folder / "pipeline.yaml").write_text(REST + drafted)
     dags = {f"{verb}_harbour" for verb in ("ingest", "monitor", "train", "score", "quarantine")}
-    wait_for(lambda: dags <= system.api().dag_ids(), "the new DAGs")  # an event wakes nobody who is not there yet
+    system.wait_for(lambda: dags <= system.api().dag_ids(), "the new DAGs")  # an event wakes nobody before
     return system.sql
-
-
-def wait_for(probe: Callable[[], bool], what: str, seconds: float = 120) -> None:
-    give_up = time.monotonic() + seconds
-    while not probe():
-        assert time.monotonic() < give_up, f"waited {seconds} s for {what}"
-        time.sleep(0.5)
 
 
 def test_an_unseen_file_goes_round_the_loop_from_yaml_alone(system, harbour):
     conf = json.dumps({"start": "2024-01-01", "end": "2024-03-01"})
     system.airflow("dags", "trigger", "ingest_harbour", "--run-id", "first", "--conf", conf)
     predictions = "select count(*) from ml.prediction where pipeline = 'harbour'"
-    wait_for(lambda: harbour(predictions) != [["0"]], "predictions of the new pipeline")
+    system.wait_for(lambda: harbour(predictions) != [["0"]], "predictions of the new pipeline")
     [[rows, hours, unknown]] = harbour(
         "select count(*), count(distinct valid_at), count(*) - count(wind) from core.harbour"
     )
@@ -99,7 +91,7 @@ def test_a_row_that_was_corrected_late_is_judged_anew_in_the_window_it_belongs_t
     conf = json.dumps({"start": "2024-01-10", "end": "2024-01-20"})
     system.airflow("dags", "trigger", "ingest_harbour", "--run-id", "late", "--conf", conf)
     reopened = "reopened_late_0"
-    wait_for(lambda: system.api().run_state("monitor_harbour", reopened) == "success", "the window opened again")
+    system.wait_for(lambda: system.api().run_state("monitor_harbour", reopened) == "success", "the window opened again")
     assert harbour(
         f"select window_start_at::date, window_end_at::date from ml.decision where run_id = '{reopened}'"
     ) == [["2024-01-01", "2024-03-01"]]
@@ -114,7 +106,7 @@ def test_with_the_file_gone_the_window_is_rebuilt_from_the_lake(system, harbour)
     before = harbour("select md5(string_agg(t::text, ',' order by valid_at)) from core.harbour t")
     conf = json.dumps({"start": "2024-01-01", "end": "2024-03-01", "from_lake": True})
     system.airflow("dags", "trigger", "ingest_harbour", "--run-id", "again", "--conf", conf)
-    wait_for(lambda: system.api().run_state("ingest_harbour", "again") == "success", "the rebuild")
+    system.wait_for(lambda: system.api().run_state("ingest_harbour", "again") == "success", "the rebuild")
     assert harbour("select md5(string_agg(t::text, ',' order by valid_at)) from core.harbour t") == before
     assert harbour("select sum(unchanged_count) from ops.run where pipeline = 'harbour' and run_id = 'again'") == [
         [str(HOURS)]

@@ -1,8 +1,6 @@
 """A batch that came broken: stopped, told, shown in quarantine, and after the fix loaded with nothing lost."""
 
 import math
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -58,13 +56,6 @@ def write(file: Path, hours: range, changed: dict[int, str] | None = None) -> No
     file.write_text("\n".join(["at;level;wind", *rows, ""]))
 
 
-def wait_for(probe: Callable[[], bool], what: str, seconds: float = 120) -> None:
-    give_up = time.monotonic() + seconds
-    while not probe():
-        assert time.monotonic() < give_up, f"waited {seconds} s for {what}"
-        time.sleep(0.5)
-
-
 @pytest.fixture(scope="module")
 def stopped(system):
     """The system after a batch that came broken was triggered as the web UI's form does it."""
@@ -73,7 +64,7 @@ def stopped(system):
     folder.mkdir()
     (folder / "pipeline.yaml").write_text(SPEC)
     dags = {f"{verb}_basin" for verb in ("ingest", "monitor", "quarantine")}
-    wait_for(lambda: dags <= system.api().dag_ids(), "the new DAGs")
+    system.wait_for(lambda: dags <= system.api().dag_ids(), "the new DAGs")
     assert run(system, "ingest_basin", "broken", {"start": "2024-02-01", "end": "2024-03-01"}) == "failed"
     return system
 
@@ -83,7 +74,7 @@ def run(system, dag_id: str, run_id: str, conf: dict) -> str | None:
     api = system.api()
     body = {"dag_run_id": run_id, "logical_date": datetime.now(UTC).isoformat(), "conf": conf}
     api.call("POST", f"dags/{dag_id}/dagRuns", json=body)
-    wait_for(lambda: api.run_state(dag_id, run_id) in ("success", "failed"), f"{dag_id} {run_id}")
+    system.wait_for(lambda: api.run_state(dag_id, run_id) in ("success", "failed"), f"{dag_id} {run_id}")
     return api.run_state(dag_id, run_id)
 
 
