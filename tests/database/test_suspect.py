@@ -99,9 +99,10 @@ def test_before_the_first_load_marks_have_nothing_to_keep_out(warehouse) -> None
     ("call", "said"),
     [
         ("ops.flag('nothing', '2025-01-01', '2025-01-02', 'analyst', 'doubt')", "nothing is loaded for a pipeline"),
-        ("ops.flag('readings', '2025-01-02', '2025-01-01', 'analyst', 'doubt')", "violates check constraint"),
-        ("ops.flag('readings', '2025-01-01', '2025-01-02', 'analyst', ' ')", "violates check constraint"),
-        ("ops.flag('readings', '2025-01-01', '2025-01-02', '', 'doubt')", "violates check constraint"),
+        ("ops.flag('readings', '2025-01-02', '2025-01-01', 'analyst', 'doubt')", "a window ends after its start"),
+        ("ops.flag('readings', '2025-01-02', null, 'analyst', 'doubt')", "a window ends after its start"),
+        ("ops.flag('readings', '2025-01-01', '2025-01-02', 'analyst', ' ')", "a mark needs a role and a reason"),
+        ("ops.flag('readings', '2025-01-01', '2025-01-02', '', 'doubt')", "a mark needs a role and a reason"),
         ("ops.unflag(999, 'no reason')", "no mark 999 stands, or no reason was given"),
     ],
 )

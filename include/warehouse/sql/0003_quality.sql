@@ -181,6 +181,14 @@ begin
         raise exception 'nothing is loaded for a pipeline %', flag.pipeline
             using hint = 'known: ' || coalesce((select string_agg(distinct w.pipeline, ', ') from ops.watermark w), 'none');
     end if;
+    if (flag.end_at > flag.start_at) is not true then
+        raise exception 'a window ends after its start; got % and %', flag.start_at, flag.end_at
+            using hint = 'both are UTC, the end is excluded; for the rows about one time give that time alone';
+    end if;
+    if coalesce(flag.role, '') !~ '\S' or coalesce(flag.reason, '') !~ '\S' then
+        raise exception 'a mark needs a role and a reason, they are kept on record'
+            using hint = 'select ops.flag(''air_quality'', ''2004-06-01'', ''2004-06-08'', ''analyst'', ''sensor was covered'')';
+    end if;
     insert into ops.suspect (pipeline, source, start_at, end_at, role, reason)
     values (flag.pipeline, '*', flag.start_at, flag.end_at, flag.role, flag.reason) returning suspect_id into flagged;
     return flagged;
