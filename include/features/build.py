@@ -42,8 +42,8 @@ def build(pipeline: Pipeline, tables: Tables) -> pd.DataFrame:
     -------
     DataFrame, shape (n_main_rows, …)
         Sorted by entity and time: `entity`, `valid_at`, `available_at`, the features in the
-        spec's order (float64, NaN where unknown), `target` (as last revised) and
-        `target_known_at` (when it was first known), NaN and NaT where it is not known yet.
+        spec's order (float64, NaN where unknown), `target` (as last revised), `target_at` (the time it
+        speaks of) and `target_known_at` (when it was first known), NaN and NaT where it is not known yet.
 
     Examples
     --------
@@ -69,6 +69,7 @@ def build(pipeline: Pipeline, tables: Tables) -> pd.DataFrame:
     horizon, by = pipeline.target.horizon, rows["entity"]
     first_known = versions.first_known(main, key, pipeline.target.column, rows)
     out["target"] = rows[pipeline.target.column].astype("float64").groupby(by, sort=False).shift(-horizon)
+    out["target_at"] = rows["valid_at"].groupby(by, sort=False).shift(-horizon)
     out["target_known_at"] = first_known.groupby(by, sort=False).shift(-horizon).where(out["target"].notna())
     return out
 

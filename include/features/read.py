@@ -46,6 +46,37 @@ def read_features(engine: Engine, pipeline: Pipeline, until: datetime) -> pd.Dat
     return build(pipeline, tables)
 
 
+def feature_rows(engine: Engine, pipeline: Pipeline, window: Window | None, known_before: datetime) -> pd.DataFrame:
+    """Return the features of the rows about a time in a window, with each target's newest version known by then.
+
+    Parameters
+    ----------
+    window : Window or None
+        Of the rows' `valid_at`; None for all rows about a time before `known_before`.
+    known_before : datetime
+        UTC, excluded: a target that became known later is left out.
+
+    Returns
+    -------
+    DataFrame
+        Sorted by entity and time: `entity`, `valid_at`, `available_at`, the features in the spec's order,
+        `target`, `target_at`, `target_known_at`; NaN and NaT where a target is not known.
+
+    Raises
+    ------
+    sqlalchemy.exc.OperationalError
+        If the warehouse does not answer; a retry may help.
+    """
+    frame = read_features(engine, pipeline, max(known_before, window.end) if window else known_before)
+    is_known = frame["target_known_at"] < known_before
+    frame["target"] = frame["target"].where(is_known)
+    frame["target_known_at"] = frame["target_known_at"].where(is_known)
+    if window is None:
+        return frame
+    is_inside = (frame["valid_at"] >= window.start) & (frame["valid_at"] < window.end)
+    return frame[is_inside].reset_index(drop=True)
+
+
 def read_marks(engine: Engine, pipeline: Pipeline) -> list[Window]:
     """Return the times of the main source that somebody marked as suspect with ``ops.flag`` and nobody took back."""
     query = (
