@@ -21,13 +21,18 @@ from include.spec.kinds import BanxicoSource, InegiSource
 if TYPE_CHECKING:
     from include.spec.model import Pipeline
     from include.spec.recipes import Recipe
+    from include.windows import Window
 
 TIMES = ["entity", "valid_at", "available_at"]
+CELLS = 1 << 20  # values in the windows that are computed at a time: bounds the memory of wide ones
 Tables = dict[str, pd.DataFrame]
 
 
-def build(pipeline: Pipeline, tables: Tables) -> pd.DataFrame:
+def build(pipeline: Pipeline, tables: Tables, window: Window | None = None) -> pd.DataFrame:
     """Build a pipeline's feature frame. Pure; nothing is read from the future of a row.
+
+    A value depends on nothing beyond the rows its recipe reaches: the same rows give the same bits,
+    whatever else the tables hold.
 
     Parameters
     ----------
@@ -37,10 +42,12 @@ def build(pipeline: Pipeline, tables: Tables) -> pd.DataFrame:
         For each source its rows with `valid_at`, `available_at` (UTC) and its columns. A row
         that was revised is there once a version, oldest first. No row of the main source is
         available before the rows that come before it.
+    window : Window, optional
+        Rows wanted, by `valid_at`; the tables hold what their features and targets reach beside them.
 
     Returns
     -------
-    DataFrame, shape (n_main_rows, …)
+    DataFrame, shape (n_rows, …)
         Sorted by entity and time: `entity`, `valid_at`, `available_at`, the features in the
         spec's order (float64, NaN where unknown), `target` (as last revised), `target_at` (the time it
         speaks of) and `target_known_at` (when it was first known), NaN and NaT where it is not known yet.
@@ -59,19 +66,26 @@ def build(pipeline: Pipeline, tables: Tables) -> pd.DataFrame:
     main, key = tables[pipeline.main], keys[pipeline.main]
     rows = _in_order(versions.newest(main, key), key)
     moments = versions.ordered(at for name, key_ in keys.items() for at in versions.revised_at(tables[name], key_))
+    is_wanted = _is_inside(rows["valid_at"], window)
     revisions_before = moments.searchsorted(rows["available_at"], side="right")
     parts = []
-    for count in np.unique(revisions_before):  # between two revisions nothing that was known changes
+    for count in np.unique(revisions_before[is_wanted]):  # between two revisions nothing that was known changes
         moment = moments[count - 1] if count else None
         known = {n: versions.newest(versions.known_at(tables[n], k, moment), k) for n, k in keys.items()}
-        parts.append(_features(pipeline, known)[revisions_before == count])
-    out = pd.concat(parts).sort_index() if parts else _features(pipeline, tables)
+        parts.append(_features(pipeline, known)[(revisions_before == count) & is_wanted])
+    out = pd.concat(parts).sort_index() if parts else _features(pipeline, tables).iloc[:0]
     horizon, by = pipeline.target.horizon, rows["entity"]
     first_known = versions.first_known(main, key, pipeline.target.column, rows)
     out["target"] = rows[pipeline.target.column].astype("float64").groupby(by, sort=False).shift(-horizon)
     out["target_at"] = rows["valid_at"].groupby(by, sort=False).shift(-horizon)
     out["target_known_at"] = first_known.groupby(by, sort=False).shift(-horizon).where(out["target"].notna())
-    return out
+    return out.reset_index(drop=True)
+
+
+def _is_inside(times: pd.Series, window: Window | None) -> np.ndarray:
+    if window is None:
+        return np.ones(len(times), dtype=bool)
+    return ((times >= window.start) & (times < window.end)).to_numpy()
 
 
 def _in_order(rows: pd.DataFrame, key: tuple[str, ...]) -> pd.DataFrame:
@@ -112,7 +126,7 @@ def _compute(
     return [_last_known(main, rows, values, unknown) for values in _columns(recipe, rows, name, series)]
 
 
-def _columns(recipe: Recipe, rows: pd.DataFrame, name: str, by: pd.Series) -> list[pd.Series]:
+def _columns(recipe: Recipe, rows: pd.DataFrame, name: str, by: pd.Series) -> list[pd.Series] | list[np.ndarray]:
     """Compute a recipe on the rows of its own source, in their order, each group by itself."""
     if isinstance(recipe, recipes.OneHot):
         return [(rows[name] == category).fillna(False).astype("float64") for category in recipe.categories]
@@ -125,8 +139,8 @@ def _columns(recipe: Recipe, rows: pd.DataFrame, name: str, by: pd.Series) -> li
     if isinstance(recipe, recipes.Difference):
         return [column - groups.shift(n) for n in recipe.periods]
     if isinstance(recipe, recipes.Rolling):
-        last = groups.rolling(recipe.window, min_periods=recipe.window)
-        return [getattr(last, stat)().droplevel(0).reindex(rows.index) for stat in recipe.stats]
+        is_whole = (groups.cumcount() >= recipe.window - 1).to_numpy()
+        return [_rolling(column.to_numpy(), recipe.window, stat, is_whole) for stat in recipe.stats]
     if isinstance(recipe, recipes.Ratio):
         other = (recipe.over or "").rpartition(".")[2]
         under = groups.shift(recipe.periods) if recipe.periods else rows[other].astype("float64")
@@ -134,26 +148,45 @@ def _columns(recipe: Recipe, rows: pd.DataFrame, name: str, by: pd.Series) -> li
     raise TypeError(f"a recipe of kind {recipe.kind} has no columns of its own")
 
 
-def _last_known(main: pd.DataFrame, rows: pd.DataFrame, values: pd.Series, unknown: float) -> np.ndarray:
+def _rolling(values: np.ndarray, window: int, stat: str, is_whole: np.ndarray) -> np.ndarray:
+    """Return a statistic of the last `window` values of each row, where that many rows of its entity are there.
+
+    Each window is computed by itself: sums that are carried along would remember every value that ever was.
+    """
+    out = np.full(len(values), np.nan)
+    if len(values) < window:
+        return out
+    windows = np.lib.stride_tricks.sliding_window_view(values, window)
+    step = max(1, CELLS // window)
+    for first in range(0, len(windows), step):
+        part = windows[first : first + step]
+        result = part.std(axis=1, ddof=1) if stat == "std" else getattr(part, stat)(axis=1)
+        out[window - 1 + first : window - 1 + first + len(part)] = result
+    out[~is_whole] = np.nan
+    return out
+
+
+def _last_known(main: pd.DataFrame, rows: pd.DataFrame, values: pd.Series | np.ndarray, unknown: float) -> np.ndarray:
     """Take, for each main row, the last value that was published by its time; before the first it is unknown."""
     # A value counts once those before it have been published too: then its place in the series is right.
     at = rows["available_at"].cummax().to_numpy("datetime64[us]")
     place = np.searchsorted(at, main["available_at"].to_numpy("datetime64[us]"), side="right")
-    return np.concatenate([[unknown], values.to_numpy("float64")])[place]
+    return np.concatenate([[unknown], np.asarray(values, dtype="float64")])[place]
 
 
 def _trailing(recipe: recipes.Trailing, main: pd.DataFrame, rows: pd.DataFrame, name: str) -> np.ndarray:
-    """Aggregate the events known in the days before each row, by cumulative sums."""
+    """Aggregate the events known in the days before each row, each row's by themselves."""
     rows = rows[rows[name].notna()].sort_values("available_at", kind="stable")
     at = rows["available_at"].to_numpy("datetime64[us]")
-    total = np.concatenate([[0.0], np.cumsum(rows[name].to_numpy("float64"))])
-    asked = main["available_at"].to_numpy("datetime64[us]")
-    last = np.searchsorted(at, asked, side="right")
-    first = np.searchsorted(at, asked - np.timedelta64(recipe.days, "D"), side="right")
+    known_by = main["available_at"].to_numpy("datetime64[us]")
+    last = np.searchsorted(at, known_by, side="right")
+    first = np.searchsorted(at, known_by - np.timedelta64(recipe.days, "D"), side="right")
     count = last - first
     if recipe.stat == "count":
         return count.astype("float64")
-    sums = total[last] - total[first]
+    values = np.append(rows[name].to_numpy("float64"), 0.0)  # so that every row's bounds are places
+    sums = np.add.reduceat(values, np.column_stack([first, last]).ravel())[::2] if len(first) else np.zeros(0)
+    sums = np.where(count > 0, sums, 0.0)
     return sums if recipe.stat == "sum" else np.divide(sums, count, out=np.full(len(sums), np.nan), where=count > 0)
 
 
