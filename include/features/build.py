@@ -50,7 +50,8 @@ def build(pipeline: Pipeline, tables: Tables, window: Window | None = None) -> p
     DataFrame, shape (n_rows, …)
         Sorted by entity and time: `entity`, `valid_at`, `available_at`, the features in the
         spec's order (float64, NaN where unknown), `target` (as last revised), `target_at` (the time it
-        speaks of) and `target_known_at` (when it was first known), NaN and NaT where it is not known yet.
+        speaks of), `target_known_at` (when it was first known) and `target_since_at` (since when it is
+        what it is), NaN and NaT where it is not known yet.
 
     Examples
     --------
@@ -76,9 +77,11 @@ def build(pipeline: Pipeline, tables: Tables, window: Window | None = None) -> p
     out = pd.concat(parts).sort_index() if parts else _features(pipeline, tables).iloc[:0]
     horizon, by = pipeline.target.horizon, rows["entity"]
     first_known = versions.first_known(main, key, pipeline.target.column, rows)
+    last_known = versions.last_known(main, key, rows)
     out["target"] = rows[pipeline.target.column].astype("float64").groupby(by, sort=False).shift(-horizon)
     out["target_at"] = rows["valid_at"].groupby(by, sort=False).shift(-horizon)
     out["target_known_at"] = first_known.groupby(by, sort=False).shift(-horizon).where(out["target"].notna())
+    out["target_since_at"] = last_known.groupby(by, sort=False).shift(-horizon).where(out["target_at"].notna())
     return out.reset_index(drop=True)
 
 

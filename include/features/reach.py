@@ -61,10 +61,11 @@ def main_rows(pipeline: Pipeline) -> int:
     return max((reach.rows for reach in reaches(pipeline) if reach.source == pipeline.main), default=0)
 
 
-def longest_delay(published: Published) -> timedelta | relativedelta:
-    """Return a time that no publication takes longer than: its date, its hour in any zone and a clock change included."""
+def longest_delay(published: Published) -> relativedelta:
+    """Return a time that no publication takes longer than, its hour in any zone included."""
     delay = relativedelta(months=published.months + 1) if published.months or published.day else relativedelta()
-    return delay + relativedelta(days=2) + (span(published.after) if published.after else timedelta())
+    after = span(published.after) if published.after else timedelta()
+    return delay + relativedelta(days=2) + relativedelta(seconds=int(after.total_seconds()))
 
 
 def _reaches(pipeline: Pipeline) -> Iterator[Reach]:

@@ -54,8 +54,16 @@ def first_known(versions: pd.DataFrame, key: tuple[str, ...], column: str, rows:
     place = [*key, "valid_at"]
     valued = versions.assign(available_at=_since(versions, key))[versions[column].notna()]
     valued = valued.drop_duplicates(place)[[*place, "available_at"]]
-    found: pd.Series = rows[place].merge(valued, on=place, how="left")["available_at"]
-    return found.set_axis(rows.index)
+    known_at: pd.Series = rows[place].merge(valued, on=place, how="left")["available_at"]
+    return known_at.set_axis(rows.index)
+
+
+def last_known(versions: pd.DataFrame, key: tuple[str, ...], rows: pd.DataFrame) -> pd.Series:
+    """Return from when on the last version of each of `rows` counts, UTC."""
+    place = [*key, "valid_at"]
+    last = versions.assign(available_at=_since(versions, key)).drop_duplicates(place, keep="last")
+    since: pd.Series = rows[place].merge(last[[*place, "available_at"]], on=place, how="left")["available_at"]
+    return since.set_axis(rows.index)
 
 
 def ordered(moments: Iterable[pd.Timestamp]) -> pd.DatetimeIndex:

@@ -208,7 +208,7 @@ def test_without_rows_the_frame_is_empty_and_has_its_columns(build_from):
     assert frame.empty
     assert list(frame.columns) == [
         *("entity", "valid_at", "available_at", "co", "tiie", "hour_of_day", "net_sum_2d"),
-        *("target", "target_at", "target_known_at"),
+        *("target", "target_at", "target_known_at", "target_since_at"),
     ]
 
 
