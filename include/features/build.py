@@ -195,13 +195,13 @@ def _trailing(recipe: recipes.Trailing, main: pd.DataFrame, rows: pd.DataFrame, 
 
 def _calendar(pipeline: Pipeline, main: pd.DataFrame, part: str) -> pd.Series:
     """Return a part of the row's time: of the calendar date itself where rows are dates, else of local time."""
-    at = main["valid_at"].dt.tz_convert(_zone(pipeline))
+    at = main["valid_at"].dt.tz_convert(zone_of(pipeline))
     parts = {"hour_of_day": at.dt.hour, "day_of_week": at.dt.day_of_week}
     parts |= {"day_of_month": at.dt.day, "month_of_year": at.dt.month}
     return parts[part].astype("float64")
 
 
-def _zone(pipeline: Pipeline) -> str:
+def zone_of(pipeline: Pipeline) -> str:
     """Return the zone calendar parts are read in. A date is midnight in the zone its source writes it in.
 
     The spec decides and not the rows: one row at midnight would look like a date.

@@ -5,20 +5,41 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pandas as pd
+from psycopg2 import sql
 from sqlalchemy import text
 
+from include.errors import NothingToDo
 from include.features.build import build
+from include.features.context import copy_frame, has_corrections
+from include.features.due import FIRST
+from include.features.table import FeatureSet, set_id, sets
 from include.features.versions import known_at
+from include.warehouse.engine import transaction
 from include.warehouse.tables import stored_columns
 from include.windows import Window
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from psycopg2.extensions import cursor as PgCursor
     from sqlalchemy.engine import Connection, Engine
 
     from include.spec.model import Pipeline
 
+ROWS = """
+select {columns}, r.target, f.target_at, case when r.target is not null then f.target_known_at end
+from feature.{table} f left join lateral (
+    select f.target where f.target_since_at < %(known_before)s
+    union all
+    select (
+        select h.{column}::float8 from core.{history} h
+        where h.valid_at = f.target_at and {entity} = f.entity and h.available_at < %(known_before)s {is_told}
+        order by h.recorded_at desc limit 1
+    ) where f.target_since_at >= %(known_before)s and f.target_known_at < %(known_before)s
+) r on true
+where f.valid_at >= %(start)s and f.valid_at < %(end)s
+order by f.entity, f.valid_at
+"""
 PANDAS_TYPES = {"number": "float64", "integer": "Int64", "boolean": "boolean"}
 TIME_TYPES = dict.fromkeys(("valid_at", "available_at"), "datetime64[us, UTC]")
 
@@ -67,14 +88,61 @@ def feature_rows(engine: Engine, pipeline: Pipeline, window: Window | None, know
     sqlalchemy.exc.OperationalError
         If the warehouse does not answer; a retry may help.
     """
-    frame = read_features(engine, pipeline, max(known_before, window.end) if window else known_before)
-    is_known = frame["target_known_at"] < known_before
-    frame["target"] = frame["target"].where(is_known)
-    frame["target_known_at"] = frame["target_known_at"].where(is_known)
-    if window is None:
-        return frame
-    is_inside = (frame["valid_at"] >= window.start) & (frame["valid_at"] < window.end)
-    return frame[is_inside].reset_index(drop=True)
+    with transaction(engine) as connection, connection.cursor() as cursor:
+        return _rows(cursor, _set(cursor, pipeline), window or Window(FIRST, known_before), known_before)
+
+
+def newest_rows(engine: Engine, pipeline: Pipeline, entity: str, instant: datetime) -> pd.DataFrame:
+    """Return the newest features of an entity that were known at an instant (UTC): one row, or none; one index scan."""
+    with transaction(engine) as connection, connection.cursor() as cursor:
+        feature_set = _set(cursor, pipeline)
+        query = sql.SQL(
+            "select {} from feature.{} where entity = %(entity)s and available_at <= %(instant)s"
+            " order by valid_at desc limit 1"
+        ).format(sql.SQL(", ").join(map(sql.Identifier, _types(feature_set))), sql.Identifier(feature_set.table))
+        return copy_frame(cursor, query, {"entity": entity, "instant": instant}, _types(feature_set))
+
+
+def _set(cursor: PgCursor, pipeline: Pipeline) -> FeatureSet:
+    """Return the set that the spec defines.
+
+    Raises
+    ------
+    NothingToDo
+        It is not built yet.
+    """
+    for one in sets(cursor, pipeline):
+        if one.set_id == set_id(pipeline):
+            return one
+    name = pipeline.pipeline
+    raise NothingToDo(f"{name}: no features are built yet: ingest_{name} builds them after its load")
+
+
+def _types(feature_set: FeatureSet) -> dict[str, str]:
+    times = {"entity": "text", "valid_at": "timestamp", "available_at": "timestamp"}
+    target = {"target": "number", "target_at": "timestamp", "target_known_at": "timestamp"}
+    return times | dict.fromkeys(feature_set.pipeline.feature_names(), "number") | target
+
+
+def _rows(cursor: PgCursor, feature_set: FeatureSet, window: Window, known_before: datetime) -> pd.DataFrame:
+    """Read rows of a set; a target that changed at `known_before` or later is read from the history of its row."""
+    pipeline, types = feature_set.pipeline, _types(feature_set)
+    key, table = pipeline.sources[pipeline.main].key, pipeline.table(pipeline.main)
+    columns = [sql.SQL("f.{}").format(sql.Identifier(name)) for name in list(types)[:-3]]
+    cursor.execute("select to_regclass(%s) is not null", (f'core."{table}_history"',))
+    entity = sql.SQL("concat_ws('|', {})").format(
+        sql.SQL(", ").join(sql.SQL("h.{}").format(sql.Identifier(k)) for k in key)
+    )
+    query = sql.SQL(ROWS).format(
+        columns=sql.SQL(", ").join(columns),
+        table=sql.Identifier(feature_set.table),
+        history=sql.Identifier(f"{table}_history"),
+        column=sql.Identifier(pipeline.target.column),
+        entity=entity if key else sql.SQL("''"),
+        is_told=sql.SQL("and not h.is_corrected") if has_corrections(cursor, table) else sql.SQL(""),
+    )
+    values = {"start": window.start, "end": window.end, "known_before": known_before}
+    return copy_frame(cursor, query, values, types)
 
 
 def read_marks(engine: Engine, pipeline: Pipeline) -> list[Window]:

@@ -100,6 +100,7 @@ def load(run: Run, checked: list[dict[str, Any]]) -> tuple[dict[str, Any], list[
         If the main source has no rows in the window: what the others have is loaded, and nobody
         is woken. The task is skipped.
     """
+    from include.features.table import record_due
     from include.warehouse.engine import transaction
     from include.warehouse.load import Disagreement, load_window
 
@@ -109,6 +110,8 @@ def load(run: Run, checked: list[dict[str, Any]]) -> tuple[dict[str, Any], list[
     try:
         with transaction(run.engine) as connection:
             loaded = load_window(connection, run.lake, run.pipeline, window, batches, run.ref)
+            with connection.cursor() as cursor:
+                record_due(cursor, run.pipeline, loaded.changes)
     except Disagreement as found:  # rolled back; what was found stays on record
         refuse(run, window, found.batch, found.broken)
     _warn_of_low_scores(run, window, loaded.low)
@@ -122,6 +125,13 @@ def load(run: Run, checked: list[dict[str, Any]]) -> tuple[dict[str, Any], list[
             f" {loaded.counts.received} rows of other sources are loaded"
         )
     return {**window.to_dict(), **asdict(loaded.counts)}, reopened
+
+
+def build_features(run: Run) -> int:
+    """Build the features of every row that loads have made due; return how many. A retry goes on where it stopped."""
+    from include.features.table import refresh
+
+    return refresh(run.engine, run.pipeline)
 
 
 def _warn_of_low_scores(run: Run, window: Window, low: list[str]) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from include.lake.store import Lake
     from include.quality.contract import Result
     from include.spec.model import Pipeline
+    from include.warehouse.change import Change
 
 
 @dataclass(frozen=True)
@@ -116,11 +117,14 @@ class Loaded:
         run: one that was killed after its commit told nobody.
     low : list of str
         Scores of quality that lie below their thresholds, in words; not those of a batch that an earlier run loaded.
+    changes : list of Change
+        The times of rows that are new or changed: features made from them are due.
     """
 
     counts: Counts = field(default_factory=Counts)
     touched: set[Window] = field(default_factory=set)
     low: list[str] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
 
 
 def load_window(
@@ -205,6 +209,7 @@ def _add(loaded: Loaded, counts: Counts, merged: Merged) -> None:
     for name, value in asdict(counts).items():
         setattr(loaded.counts, name, getattr(loaded.counts, name) + value)
     loaded.touched.update(merged.touched)
+    loaded.changes += merged.changes
 
 
 def _clock(cursor: PgCursor) -> datetime:

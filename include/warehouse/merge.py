@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg2 import sql
 
+from include.warehouse.change import Change
 from include.warehouse.copying import copy
 from include.warehouse.staging import refuse_short, stage
 from include.warehouse.tables import stored_columns
@@ -53,6 +54,10 @@ where w.pipeline = %(pipeline)s and (w.window_start_at, w.window_end_at) <> (%(s
   and exists (select from {changed} c where c.available_at >= w.window_start_at and c.available_at < w.window_end_at)
 order by 1, 2
 """
+CHANGES = """
+select min(valid_at), max(valid_at), min(available_at), max(available_at) from changed
+group by date_trunc('month', valid_at) order by 1
+"""
 LATE = "select count(*) from {changed} c where c.available_at < %(start)s"
 MANY = 100_000  # rows from which an index and new statistics pay
 
@@ -67,12 +72,15 @@ class Merged:
         Windows loaded before, other than this one, in which a new or changed row should have been known.
     late : int
         New or changed rows that should have been known before the window began.
+    changes : tuple of Change
+        The times of new and changed rows, a month's together: what is built from them is due again.
     """
 
     inserted: int
     revised: int
     touched: tuple[Window, ...]
     late: int = 0
+    changes: tuple[Change, ...] = ()
 
 
 def merge(
@@ -104,15 +112,19 @@ def merge(
         inserted, revised = copy(cursor, table, _recorded(rows, loaded_at)), 0
         refuse_short(batch.accepted_uri, inserted, batch.row_count)
         changed: sql.Composable = sql.SQL(JUST_COPIED).format(**names)
+        times = [(*batch.spans["valid_at"], *batch.spans["available_at"])]
     else:
         refuse_short(batch.accepted_uri, stage(cursor, pipeline, batch.source, rows), batch.row_count)
         inserted, revised = _merge_staged(cursor, names, values, batch.row_count)
         changed = sql.SQL("changed")
+        cursor.execute(CHANGES)
+        times = cursor.fetchall()
     if inserted >= MANY:
         cursor.execute(sql.SQL("analyze core.{table}").format(**names))  # the next merge is planned by it
     if not inserted + revised:
         return Merged(0, 0, ())
-    return Merged(inserted, revised, _touched(cursor, values, changed), _late(cursor, values, changed))
+    changes = tuple(Change(batch.source, *bounds) for bounds in times)
+    return Merged(inserted, revised, _touched(cursor, values, changed), _late(cursor, values, changed), changes)
 
 
 def _merge_staged(cursor: PgCursor, names: dict[str, Any], values: dict[str, Any], row_count: int) -> tuple[int, int]:

@@ -1,0 +1,217 @@
+"""Read what the features of a stretch of time are made from, and nothing beyond what their recipes reach."""
+
+from __future__ import annotations
+
+import io
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from psycopg2 import sql
+
+from include.features.due import FIRST, key_names
+from include.features.reach import longest_delay, main_rows, reaches
+from include.warehouse.tables import stored_columns
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from psycopg2.extensions import cursor as PgCursor
+
+    from include.spec.model import Pipeline
+    from include.windows import Window
+
+MAIN = """
+with bounds as materialized (
+    select e.*,
+        coalesce((select min(valid_at) from (
+            select t.valid_at from core.{table} t where {same} and t.valid_at < %(start)s
+            order by t.valid_at desc limit %(before)s) b), %(start)s) as first_at,
+        coalesce((select max(valid_at) from (
+            select t.valid_at from core.{table} t where {same} and t.valid_at >= %(end)s
+            order by t.valid_at limit %(after)s) a), %(end)s) as last_at
+    from (select distinct {key} from core.{table} where valid_at >= %(start)s and valid_at < %(end)s) e
+)
+select {columns} from (
+    select t.* from (select {columns}, recorded_at from core.{table}) t join bounds e
+        on {same} and t.valid_at between e.first_at and e.last_at
+    union all
+    select t.* from (select {columns}, recorded_at from core.{history} {is_told}) t join bounds e
+        on {same} and t.valid_at between e.first_at and e.last_at
+) v order by {order}, recorded_at
+"""
+BESIDE = """
+select {columns} from (
+    select {columns}, recorded_at from core.{table} where valid_at between %(start)s and %(end)s
+    union all
+    select {columns}, recorded_at from core.{history} {is_told} {joined} valid_at between %(start)s and %(end)s
+) v order by {order}, recorded_at
+"""
+# A value that came later than its row was passed over until then, so a row counts only if it always had one.
+START_OF_ROWS = """
+select valid_at from core.{table} t where {column} is not null and valid_at < %(start)s
+    and not exists (select from core.{history} h where h.valid_at = t.valid_at and h.{column} is null)
+order by valid_at desc offset %(rows)s limit 1
+"""
+TIMES = {"valid_at": "timestamp", "available_at": "timestamp"}
+
+
+def read_context(cursor: PgCursor, pipeline: Pipeline, window: Window) -> dict[str, pd.DataFrame]:
+    """Return, for each source, every version of the rows that features and targets of a window reach.
+
+    Parameters
+    ----------
+    window : Window
+        Of the main source's `valid_at`.
+
+    Returns
+    -------
+    dict of str to DataFrame
+        As `include.features.build.build` takes them; only columns that recipes or the target read.
+    """
+    tables = {pipeline.main: _read_main(cursor, pipeline, window)}
+    known = tables[pipeline.main]["available_at"]
+    first, last = (known.min(), known.max()) if len(known) else (window.start, window.end)
+    for source in pipeline.sources:
+        if source != pipeline.main:
+            tables[source] = _read_beside(cursor, pipeline, source, first, last)
+    return tables
+
+
+def _read_main(cursor: PgCursor, pipeline: Pipeline, window: Window) -> pd.DataFrame:
+    wanted = {r.column for r in reaches(pipeline) if r.source == pipeline.main} | {pipeline.target.column}
+    values: dict[str, Any] = {"start": window.start, "end": window.end}
+    values |= {"before": main_rows(pipeline), "after": pipeline.target.horizon}
+    return _read(cursor, pipeline, pipeline.main, wanted | _divisors(pipeline, pipeline.main), MAIN, values)
+
+
+def _read_beside(cursor: PgCursor, pipeline: Pipeline, source: str, first: datetime, last: datetime) -> pd.DataFrame:
+    """Read what was published by `last` and can still matter at `first`, UTC."""
+    read = [reach for reach in reaches(pipeline) if reach.source == source]
+    wanted = {reach.column for reach in read} | _divisors(pipeline, source)
+    # Whatever is about an earlier time was published by `first`.
+    start = first - longest_delay(pipeline.sources[source].published)
+    starts = [start]
+    for reach in read:
+        if reach.days:
+            starts.append(start - timedelta(days=reach.days))
+        elif _columns(cursor, pipeline, source, {reach.column}):
+            starts.append(_start_of_rows(cursor, pipeline, source, reach.column, reach.rows, start))
+    values = {"start": min(starts), "end": last}
+    return _read(cursor, pipeline, source, wanted, BESIDE, values)
+
+
+def _start_of_rows(
+    cursor: PgCursor, pipeline: Pipeline, source: str, column: str, rows: int, start: datetime
+) -> datetime:
+    table = pipeline.table(source)
+    names = {"table": table, "history": f"{table}_history", "column": column}
+    statement = sql.SQL(START_OF_ROWS).format(**{key: sql.Identifier(name) for key, name in names.items()})
+    cursor.execute(statement, {"start": start, "rows": rows})
+    row = cursor.fetchone()
+    return row[0] if row else FIRST
+
+
+def _divisors(pipeline: Pipeline, source: str) -> set[str]:
+    """Return the columns of a source that recipes read beside their first one."""
+    refs = [ref.rpartition(".") for recipe in pipeline.features for ref in recipe.reads()[1:]]
+    return {column for name, _, column in refs if (name or pipeline.main) == source}
+
+
+def _columns(cursor: PgCursor, pipeline: Pipeline, source: str, wanted: set[str]) -> list[str]:
+    """Return which of the wanted columns the table has; one that the spec has gained since the last load it has not."""
+    cursor.execute(
+        "select attname from pg_attribute where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped",
+        (f'core."{pipeline.table(source)}"',),
+    )
+    return [name for (name,) in cursor.fetchall() if name in wanted]
+
+
+def _read(
+    cursor: PgCursor, pipeline: Pipeline, source: str, wanted: set[str], statement: str, values: dict[str, Any]
+) -> pd.DataFrame:
+    """Read rows through COPY; a table or column that is not there yet gives none."""
+    types = {name: column.type for name, column in stored_columns(pipeline, source).items()}
+    key, table = pipeline.sources[source].key, pipeline.table(source)
+    names = [*TIMES, *key, *(name for name in types if name in wanted and name not in key)]
+    present = _columns(cursor, pipeline, source, set(names))
+    own = [name for name in names if name in present]
+    facts: dict[str, str] = {name: TIMES.get(name) or types[name] for name in own}
+    if not present:
+        frame = frame_of(io.BytesIO(), {})
+    else:
+        is_told = sql.SQL("where not is_corrected") if has_corrections(cursor, table) else sql.SQL("")
+        query = sql.SQL(statement).format(
+            history=sql.Identifier(f"{table}_history"),
+            columns=sql.SQL(", ").join(map(sql.Identifier, own)),
+            order=sql.SQL(", ").join(map(sql.Identifier, ["valid_at", *key])),
+            is_told=is_told,
+            joined=sql.SQL("and" if is_told.string else "where"),
+            **key_names(pipeline, source),
+        )
+        frame = copy_frame(cursor, query, values, facts)
+    return frame.reindex(columns=names).astype({n: PANDAS_TYPES[TIMES.get(n) or types[n]] for n in names})
+
+
+def has_corrections(cursor: PgCursor, table: str) -> bool:
+    """Tell whether the history of a table says which versions were corrected by us: those were never true."""
+    cursor.execute(
+        "select exists (select from pg_attribute where attrelid = to_regclass(%s) and attname = 'is_corrected')",
+        (f'core."{table}_history"',),
+    )
+    return bool(cursor.fetchone()[0])  # type: ignore[index]
+
+
+PANDAS_TYPES = {
+    "number": "float64",
+    "integer": "Int64",
+    "boolean": "boolean",
+    "text": "str",
+    "timestamp": "datetime64[us, UTC]",
+    "date": "object",
+}
+
+
+def copy_frame(cursor: PgCursor, query: sql.Composable, values: dict[str, Any], types: dict[str, str]) -> pd.DataFrame:
+    """Run a query through COPY, many times as fast as fetching rows.
+
+    Parameters
+    ----------
+    types : dict
+        The columns of the query in their order, each with its type in the spec's words.
+    """
+    text = cursor.mogrify(query, values).decode()
+    spool = io.BytesIO()
+    cursor.copy_expert(f"copy ({text}) to stdout (format csv)", spool)
+    spool.seek(0)
+    return frame_of(spool, types)
+
+
+def frame_of(spool: io.BytesIO, types: dict[str, str]) -> pd.DataFrame:
+    """Return what COPY wrote as CSV as a frame: exact numbers, times in UTC, missing values missing."""
+    import pandas as pd
+    import pyarrow as pa
+    from pyarrow import csv
+
+    if not spool.getbuffer().nbytes:
+        return pd.DataFrame({name: pd.Series(dtype=PANDAS_TYPES[type_]) for name, type_ in types.items()})
+    arrow = {
+        "number": pa.float64(),
+        "integer": pa.int64(),
+        "boolean": pa.bool_(),
+        "timestamp": pa.timestamp("us", "UTC"),
+    }
+    table = csv.read_csv(
+        spool,
+        csv.ReadOptions(column_names=list(types), block_size=1 << 24),
+        csv.ParseOptions(newlines_in_values="text" in types.values()),
+        csv.ConvertOptions(
+            column_types={name: arrow.get(type_, pa.string()) for name, type_ in types.items()},
+            null_values=[""],
+            true_values=["t"],
+            false_values=["f"],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+            timestamp_parsers=[csv.ISO8601],
+        ),
+    )
+    nullable = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
+    return table.to_pandas(types_mapper=nullable.get)
