@@ -3,8 +3,10 @@
 sources in `include/pipelines/<pipeline>/pipeline.yaml`.
 
 **Steps**: for each source `extract` keeps the answer byte for byte in the lake and `check` runs the
-contract and divides the rows; `load` merges all sources in one transaction and wakes
-`monitor_<pipeline>`; `reopen_windows` wakes it for earlier windows that late or changed rows touch.
+contract and divides the rows; `load` merges all sources in one transaction; `build_features` builds the
+features of every row the load reaches, in `feature.<pipeline>`; `close_window` gives the window its status
+(loaded, unchanged, empty, blocked, overdue), also when a task failed, and wakes what follows unless nothing is new;
+`reopen_windows` wakes `monitor_<pipeline>` for earlier windows that late or changed rows touch.
 
 **Params**: `start` and `end`, a half-open window in UTC. Without them a scheduled run takes its
 data interval, and a run by hand or by an event takes everything since the last load:
@@ -33,6 +35,7 @@ from include.spec.load import load_runnable
 from include.spec.model import Pipeline
 from include.steps import wiring
 from include.steps.run import open_run
+from include.windows import Window
 
 FROM_LAKE = {"from_lake": Param(False, type="boolean", description="Take what was fetched before; ask no source.")}
 
@@ -55,15 +58,36 @@ def build(spec: Pipeline) -> None:
         with run_of(get_current_context()) as run:
             return check(run, extracted)
 
-    @task(outlets=[wiring.loaded(spec)])
+    @task
     def load(checked: list[dict]) -> list[dict]:
         from include.steps.ingest import load
 
         context = get_current_context()
         with run_of(context) as run:
             loaded, reopened = load(run, checked)
-        wiring.announce(context, wiring.loaded(spec), loaded)
+        context["ti"].xcom_push(key="loaded", value=loaded)
         return reopened
+
+    @task(trigger_rule="none_failed")
+    def build_features() -> int:
+        from include.steps.ingest import build_features
+
+        with run_of(get_current_context()) as run:
+            return build_features(run)
+
+    @task(outlets=[wiring.loaded(spec)], trigger_rule="all_done")
+    def close_window() -> None:
+        from include.steps.close import close_window
+        from include.steps.ingest import window_of
+
+        context = get_current_context()
+        ti, run_id = context["ti"], context["dag_run"].run_id
+        states = ti.get_task_states(dag_id=context["dag"].dag_id, run_ids=[run_id])[run_id]
+        loaded = ti.xcom_pull(task_ids="load", key="loaded")
+        built = ti.xcom_pull(task_ids="build_features") or 0
+        with run_of(context) as run:
+            window = Window.from_dict(loaded) if loaded else window_of(run)
+            wiring.announce(context, wiring.loaded(spec), close_window(run, states, loaded, built, window))
 
     def source_group(source: str) -> Any:
         @task_group(group_id=source, tooltip=spec.sources[source].title)
@@ -80,13 +104,15 @@ def build(spec: Pipeline) -> None:
     )
     def ingest() -> None:
         reopened = load([source_group(source) for source in spec.sources])
-        TriggerDagRunOperator.partial(
+        features = build_features()
+        reopen_windows = TriggerDagRunOperator.partial(
             task_id="reopen_windows",
             trigger_dag_id=f"monitor_{spec.pipeline}",
             trigger_run_id="reopened_{{ run_id }}_{{ ti.map_index }}",
             logical_date=None,
             skip_when_already_exists=True,
         ).expand(conf=reopened)
+        reopened >> features >> [close_window(), reopen_windows]
 
     ingest()
 

@@ -46,7 +46,7 @@ def extract(run: Run, source: str, endpoint: Callable[[], Endpoint]) -> dict[str
     ContractBroken
         If it answers something else than agreed, or refuses the token; not retried.
     """
-    window = past_part(asked_window(run) or _since_watermark(run), run.run_after)
+    window = window_of(run)
     is_again = run.params.get("from_lake", False)
     fetches = _fetched_before(run, source, window) if is_again else [_fetch(run, source, endpoint(), window)]
     numbered = [fetch | {"number": number} for number, fetch in enumerate(fetches)]
@@ -141,6 +141,17 @@ def _warn_of_low_scores(run: Run, window: Window, low: list[str]) -> None:
     if low:
         with run.engine.begin() as connection:
             raise_alert(connection, run.pipeline, "quality", f"{window}: {'; '.join(low)}", run.ref)
+
+
+def window_of(run: Run) -> Window:
+    """Return the window a run loads: the one asked for, or all since the last load; never the future.
+
+    Raises
+    ------
+    NothingToDo
+        If all of it is loaded already or lies in the future.
+    """
+    return past_part(asked_window(run) or _since_watermark(run), run.run_after)
 
 
 def _since_watermark(run: Run) -> Window:

@@ -21,6 +21,7 @@ import pytest
 import requests
 from sqlalchemy.engine import Engine
 
+from include.features.table import record_due, refresh
 from include.lake.store import Lake
 from include.sources.publication import available_at
 from include.spec.load import parse
@@ -113,8 +114,11 @@ class Plant:
         spans = {time: (values.min(), values.max()) for time, values in times.items()}
         uris = (stream.uri, aside.uri)
         batch = Batch("meter", *uris, stream.row_count, 0, [], "", spans, (payload_id,))
-        with transaction(self.engine) as connection:
-            return load_window(connection, self.lake, self.spec, window, [batch], run).counts
+        with transaction(self.engine) as connection, connection.cursor() as cursor:
+            loaded = load_window(connection, self.lake, self.spec, window, [batch], run)
+            record_due(cursor, self.spec, loaded.changes)
+        refresh(self.engine, self.spec)
+        return loaded.counts
 
     def run(self, verb: str, run_id: str, window: Window | None = None, **params: Any) -> Run:
         """Give what a task of a run is given."""
