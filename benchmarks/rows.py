@@ -23,8 +23,8 @@ from include.local.secrets import secret
 from include.sources import Payload, Spool
 from include.spec.load import load
 from include.steps.run import Run
+from include.warehouse.batch import RunRef
 from include.warehouse.engine import connect_engine
-from include.warehouse.load import RunRef
 from include.warehouse.migrate import upgrade
 from include.windows import Window
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
     from include.spec.model import Pipeline
-    from include.warehouse.load import RunRef
+    from include.warehouse.batch import RunRef
 
 log = logging.getLogger("ciclo.alert")
 

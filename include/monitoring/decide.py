@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from include.promotion.decide import Verdict
+from include.decisions import Verdict
 
 if TYPE_CHECKING:
     from include.monitoring.measure import Drift

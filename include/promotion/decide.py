@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from include.decisions import Verdict
 
 if TYPE_CHECKING:
     from include.spec.model import Promotion
 
 ROUNDS = 1000
 LEAST_ROWS = 12  # of fewer rows the bootstrap knows too little: it would call luck a proof
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """A decision with its reasons and the figures behind it."""
-
-    verdict: Literal["hold", "retrain", "promote", "reject"]
-    reasons: list[str]
-    evidence: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

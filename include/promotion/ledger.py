@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
-    from include.warehouse.load import RunRef
+    from include.warehouse.batch import RunRef
     from include.windows import Window
 
 

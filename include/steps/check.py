@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from include.quality.check import Check
     from include.quality.contract import Result
     from include.steps.run import Run
-    from include.warehouse.load import Batch
+    from include.warehouse.batch import Batch
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ def examine(run: Run, fetched: Fetched) -> Batch:
         The lake or the warehouse does not answer. A retry is safe.
     """
     from include.quality.check import Check
-    from include.warehouse.load import Batch
+    from include.warehouse.batch import Batch
     from include.warehouse.quarantine import waived
 
     with run.engine.connect() as connection:

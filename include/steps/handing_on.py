@@ -10,7 +10,7 @@ from include.errors import PayloadLost
 
 if TYPE_CHECKING:
     from include.steps.run import Run
-    from include.warehouse.load import Batch
+    from include.warehouse.batch import Batch
 
 
 def kept_batch(run: Run, batch: Batch) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def kept_batch(run: Run, batch: Batch) -> dict[str, Any]:
 def batch_of(run: Run, kept: dict[str, Any]) -> Batch:
     """Return a batch from the form it has in XCom."""
     from include.quality.contract import Result
-    from include.warehouse.load import Batch
+    from include.warehouse.batch import Batch
 
     try:
         found = run.lake.get_frame(kept["results_uri"]).to_dict("records")

@@ -19,7 +19,7 @@ from include.windows import Window, common, uncovered
 if TYPE_CHECKING:
     from include.lake.manifest import Fetch
     from include.sources import Endpoint
-    from include.warehouse.load import Batch
+    from include.warehouse.batch import Batch
 
 log = logging.getLogger(__name__)
 

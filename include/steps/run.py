@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from include.lake.store import Lake
     from include.spec.model import Pipeline
-    from include.warehouse.load import RunRef
+    from include.warehouse.batch import RunRef
 
 
 @dataclass(frozen=True)
@@ -134,8 +134,8 @@ def open_run(pipeline: Pipeline, context: Mapping[str, Any], is_strict: bool = T
     from include.lake.store import Lake
     from include.settings import settings
     from include.steps.wiring import postgres_url
+    from include.warehouse.batch import RunRef
     from include.warehouse.engine import answering, connect_engine
-    from include.warehouse.load import RunRef
 
     dag_run = context["dag_run"]
     if is_strict:

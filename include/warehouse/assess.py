@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from include.lake.store import Lake
     from include.quality.contract import Result
     from include.spec.model import Pipeline
-    from include.warehouse.load import Batch, RunRef
+    from include.warehouse.batch import Batch, RunRef
 
 LOOK_BACK = span("31 days")  # a window of one day has too few rows to compare
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from include.lake.store import Lake
     from include.spec.model import Pipeline
-    from include.warehouse.load import Batch
+    from include.warehouse.batch import Batch
 
 IS_NEW_GROUND = "select not exists (select from core.{table} where valid_at between %(first)s and %(last)s)"
 FIND_CHANGED = """

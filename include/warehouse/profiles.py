@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
     from include.lake.store import Lake
-    from include.warehouse.load import Batch, RunRef
+    from include.warehouse.batch import Batch, RunRef
     from include.windows import Window
 
 BEFORE = """

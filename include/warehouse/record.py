@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from include.lake.store import Lake
     from include.quality.contract import Result
     from include.spec.model import Pipeline
-    from include.warehouse.load import Batch, Counts, Loaded, RunRef
+    from include.warehouse.batch import Batch, Counts, Loaded, RunRef
 
 
 RESULT = (

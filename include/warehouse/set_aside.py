@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from psycopg2.extensions import cursor as PgCursor
 
     from include.lake.store import Lake
-    from include.warehouse.load import Batch, RunRef
+    from include.warehouse.batch import Batch, RunRef
 
 UNREADABLE = "readable"  # the rule of a batch that could not even be parsed
 RECORD_ROWS = """

@@ -26,8 +26,9 @@ from include.spec.model import Pipeline
 from include.steps.check import Fetched
 from include.steps.run import Run
 from include.warehouse import staging
+from include.warehouse.batch import Batch, Counts, Loaded, RunRef
 from include.warehouse.engine import connect_engine, transaction
-from include.warehouse.load import Batch, Counts, Loaded, RunRef, load_window
+from include.warehouse.load import load_window
 from include.warehouse.payloads import index_payload
 from include.warehouse.tables import stored_columns
 from include.windows import Window

@@ -7,7 +7,7 @@ import pytest
 
 from include.alerts.record import raise_alert
 from include.steps.failure import alert_failure
-from include.warehouse.load import RunRef
+from include.warehouse.batch import RunRef
 
 RUN = RunRef("ingest_readings", "first")
 

@@ -7,7 +7,7 @@ import pytest
 from include.errors import NothingToDo
 from include.steps.close import close_window
 from include.steps.run import Run
-from include.warehouse.load import RunRef
+from include.warehouse.batch import RunRef
 from include.windows import Window
 
 JANUARY = Window.parse("2025-01-01", "2025-02-01")

@@ -26,7 +26,7 @@ from include.spec.quality import Check
 from include.spec.source import RULES
 from include.steps import ingest
 from include.steps.run import Run
-from include.warehouse.load import RunRef
+from include.warehouse.batch import RunRef
 from include.warehouse.set_aside import UNREADABLE
 from include.windows import Window
 

@@ -19,8 +19,9 @@ from include.lake.store import Lake
 from include.sources.publication import available_at
 from include.spec.load import parse
 from include.warehouse import staging
+from include.warehouse.batch import Batch, RunRef
 from include.warehouse.engine import transaction
-from include.warehouse.load import Batch, RunRef, load_window
+from include.warehouse.load import load_window
 from include.warehouse.tables import stored_columns
 from include.windows import Window
 

@@ -28,8 +28,8 @@ from include.spec.load import load_all
 from include.spec.model import Pipeline
 from include.steps import ingest
 from include.steps.run import Run, loaded_window
+from include.warehouse.batch import RunRef
 from include.warehouse.engine import answering
-from include.warehouse.load import RunRef
 from include.windows import Window
 
 TOKENS = {"banxico_api": "b" * 64, "inegi_api": "i" * 36}

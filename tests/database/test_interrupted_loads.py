@@ -11,8 +11,9 @@ import pytest
 
 from include.errors import SourceUnavailable
 from include.lake.store import Lake
+from include.warehouse.batch import RunRef
 from include.warehouse.engine import answering, connect_engine, transaction
-from include.warehouse.load import RunRef, load_window
+from include.warehouse.load import load_window
 from include.windows import Window
 
 ROWS = [{"at": hour, "level_m": float(hour)} for hour in range(20)]

@@ -3,7 +3,7 @@
 import pytest
 
 from include.promotion.ledger import append
-from include.warehouse.load import RunRef
+from include.warehouse.batch import RunRef
 from include.windows import Window
 
 WINDOW = Window.parse("2025-01-01", "2025-02-01")

@@ -7,8 +7,9 @@ import psycopg2
 import pytest
 
 from include.errors import ConfigError, PayloadLost
+from include.warehouse.batch import RunRef
 from include.warehouse.engine import transaction
-from include.warehouse.load import RunRef, load_window
+from include.warehouse.load import load_window
 from include.windows import Window
 
 FUTURE = datetime(2100, 1, 1, tzinfo=UTC)

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from include.warehouse.batch import RunRef
 from include.warehouse.engine import transaction
-from include.warehouse.load import RunRef, load_window
+from include.warehouse.load import load_window
 from include.windows import Window
 
 WINDOW = Window.parse("2025-01-01", "2025-02-01")

@@ -15,7 +15,7 @@ from include.lake.manifest import manifest
 from include.sources.payload import Payload, Spool
 from include.steps import ingest, quarantine
 from include.steps.run import Run, loaded_window
-from include.warehouse.load import RunRef
+from include.warehouse.batch import RunRef
 from include.warehouse.quarantine import Wanted, accept, accepted_payloads, find, waived, windows
 from include.windows import Window
 

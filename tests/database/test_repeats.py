@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from include.quality.contract import Result, breaches
 from include.steps.check import examine
 from include.warehouse import repeats
+from include.warehouse.batch import Batch
 from include.warehouse.engine import transaction
-from include.warehouse.load import Batch
 
 METER = ("at", "level", "pulses", "note", "open", "read", "sealed")
 REPAIRS = ("at", "site", "ticket", "cost")

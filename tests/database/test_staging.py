@@ -9,8 +9,8 @@ import pytest
 from include.errors import ContractBroken
 from include.steps.check import examine
 from include.warehouse import staging
+from include.warehouse.batch import RunRef
 from include.warehouse.engine import transaction
-from include.warehouse.load import RunRef
 
 ROWS = [{"at": hour, "level_m": float(hour)} for hour in range(5)]
 HEADER = "at,level,pulses,note,open,read,sealed"

@@ -14,7 +14,7 @@ from include.spec.model import Pipeline
 from include.steps import train
 from include.steps.run import Run
 from include.steps.suspect import trusted_features
-from include.warehouse.load import RunRef
+from include.warehouse.batch import RunRef
 from include.windows import Window
 
 JANUARY = Window.parse("2025-01-01", "2025-02-01")

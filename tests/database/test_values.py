@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from include.warehouse.load import RunRef, load_window
+from include.warehouse.batch import RunRef
+from include.warehouse.load import load_window
 from include.windows import Window
 
 COLUMNS = ["level_m", "pulse_count", "note", "is_open", "read_at", "sealed_date"]

@@ -39,8 +39,8 @@ class Worker:
         from include.lake.store import Lake
         from include.spec.load import load
         from include.steps.run import Run
+        from include.warehouse.batch import RunRef
         from include.warehouse.engine import connect_engine
-        from include.warehouse.load import RunRef
 
         self.job, self.task = job, ""
         window = Window.from_dict(job["window"])

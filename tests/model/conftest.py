@@ -28,8 +28,9 @@ from include.spec.load import parse
 from include.spec.model import Pipeline
 from include.steps.run import Run
 from include.warehouse import staging
+from include.warehouse.batch import Batch, Counts, RunRef
 from include.warehouse.engine import connect_engine, transaction
-from include.warehouse.load import Batch, Counts, RunRef, load_window
+from include.warehouse.load import load_window
 from include.windows import Window
 
 START_SECONDS = 120

@@ -9,8 +9,8 @@ from airflow.sdk.exceptions import AirflowSkipException
 from include.errors import ConfigError, ContractBroken, NothingToDo, SourceUnavailable
 from include.spec.load import load_all
 from include.steps.run import Run, asked_window, open_run, past_part, refuse_unknown_params
+from include.warehouse.batch import RunRef
 from include.warehouse.engine import connect_engine
-from include.warehouse.load import RunRef
 from include.windows import Window
 
 JANUARY = Window.parse("2025-01-01", "2025-02-01")

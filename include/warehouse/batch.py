@@ -1,0 +1,100 @@
+"""What a load takes and what it tells: the run, a source's checked batch, what became of the rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from include.quality.contract import Result
+    from include.warehouse.change import Change
+    from include.windows import Window
+
+
+@dataclass(frozen=True)
+class RunRef:
+    """Which DAG run does the work."""
+
+    dag_id: str
+    run_id: str
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A source's checked rows for one window, waiting in the lake.
+
+    Attributes
+    ----------
+    accepted_uri, rejected_uri : str
+        Streams in the lake, in the shapes of `include.warehouse.staging`.
+    spans : dict
+        The smallest and largest `valid_at` and `available_at` of the accepted rows, UTC; empty without rows.
+    row_count, rejected_count : int
+        Accepted and rejected rows in them.
+    results : list of Result
+        What each check found.
+    sha256 : str
+        Hash of payloads, contract and window.
+    covers : tuple of datetime, optional
+        The times its rows may be about, UTC, the second excluded.
+    profile_uri : str
+        Where its profile lies; empty without one.
+    newest_at : dict
+        The newest `valid_at` of any accepted row (``*``), and with a value of columns that must be fresh, UTC.
+    is_accepted : bool
+        Whether somebody vouches for it, so that no breach stops it.
+    fetched_at : datetime, optional
+        When what it is made of had arrived, UTC; none where nobody noted it.
+    """
+
+    source: str
+    accepted_uri: str
+    rejected_uri: str
+    row_count: int
+    rejected_count: int
+    results: list[Result]
+    sha256: str
+    spans: dict[str, tuple[datetime, datetime]] = field(default_factory=dict)
+    payload_ids: tuple[int, ...] = ()
+    is_simulated: bool = False
+    covers: tuple[datetime, datetime] | None = None
+    fetched_at: datetime | None = None
+    profile_uri: str = ""
+    newest_at: dict[str, datetime] = field(default_factory=dict)
+    is_accepted: bool = False
+
+
+@dataclass
+class Counts:
+    """What a load did to the rows it received."""
+
+    received: int = 0
+    inserted: int = 0
+    revised: int = 0
+    unchanged: int = 0
+    quarantined: int = 0
+    checks_passed: int = 0
+    checks_total: int = 0
+
+
+@dataclass
+class Loaded:
+    """The outcome of a load.
+
+    Attributes
+    ----------
+    touched : set of Window
+        Windows loaded before that now have late or changed rows, by this load or an earlier try of its
+        run: one that was killed after its commit told nobody.
+    low : list of str
+        Scores of quality that lie below their thresholds, in words; not those of a batch that an earlier run loaded.
+    changes : list of Change
+        The times of rows that are new or changed: features made from them are due.
+    """
+
+    counts: Counts = field(default_factory=Counts)
+    touched: set[Window] = field(default_factory=set)
+    low: list[str] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
