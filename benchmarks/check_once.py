@@ -44,6 +44,7 @@ def batches(path: Path) -> Iterator["pa.RecordBatch"]:
 
 def check(path: Path) -> dict[str, Any]:
     """Run the contract and the profile, all but writing the rows to the lake, which is the load's."""
+    from include.quality import verdicts
     from include.quality.check import Check
 
     checker, checking = Check(load(SPEC).sources["rows"], WINDOW), 0.0
@@ -52,7 +53,7 @@ def check(path: Path) -> dict[str, Any]:
         checker.take(batch)
         checking += time.perf_counter() - begin
     begin = time.perf_counter()
-    results = [result.to_dict() for result in checker.results()]
+    results = [result.to_dict() for result in verdicts.results(checker)]
     facts = checker.profile.facts()
     checking += time.perf_counter() - begin
     counts = {"rows": checker.received, "rejected": checker.rejected, "columns": len(facts)}

@@ -34,6 +34,7 @@ from airflow.sdk import Param, dag, get_current_context, task, task_group
 from include.spec.load import load_runnable
 from include.spec.model import Pipeline
 from include.steps import wiring
+from include.steps.connections import endpoint
 from include.steps.run import open_run
 from include.windows import Window
 
@@ -49,7 +50,7 @@ def build(spec: Pipeline) -> None:
         from include.steps.ingest import extract
 
         with run_of(get_current_context()) as run:
-            return extract(run, source, partial(wiring.endpoint, spec.sources[source].connection))
+            return extract(run, source, partial(endpoint, spec.sources[source].connection))
 
     @task
     def check(extracted: dict) -> dict:

@@ -8,7 +8,7 @@ from airflow.sdk import Asset, AssetWatcher
 
 from include.errors import ConfigError
 from include.events.packages import missing_packages
-from include.spec.events import Notify, Queue, notified_source
+from include.spec.events import Notify, Queue
 
 if TYPE_CHECKING:
     from include.spec.model import Pipeline
@@ -31,7 +31,7 @@ def source_asset(pipeline: Pipeline) -> Asset:
 def _database(pipeline: Pipeline, notify: Notify) -> AssetWatcher:
     from include.events.notify import PostgresNotifyTrigger
 
-    source = notified_source(pipeline, notify)
+    source = pipeline.notified_source(notify)
     if source is None:
         raise ConfigError(f"{pipeline.where('events')}: no source of kind sql reads from {notify.connection!r}")
     trigger = PostgresNotifyTrigger(

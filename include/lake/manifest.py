@@ -13,10 +13,28 @@ from typing import TYPE_CHECKING, Any
 from include.windows import Window
 
 if TYPE_CHECKING:
-    from include.lake.store import Stored
     from include.sources.payload import Payload
 
 STAMP = re.compile(r"\d{8}T\d{6}\.\d{6}Z")
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A payload in the lake.
+
+    Parameters
+    ----------
+    sha256 : str
+        Of the uncompressed content, 64 hexadecimal digits.
+    uri : str
+        Where it lies.
+    byte_count : int
+        Uncompressed.
+    """
+
+    sha256: str
+    uri: str
+    byte_count: int
 
 
 @dataclass(frozen=True)

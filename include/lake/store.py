@@ -17,7 +17,6 @@ import logging
 import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -25,7 +24,7 @@ from include.errors import ContractBroken
 from include.lake import batches
 from include.lake.files import Files
 from include.lake.frames import get_frame, put_frame
-from include.lake.manifest import Fetch, complete_fetches, file_name, folder, overlaps
+from include.lake.manifest import Fetch, Stored, complete_fetches, file_name, folder, overlaps
 from include.lake.stream import open_verified, write_compressed
 from include.windows import Window
 
@@ -38,25 +37,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PAYLOAD = re.compile(r"payloads/([0-9a-f]{2})/([0-9a-f]{62})\.zst$")
-
-
-@dataclass(frozen=True)
-class Stored:
-    """A payload in the lake.
-
-    Parameters
-    ----------
-    sha256 : str
-        Of the uncompressed content, 64 hexadecimal digits.
-    uri : str
-        Where it lies.
-    byte_count : int
-        Uncompressed.
-    """
-
-    sha256: str
-    uri: str
-    byte_count: int
 
 
 class Lake:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
 from threading import Event
 from typing import Any, TypeVar
 
 from include.errors import CicloError, ConfigError
 from include.local.airflow_api import DONE, AirflowApi
+from include.local.moment import Moment, Watch
 from include.spec.model import Pipeline
 from include.windows import Window
 
@@ -25,20 +25,6 @@ PARSE_SECONDS = 90
 VERBS = ("ingest", "monitor", "train", "score")
 
 
-@dataclass(frozen=True)
-class Moment:
-    """Where a replay stands: shown to people while it runs."""
-
-    pipeline: str
-    done: int
-    total: int
-    window: str
-    dag_id: str
-    tasks: tuple[str, ...] = ()
-    trouble: str = ""
-
-
-Watch = Callable[[Moment], None]
 T = TypeVar("T")
 
 

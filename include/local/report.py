@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from include.local.replay import Moment, Watch
+from include.local.moment import Moment, Watch
 
 
 @contextmanager

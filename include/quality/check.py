@@ -6,7 +6,6 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from include.quality import verdicts
 from include.quality.arrival import Backwards, Newest, Slots
 from include.quality.derive import truth
 from include.quality.judging import judge_part
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from include.quality.contract import Result, Rule
+    from include.quality.contract import Rule
     from include.spec.model import AnySource
     from include.windows import Window
 
@@ -141,10 +140,6 @@ class Check:
         """Count what broke a rule that is looked for elsewhere."""
         self._count(rule, column, rows, len(reasons))
         self._remember(rule, column, reasons[:EXAMPLES])
-
-    def results(self) -> list[Result]:
-        """Return what every rule found in all the rows so far; agreement with a second source is measured later."""
-        return verdicts.results(self)
 
     def _watch(self, raw: pa.RecordBatch, typed: dict[str, pa.Array], times: pa.Array) -> None:
         """Look at what is measured over the whole batch."""

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-from include.spec.events import event_faults
 from include.spec.faults import Fault, Path, one_of
 from include.spec.kinds import SqlSource
 from include.spec.learning import Naive
+from include.spec.parts import Parts
 from include.spec.recipes import CALENDAR_PARTS, Lag, OneHot, Recipe, Trailing
 from include.spec.source import RESERVED, Column
-
-if TYPE_CHECKING:
-    from include.spec.model import Pipeline
 
 # Postgres cuts names at 63 characters; histories, functions and indexes add their own endings.
 LONGEST_TABLE = 48
 
 
-def whole_pipeline(pipeline: Pipeline) -> Iterator[Fault]:
+def whole_pipeline(pipeline: Parts) -> Iterator[Fault]:
     """Yield what is wrong between sources, features, target, thresholds, candidates and replay."""
     mains = [name for name, source in pipeline.sources.items() if source.main]
     if len(mains) != 1:
@@ -30,7 +26,7 @@ def whole_pipeline(pipeline: Pipeline) -> Iterator[Fault]:
         return  # everything below needs to know the main source
     yield from _sources(pipeline)
     yield from _agreements(pipeline)
-    yield from event_faults(pipeline)
+    yield from _events(pipeline)
     yield from _recipes(pipeline)
     yield from _names(pipeline)
     yield from _target(pipeline)
@@ -43,7 +39,7 @@ def whole_pipeline(pipeline: Pipeline) -> Iterator[Fault]:
         )
 
 
-def _sources(pipeline: Pipeline) -> Iterator[Fault]:
+def _sources(pipeline: Parts) -> Iterator[Fault]:
     for name, source in pipeline.sources.items():
         table = pipeline.table(name)
         if name == "history" or name.endswith("_history"):
@@ -67,7 +63,7 @@ def _sources(pipeline: Pipeline) -> Iterator[Fault]:
                 )
 
 
-def _agreements(pipeline: Pipeline) -> Iterator[Fault]:
+def _agreements(pipeline: Parts) -> Iterator[Fault]:
     """Yield what is wrong with the second sources that checks name."""
     for name, source in pipeline.sources.items():
         for i, check in enumerate(source.checks):
@@ -86,7 +82,20 @@ def _agreements(pipeline: Pipeline) -> Iterator[Fault]:
                 yield Fault(path, f"{key!r} always agrees with itself; name a second source or column")
 
 
-def _recipes(pipeline: Pipeline) -> Iterator[Fault]:
+def _events(pipeline: Parts) -> Iterator[Fault]:
+    """Yield what is wrong between the events and the sources: news of a database that nobody reads."""
+    notify = pipeline.events and pipeline.events.notify
+    if not notify or pipeline.notified_source(notify):
+        return
+    read = sorted({s.connection for s in pipeline.sources.values() if isinstance(s, SqlSource)})
+    hint = one_of(notify.connection, read) if read else "this pipeline has no source of kind sql; remove `notify`"
+    yield Fault(
+        ("events", "notify", "connection"),
+        f"no source of kind sql reads from {notify.connection!r}, its news would start nothing new; {hint}",
+    )
+
+
+def _recipes(pipeline: Parts) -> Iterator[Fault]:
     known = _columns(pipeline)
     for i, recipe in enumerate(pipeline.features):
         for key, name in zip(("column", "over"), recipe.reads(), strict=False):
@@ -102,7 +111,7 @@ def _recipes(pipeline: Pipeline) -> Iterator[Fault]:
             yield from _categories(i, recipe, known.get(recipe.column))
 
 
-def _columns(pipeline: Pipeline) -> dict[str, Column]:
+def _columns(pipeline: Parts) -> dict[str, Column]:
     """Return every column by the name recipes use: plain in the main source, source.column elsewhere."""
     return {
         key if source.main else f"{name}.{key}": column
@@ -111,7 +120,7 @@ def _columns(pipeline: Pipeline) -> dict[str, Column]:
     }
 
 
-def _unknown(pipeline: Pipeline, recipe: Recipe, name: str, known: dict[str, Column]) -> str | None:
+def _unknown(pipeline: Parts, recipe: Recipe, name: str, known: dict[str, Column]) -> str | None:
     source, _, column = name.rpartition(".")
     if source == pipeline.main and column in known:
         if isinstance(recipe, Trailing):
@@ -152,7 +161,7 @@ def _categories(i: int, recipe: OneHot, column: Column | None) -> Iterator[Fault
             yield Fault(("features", i, "categories", j), f"{recipe.column!r} holds {what}, not {category!r}; {fix}")
 
 
-def _names(pipeline: Pipeline) -> Iterator[Fault]:
+def _names(pipeline: Parts) -> Iterator[Fault]:
     first: dict[str, int] = {}
     for i, recipe in enumerate(pipeline.features):
         for name in recipe.names():
@@ -168,7 +177,7 @@ def _rename(recipe: Recipe) -> str:
     return "give it another `name`" if "name" in type(recipe).model_fields else "remove it, or rename its column"
 
 
-def _target(pipeline: Pipeline) -> Iterator[Fault]:
+def _target(pipeline: Parts) -> Iterator[Fault]:
     columns = pipeline.sources[pipeline.main].columns
     name = pipeline.target.column
     column = columns.get(name)
@@ -182,7 +191,7 @@ def _target(pipeline: Pipeline) -> Iterator[Fault]:
         yield Fault(("target", "column"), f"{name!r} is personal data; choose another column")
 
 
-def _feature_references(pipeline: Pipeline) -> Iterator[Fault]:
+def _feature_references(pipeline: Parts) -> Iterator[Fault]:
     names = pipeline.feature_names()
     references: list[tuple[Path, str]] = [
         (("thresholds", "features", i), name) for i, name in enumerate(pipeline.thresholds.features)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from include.spec.faults import Fault, one_of
 from include.spec.fields import ConnectionId, Name, Strict
-from include.spec.kinds import SqlSource
 
 if TYPE_CHECKING:
-    from include.spec.model import Pipeline
+    pass
 
 Topic = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$", examples=["desk.operation"])]
 
@@ -47,22 +44,3 @@ class Events(Strict):
     )
     notify: Notify | None = Field(default=None, description="Listen to a database.")
     queue: Queue | None = Field(default=None, description="Listen to a message queue.")
-
-
-def notified_source(pipeline: Pipeline, notify: Notify) -> SqlSource | None:
-    """Return the source that reads what a channel tells of: the first of kind `sql` with its connection."""
-    sources = (source for source in pipeline.sources.values() if isinstance(source, SqlSource))
-    return next((source for source in sources if source.connection == notify.connection), None)
-
-
-def event_faults(pipeline: Pipeline) -> Iterator[Fault]:
-    """Yield what is wrong between the events and the sources: news of a database that nobody reads."""
-    notify = pipeline.events and pipeline.events.notify
-    if not notify or notified_source(pipeline, notify):
-        return
-    read = sorted({s.connection for s in pipeline.sources.values() if isinstance(s, SqlSource)})
-    hint = one_of(notify.connection, read) if read else "this pipeline has no source of kind sql; remove `notify`"
-    yield Fault(
-        ("events", "notify", "connection"),
-        f"no source of kind sql reads from {notify.connection!r}, its news would start nothing new; {hint}",
-    )

@@ -6,17 +6,14 @@ features are built, which candidates compete, when to retrain and what to replay
 
 from __future__ import annotations
 
-from datetime import date
-from typing import Literal, Self
-from zoneinfo import ZoneInfo
+from typing import Self
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import model_validator
 
 from include.spec.checks import whole_pipeline
 from include.spec.csv_source import CsvSource, TimeColumns
-from include.spec.events import Events
-from include.spec.faults import Fault, refuse
-from include.spec.fields import NAME, UNITS, ConnectionId, Cron, Day, Name, Span, Strict, Unit, Zone, span
+from include.spec.faults import refuse
+from include.spec.fields import NAME, UNITS, ConnectionId, Cron, Name, Span, Strict, Unit, Zone, span
 from include.spec.http_source import HttpJsonSource, JsonTime
 from include.spec.kinds import AnySource, BanxicoSource, InegiSource, SqlSource
 from include.spec.learning import (
@@ -30,11 +27,9 @@ from include.spec.learning import (
     Thresholds,
     Training,
 )
-from include.spec.lines import Document
-from include.spec.quality import Quality
+from include.spec.parts import Alerts, Parts, Replay, Schedule
 from include.spec.recipes import Recipe
 from include.spec.source import Column, Published, Source
-from include.windows import Window
 
 __all__ = [
     "NAME", "UNITS", "Alerts", "AnySource", "BanxicoSource", "Candidate", "Column", "ConnectionId", "Cron",
@@ -43,122 +38,9 @@ __all__ = [
     "Target", "Thresholds", "TimeColumns", "Training", "Unit", "Zone", "span",
 ]  # fmt: skip
 
-# Each window is a run of the scheduler; more than this is a slip of the pen in a date.
-MOST_WINDOWS = 2000
-SHORTEST_DAYS = {"day": 1, "week": 7, "month": 28, "quarter": 90, "year": 365}
 
-Event = Literal["failure", "quality", "retrain", "promotion"]
-
-
-class Schedule(Strict):
-    """When the pipeline runs by itself."""
-
-    cron: Cron = Field(description="When to run, read in `timezone`.")
-    timezone: Zone = Field(default="UTC", description="IANA zone of the cron line and of calendar features.")
-    start: Day = Field(description="The first day this pipeline has data for.")
-    end: Day | None = Field(default=None, description="Last day to schedule; leave out for a live source.")
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.end is not None and self.end < self.start:
-            refuse([Fault(("end",), f"{self.end} is before start {self.start}; swap them")])
-        return self
-
-
-class Alerts(Strict):
-    """Who hears about it."""
-
-    on: tuple[Event, ...] = Field(
-        default=("failure", "quality", "retrain", "promotion"), description="Which events are told."
-    )
-    channels: tuple[Literal["log"], ...] = Field(default=("log",), description="Where they are told.")
-
-
-class Replay(Strict):
-    """What `make run` plays through the scheduler, window by window, in order."""
-
-    history: tuple[Day, Day] | None = Field(
-        default=None,
-        description="One first window, loaded at once: its start, and its end, which is not in it.",
-    )
-    start: Day = Field(description="Start of the first window.")
-    end: Day = Field(description="End of the last window, which is not in it.")
-    step: Literal["day", "week", "month", "quarter", "year"] = Field(
-        default="month", description="Length of each window, counted from `start`."
-    )
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        found = []
-        if self.end <= self.start:
-            found.append(Fault(("end",), f"{self.end} is not after start {self.start}; swap them"))
-        if self.history and self.history[0] >= self.history[1]:
-            found.append(Fault(("history",), f"{self.history[1]} is not after {self.history[0]}; swap them"))
-        elif self.history and self.history[1] > self.start:
-            found.append(
-                Fault(("start",), f"{self.start} lies inside history; begin at its end {self.history[1]} or later")
-            )
-        count = (self.end - self.start).days // SHORTEST_DAYS[self.step]
-        if count > MOST_WINDOWS:
-            found.append(Fault(("step",), f"makes about {count} windows; choose a longer one, or play a shorter time"))
-        refuse(found)
-        return self
-
-    @property
-    def first(self) -> date:
-        """The first day played, history included."""
-        return self.history[0] if self.history else self.start
-
-    def windows(self) -> list[Window]:
-        """Return the plan's windows in order; dates are midnights in UTC."""
-        plan = [Window.parse(*(d.isoformat() for d in self.history))] if self.history else []
-        plan.extend(Window.parse(self.start.isoformat(), self.end.isoformat()).split(self.step))
-        return plan
-
-
-class Pipeline(Strict):
+class Pipeline(Parts):
     """A whole loop. The file is `include/pipelines/<name>/pipeline.yaml`."""
-
-    pipeline: Name = Field(description="Name of the pipeline; the folder has the same.")
-    title: str = Field(min_length=3, description="One line for people.")
-    description: str = Field(min_length=3, description="Makes what, from what, and when it matters: shown in the UI.")
-    owner: str = Field(min_length=2, description="Team that answers for it.")
-    impact: Literal["tier_1", "tier_2", "tier_3"] = Field(description="How much a failure matters; tier_1 most.")
-    schedule: Schedule = Field(description="When it runs by itself.")
-    events: Events | None = Field(default=None, description="What starts its ingest beside the clock.")
-    sources: dict[Name, AnySource] = Field(min_length=1, description="Where rows come from, by name; one is `main`.")
-    features: tuple[Recipe, ...] = Field(min_length=1, description="What models see, in this order.")
-    target: Target = Field(description="What is predicted.")
-    training: Training = Field(description="What a training reads and who competes.")
-    thresholds: Thresholds = Field(description="When the monitor asks for training.")
-    quality: Quality = Field(default=Quality(), description="What is asked of the data's quality as a whole.")
-    promotion: Promotion = Field(default=Promotion(), description="What a challenger has to show.")
-    alerts: Alerts = Field(default=Alerts(), description="Who hears about it.")
-    replay: Replay = Field(description="What `make run` plays through the scheduler.")
-    _file: str = PrivateAttr(default="pipeline.yaml")
-    _document: Document = PrivateAttr(default_factory=Document)
-
-    @property
-    def main(self) -> str:
-        """Name of the main source, whose table is ``core.<pipeline>``."""
-        return next(name for name, source in self.sources.items() if source.main)
-
-    @property
-    def zone(self) -> ZoneInfo:
-        """The schedule's time zone."""
-        return ZoneInfo(self.schedule.timezone)
-
-    def table(self, source: str) -> str:
-        """Return the unqualified table a source is loaded into: ``<p>`` or ``<p>_<source>``."""
-        return self.pipeline if self.sources[source].main else f"{self.pipeline}_{source}"
-
-    def feature_names(self) -> list[str]:
-        """Return the names of all features in the order models see them."""
-        return [name for recipe in self.features for name in recipe.names()]
-
-    def where(self, *path: str | int) -> str:
-        """Return ``file:line`` of a field, for errors that have to point at it."""
-        return f"{self._file}:{self._document.line(path)}"
 
     @model_validator(mode="after")
     def _hangs_together(self) -> Self:

@@ -18,6 +18,7 @@ from include.windows import Window
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from include.quality import verdicts
     from include.quality.check import Check
     from include.quality.contract import Result
     from include.steps.run import Run
@@ -82,7 +83,7 @@ def examine(run: Run, fetched: Fetched) -> Batch:
         rejected_uri=rejected,
         row_count=checker.received - checker.rejected,
         rejected_count=checker.rejected,
-        results=[*checker.results(), *sudden_changes(run, fetched.source, fetched.window, checker.profile)],
+        results=[*verdicts.results(checker), *sudden_changes(run, fetched.source, fetched.window, checker.profile)],
         sha256=sha256,
         spans=checker.spans,
         payload_ids=fetched.payload_ids,

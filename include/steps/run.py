@@ -133,7 +133,7 @@ def open_run(pipeline: Pipeline, context: Mapping[str, Any], is_strict: bool = T
 
     from include.lake.store import Lake
     from include.settings import settings
-    from include.steps.wiring import postgres_url
+    from include.steps.connections import postgres_url
     from include.warehouse.batch import RunRef
     from include.warehouse.engine import answering, connect_engine
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from include.quality import verdicts
 from include.quality.check import REJECTED, Check
 from include.quality.contract import Result, breaches
 from include.spec.load import load_all
@@ -54,7 +55,7 @@ def check(source: CsvSource, *batches: pa.RecordBatch) -> Checked:
     rejected = pa.Table.from_batches([part.rejected for part in parts])
     assert accepted.num_rows == checker.received - checker.rejected
     assert rejected.num_rows == checker.rejected
-    return Checked(accepted, rejected, checker.results(), checker.is_ordered)
+    return Checked(accepted, rejected, verdicts.results(checker), checker.is_ordered)
 
 
 def test_clean_rows_pass_typed(contract: Callable, received: Callable) -> None:
@@ -226,7 +227,7 @@ def test_a_batch_without_rows_passes(contract: Callable, received: Callable) -> 
 
 def test_a_source_that_gave_no_batch_at_all_passes_with_every_result(contract: Callable, received: Callable) -> None:
     source = contract(x={"required": True})
-    assert Check(source).results() == check(source, received(x=[])).results
+    assert verdicts.results(Check(source)) == check(source, received(x=[])).results
 
 
 def test_every_broken_row_is_named_beyond_the_cap_of_great_expectations_samples(
@@ -290,11 +291,11 @@ def test_rows_found_to_share_their_key_are_counted_as_set_aside(
         (8, rule, column, reason),
     ]
     assert json.loads(rejected[0]["raw_row"])["x"] == "3"
-    results = {(result.rule, result.column): result for result in checker.results()}
+    results = {(result.rule, result.column): result for result in verdicts.results(checker)}
     assert (results[rule, column].is_passed, results[rule, column].unexpected_count) == (False, 2)
     assert results[rule, column].row_count == 30
     assert results["rejected", "*"].observed == "2 of 30 rows set aside (6.7%)"
-    assert [result.rule for result in breaches(checker.results())] == ["rejected"]
+    assert [result.rule for result in breaches(verdicts.results(checker))] == ["rejected"]
 
 
 # Few different texts, so that rows collide; among them each kind of defect.

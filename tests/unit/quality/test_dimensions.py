@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from include.quality import verdicts
 from include.quality.check import Check
 from include.quality.contract import Result
 from include.quality.dimensions import DIMENSIONS, scores
@@ -77,7 +78,7 @@ def scored(
     check.take(received(valid_at=valid_at, **(CLEAN | texts)))
     for rule, column, count in (("known_town", "town", 0), ("no_jump", "y", 0), *notes):
         check.note(rule, column, 0 if count else check.received, ["as told"] * count)
-    found = scores(spec, check.results(), check.profile.facts(), facts)
+    found = scores(spec, verdicts.results(check), check.profile.facts(), facts)
     return {(score.dimension, score.column): score.score for score in found}
 
 
@@ -196,7 +197,7 @@ def test_what_nobody_measured_has_no_score(received: Callable) -> None:
     spec = source({"x": {}}, checks=[])
     check = Check(spec, Window(START, END))
     check.take(received(x=["5"] * ROWS))
-    found = scores(spec, check.results(), check.profile.facts(), BatchFacts(received=ROWS))
+    found = scores(spec, verdicts.results(check), check.profile.facts(), BatchFacts(received=ROWS))
     assert {score.dimension for score in found} == {
         *("completeness", "validity", "consistency", "uniqueness", "integrity", "compliance")
     }
@@ -253,7 +254,9 @@ def test_the_main_source_of_a_shipped_pipeline_is_measured_in_nine_dimensions_at
     facts = BatchFacts(
         received=ROWS, late=0, traced=ROWS, covers=(START, END), newest_at={"*": check.spans["valid_at"][1]}
     )
-    found = {s.dimension for s in scores(spec, check.results(), check.profile.facts(), facts) if s.column == "*"}
+    found = {
+        s.dimension for s in scores(spec, verdicts.results(check), check.profile.facts(), facts) if s.column == "*"
+    }
     assert found >= set(DIMENSIONS) - {"accuracy", "precision", "currency"}
 
 

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from include.quality import verdicts
 from include.quality.check import Check
 from include.quality.contract import Result
 from include.quality.neighbours import find
@@ -124,7 +125,7 @@ def check(source: CsvSource, *batches: pa.RecordBatch) -> Checked:
     assert (len(accepted) + len(rejected), len(rejected)) == (checker.received, checker.rejected)
     assert checker.received == sum(batch.num_rows for batch in batches)
     return Checked(
-        *(sorted(rows, key=lambda row: row["row_number"]) for rows in (accepted, rejected)), checker.results()
+        *(sorted(rows, key=lambda row: row["row_number"]) for rows in (accepted, rejected)), verdicts.results(checker)
     )
 
 

@@ -1,0 +1,58 @@
+"""From an Airflow Connection to where a source or a database is, and how to enter."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow.sdk import Connection
+
+from include.errors import ConfigError
+
+if TYPE_CHECKING:
+    from include.sources import Endpoint
+
+
+def endpoint(connection_id: str) -> Endpoint:
+    """Resolve an Airflow Connection to where a source is and how to enter.
+
+    Raises
+    ------
+    ConfigError
+        If the connection does not exist or has no host; not retried.
+    """
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    from include.sources import Endpoint
+
+    try:
+        connection = Connection.get(connection_id)
+    except AirflowNotFoundException:
+        connection = None
+    if connection is None or not connection.host:
+        raise ConfigError(
+            f"the Airflow Connection {connection_id!r} does not exist or has no host: declare it in"
+            " airflow_settings.yaml, or set it in the web UI under Admin, Connections"
+        )
+    if connection.conn_type == "postgres":
+        hash_key = str(connection.extra_dejson.get("hash_key", ""))
+        return Endpoint(postgres_url(connection), hash_key=hash_key)
+    scheme = "" if "://" in connection.host else "https://"
+    port = f":{connection.port}" if connection.port else ""
+    return Endpoint(f"{scheme}{connection.host}{port}", connection.password)
+
+
+def postgres_url(connection: Connection) -> str:
+    """Return a Connection of type postgres as ``postgresql://…``, with its sslmode and nothing else of its extra."""
+    from sqlalchemy.engine import URL
+
+    sslmode = connection.extra_dejson.get("sslmode")
+    url = URL.create(
+        "postgresql",
+        username=connection.login,
+        password=connection.password,
+        host=connection.host,
+        port=connection.port,
+        database=connection.schema,
+        query={"sslmode": sslmode} if sslmode else {},
+    )
+    return url.render_as_string(hide_password=False)
