@@ -9,6 +9,6 @@ run:    ; @$(SETUP) && $(BIN)/ciclo run
 test:   ; @$(SETUP) --dev && $(BIN)/python -m pytest
 stop:   ; @if [ -x $(BIN)/ciclo ]; then $(BIN)/ciclo down; fi
 status: ; @$(SETUP) && $(BIN)/ciclo status
-lint:   ; @$(SETUP) --dev && $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/python -m include.spec --check && $(BIN)/python -m include.reporting.dag_pages --check && $(BIN)/python -m include.local.pages data_dictionary --check
+lint:   ; @$(SETUP) --dev && $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache && $(BIN)/python -m include.spec --check && $(BIN)/python -m include.reporting.dag_pages --check && $(BIN)/python -m include.local.pages data_dictionary --check
 bench:  ; @$(SETUP) && $(BIN)/python -m benchmarks $(BENCH)
 docs:   ; @$(SETUP) && $(BIN)/python -m include.spec && $(BIN)/python -m include.reporting.dag_pages && $(BIN)/python -m include.local.pages data_dictionary && $(BIN)/python -m include.local.pages eda

@@ -1,4 +1,4 @@
-"""The layers of ``include/`` go one way, and the heavy tools have one door each."""
+"""The layers of ``include/`` go one way and in no circle, all of it is used, and the heavy tools have one door each."""
 
 import ast
 import shutil
@@ -25,20 +25,85 @@ def copy(tmp_path):
     for name in ("include", "dags"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / ".importlinter", tmp_path)
+    (tmp_path / "tests").mkdir()
+    shutil.copy(ROOT / "tests" / "contracts.py", tmp_path / "tests")
     return tmp_path
 
 
-def test_nothing_imports_what_stands_above_it(copy):
+def add(file: Path, text: str) -> None:
+    file.write_text((file.read_text() if file.exists() else "") + text)
+
+
+FOR_TYPES = "from typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    {}\n"
+IN_A_FUNCTION = "\n\ndef f():\n    {}\n"
+AT_THE_TOP = "{}\n"
+
+
+def test_make_lint_asks_for_layers_circles_and_unused_modules():
+    recipe = next(line for line in (ROOT / "Makefile").read_text().splitlines() if line.startswith("lint:"))
+    assert "/lint-imports --no-cache &&" in recipe
+
+
+def test_the_code_keeps_every_contract(copy):
     done = lint(copy)
     assert done.returncode == 0, done.stdout
 
 
-def test_an_import_that_goes_up_is_complained_about(copy):
-    file = copy / "include" / "windows.py"
-    file.write_text(file.read_text() + "\nfrom include.steps import run\n")
+@pytest.mark.parametrize("place", [AT_THE_TOP, FOR_TYPES, IN_A_FUNCTION])
+def test_an_import_that_goes_up_is_complained_about(copy, place):
+    add(copy / "include" / "windows.py", place.format("from include.steps import run"))
     done = lint(copy)
     assert done.returncode != 0
     assert "include.windows -> include.steps.run" in done.stdout
+
+
+def test_nothing_imports_a_dag_file(copy):
+    add(copy / "include" / "cli.py", "from dags import ingest\n")
+    done = lint(copy)
+    assert done.returncode != 0
+    assert "include.cli -> dags.ingest" in done.stdout
+
+
+@pytest.mark.parametrize("place", [AT_THE_TOP, FOR_TYPES, IN_A_FUNCTION])
+def test_a_circle_of_two_modules_is_complained_about(copy, place):
+    add(copy / "include" / "lake" / "manifest.py", place.format("from include.lake.store import Lake"))
+    done = lint(copy)
+    assert done.returncode != 0
+    assert "No cycles are allowed in include.lake" in done.stdout
+    assert "include.lake.manifest -> include.lake.store -> include.lake.manifest" in done.stdout.replace("\n", " ")
+
+
+def test_a_circle_through_a_package_itself_is_complained_about(copy):
+    add(copy / "include" / "lake" / "__init__.py", "from include.lake.files import Files\n")
+    add(copy / "include" / "lake" / "files.py", "import include.lake\n")
+    done = lint(copy)
+    assert done.returncode != 0
+    assert "include.lake -> include.lake.files -> include.lake" in done.stdout
+
+
+def test_a_folder_that_has_no_layer_is_complained_about(copy):
+    (copy / "include" / "attic").mkdir()
+    add(copy / "include" / "attic" / "__init__.py", "")
+    done = lint(copy)
+    assert done.returncode != 0
+    assert "attic" in done.stdout
+
+
+@pytest.mark.parametrize("imports", ["", "from include.lake import more\n"])
+def test_a_module_that_nothing_uses_is_complained_about(copy, imports):
+    add(copy / "include" / "lake" / "old.py", imports)
+    add(copy / "include" / "lake" / "more.py", "")
+    done = lint(copy)
+    assert done.returncode != 0
+    assert "nothing uses include.lake.old: delete it" in done.stdout
+    assert "nothing uses include.lake.more: delete it" in done.stdout, "what only an unused module imports"
+
+
+def test_an_entry_point_that_is_gone_is_complained_about(copy):
+    (copy / "include" / "local" / "start.py").unlink()
+    done = lint(copy)
+    assert done.returncode != 0
+    assert "include.local.start" in done.stdout
 
 
 @pytest.mark.parametrize(("package", "door"), DOORS.items())
