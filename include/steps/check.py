@@ -18,7 +18,6 @@ from include.windows import Window
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from include.quality import verdicts
     from include.quality.check import Check
     from include.quality.contract import Result
     from include.steps.run import Run
@@ -65,6 +64,7 @@ def examine(run: Run, fetched: Fetched) -> Batch:
     SourceUnavailable
         The lake or the warehouse does not answer. A retry is safe.
     """
+    from include.quality import verdicts
     from include.quality.check import Check
     from include.warehouse.batch import Batch
     from include.warehouse.quarantine import waived
