@@ -3,7 +3,7 @@
 import json
 import sys
 
-from benchmarks import dag_parse, loading, quality, task_overhead
+from benchmarks import dag_parse, features, loading, quality, task_overhead
 
 BENCHMARKS = {
     "task_overhead": task_overhead.measure,
@@ -12,6 +12,8 @@ BENCHMARKS = {
     "load_again": loading.measure_again,
     "load_memory": loading.measure_memory,
     "quality": quality.measure,
+    "features_build": features.measure_build,
+    "window_cost": features.measure_window,
 }
 
 
