@@ -43,7 +43,8 @@ comment on column feature.set.created_at is 'When it was first seen, UTC';
 comment on column feature.set.filled_at is 'When it first held every row, UTC; null until then';
 
 create view feature.target as
-select r.pipeline, r.entity, r.valid_at, r.target_at, r.target_since_at as known_at, r.target
+select r.pipeline, r.entity, r.valid_at, r.target_at, r.target_known_at as first_known_at,
+    r.target_since_at as known_at, r.target
 from feature.row r
 join feature.set s on s.is_current and s.pipeline = r.pipeline
     and r.tableoid = (select c.oid from pg_class c where c.relnamespace = 'feature'::regnamespace and c.relname = s.table_name)
@@ -53,5 +54,6 @@ comment on column feature.target.pipeline is 'Pipeline';
 comment on column feature.target.entity is 'Key columns of the row joined by |; empty when valid_at alone is the key';
 comment on column feature.target.valid_at is 'The time of the row it is the target of, UTC';
 comment on column feature.target.target_at is 'The time it is about, UTC';
+comment on column feature.target.first_known_at is 'When it was first known, UTC';
 comment on column feature.target.known_at is 'Since when it has its present value, UTC';
 comment on column feature.target.target is 'The target, in its column''s unit';
