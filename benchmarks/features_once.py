@@ -97,4 +97,4 @@ def _run(warehouse_url: str, folder: Path) -> Run:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:4], int(sys.argv[4]))
+    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]))

@@ -6,7 +6,7 @@ sources in `include/pipelines/<pipeline>/pipeline.yaml`.
 contract and divides the rows; `load` merges all sources in one transaction; `build_features` builds the
 features of every row the load reaches, in `feature.<pipeline>`; `close_window` gives the window its status
 (loaded, unchanged, empty, blocked, overdue), also when a task failed, and wakes what follows unless nothing is new;
-`reopen_windows` wakes `monitor_<pipeline>` for earlier windows that late or changed rows touch.
+earlier windows that late or changed rows touch are handed on with it. `all_loaded` fails where a task before it did.
 
 **Params**: `start` and `end`, a half-open window in UTC. Without them a scheduled run takes its
 data interval, and a run by hand or by an event takes everything since the last load:
@@ -28,7 +28,7 @@ which rule, which rows, and what to do. `Skipped` means the source had nothing f
 from functools import partial
 from typing import Any
 
-from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import Param, dag, get_current_context, task, task_group
 
 from include.spec.load import load_runnable
@@ -77,7 +77,7 @@ def build(spec: Pipeline) -> None:
             return build_features(run)
 
     @task(outlets=[wiring.loaded(spec)], trigger_rule="all_done")
-    def close_window() -> None:
+    def close_window(reopened: list[dict] | None) -> None:
         from include.steps.close import close_window
         from include.steps.ingest import window_of
 
@@ -88,7 +88,8 @@ def build(spec: Pipeline) -> None:
         built = ti.xcom_pull(task_ids="build_features") or 0
         with run_of(context) as run:
             window = Window.from_dict(loaded) if loaded else window_of(run)
-            wiring.announce(context, wiring.loaded(spec), close_window(run, states, loaded, built, window))
+            event = close_window(run, states, loaded, built, window)
+        wiring.announce(context, wiring.loaded(spec), event | {"windows": reopened or []})
 
     def source_group(source: str) -> Any:
         @task_group(group_id=source, tooltip=spec.sources[source].title)
@@ -106,14 +107,8 @@ def build(spec: Pipeline) -> None:
     def ingest() -> None:
         reopened = load([source_group(source) for source in spec.sources])
         features = build_features()
-        reopen_windows = TriggerDagRunOperator.partial(
-            task_id="reopen_windows",
-            trigger_dag_id=f"monitor_{spec.pipeline}",
-            trigger_run_id="reopened_{{ run_id }}_{{ ti.map_index }}",
-            logical_date=None,
-            skip_when_already_exists=True,
-        ).expand(conf=reopened)
-        reopened >> features >> [close_window(), reopen_windows]
+        all_loaded = EmptyOperator(task_id="all_loaded")
+        reopened >> features >> [close_window(reopened), all_loaded]
 
     ingest()
 

@@ -1,15 +1,16 @@
 """
-**Makes** the drift, the error and the decision for a loaded window, in `ml.drift`,
-`ml.performance` and `ml.decision`, from `core.<pipeline>` and the champion in MLflow.
+**Makes** the drift, the error and the decision for a window, in `ml.drift`, `ml.performance` and `ml.decision`, from
+`feature.<pipeline>`, the predictions in `ml.prediction` and the champion in MLflow.
 
 **Steps**: `measure_drift` compares the watched features' means with the champion's training data;
-`measure_error` measures the champion on targets it had never seen; `decide` writes the verdict
-with its reasons; then either `trigger_training` or `keep_champion`.
+`measure_error` measures what the live version had predicted before the truth was known; `decide` writes the
+verdict with its reasons; on `retrain` it goes on to `trigger_training`. Earlier windows that a load opened again
+are measured too, with the version that was live then; the newest window alone is decided on.
 
 **Params**: `start` and `end`, a half-open window in UTC; without them the window that was just
 loaded: `airflow dags trigger monitor_<pipeline>`
 
-**Rerun**: clear the run, or trigger it again; figures are replaced, decisions are only ever added.
+**Rerun**: clear the run, or trigger it again; figures and decisions of earlier runs stay.
 
 **It matters** when it fails: a model that went stale would go on serving unnoticed.
 """
@@ -43,28 +44,22 @@ def build(spec: Pipeline) -> None:
         with run_of(get_current_context()) as run:
             return measure_error(run)
 
-    @task.branch
-    def decide(drift: dict, error: dict | None) -> str:
+    @task.short_circuit
+    def decide(drift: dict, error: dict | None) -> bool:
         from include.steps.monitor import decide
 
         context = get_current_context()
         with run_of(context) as run:
             decision = decide(run, drift, error)
         context["ti"].xcom_push(key="decision", value=decision)
-        return "trigger_training" if decision["verdict"] == "retrain" else "keep_champion"
-
-    @task(outlets=[wiring.settled(spec)])
-    def keep_champion() -> None:
-        context = get_current_context()
-        decision = context["ti"].xcom_pull(task_ids="decide", key="decision")
-        wiring.announce(context, wiring.settled(spec), {"start": decision["start"], "end": decision["end"]})
+        return bool(decision["verdict"] == "retrain")
 
     def decided(key: str) -> str:
         return "{{ ti.xcom_pull(task_ids='decide', key='decision')['" + key + "'] }}"
 
     @dag(
         **wiring.dag_options(spec, "monitor", __doc__, "rerun/now"),
-        schedule=[wiring.loaded(spec)],
+        schedule=[wiring.predicted(spec)],
         params=wiring.WINDOW_PARAMS,
     )
     def monitor() -> None:
@@ -76,7 +71,7 @@ def build(spec: Pipeline) -> None:
             skip_when_already_exists=True,
             conf={key: decided(key) for key in ("start", "end", "reason")},
         )
-        decide(measure_drift(), measure_error()) >> [trigger_training, keep_champion()]
+        decide(measure_drift(), measure_error()) >> trigger_training
 
     monitor()
 

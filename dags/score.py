@@ -1,16 +1,17 @@
 """
-**Makes** predictions with their interval and the model's version in `ml.prediction`, and the features
-they were made from in `feature.vector`, from `core` and the champion in MLflow.
+**Makes** predictions with their interval, the model's version and the time they speak of in `ml.prediction`, from
+`feature.<pipeline>` and the champion in MLflow.
 
-**Steps**: `predict` scores every row of the window in one transaction. It is woken when it is settled
-which model stands after a window: by `monitor_<pipeline>` or by `train_<pipeline>`.
+**Steps**: `predict` scores every row of the window with the champion that stands, before anybody measures or trains
+on what the window brought; `wake_monitor` hands the window on. A change of champion wakes it, too: then only rows
+whose truth is not known yet are scored, and nobody is woken.
 
 **Params**: `start` and `end`, a half-open window in UTC; without them the window that was just
-settled: `airflow dags trigger score_<pipeline>`
+loaded: `airflow dags trigger score_<pipeline>`
 
 **Rerun**: clear the run, or trigger it again; a row that a version has scored is left as it is.
 
-**It matters** when it fails: applications and analysts see no newer predictions.
+**It matters** when it fails: applications and analysts see no newer predictions, and nothing is monitored.
 """
 
 from functools import partial
@@ -27,21 +28,32 @@ def build(spec: Pipeline) -> None:
     """Register ``score_<pipeline>``."""
     run_of = partial(open_run, spec)
 
-    @task(outlets=[wiring.predicted(spec)])
-    def predict() -> None:
+    @task
+    def predict() -> dict:
         from include.steps.score import predict
 
-        context = get_current_context()
-        with run_of(context) as run:
-            wiring.announce(context, wiring.predicted(spec), predict(run))
+        with run_of(get_current_context()) as run:
+            return predict(run)
+
+    @task.short_circuit
+    def is_loaded() -> bool:
+        from include.steps.score import is_loaded
+
+        with run_of(get_current_context()) as run:
+            return is_loaded(run)
+
+    @task(outlets=[wiring.predicted(spec)])
+    def wake_monitor(scored: dict) -> None:
+        wiring.announce(get_current_context(), wiring.predicted(spec), scored)
 
     @dag(
         **wiring.dag_options(spec, "score", __doc__, "rerun/now"),
-        schedule=[wiring.settled(spec)],
+        schedule=wiring.loaded(spec) | wiring.champion_ready(spec),
         params=wiring.WINDOW_PARAMS,
     )
     def score() -> None:
-        predict()
+        scored = predict()
+        scored >> is_loaded() >> wake_monitor(scored)
 
     score()
 

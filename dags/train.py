@@ -4,7 +4,9 @@ reject, in `ml.decision`, from everything in `core` whose target was known befor
 
 **Steps**: `take_snapshot` keeps the exact rows in the lake; `fit_candidate` fits every candidate
 side by side and logs it to MLflow; `compare_and_decide` compares the best with the champion on the
-same held-out rows; `apply_decision` moves the aliases `champion` and `previous`.
+same held-out rows; `apply_decision` moves the aliases `champion` and `previous`; if another champion stands now,
+`wake_scoring` has the rows scored again whose truth is not known yet. A snapshot that was trained before is not
+trained again, unless with `force`.
 
 **Params**: `start` and `end`, a half-open window in UTC, by default the newest loaded; `reason`, kept
 with the decision; `force`, to train on fewer rows than `training.min_rows` (promotion stays strict):
@@ -58,19 +60,24 @@ def build(spec: Pipeline) -> None:
         with run_of(get_current_context()) as run:
             return compare_and_decide(run, snapshot, list(fitted))
 
-    @task(outlets=[wiring.settled(spec)])
-    def apply_decision(decision: dict) -> None:
+    @task.short_circuit
+    def apply_decision(decision: dict) -> bool:
         from include.steps.train import apply_decision
 
-        context = get_current_context()
-        with run_of(context) as run:
-            wiring.announce(context, wiring.settled(spec), apply_decision(run, decision))
+        with run_of(get_current_context()) as run:
+            return apply_decision(run, decision)
+
+    @task(outlets=[wiring.champion_ready(spec)])
+    def wake_scoring(decision: dict) -> None:
+        event = {"start": decision["start"], "end": decision["end"], "champion": decision["version"]}
+        wiring.announce(get_current_context(), wiring.champion_ready(spec), event)
 
     @dag(**wiring.dag_options(spec, "train", __doc__, "rerun/now"), schedule=None, params=PARAMS)
     def train() -> None:
         snapshot = take_snapshot()
         fitted = fit_candidate.partial(snapshot=snapshot).expand(candidate=list(spec.training.candidates))
-        apply_decision(compare_and_decide(snapshot, fitted))
+        decision = compare_and_decide(snapshot, fitted)
+        apply_decision(decision) >> wake_scoring(decision)
 
     train()
 

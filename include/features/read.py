@@ -14,6 +14,7 @@ from include.features.context import copy_frame, has_corrections
 from include.features.due import FIRST
 from include.features.table import FeatureSet, set_id, sets
 from include.features.versions import known_at
+from include.spec.fields import span
 from include.warehouse.engine import transaction
 from include.warehouse.tables import stored_columns
 from include.windows import Window
@@ -101,6 +102,24 @@ def newest_rows(engine: Engine, pipeline: Pipeline, entity: str, instant: dateti
             " order by valid_at desc limit 1"
         ).format(sql.SQL(", ").join(map(sql.Identifier, _types(feature_set))), sql.Identifier(feature_set.table))
         return copy_frame(cursor, query, {"entity": entity, "instant": instant}, _types(feature_set))
+
+
+def usable_rows(engine: Engine, pipeline: Pipeline, cut: datetime) -> int:
+    """Return how many rows a training at `cut` (UTC) could read: their target was known before it."""
+    with transaction(engine) as connection, connection.cursor() as cursor:
+        one = next((one for one in sets(cursor, pipeline) if one.set_id == set_id(pipeline)), None)
+        if one is None:
+            return 0
+        lookback, anchor = pipeline.training.lookback, pipeline.target.anchor
+        has_anchor = sql.SQL("and {} is not null").format(sql.Identifier(anchor)) if anchor else sql.SQL("")
+        cursor.execute(
+            sql.SQL("select count(*) from feature.{} where target_known_at < %s and valid_at >= %s {}").format(
+                sql.Identifier(one.table), has_anchor
+            ),
+            (cut, cut - span(lookback) if lookback else FIRST),
+        )
+        [(count,)] = cursor.fetchall()
+    return int(count)
 
 
 def _set(cursor: PgCursor, pipeline: Pipeline) -> FeatureSet:

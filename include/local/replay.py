@@ -1,8 +1,8 @@
 """Play the pipelines' replay plans through the scheduler: each window's whole loop, in order.
 
-A window starts with ``ingest_<p>``; what follows is followed, not ordered: the load's asset
-event wakes the monitor, the monitor may trigger training, and whichever settles the model
-wakes scoring. A window that is done already is not played again.
+A window starts with ``ingest_<p>``; what follows is followed, not ordered: the closed window's
+event wakes scoring, scoring wakes the monitor, the monitor may trigger training, and another
+champion wakes scoring once more. A window that is done already is not played again.
 """
 
 from __future__ import annotations
@@ -165,8 +165,6 @@ class _Replay:
     def _followers(self, dag_id: str, run_id: str) -> list[tuple[str, str]]:
         """Return the runs a finished run started; wait until the scheduler has made those it must make."""
         name = self.pipeline.pipeline
-        if dag_id == f"score_{name}":
-            return []
         if self.api.woken_runs(dag_id, run_id) is not None:
             return self._wait(lambda: self.api.woken_runs(dag_id, run_id) or None, f"{dag_id} to wake the next DAG")
         triggered = [t for t in self.api.tasks(dag_id, run_id) if t["task_id"] == "trigger_training"]

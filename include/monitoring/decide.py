@@ -19,6 +19,8 @@ def decide(
     window_rows: int,
     error: Metrics | None,
     drift: list[Drift],
+    unusable: str | None = None,
+    changed: str | None = None,
 ) -> Verdict:
     """Decide on one window.
 
@@ -34,17 +36,25 @@ def decide(
         The champion's error on the window; None when no target is known yet.
     drift : list of Drift
         The watched features.
+    unusable : str or None
+        Why nothing of the window can be judged, where it was not loaded.
+    changed : str or None
+        That the champion's inputs are not what the spec says any more.
 
     Returns
     -------
     Verdict
-        hold or retrain, with its reasons.
+        hold, retrain or investigate, with its reasons.
     """
     rules, least = pipeline.thresholds, pipeline.training.min_rows
+    if unusable is not None:
+        return Verdict("investigate", [unusable])
     if usable_rows < least:
         return Verdict("hold", [f"{usable_rows} rows with a known target, training needs {least}"])
     if champion is None:
         return Verdict("retrain", [f"there is no champion yet and {usable_rows} rows to train on"])
+    if changed is not None:
+        return Verdict("retrain", [changed])
     if window_rows < rules.min_rows:
         return Verdict("hold", [f"the window has {window_rows} rows, judging needs {rules.min_rows}"])
     reasons = []

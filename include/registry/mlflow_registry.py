@@ -147,6 +147,19 @@ def by_alias(pipeline: str, alias: str) -> Version | None:
     return Version(pipeline, int(found.version), found.run_id, dict(found.tags))
 
 
+def by_number(pipeline: str, number: int) -> Version:
+    """Return a version by its number in the registry.
+
+    Raises
+    ------
+    SourceUnavailable
+        If MLflow does not answer; a retry may help.
+    """
+    with _answering():
+        found = _client().get_model_version(pipeline, str(number))
+    return Version(pipeline, number, found.run_id, dict(found.tags))
+
+
 def promote(version: Version) -> None:
     """Point `champion` to a version and `previous` to the champion before it. Idempotent.
 

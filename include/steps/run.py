@@ -73,6 +73,24 @@ def asked_window(run: Run) -> Window | None:
     return named_window(run.ref.dag_id, run.events) or run.interval
 
 
+def event_windows(run: Run) -> list[Window]:
+    """Return the windows a run looks at, the newest last: asked for, of the events that started it, or loaded last.
+
+    Several events can collapse into one run, and an event may name earlier windows that a load opened again:
+    each stays a window of its own.
+
+    Raises
+    ------
+    NothingToDo
+        If nothing was ever loaded.
+    """
+    named = [] if run.params.get("start") else [event for event in run.events if event.get("start")]
+    if not named:
+        return [asked_window(run) or loaded_window(run)]
+    every = {Window.from_dict(item) for event in named for item in (event, *event.get("windows", ()))}
+    return sorted(every, key=lambda window: (window.end, window.start))
+
+
 def loaded_window(run: Run) -> Window:
     """Return the window of the newest load, for runs that were started without one.
 

@@ -1,14 +1,15 @@
-"""The tasks of ``score_<pipeline>``: write the champion's predictions for a window."""
+"""The tasks of ``score_<pipeline>``: the standing champion predicts before the truth is used for anything else."""
 
 from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING, Any
 
-from psycopg2.extras import Json, execute_values
+from psycopg2.extras import execute_values
 
 from include.errors import NothingToDo
-from include.steps.run import Run, asked_window, loaded_window
+from include.steps.run import Run, event_windows
+from include.windows import Window
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,68 +18,110 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+CONFIRM = """
+update ml.prediction p set target_at = f.target_at
+from feature.row f
+where p.pipeline = %(pipeline)s and p.kind = 'batch' and f.pipeline = p.pipeline and f.entity = p.entity
+    and f.valid_at = p.valid_at and f.target_at is not null and p.target_at is distinct from f.target_at
+    and (p.target_at is null or (f.target_at >= %(start)s and f.target_at < %(end)s))
+"""
+
 
 def predict(run: Run) -> dict[str, Any]:
-    """Predict every row of the window with the champion and write predictions and features, in one transaction.
+    """Predict every row of the run's windows with the champion, in one transaction.
 
-    Idempotent: a row that this version has already scored is left as it is.
+    Idempotent: a row that this version has already scored is left as it is, so a rerun never replaces an honest
+    prediction. Where a change of champion started the run, only rows whose truth is unknown are scored.
+
+    Returns
+    -------
+    dict
+        `start` and `end` of the newest window, the `windows` and counts: the `extra` of the event that wakes the
+        monitor. Without a champion, or for a window without rows, nothing is written and `version` may be None.
 
     Raises
     ------
     NothingToDo
-        If there is no champion yet, or no row has the features it needs; the run is skipped.
+        If nothing was ever loaded.
     """
-    from include.features.read import read_features
-    from include.registry.mlflow_registry import CHAMPION, by_alias, load
+    from include.registry.mlflow_registry import CHAMPION, by_alias
+
+    windows = event_windows(run)
+    name, champion = run.pipeline.pipeline, by_alias(run.pipeline.pipeline, CHAMPION)
+    row_count = written_count = 0
+    if champion is None:
+        log.info("%s: there is no champion yet, so nothing is predicted", name)
+    else:
+        for window in windows:
+            rows, written = _score(run, champion, window)
+            row_count, written_count = row_count + rows, written_count + written
+            log.info("%s %s: version %d, %d rows, %d of them new", name, window, champion.number, rows, written)
+    counts = {"version": champion.number if champion else None, "rows": row_count, "written": written_count}
+    return {**windows[-1].to_dict(), "windows": [window.to_dict() for window in windows], **counts}
+
+
+def is_loaded(run: Run) -> bool:
+    """Tell whether the run has a window the monitor has not looked at: a change of champion alone has none."""
+    return not run.events or any("champion" not in event for event in run.events)
+
+
+def _score(run: Run, champion: Version, window: Window) -> tuple[int, int]:
+    """Score one window; return how many rows can be predicted and how many of them were new."""
+    from include.features.read import feature_rows
+    from include.registry.mlflow_registry import load
+    from include.steps.inputs import pipeline_of
     from include.training.snapshot import predictable
     from include.warehouse.engine import transaction
 
-    name = run.pipeline.pipeline
-    window = asked_window(run) or loaded_window(run)
-    champion = by_alias(name, CHAMPION)
-    if champion is None:
-        raise NothingToDo(f"{name}: there is no champion yet; train_{name} makes one once there are enough rows")
-    frame = read_features(run.engine, run.pipeline, window.end)
-    inside = (frame["valid_at"] >= window.start) & (frame["valid_at"] < window.end)
-    rows = predictable(run.pipeline, frame[inside])
+    pipeline = pipeline_of(run, champion)
+    try:
+        frame = feature_rows(run.engine, pipeline, window, run.run_after)
+    except NothingToDo as nothing:
+        log.info("%s", nothing)
+        return 0, 0
+    if not is_loaded(run):
+        frame = frame[frame["target"].isna()]
+    rows = predictable(pipeline, frame)
     if rows.empty:
-        raise NothingToDo(f"{name} {window}: no row has the features version {champion.number} needs")
+        return 0, 0
     model = load(champion)
+    if missing := model.missing(rows):
+        log.warning(
+            "%s: version %d needs %s, which pipeline.yaml no longer makes: it predicts nothing until the next training",
+            *(pipeline.pipeline, champion.number, ", ".join(missing)),
+        )
+        return 0, 0
     scored = rows.assign(predicted=model.predict(rows), half_width=model.half_width_)
     with transaction(run.engine) as connection, connection.cursor() as cursor:
         written = _write(cursor, run, champion, scored)
-    log.info("%s %s: version %d scored %d rows, %d of them new", name, window, champion.number, len(rows), written)
-    return {**window.to_dict(), "version": champion.number, "rows": len(rows), "written": written}
+        bounds = {"start": window.start, "end": window.end}
+        cursor.execute(CONFIRM, {"pipeline": pipeline.pipeline, **bounds})
+    return len(rows), written
 
 
 def _write(cursor: Any, run: Run, champion: Version, scored: pd.DataFrame) -> int:
-    """Write predictions and the features they were made from; return how many were new."""
+    """Write predictions; return how many were new."""
     import pandas as pd
 
-    name, version = run.pipeline.pipeline, champion.number
-    is_simulated = champion.tags["data_origin"] == "SIMULATED"
-    seen_until = pd.Timestamp(champion.tags["cut_at"])
-    predictions, vectors = [], []
-    for row in scored.to_dict("records"):
-        place = (name, row["entity"], row["valid_at"], version)
-        bounds = (row["predicted"] - row["half_width"], row["predicted"] + row["half_width"])
-        is_seen = pd.notna(row["target_known_at"]) and row["target_known_at"] < seen_until
-        predictions.append((*place, row["predicted"], *bounds, is_seen, is_simulated, run.ref.run_id))
-        features = {f: None if pd.isna(row[f]) else row[f] for f in run.pipeline.feature_names()}
-        vectors.append((*place, Json(features)))
+    # Held-out rows count as the version's data: its interval was made from them.
+    is_honest = (scored["available_at"] >= pd.Timestamp(champion.tags["cut_at"])).tolist()
+    targets = scored["target_at"].astype("object").where(scored["target_at"].notna(), None)
+    place = (
+        run.pipeline.pipeline,
+        champion.number,
+        "batch",
+        champion.tags["data_origin"] == "SIMULATED",
+        run.ref.run_id,
+    )
+    lower, upper = scored["predicted"] - scored["half_width"], scored["predicted"] + scored["half_width"]
+    columns = (scored["entity"], scored["valid_at"], targets, scored["predicted"], lower, upper, is_honest)
     written = execute_values(
         cursor,
-        "insert into ml.prediction (pipeline, entity, valid_at, model_version, predicted, lower_bound, upper_bound,"
-        " is_seen, is_simulated, run_id) values %s on conflict do nothing returning 1",
-        predictions,
+        "insert into ml.prediction (pipeline, model_version, kind, is_simulated, run_id, entity, valid_at, target_at,"
+        " predicted, lower_bound, upper_bound, is_honest) values %s"
+        " on conflict (pipeline, entity, valid_at, model_version) where kind = 'batch' do nothing returning 1",
+        [(*place, *row) for row in zip(*(list(column) for column in columns), strict=True)],
         page_size=1000,
         fetch=True,
-    )
-    execute_values(
-        cursor,
-        "insert into feature.vector (pipeline, entity, valid_at, model_version, features) values %s"
-        " on conflict do nothing",
-        vectors,
-        page_size=1000,
     )
     return len(written)

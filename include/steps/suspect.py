@@ -10,26 +10,28 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from include.steps.run import Run
+    from include.windows import Window
 
 log = logging.getLogger(__name__)
 
 
-def trusted_features(run: Run, until: datetime) -> tuple[pd.DataFrame, int]:
-    """Build features for every row about a time before `until` (UTC), and leave out those that are marked as suspect.
+def trusted_features(run: Run, until: datetime, window: Window | None = None) -> tuple[pd.DataFrame, int]:
+    """Read features of the rows about a time before `until` (UTC), or in a window, but for those marked as suspect.
 
     Which rows those are say `include.training.snapshot.trusted` and ``quality.suspect`` in pipeline.yaml.
 
     Returns
     -------
     DataFrame
-        As `include.features.read.read_features` returns it.
+        As `include.features.read.feature_rows` returns it: targets as known before `until`.
     int
         How many rows were left out.
     """
-    from include.features.read import read_features, read_marks
+    from include.features.read import feature_rows, read_marks
     from include.training.snapshot import trusted
 
-    frame, marks = read_features(run.engine, run.pipeline, until), read_marks(run.engine, run.pipeline)
+    frame = feature_rows(run.engine, run.pipeline, window, until)
+    marks = read_marks(run.engine, run.pipeline)
     kept = trusted(run.pipeline, frame, marks)
     left_out = len(frame) - len(kept)
     if left_out:

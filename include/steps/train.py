@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,8 @@ def take_snapshot(run: Run) -> dict[str, Any]:
     Raises
     ------
     NothingToDo
-        If there are fewer rows than the spec asks for, or all are marked as suspect; the run is skipped.
+        If there are fewer rows than the spec asks for, all are marked as suspect, or a training has read the very
+        same rows before; the run is skipped.
     """
     from include.monitoring.measure import profile
     from include.monitoring.record import record_profiles
@@ -42,6 +44,7 @@ def take_snapshot(run: Run) -> dict[str, Any]:
     start = holdout_start(run.pipeline, rows)
     parts = split(run.pipeline, rows, start)
     snapshot_id = _hash(rows)
+    _refuse_again(run, snapshot_id)
     uri = run.lake.put_frame(f"snapshots/{name}/{snapshot_id}", rows)
     with run.engine.begin() as connection:
         is_simulated, origin = _is_simulated(connection, name), _origin_of_sources(connection, name)
@@ -131,6 +134,7 @@ def compare_and_decide(run: Run, snapshot: dict[str, Any], fitted: list[dict[str
         "against_champion": comparison.to_dict() if comparison else None,
         "policy": policy.model_dump(),
         "snapshot_id": snapshot["snapshot_id"],
+        "training": run.pipeline.training.model_dump(mode="json"),
         "data_origin": snapshot["data_origin"],
     }
     window = Window.from_dict(snapshot)
@@ -142,19 +146,40 @@ def compare_and_decide(run: Run, snapshot: dict[str, Any], fitted: list[dict[str
     return {"decision_id": number, "verdict": verdict.verdict, "version": version.number, **window.to_dict()}
 
 
-def apply_decision(run: Run, decision: dict[str, Any]) -> dict[str, Any]:
-    """Move the aliases as decided; idempotent. Returns the `extra` of the asset event that wakes scoring."""
+def apply_decision(run: Run, decision: dict[str, Any]) -> bool:
+    """Move the aliases as decided; idempotent. Returns whether another champion stands for it."""
     from include.registry.mlflow_registry import CHALLENGER, CHAMPION, by_alias, promote
+    from include.steps.inputs import retire_sets
 
-    name = run.pipeline.pipeline
-    if decision["verdict"] == "promote":
+    name, champion = run.pipeline.pipeline, by_alias(run.pipeline.pipeline, CHAMPION)
+    if decision["verdict"] == "promote" and (champion is None or champion.number != decision["version"]):
         challenger = by_alias(name, CHALLENGER)
         if challenger is None or challenger.number != decision["version"]:
             raise NothingToDo(f"{name}: version {decision['version']} is not the challenger any more, a newer one came")
         promote(challenger)
-    champion = by_alias(name, CHAMPION)
+        champion = challenger
+    if retired := retire_sets(run):
+        log.info("%s: the sets of features %s are needed by no version any more", name, ", ".join(retired))
     log.info("champion of %s: version %s", name, champion.number if champion else "none")
-    return {"start": decision["start"], "end": decision["end"], "champion": champion.number if champion else None}
+    return bool(decision["verdict"] == "promote")
+
+
+def _refuse_again(run: Run, snapshot_id: str) -> None:
+    """Raise where another run has trained the same candidates on the same rows: it would come to the same."""
+    if run.params.get("force"):
+        return
+    training = json.dumps(run.pipeline.training.model_dump(mode="json"))
+    with run.engine.connect() as connection:
+        before = connection.exec_driver_sql(
+            "select run_id, verdict from ml.decision where pipeline = %s and evidence->>'snapshot_id' = %s"
+            " and evidence->'training' = %s::jsonb and run_id <> %s order by decision_id limit 1",
+            (run.pipeline.pipeline, snapshot_id, training, run.ref.run_id),
+        ).first()
+    if before is not None:
+        raise NothingToDo(
+            f"{run.pipeline.pipeline}: run {before[0]} trained on these very rows, verdict {before[1]}; with"
+            ' {"force": true} they are trained again'
+        )
 
 
 def _parts(run: Run, snapshot: dict[str, Any]) -> Any:
@@ -167,9 +192,12 @@ def _parts(run: Run, snapshot: dict[str, Any]) -> Any:
 
 
 def _tags(run: Run, snapshot: dict[str, Any], candidate: str) -> dict[str, str]:
+    from include.features.table import set_id
+
     return {
         "candidate": candidate,
         "snapshot_id": snapshot["snapshot_id"],
+        "feature_set": set_id(run.pipeline),
         "trained_until": snapshot["holdout_start"],
         "cut_at": snapshot["end"],
         "data_origin": snapshot["data_origin"],

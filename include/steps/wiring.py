@@ -25,17 +25,17 @@ WINDOW_PARAMS = {
 
 
 def loaded(pipeline: Pipeline) -> Asset:
-    """Return the asset that changes when a window is loaded; it wakes the monitor."""
+    """Return the asset that changes when a window is closed; it wakes scoring."""
     return Asset(f"core_{pipeline.pipeline}", uri=f"x-ciclo://warehouse/core/{pipeline.pipeline}")
 
 
-def settled(pipeline: Pipeline) -> Asset:
-    """Return the asset that changes when it is settled which model stands after a window; it wakes scoring."""
+def champion_ready(pipeline: Pipeline) -> Asset:
+    """Return the asset that changes when another champion stands; it wakes scoring of what is not known yet."""
     return Asset(f"model_{pipeline.pipeline}", uri=f"x-ciclo://registry/{pipeline.pipeline}")
 
 
 def predicted(pipeline: Pipeline) -> Asset:
-    """Return the asset that changes when predictions are written."""
+    """Return the asset that changes when a window is scored; it wakes the monitor."""
     return Asset(f"prediction_{pipeline.pipeline}", uri=f"x-ciclo://warehouse/ml/prediction/{pipeline.pipeline}")
 
 

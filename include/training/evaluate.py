@@ -35,7 +35,7 @@ class Metrics:
         return asdict(self)
 
 
-def measure(actual: Any, predicted: Any, half_width: float | None = None) -> Metrics:
+def measure(actual: Any, predicted: Any, half_width: Any = None) -> Metrics:
     """Compare predictions with actuals, both of shape (n,), n ≥ 1, in the same unit.
 
     Raises

@@ -44,14 +44,13 @@ def predictable(pipeline: Pipeline, rows: pd.DataFrame) -> pd.DataFrame:
 def trusted(pipeline: Pipeline, frame: pd.DataFrame, marks: Sequence[Window]) -> pd.DataFrame:
     """Return the rows that nobody doubts: neither they nor the row that gives their target lie in a standing mark.
 
-    With ``quality.suspect: keep`` those are all rows. The frame has to be whole, so that each row's target is there.
+    With ``quality.suspect: keep`` those are all rows.
     """
     if not marks or pipeline.quality.suspect == "keep" or frame.empty:
         return frame
-    ahead = frame.groupby("entity", sort=False)["valid_at"].shift(-pipeline.target.horizon)
     is_doubted = frame["valid_at"].isna()
     for mark in marks:
-        for times in (frame["valid_at"], ahead):
+        for times in (frame["valid_at"], frame["target_at"]):
             is_doubted |= (times >= mark.start) & (times < mark.end)
     return frame[~is_doubted]
 

@@ -1,0 +1,45 @@
+"""What a version reads: the set of features it was trained on, and whether that is still what pipeline.yaml says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from include.registry.mlflow_registry import Version
+    from include.spec.model import Pipeline
+    from include.steps.run import Run
+
+
+def pipeline_of(run: Run, version: Version) -> Pipeline:
+    """Return the run's pipeline with the features and target a version was trained on, where they are still built."""
+    from include.features.table import sets
+    from include.warehouse.engine import transaction
+
+    wanted = version.tags.get("feature_set")
+    with transaction(run.engine) as connection, connection.cursor() as cursor:
+        for one in sets(cursor, run.pipeline):
+            if one.set_id == wanted and one.is_filled:
+                return one.pipeline
+    return run.pipeline
+
+
+def changed_inputs(run: Run, version: Version) -> str | None:
+    """Say that features or target in pipeline.yaml are not those a version was trained on; None where they are."""
+    from include.features.table import set_id
+
+    trained_on = version.tags.get("feature_set")
+    if trained_on is None or trained_on == set_id(run.pipeline):
+        return None
+    return (
+        f"the inputs changed: features or target in pipeline.yaml are not those version {version.number} was trained on"
+    )
+
+
+def retire_sets(run: Run) -> list[str]:
+    """Drop the sets of features that neither pipeline.yaml nor a version with an alias needs; return their ids."""
+    from include.features.table import retire
+    from include.registry.mlflow_registry import CHALLENGER, CHAMPION, PREVIOUS, by_alias
+
+    versions = [by_alias(run.pipeline.pipeline, alias) for alias in (CHAMPION, CHALLENGER, PREVIOUS)]
+    needed = [version.tags["feature_set"] for version in versions if version and "feature_set" in version.tags]
+    return retire(run.engine, run.pipeline, needed)
