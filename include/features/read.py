@@ -1,29 +1,26 @@
-"""Read the rows features are built from."""
+"""Read features as they were known at a time: what training, scoring and monitoring see."""
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING
 
 import pandas as pd
 from psycopg2 import sql
-from sqlalchemy import text
 
 from include.errors import NothingToDo
-from include.features.build import build
-from include.features.context import copy_frame, has_corrections
+from include.features.context import copy_frame, frame_of, has_corrections
 from include.features.due import FIRST
 from include.features.table import FeatureSet, set_id, sets
-from include.features.versions import known_at
 from include.spec.fields import span
 from include.warehouse.engine import transaction
-from include.warehouse.tables import stored_columns
 from include.windows import Window
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from psycopg2.extensions import cursor as PgCursor
-    from sqlalchemy.engine import Connection, Engine
+    from sqlalchemy.engine import Engine
 
     from include.spec.model import Pipeline
 
@@ -41,31 +38,6 @@ from feature.{table} f left join lateral (
 where f.valid_at >= %(start)s and f.valid_at < %(end)s
 order by f.entity, f.valid_at
 """
-PANDAS_TYPES = {"number": "float64", "integer": "Int64", "boolean": "boolean"}
-TIME_TYPES = dict.fromkeys(("valid_at", "available_at"), "datetime64[us, UTC]")
-
-
-def read_features(engine: Engine, pipeline: Pipeline, until: datetime) -> pd.DataFrame:
-    """Build features for every row that is about a time before `until`, from what was known by then.
-
-    Parameters
-    ----------
-    until : datetime
-        UTC, excluded: the end of the window. Revisions that came later are left out.
-
-    Returns
-    -------
-    DataFrame
-        As `include.features.build.build` returns it.
-
-    Raises
-    ------
-    sqlalchemy.exc.OperationalError
-        If the warehouse does not answer; a retry may help.
-    """
-    with engine.connect() as connection:
-        tables = {source: _read(connection, pipeline, source, until) for source in pipeline.sources}
-    return build(pipeline, tables)
 
 
 def feature_rows(engine: Engine, pipeline: Pipeline, window: Window | None, known_before: datetime) -> pd.DataFrame:
@@ -147,6 +119,9 @@ def _rows(cursor: PgCursor, feature_set: FeatureSet, window: Window, known_befor
     """Read rows of a set; a target that changed at `known_before` or later is read from the history of its row."""
     pipeline, types = feature_set.pipeline, _types(feature_set)
     key, table = pipeline.sources[pipeline.main].key, pipeline.table(pipeline.main)
+    cursor.execute("select to_regclass(%s) is not null", (f'core."{table}"',))
+    if not cursor.fetchone()[0]:  # type: ignore[index]
+        return frame_of(io.BytesIO(), types)
     columns = [sql.SQL("f.{}").format(sql.Identifier(name)) for name in list(types)[:-3]]
     cursor.execute("select to_regclass(%s) is not null", (f'core."{table}_history"',))
     entity = sql.SQL("concat_ws('|', {})").format(
@@ -173,23 +148,3 @@ def read_marks(engine: Engine, pipeline: Pipeline) -> list[Window]:
     with engine.connect() as connection:
         rows = connection.exec_driver_sql(query, (pipeline.pipeline, pipeline.main))
         return [Window(start, end) for start, end in rows]
-
-
-def _read(connection: Connection, pipeline: Pipeline, source: str, until: datetime) -> pd.DataFrame:
-    """Read every version of a source's rows, in an order that does not depend on how they are stored.
-
-    A column that the spec has gained since the last load is unknown in every row.
-    """
-    columns, key, table = stored_columns(pipeline, source), pipeline.sources[source].key, pipeline.table(source)
-    types = {name: PANDAS_TYPES[c.type] for name, c in columns.items() if c.type in PANDAS_TYPES}
-    facts = "select column_name from information_schema.columns where table_schema = 'core' and table_name = %s"
-    found = {row[0] for row in connection.exec_driver_sql(facts, (table,))}
-    if not found:
-        return pd.DataFrame(columns=["valid_at", "available_at", *columns]).astype(types | TIME_TYPES)
-    names = ", ".join(f'"{name}"' for name in ("valid_at", "available_at", *columns) if name in found)
-    place = ", ".join(f'"{name}"' for name in ("valid_at", *key, "recorded_at"))
-    of = 'select {}, recorded_at from core."{}" where valid_at < :until'
-    query = f"{of.format(names, table)} union all {of.format(names, f'{table}_history')} order by {place}"
-    rows = pd.read_sql(text(query), connection, params={"until": until})
-    rows = rows.reindex(columns=["valid_at", "available_at", *columns]).astype(types | TIME_TYPES)
-    return known_at(rows, key, until)

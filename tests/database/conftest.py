@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 from sqlalchemy.engine import Engine
 
+from include.features.table import record_due, refresh
 from include.lake.store import Lake
 from include.local import postgres
 from include.local.secrets import secret
@@ -133,10 +134,14 @@ class Warehouse:
         return [tuple(row[column] for column in columns) for row in rows]
 
     def loaded(self, *batches: Batch, run_id: str = "first", window: Window = JANUARY) -> Loaded:
-        with transaction(self.engine) as connection:
-            return load_window(
-                connection, self.lake, self.spec, window, list(batches), RunRef("ingest_readings", run_id)
-            )
+        with transaction(self.engine) as connection, connection.cursor() as cursor:
+            ref = RunRef("ingest_readings", run_id)
+            loaded = load_window(connection, self.lake, self.spec, window, list(batches), ref)
+            record_due(cursor, self.spec, loaded.changes)
+        return loaded
+
+    def build_features(self) -> int:
+        return refresh(self.engine, self.spec)
 
     def load(self, *batches: Batch, run_id: str = "first", window: Window = JANUARY) -> Counts:
         return self.loaded(*batches, run_id=run_id, window=window).counts

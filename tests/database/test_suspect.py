@@ -28,6 +28,7 @@ def filled(warehouse) -> Any:
     hours = [JANUARY.start + timedelta(hours=hour) for hour in range(ROWS)]
     rows = [{"valid_at": at, "level_m": 100.0 if at.day == 5 else 1.0 + at.hour} for at in hours]
     warehouse.load(warehouse.batch(rows), warehouse.batch([], "repairs"))
+    warehouse.build_features()
     return warehouse
 
 
@@ -91,6 +92,7 @@ def test_where_everything_is_marked_a_training_has_nothing_to_do_and_says_why(fi
 
 
 def test_before_the_first_load_marks_have_nothing_to_keep_out(warehouse) -> None:
+    warehouse.build_features()
     frame, left_out = trusted_features(run(warehouse), JANUARY.end)
     assert (len(frame), left_out) == (0, 0)
 

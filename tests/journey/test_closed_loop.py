@@ -19,7 +19,15 @@ PLANS = {
 TABLES = (
     *("core.air_quality", "core.usdmxn", "core.usdmxn_rates", "core.usdmxn_inflation", "core.usdmxn_operations"),
     *("raw.payload", "ops.run", "ops.quality_result", "ops.quarantine", "ops.alert"),
-    *("ml.decision", "ml.prediction", "ml.drift", "ml.performance", "ml.snapshot", "feature.vector"),
+    *(
+        "ml.decision",
+        "ml.prediction",
+        "ml.drift",
+        "ml.performance",
+        "ml.snapshot",
+        "feature.air_quality",
+        "feature.usdmxn",
+    ),
 )
 
 
@@ -88,6 +96,18 @@ def test_predictions_carry_their_version_and_say_simulated(played):
     state = played.status()["pipelines"]
     assert state["air_quality"]["is_simulated"]
     assert state["usdmxn"]["simulated_sources"] == ["operations"]
+
+
+def test_predictions_against_what_came_give_the_error_that_the_monitor_measured(played):
+    for name in PLANS:
+        rows = played.sql(
+            "select p.row_count, round(p.mae::numeric, 9), count(*), round(avg(abs(v.error))::numeric, 9)"
+            " from ml.performance p join mart.prediction_vs_actual v on v.pipeline = p.pipeline"
+            " and v.model_version = p.model_version and v.known_at >= p.window_start_at and v.known_at < p.window_end_at"
+            f" where p.pipeline = '{name}' group by p.window_start_at, p.row_count, p.mae"
+        )
+        assert rows, f"{name}: nothing was measured"
+        assert all(row[:2] == row[2:] for row in rows), rows
 
 
 def test_personal_data_is_nowhere(played):

@@ -139,9 +139,10 @@ class Plant:
         return decision
 
     def monitor(self, run_id: str, window: Window) -> dict[str, Any]:
-        """Run every task of a monitoring and return the decision."""
-        from include.steps import monitor
+        """Run every task of scoring and monitoring and return the decision."""
+        from include.steps import monitor, score
 
+        score.predict(self.run("score", run_id, window))
         run = self.run("monitor", run_id, window)
         return monitor.decide(run, monitor.measure_drift(run), monitor.measure_error(run))
 

@@ -1,11 +1,12 @@
-"""Features are read from a real warehouse, its history included."""
+"""Features are built from a real warehouse, its history included, and read as they were known at a time."""
 
 from __future__ import annotations
 
 import pandas as pd
 import pytest
 
-from include.features.read import read_features
+from include.features.read import feature_rows
+from include.features.table import refresh
 from include.spec.source import Column
 from include.windows import Window
 
@@ -20,7 +21,8 @@ def loaded(plant_world, readings):
 
 
 def read(world, until=WINDOW.end):
-    return read_features(world.engine, world.spec, until)
+    refresh(world.engine, world.spec)
+    return feature_rows(world.engine, world.spec, None, until)
 
 
 def test_before_the_first_load_there_are_no_rows(plant_world):
