@@ -103,7 +103,8 @@ def test_predictions_against_what_came_give_the_error_that_the_monitor_measured(
         rows = played.sql(
             "select p.row_count, round(p.mae::numeric, 9), count(*), round(avg(abs(v.error))::numeric, 9)"
             " from ml.performance p join mart.prediction_vs_actual v on v.pipeline = p.pipeline"
-            " and v.model_version = p.model_version and v.known_at >= p.window_start_at and v.known_at < p.window_end_at"
+            " and v.model_version = p.model_version and v.known_at >= p.window_start_at"
+            " and v.known_at < p.window_end_at"
             f" where p.pipeline = '{name}' group by p.window_start_at, p.row_count, p.mae"
         )
         assert rows, f"{name}: nothing was measured"
