@@ -80,7 +80,7 @@ def build(pipeline: Pipeline, tables: Tables, window: Window | None = None) -> p
     last_known = versions.last_known(main, key, rows)
     out["target"] = rows[pipeline.target.column].astype("float64").groupby(by, sort=False).shift(-horizon)
     out["target_at"] = rows["valid_at"].groupby(by, sort=False).shift(-horizon)
-    out["target_known_at"] = first_known.groupby(by, sort=False).shift(-horizon).where(out["target"].notna())
+    out["target_known_at"] = first_known.groupby(by, sort=False).shift(-horizon)
     out["target_since_at"] = last_known.groupby(by, sort=False).shift(-horizon).where(out["target_at"].notna())
     return out.reset_index(drop=True)
 

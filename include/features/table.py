@@ -165,7 +165,10 @@ def _defined(pipeline: Pipeline, definition: dict[str, Any]) -> Pipeline:
     from include.spec.recipes import Recipe
 
     features = TypeAdapter(tuple[Recipe, ...]).validate_python(tuple(definition["features"]))
-    target = pipeline.target.model_validate(definition["target"])
+    names = {name for recipe in features for name in recipe.names()}
+    own = pipeline.target.model_dump(include={"interval"}) | definition["target"]
+    own |= {"anchor": pipeline.target.anchor if pipeline.target.anchor in names else None}
+    target = pipeline.target.model_validate(own)
     return pipeline.model_copy(update={"features": features, "target": target})
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pandas as pd
 import pytest
 
@@ -21,8 +23,10 @@ def loaded(plant_world, readings):
 
 
 def read(world, until=WINDOW.end):
+    """Return the rows about a time before `until`, with the targets known an hour later: as the last row's is."""
     refresh(world.engine, world.spec)
-    return feature_rows(world.engine, world.spec, None, until)
+    window = Window(WINDOW.start, until)
+    return feature_rows(world.engine, world.spec, window, window.end + timedelta(hours=1, seconds=1))
 
 
 def test_before_the_first_load_there_are_no_rows(plant_world):
