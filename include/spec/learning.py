@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from include.spec.faults import Fault, refuse
-from include.spec.fields import Name, Percent, Rows, Share, Span, Strict
+from include.spec.fields import Name, Percent, Rows, Share, Span, Strict, Zone
+
+
+class TargetCalendar(Strict):
+    """When the row after the newest is expected: after a step, or on the next weekday that is no holiday."""
+
+    step: Span | None = Field(default=None, description="Distance of the rows' times.")
+    weekdays: bool = Field(default=False, description="Rows come from Monday to Friday, a day each.")
+    holidays: tuple[date, ...] = Field(default=(), description="Weekdays without a row.")
+    timezone: Zone = Field(default="UTC", description="IANA zone of the days; the one the rows' dates are midnight in.")
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> Self:
+        if bool(self.step) == self.weekdays or (self.holidays and not self.weekdays):
+            refuse([Fault((), "give either step, or weekdays: true with its holidays")])
+        return self
 
 
 class Target(Strict):
@@ -19,6 +35,9 @@ class Target(Strict):
         default=None, description="Feature the models predict the change from; for series that wander."
     )
     interval: Share = Field(default=0.9, gt=0.5, lt=1, description="Share of actuals the interval should cover.")
+    calendar: TargetCalendar | None = Field(
+        default=None, description="When the target of the newest row is expected; for a horizon of 1 or more."
+    )
 
 
 class Naive(Strict):

@@ -103,9 +103,12 @@ def _write(cursor: Any, run: Run, champion: Version, scored: pd.DataFrame) -> in
     """Write predictions; return how many were new."""
     import pandas as pd
 
+    from include.features.target_time import expected
+
     # Held-out rows count as the version's data: its interval was made from them.
     is_honest = (scored["available_at"] >= pd.Timestamp(champion.tags["cut_at"])).tolist()
-    targets = scored["target_at"].astype("object").where(scored["target_at"].notna(), None)
+    speaks_of = scored["target_at"].fillna(expected(run.pipeline, scored["valid_at"]))
+    targets = speaks_of.astype("object").where(speaks_of.notna(), None)
     place = (
         run.pipeline.pipeline,
         champion.number,
