@@ -152,11 +152,15 @@ def answers(url: str) -> bool:
 def create_databases(superuser_url: str, names: Iterable[str] = DATABASES) -> None:
     """Create, for each name, a role with its own password and a database it owns; idempotent.
 
-    The password of a role that exists is set again, so that a lost ``var/secrets`` heals.
+    The password of a role that exists is set again, so that a lost ``var/secrets`` heals. The role ``analyst``,
+    which nobody logs in as and which reads ``mart``, is made too.
     """
     from psycopg2 import sql
 
     with closing(connect(superuser_url)) as link, link.cursor() as cursor:
+        cursor.execute("select 1 from pg_roles where rolname = 'analyst'")
+        if cursor.fetchone() is None:
+            cursor.execute("create role analyst nologin")
         for name in names:
             role, password = sql.Identifier(name), sql.Literal(secret(f"postgres_{name}"))
             cursor.execute("select 1 from pg_roles where rolname = %s", [name])

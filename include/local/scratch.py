@@ -76,6 +76,7 @@ def _database(url: str, password: str) -> str:
     with closing(postgres.connect(url)) as link, link.cursor() as cursor:
         cursor.execute(sql.SQL("create role {} login password {}").format(role, sql.Literal(password)))
         cursor.execute(sql.SQL("create database {} owner {}").format(role, role))
+        cursor.execute("create role analyst nologin")
     own = postgres.with_database(url, "warehouse", "warehouse", password)
     upgrade(own)
     return own

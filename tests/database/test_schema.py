@@ -102,3 +102,15 @@ def test_a_decision_can_be_neither_changed_nor_removed(warehouse, statement: str
 def test_a_decision_needs_a_known_verdict_and_a_reason(warehouse, statement: str) -> None:
     with pytest.raises(sqlalchemy.exc.IntegrityError):
         warehouse.sql(statement)
+
+
+def test_an_analyst_reads_mart_and_nothing_else(warehouse, postgres_url: str) -> None:
+    database = warehouse.one("select current_database()")
+    with closing(psycopg2.connect(with_database(postgres_url, database))) as link, link.cursor() as cursor:
+        cursor.execute("set role analyst")
+        cursor.execute("select count(*) from mart.prediction_vs_actual")
+        for refused in ("select * from ml.prediction", "select * from ops.run", "insert into mart.load values (1)"):
+            with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+                cursor.execute(refused)
+            link.rollback()
+            cursor.execute("set role analyst")

@@ -88,13 +88,16 @@ begin
     end loop;
 end $$;
 
+-- A role is the server's, not the database's: where it is missing and may not be made here, the views are there all the
+-- same, and docs/architecture.md says what to run.
 do $$
 begin
     if not exists (select from pg_roles where rolname = 'analyst') then
         create role analyst nologin;
     end if;
-exception when insufficient_privilege then
-    raise notice 'the role analyst is not there and may not be made here: create it, then grant usage and select on mart';
+exception
+    when duplicate_object or unique_violation then null;  -- another database's migration was quicker
+    when insufficient_privilege then raise notice 'the role analyst is not there and this user may not create it';
 end $$;
 do $$
 begin
