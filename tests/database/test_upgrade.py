@@ -1,0 +1,96 @@
+"""A warehouse that an earlier version filled is upgraded with nothing lost and nothing to be trained again."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from uuid import uuid4
+
+import psycopg2
+import pytest
+from alembic import command
+from alembic.config import Config
+
+import include.warehouse.migrate as migrate
+from include.local.postgres import with_database
+from include.warehouse.engine import connect_engine
+
+# What the version before features had tables of their own left behind, a row or two of each table that changes.
+BEFORE = """
+insert into ops.run (dag_id, run_id, pipeline, window_start_at, window_end_at, received_count, inserted_count,
+    revised_count, unchanged_count, quarantined_count, checks_passed_count, checks_total_count, is_simulated, loaded_at)
+values ('ingest_p', 'r1', 'p', '2025-01-01', '2025-02-01', 3, 3, 0, 0, 0, 5, 5, false, '2025-02-01');
+insert into ml.prediction (pipeline, entity, valid_at, model_version, predicted, lower_bound, upper_bound, is_seen,
+    is_simulated, run_id)
+values ('p', '', '2025-01-01', 1, 1.5, 1, 2, true, false, 's1'),
+    ('p', '', '2025-01-31', 1, 2.5, 2, 3, false, false, 's1');
+insert into feature.vector values ('p', '', '2025-01-31', 1, '{"a": 1}');
+insert into ml.drift (pipeline, window_start_at, window_end_at, model_version, feature, row_count,
+    threshold_pct, is_breached)
+values ('p', '2025-01-01', '2025-02-01', 1, 'a', 3, 10, false);
+insert into ml.performance (pipeline, window_start_at, window_end_at, model_version, row_count, r2, rmse, mae, coverage)
+values ('p', '2025-01-01', '2025-02-01', 1, 3, 0.5, 1, 1, 0.9);
+insert into ml.decision (pipeline, window_start_at, window_end_at, verdict, reasons, evidence, model_version,
+    dag_id, run_id)
+values ('p', '2025-01-01', '2025-02-01', 'promote', array['first'], '{}', 1, 'train_p', 't1');
+"""
+
+
+@pytest.fixture
+def old_database(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A database as revision 0003 left it, with rows."""
+    name = f"old_{uuid4().hex[:12]}"
+    with closing(psycopg2.connect(postgres_url)) as link:
+        link.autocommit = True
+        link.cursor().execute(f"create database {name}")
+        url = with_database(postgres_url, name)
+        with monkeypatch.context() as patch:
+            patch.setattr(command, "upgrade", lambda config, _, upgrade=command.upgrade: upgrade(config, "0003"))
+            migrate.upgrade(url)
+        with closing(psycopg2.connect(url)) as old:
+            old.autocommit = True
+            old.cursor().execute(BEFORE)
+        yield url
+        link.cursor().execute(f"drop database {name} with (force)")
+
+
+def rows(url: str, query: str) -> list[tuple]:
+    with closing(psycopg2.connect(url)) as link, link.cursor() as cursor:
+        cursor.execute("set timezone = 'UTC'")
+        cursor.execute(query)
+        return cursor.fetchall()
+
+
+def test_nothing_is_lost(old_database: str) -> None:
+    kept = {
+        "select valid_at, predicted, lower_bound, upper_bound, model_version, run_id from ml.prediction order by 1",
+        "select entity, valid_at, features from feature.vector",
+        "select feature, row_count from ml.drift",
+        "select row_count, r2, mae from ml.performance",
+        "select verdict, reasons, model_version, decided_at from ml.decision",
+        "select run_id, inserted_count from ops.run",
+    }
+    before = {query: rows(old_database, query) for query in kept}
+    migrate.upgrade(old_database)
+    assert {query: rows(old_database, query) for query in kept} == before
+
+
+def test_what_is_new_is_told_of_what_is_old(old_database: str) -> None:
+    migrate.upgrade(old_database)
+    assert rows(old_database, "select kind, is_honest from ml.prediction order by valid_at") == [
+        ("batch", False),
+        ("batch", True),
+    ]
+    assert rows(old_database, "select status, run_id from ops.window_status") == [("loaded", "r1")]
+    assert rows(old_database, "select version, to_at from mart.live_version") == [(1, None)]
+    assert rows(old_database, "select count(*) from feature.set") == [(0,)], "the next load builds the features"
+
+
+def test_going_back_keeps_the_predictions_too(old_database: str) -> None:
+    migrate.upgrade(old_database)
+    engine = connect_engine(old_database)
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(migrate.Path(migrate.__file__).parent / "migrations"))
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0003")
+    engine.dispose()
+    assert rows(old_database, "select is_seen from ml.prediction order by valid_at") == [(True,), (False,)]
