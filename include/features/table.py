@@ -131,6 +131,8 @@ def refresh(engine: Engine, pipeline: Pipeline) -> int:
             built += count
             log.info("%s: features of %d rows built (set %s)", pipeline.pipeline, built, one.set_id)
     with transaction(engine) as connection, connection.cursor() as cursor:
+        for one in every if built >= CHUNK_ROWS or any(not one.is_filled for one in every) else []:
+            cursor.execute(sql.SQL("analyze feature.{}").format(sql.Identifier(one.table)))  # plans, and ciclo status
         _show(cursor, pipeline, set_id(pipeline))
     return built
 

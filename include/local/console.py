@@ -55,6 +55,11 @@ def print_status(status: dict[str, Any], as_json: bool) -> None:
             console.print(f"  {name} ended at {incident['at']} ({incident['how']}) and was started again")
     if status["pipelines"]:
         console.print(report.result_table(status["pipelines"]))
+    for name, state in status["pipelines"].items():
+        for line in state["unloaded_windows"]:
+            console.print(f"  {name} {line}", markup=False, soft_wrap=True)
+        if state["features"]["without_value"]:
+            console.print(f"  {name}: no value at all: {', '.join(state['features']['without_value'])}", soft_wrap=True)
     if "problem" in status:
         console.print(status["problem"], soft_wrap=True)
 

@@ -112,6 +112,8 @@ ROWS = {
     "RMSE": lambda s: _figures(s, "rmse"),
     "MAE": lambda s: _figures(s, "mae"),
     "last window": lambda s: s["last_window"] or "-",
+    "features": lambda s: s["features"]["state"],
+    "windows not loaded": lambda s: str(len(s["unloaded_windows"])),
     "SIMULATED sources": lambda s: ", ".join(s["simulated_sources"]) or "none",
 }
 

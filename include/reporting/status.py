@@ -25,7 +25,8 @@ def pipelines(url: str) -> dict[str, dict[str, Any]]:
     Returns
     -------
     dict
-        By pipeline: `rows`, `is_simulated`, `last_window` (text or None), `last_decision`,
+        By pipeline: `rows`, `is_simulated`, `last_window` (text or None), `last_decision`, `features` (how the
+        features of pipeline.yaml stand, and those without any value), `unloaded_windows` (blocked, empty, overdue),
         `loads`, `trainings` and `promotion` (evidence of each champion's version); counts are whole numbers.
 
     Raises
@@ -72,6 +73,8 @@ def _pipeline(connection: Connection, spec: Pipeline) -> dict[str, Any]:
         "verdicts": {key: int(value) for key, value in verdicts.items()},
         "trainings": int(verdicts.get("promote", 0) + verdicts.get("reject", 0)),
         "last_decision": _last_decision(connection, name),
+        "features": _features(connection, spec),
+        "unloaded_windows": _unloaded(connection, name),
     }
 
 
@@ -128,6 +131,39 @@ def _last_window(connection: Connection, pipeline: str) -> str | None:
         (pipeline,),
     ).first()
     return str(Window(row[0], row[1])) if row else None
+
+
+def _features(connection: Connection, spec: Pipeline) -> dict[str, Any]:
+    """Return how the set of features that pipeline.yaml defines stands: missing, building, due or built."""
+    from include.features.table import set_id
+
+    row = connection.exec_driver_sql(
+        "select filled_at is not null, isempty(due), table_name from feature.set where (pipeline, set_id) = (%s, %s)",
+        (spec.pipeline, set_id(spec)),
+    ).first()
+    if row is None:
+        return {"state": "missing", "without_value": []}
+    is_filled, is_built, table = row
+    state = "built" if is_built else "due" if is_filled else "building"
+    # Of planner's statistics, which cost nothing to read; there are none before the first analyze.
+    empty = connection.exec_driver_sql(
+        "select attname from pg_stats where schemaname = 'feature' and tablename = %s and null_frac = 1"
+        " and attname = any(%s) order by attname",
+        (table, spec.feature_names()),
+    )
+    return {"state": state, "without_value": [name for (name,) in empty]}
+
+
+def _unloaded(connection: Connection, pipeline: str) -> list[str]:
+    """Return the windows that closed otherwise than loaded or unchanged, each with its reason."""
+    from include.windows import Window
+
+    rows = connection.exec_driver_sql(
+        "select window_start_at, window_end_at, status, reason from mart.window_status where pipeline = %s"
+        " and status in ('blocked', 'empty', 'overdue') order by window_end_at",
+        (pipeline,),
+    )
+    return [f"{Window(start, end)} {status}: {reason}" for start, end, status, reason in rows]
 
 
 def _last_decision(connection: Connection, pipeline: str) -> dict[str, Any] | None:
