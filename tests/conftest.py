@@ -34,6 +34,26 @@ os.environ |= {
 }
 
 
+# Folders whose tests share a system that takes long to come up, and those that take longest: they start first.
+_TOGETHER = ("tests/journey",)
+_FIRST = ("tests/journey", "tests/faults", "tests/model", "tests/local", "tests/database")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep together what shares a server, a file or the whole journey; begin with what takes longest.
+
+    Side by side (``-n``, see the Makefile) each worker is a session with a Postgres and folders of its own.
+    """
+
+    def place(item: pytest.Item) -> str:
+        return item.path.relative_to(config.rootpath).as_posix()
+
+    items.sort(key=lambda item: next((n for n, folder in enumerate(_FIRST) if place(item).startswith(folder)), 9))
+    for item in items:
+        group = next((folder for folder in _TOGETHER if place(item).startswith(folder)), place(item))
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def throw_away_folder() -> Iterator[Path]:
     """Give the folder that this session writes to, and remove it in the end."""

@@ -37,7 +37,7 @@ comment on column feature.set.pipeline is 'Pipeline';
 comment on column feature.set.set_id is 'Hash of the definition';
 comment on column feature.set.table_name is 'Table in feature that holds its rows';
 comment on column feature.set.definition is 'The blocks features and target it was made from';
-comment on column feature.set.is_current is 'Whether feature.<pipeline> shows it: the newest set that is filled';
+comment on column feature.set.is_current is 'Whether the view of the pipeline''s name in this schema shows it: the newest set that is filled';
 comment on column feature.set.due is 'Times of the main source whose features have to be built again, UTC; a load adds to it in its own transaction';
 comment on column feature.set.created_at is 'When it was first seen, UTC';
 comment on column feature.set.filled_at is 'When it first held every row, UTC; null until then';

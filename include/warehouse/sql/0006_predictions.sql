@@ -2,7 +2,7 @@
 
 drop view mart.latest_prediction;
 alter table feature.vector drop constraint vector_pipeline_entity_valid_at_model_version_fkey;
-comment on table feature.vector is 'The features of predictions that were made before feature.<pipeline> held them; nothing is added any more';
+comment on table feature.vector is 'The features of predictions that were made before features had tables of their own; nothing is added any more';
 
 alter table ml.prediction drop constraint prediction_pkey;
 alter table ml.prediction
