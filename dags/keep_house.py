@@ -1,5 +1,6 @@
 """
-**Makes** room: deletes checked batches and half-written files older than `keep_days` from the lake.
+**Makes** room: deletes checked batches and half-written files older than `keep_days` from the lake, and pages of
+quality reports as old, but the newest of each source.
 Payloads, snapshots and everything in the warehouse stay.
 
 **Params**: `keep_days`: `airflow dags trigger keep_house --conf '{"keep_days":7}'`
@@ -25,6 +26,16 @@ def clean_lake() -> int:
     return clean_lake(Lake(settings().lake), keep)
 
 
+@task
+def sweep_pages() -> int:
+    """Delete old pages of Data Docs."""
+    from include.settings import settings
+    from include.steps.keep_house import sweep_pages
+
+    keep = timedelta(days=get_current_context()["params"]["keep_days"])
+    return sweep_pages(settings().var / "docs" / "quality", keep)
+
+
 @dag(
     dag_id="keep_house",
     description="Delete what interrupted and finished work left behind",
@@ -40,6 +51,7 @@ def clean_lake() -> int:
 def keep_house() -> None:
     """Register ``keep_house``."""
     clean_lake()
+    sweep_pages()
 
 
 keep_house()

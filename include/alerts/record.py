@@ -1,4 +1,4 @@
-"""Tell people: in the task log and in ``ops.alert``."""
+"""Tell people: in the task log and in ``ops.alert``, the outbox of what is to be delivered."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from include.spec.model import Pipeline
     from include.warehouse.batch import RunRef
 
+SEVERITIES = {"failure": "critical", "quality": "warning", "retrain": "info", "promotion": "info"}
 log = logging.getLogger("ciclo.alert")
 
 
@@ -26,6 +27,7 @@ def raise_alert(
         return
     log.warning("ALERT %s %s: %s", pipeline.pipeline, kind, message)
     connection.exec_driver_sql(
-        "insert into ops.alert (pipeline, kind, message, run_id) values (%s, %s, %s, %s) on conflict do nothing",
-        (pipeline.pipeline, kind, message, run.run_id),
+        "insert into ops.alert (pipeline, kind, severity, message, run_id) values (%s, %s, %s, %s, %s)"
+        " on conflict do nothing",
+        (pipeline.pipeline, kind, SEVERITIES[kind], message, run.run_id),
     )

@@ -1,7 +1,7 @@
 """The one file that imports mlflow: runs, registered models, aliases and models as data.
 
 A registered model is a pipeline. Three aliases exist: `champion` serves, `challenger` was
-the last to be compared, `previous` served before the champion.
+the last to be compared and not promoted, `previous` served before the champion.
 """
 
 from __future__ import annotations
@@ -161,7 +161,9 @@ def by_number(pipeline: str, number: int) -> Version:
 
 
 def promote(version: Version) -> None:
-    """Point `champion` to a version and `previous` to the champion before it. Idempotent.
+    """Point `champion` to a version, `previous` to the champion before it, and `challenger` no longer to it.
+
+    Idempotent; killed in between, the next call finishes.
 
     Raises
     ------
@@ -169,12 +171,15 @@ def promote(version: Version) -> None:
         If MLflow does not answer; a retry is safe.
     """
     standing = by_alias(version.pipeline, CHAMPION)
-    if standing is not None and standing.number == version.number:
-        return
-    with _answering():
-        if standing is not None:
-            _client().set_registered_model_alias(version.pipeline, PREVIOUS, str(standing.number))
-        _client().set_registered_model_alias(version.pipeline, CHAMPION, str(version.number))
+    if standing is None or standing.number != version.number:
+        with _answering():
+            if standing is not None:
+                _client().set_registered_model_alias(version.pipeline, PREVIOUS, str(standing.number))
+            _client().set_registered_model_alias(version.pipeline, CHAMPION, str(version.number))
+    challenger = by_alias(version.pipeline, CHALLENGER)
+    if challenger is not None and challenger.number == version.number:
+        with _answering():
+            _client().delete_registered_model_alias(version.pipeline, CHALLENGER)
 
 
 def load(version: Version) -> Forecaster:

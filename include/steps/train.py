@@ -152,12 +152,12 @@ def apply_decision(run: Run, decision: dict[str, Any]) -> bool:
     from include.steps.inputs import retire_sets
 
     name, champion = run.pipeline.pipeline, by_alias(run.pipeline.pipeline, CHAMPION)
-    if decision["verdict"] == "promote" and (champion is None or champion.number != decision["version"]):
-        challenger = by_alias(name, CHALLENGER)
-        if challenger is None or challenger.number != decision["version"]:
+    if decision["verdict"] == "promote":
+        if champion is None or champion.number != decision["version"]:
+            champion = by_alias(name, CHALLENGER)
+        if champion is None or champion.number != decision["version"]:
             raise NothingToDo(f"{name}: version {decision['version']} is not the challenger any more, a newer one came")
-        promote(challenger)
-        champion = challenger
+        promote(champion)
     if retired := retire_sets(run):
         log.info("%s: the sets of features %s are needed by no version any more", name, ", ".join(retired))
     log.info("champion of %s: version %s", name, champion.number if champion else "none")

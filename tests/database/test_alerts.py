@@ -57,3 +57,10 @@ def test_a_message_longer_than_any_index_entry_is_recorded_whole(warehouse) -> N
 def test_a_task_that_failed_for_good_is_told_with_its_error(warehouse, context: dict) -> None:
     alert_failure(warehouse.spec, context)
     assert warehouse.sql("select kind, message from ops.alert") == [("failure", "ingest_readings meter.check: no way")]
+
+
+@pytest.mark.parametrize(("kind", "severity"), [("failure", "critical"), ("quality", "warning"), ("retrain", "info")])
+def test_an_alert_waits_in_the_outbox_with_its_severity(warehouse, kind: str, severity: str) -> None:
+    tell(warehouse, kind)
+    columns = "severity, status, attempts, delivered_at, last_error"
+    assert warehouse.sql(f"select {columns} from ops.alert") == [(severity, "pending", 0, None, None)]

@@ -22,6 +22,7 @@ insert into ml.prediction (pipeline, entity, valid_at, model_version, predicted,
     is_simulated, run_id)
 values ('p', '', '2025-01-01', 1, 1.5, 1, 2, true, false, 's1'),
     ('p', '', '2025-01-31', 1, 2.5, 2, 3, false, false, 's1');
+insert into ops.alert (pipeline, kind, message, run_id) values ('p', 'failure', 'no way', 'r1');
 insert into feature.vector values ('p', '', '2025-01-31', 1, '{"a": 1}');
 insert into ml.drift (pipeline, window_start_at, window_end_at, model_version, feature, row_count,
     threshold_pct, is_breached)
@@ -67,6 +68,7 @@ def test_nothing_is_lost(old_database: str) -> None:
         "select row_count, r2, mae from ml.performance",
         "select verdict, reasons, model_version, decided_at from ml.decision",
         "select run_id, inserted_count from ops.run",
+        "select kind, message from ops.alert",
     }
     before = {query: rows(old_database, query) for query in kept}
     migrate.upgrade(old_database)
@@ -80,6 +82,9 @@ def test_what_is_new_is_told_of_what_is_old(old_database: str) -> None:
         ("batch", True),
     ]
     assert rows(old_database, "select status, run_id from ops.window_status") == [("loaded", "r1")]
+    assert rows(old_database, "select severity, status from ops.alert") == [("critical", "expired")], (
+        "nobody is flooded"
+    )
     assert rows(old_database, "select version, to_at from mart.live_version") == [(1, None)]
     assert rows(old_database, "select count(*) from feature.set") == [(0,)], "the next load builds the features"
 

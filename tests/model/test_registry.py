@@ -107,6 +107,15 @@ def test_promoting_again_keeps_the_previous_champion(mlflow_url, name):
         promote(second)
         assert by_alias(name, CHAMPION).number == 2
         assert by_alias(name, PREVIOUS).number == 1
+        assert by_alias(name, CHALLENGER) is None, "who is champion challenges nobody"
+
+
+def test_a_promotion_leaves_a_newer_challenger_alone(mlflow_url, name):
+    model, rows = fitted()
+    first = register(name, log(name, model, rows), TAGS)
+    register(name, log(name, model, rows), TAGS)
+    promote(first)
+    assert (by_alias(name, CHAMPION).number, by_alias(name, CHALLENGER).number) == (1, 2)
 
 
 def test_a_promotion_that_died_halfway_is_finished_by_the_next_try(mlflow_url, name):
