@@ -39,6 +39,7 @@ _TOGETHER = ("tests/journey",)
 _FIRST = ("tests/journey", "tests/faults", "tests/model", "tests/local", "tests/database")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep together what shares a server, a file or the whole journey; begin with what takes longest.
 
