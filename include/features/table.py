@@ -79,6 +79,11 @@ def set_id(pipeline: Pipeline) -> str:
     return hashlib.sha256(json.dumps(_definition(pipeline), sort_keys=True).encode()).hexdigest()[:12]
 
 
+def table_name(pipeline: Pipeline) -> str:
+    """Return the table in ``feature`` that holds the set a pipeline defines."""
+    return f"{pipeline.pipeline}_{set_id(pipeline)}"
+
+
 def sets(cursor: PgCursor, pipeline: Pipeline) -> list[FeatureSet]:
     """Return the sets of a pipeline whose rows are kept up to date, the oldest first."""
     cursor.execute(
@@ -131,6 +136,8 @@ def refresh(engine: Engine, pipeline: Pipeline) -> int:
             built += count
             log.info("%s: features of %d rows built (set %s)", pipeline.pipeline, built, one.set_id)
     with transaction(engine) as connection, connection.cursor() as cursor:
+        for one in every:
+            cursor.execute("select brin_summarize_new_values(%s)", (f'feature."{_known_index(one.table)}"',))
         for one in every if built >= CHUNK_ROWS or any(not one.is_filled for one in every) else []:
             cursor.execute(sql.SQL("analyze feature.{}").format(sql.Identifier(one.table)))  # plans, and ciclo status
         _show(cursor, pipeline, set_id(pipeline))
@@ -182,7 +189,7 @@ def ensure_set(cursor: PgCursor, pipeline: Pipeline) -> None:
     [(is_there,)] = cursor.fetchall()
     if is_there:
         return
-    table = f"{name}_{number}"
+    table = table_name(pipeline)
     names = {"table": sql.Identifier(table), "name": sql.Literal(name)}
     own = [sql.SQL("{} double precision").format(sql.Identifier(column)) for column in pipeline.feature_names()]
     cursor.execute(
@@ -193,6 +200,9 @@ def ensure_set(cursor: PgCursor, pipeline: Pipeline) -> None:
     )
     if pipeline.sources[pipeline.main].key:
         cursor.execute(sql.SQL("create index on feature.{table} (entity, valid_at)").format(**names))
+    # Times run on nearly in the order of the rows: a few pages say where what became known in a window lies.
+    known = sql.SQL("create index {} on feature.{table} using brin (target_known_at)")
+    cursor.execute(known.format(sql.Identifier(_known_index(table)), **names))
     _comment(cursor, pipeline, "table", table)
     cursor.execute(
         "insert into feature.set (pipeline, set_id, table_name, definition, due) values (%s, %s, %s, %s, %s)",
@@ -267,6 +277,10 @@ def _write(cursor: PgCursor, one: FeatureSet, frame: pd.DataFrame, window: Windo
     names["old"] = sql.SQL(", ").join(sql.SQL("t.{}").format(value) for value in values)
     names["new"] = sql.SQL(", ").join(sql.SQL("excluded.{}").format(value) for value in values)
     cursor.execute(sql.SQL(UPSERT).format(**names))
+
+
+def _known_index(table: str) -> str:
+    return f"{table}_known"
 
 
 def _comment(cursor: PgCursor, pipeline: Pipeline, kind: str, table: str) -> None:

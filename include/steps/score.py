@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from psycopg2 import sql
 from psycopg2.extras import execute_values
 
 from include.errors import NothingToDo
@@ -18,12 +19,24 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# The truth of the newest predictions before the window may have come with it: a thousand are looked at.
 CONFIRM = """
 update ml.prediction p set target_at = f.target_at
-from feature.row f
-where p.pipeline = %(pipeline)s and p.kind = 'batch' and f.pipeline = p.pipeline and f.entity = p.entity
-    and f.valid_at = p.valid_at and f.target_at is not null and p.target_at is distinct from f.target_at
-    and (p.target_at is null or (f.target_at >= %(start)s and f.target_at < %(end)s))
+from feature.{table} f
+where p.pipeline = %(pipeline)s and p.kind = 'batch' and p.valid_at < %(end)s and p.valid_at >= coalesce((
+        select min(valid_at) from (
+            select valid_at from ml.prediction
+            where pipeline = %(pipeline)s and kind = 'batch' and valid_at < %(start)s order by valid_at desc limit 1000
+        ) newest), %(start)s)
+    and f.entity = p.entity and f.valid_at = p.valid_at
+    and f.target_at is not null and p.target_at is distinct from f.target_at
+"""
+# Predictions of the version before this column came have none.
+COMPLETE = """
+update ml.prediction p set target_at = f.target_at
+from feature.{table} f
+where p.pipeline = %(pipeline)s and p.kind = 'batch' and p.target_at is null
+    and f.entity = p.entity and f.valid_at = p.valid_at and f.target_at is not null
 """
 
 
@@ -68,6 +81,7 @@ def is_loaded(run: Run) -> bool:
 def _score(run: Run, champion: Version, window: Window) -> tuple[int, int]:
     """Score one window; return how many rows can be predicted and how many of them were new."""
     from include.features.read import feature_rows
+    from include.features.table import table_name
     from include.registry.mlflow_registry import load
     from include.steps.inputs import pipeline_of
     from include.training.snapshot import predictable
@@ -94,8 +108,10 @@ def _score(run: Run, champion: Version, window: Window) -> tuple[int, int]:
     scored = rows.assign(predicted=model.predict(rows), half_width=model.half_width_)
     with transaction(run.engine) as connection, connection.cursor() as cursor:
         written = _write(cursor, run, champion, scored)
-        bounds = {"start": window.start, "end": window.end}
-        cursor.execute(CONFIRM, {"pipeline": pipeline.pipeline, **bounds})
+        values = {"pipeline": pipeline.pipeline, "start": window.start, "end": window.end}
+        table = sql.Identifier(table_name(pipeline))
+        for statement in (CONFIRM, COMPLETE):
+            cursor.execute(sql.SQL(statement).format(table=table), values)
     return len(rows), written
 
 
