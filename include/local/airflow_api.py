@@ -50,8 +50,10 @@ class AirflowApi:
         return answer.json()["state"] if answer.status_code == 200 else None
 
     def retry_failed(self, dag_id: str, run_id: str) -> None:
-        """Clear a run's failed tasks so that they run again."""
-        self.call("POST", f"dags/{dag_id}/dagRuns/{run_id}/clear", json={"dry_run": False, "only_failed": True})
+        """Clear a run's failed tasks and all that follows them, so that they run again."""
+        failed = sorted({task["task_id"] for task in self.tasks(dag_id, run_id) if task["state"] == "failed"})
+        body = {"dag_run_id": run_id, "task_ids": failed, "include_downstream": True, "only_failed": False}
+        self.call("POST", f"dags/{dag_id}/clearTaskInstances", json=body | {"dry_run": False, "reset_dag_runs": True})
 
     def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """Return the task instances of a run."""
