@@ -6,7 +6,7 @@ BIN = .venv/bin
 .PHONY: run test stop status lint bench docs
 
 run:    ; @$(SETUP) && $(BIN)/ciclo run
-test:   ; @$(SETUP) --dev && $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder --durations 15
+test:   ; @$(SETUP) --dev && $(BIN)/python -m pytest -n auto --maxprocesses 4 --no-loadscope-reorder --durations 15
 stop:   ; @if [ -x $(BIN)/ciclo ]; then $(BIN)/ciclo down; fi
 status: ; @$(SETUP) && $(BIN)/ciclo status
 lint:   ; @$(SETUP) --dev && $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache && $(BIN)/python -m include.spec --check && $(BIN)/python -m include.reporting.dag_pages --check && $(BIN)/python -m include.local.pages data_dictionary --check

@@ -36,7 +36,6 @@ from include.spec.model import Pipeline
 from include.steps import wiring
 from include.steps.connections import endpoint
 from include.steps.run import open_run
-from include.windows import Window
 
 FROM_LAKE = {"from_lake": Param(False, type="boolean", description="Take what was fetched before; ask no source.")}
 
@@ -79,7 +78,6 @@ def build(spec: Pipeline) -> None:
     @task(outlets=[wiring.loaded(spec)], trigger_rule="all_done")
     def close_window(reopened: list[dict] | None) -> None:
         from include.steps.close import close_window
-        from include.steps.ingest import window_of
 
         context = get_current_context()
         ti, run_id = context["ti"], context["dag_run"].run_id
@@ -87,8 +85,7 @@ def build(spec: Pipeline) -> None:
         loaded = ti.xcom_pull(task_ids="load", key="loaded")
         built = ti.xcom_pull(task_ids="build_features") or 0
         with run_of(context) as run:
-            window = Window.from_dict(loaded) if loaded else window_of(run)
-            event = close_window(run, states, loaded, built, window)
+            event = close_window(run, states, loaded, built)
         wiring.announce(context, wiring.loaded(spec), event | {"windows": reopened or []})
 
     def source_group(source: str) -> Any:

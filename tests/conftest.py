@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -34,25 +35,29 @@ os.environ |= {
 }
 
 
-# Folders whose tests share a system that takes long to come up, and those that take longest: they start first.
-_TOGETHER = ("tests/journey",)
+# What takes longest starts first.
 _FIRST = ("tests/journey", "tests/faults", "tests/model", "tests/local", "tests/database")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep together what shares a server, a file or the whole journey; begin with what takes longest.
+    """Begin with what takes longest."""
 
-    Side by side (``-n``, see the Makefile) each worker is a session with a Postgres and folders of its own.
-    """
+    def rank(item: pytest.Item) -> int:
+        place = item.path.relative_to(config.rootpath).as_posix()
+        return next((rank for rank, folder in enumerate(_FIRST) if place.startswith(folder)), len(_FIRST))
 
-    def place(item: pytest.Item) -> str:
-        return item.path.relative_to(config.rootpath).as_posix()
+    items.sort(key=rank)
 
-    items.sort(key=lambda item: next((n for n, folder in enumerate(_FIRST) if place(item).startswith(folder)), 9))
-    for item in items:
-        group = next((folder for folder in _TOGETHER if place(item).startswith(folder)), place(item))
-        item.add_marker(pytest.mark.xdist_group(group))
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep a file's tests on one worker, and all journeys, which share one system; each worker is a session."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Together(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "tests/journey" if nodeid.startswith("tests/journey") else nodeid.partition("::")[0]
+
+    return Together(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from include.errors import NothingToDo
+from include.errors import ConfigError, NothingToDo
 from include.windows import Window
 
 if TYPE_CHECKING:
@@ -54,9 +54,7 @@ def status_of(states: Mapping[str, str], loaded: Mapping[str, Any] | None, built
     return "empty", "the main source has no rows in this window"
 
 
-def close_window(
-    run: Run, states: Mapping[str, str], loaded: dict[str, Any] | None, built: int, window: Window
-) -> dict[str, Any]:
+def close_window(run: Run, states: Mapping[str, str], loaded: dict[str, Any] | None, built: int) -> dict[str, Any]:
     """Record the status of the run's window and return the `extra` of the event that wakes what follows.
 
     Idempotent: a run done again records a status only where it differs from its last one.
@@ -67,7 +65,7 @@ def close_window(
         If nothing was new, or there was no window: nobody is woken.
     """
     status, reason = status_of(states, loaded, built)
-    name = run.pipeline.pipeline
+    name, window = run.pipeline.pipeline, _window(run, loaded)
     with run.engine.begin() as connection:
         connection.exec_driver_sql(
             "insert into ops.window_status (pipeline, window_start_at, window_end_at, status, reason, dag_id, run_id)"
@@ -81,3 +79,12 @@ def close_window(
     if status == "unchanged":
         raise NothingToDo(f"{name} {window}: nothing is new, so nothing follows")
     return {**window.to_dict(), "status": status, "reason": reason, **(loaded or {})}
+
+
+def _window(run: Run, loaded: dict[str, Any] | None) -> Window:
+    from include.steps.ingest import window_of
+
+    try:
+        return Window.from_dict(loaded) if loaded else window_of(run)
+    except ConfigError as error:  # the tasks before this one have failed with it
+        raise NothingToDo(f"there is no window to close: {error}") from error
