@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -101,27 +101,6 @@ def common(one: Window, other: Window) -> Window | None:
     """Return the window two windows share; None where there is none."""
     start, end = max(one.start, other.start), min(one.end, other.end)
     return Window(start, end) if start < end else None
-
-
-def uncovered(window: Window, others: Iterable[Window]) -> list[Window]:
-    """Return the parts of a window that no other covers, in order.
-
-    Examples
-    --------
-    >>> january = Window.parse("2025-01-01", "2025-02-01")
-    >>> parts = uncovered(january, [Window.parse("2025-01-10", "2025-01-20"), Window.parse("2025-01-31", "2025-03-01")])
-    >>> [str(part) for part in parts]
-    ['2025-01-01..2025-01-10', '2025-01-20..2025-01-31']
-    """
-    parts = [window]
-    for other in others:
-        bounds = [
-            bound
-            for part in parts
-            for bound in ((part.start, min(part.end, other.start)), (max(part.start, other.end), part.end))
-        ]
-        parts = [Window(start, end) for start, end in bounds if start < end]
-    return parts
 
 
 def _instant(value: str | datetime) -> datetime:

@@ -79,6 +79,19 @@ def reach_back(window: Window, published: Published) -> Window:
     return Window(start, window.end)
 
 
+def reach_forward(window: Window, published: Published) -> Window:
+    """Return a span that holds every window in which rows about the times of a window may be fetched.
+
+    Examples
+    --------
+    >>> june = Window.parse("2025-06-01", "2025-07-01")
+    >>> str(reach_forward(june, Published(months=1, day=9)))
+    '2025-06-01..2025-10-01'
+    """
+    end = window.end + relativedelta(months=published.months + 2 if published.months else 0)
+    return Window(window.start, end + (span(published.after) if published.after else timedelta()))
+
+
 def _shift_months(clock: pd.Series, published: Published) -> pd.Series:
     """Move naive times by whole months and onto the fixed day; a day the month lacks becomes its last."""
     if not published.months and published.day is None:

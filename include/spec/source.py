@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -15,6 +16,7 @@ from include.spec.quality import Check
 # Columns that every table, the check, the history or Postgres itself has.
 RESERVED = (
     *("valid_at", "available_at", "recorded_at", "payload_id", "row_number", "superseded_at"),
+    "is_corrected",
     *("tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"),
 )
 
@@ -166,6 +168,11 @@ class Source(Strict):
     max_rejected: Share = Field(
         default=0.05, ge=0, le=1, description="Largest share of rows that may go to quarantine before the batch stops."
     )
+
+    def contract_sha256(self) -> str:
+        """Return a hash of all that decides which rows a payload gives: not of words, nor of where the source is."""
+        words: Any = {"title": True, "connection": True, "columns": {"__all__": {"description", "unit", "note"}}}
+        return hashlib.sha256(self.model_dump_json(exclude=words).encode()).hexdigest()
 
     @model_validator(mode="after")
     def _columns_fit(self) -> Self:

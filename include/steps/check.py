@@ -90,6 +90,7 @@ def examine(run: Run, fetched: Fetched) -> Batch:
         is_simulated=fetched.is_simulated,
         profile_uri=keep_profile(run, folder, checker.profile),
         newest_at=checker.newest_at,
+        contract_sha256=run.pipeline.sources[fetched.source].contract_sha256(),
     )
     _write_report(run, fetched, checker, batch)
     return batch

@@ -39,16 +39,18 @@ def status_of(states: Mapping[str, str], loaded: Mapping[str, Any] | None, built
     ('overdue', 'fix.extract failed: see its log')
     >>> status_of({"fix.extract": "success", "fix.check": "failed", "load": "upstream_failed"}, None, 0)
     ('blocked', 'fix.check failed: see its log')
-    >>> status_of({"fix.extract": "success", "load": "success"}, {"inserted": 0, "revised": 0, "received": 3}, 0)
-    ('unchanged', '3 rows received, 0 new, 0 revised')
+    >>> loaded = {"received": 3, "inserted": 0, "revised": 0, "corrected": 0, "withdrawn": 0}
+    >>> status_of({"fix.extract": "success", "load": "success"}, loaded, 0)
+    ('unchanged', '3 rows received, 0 inserted, 0 revised, 0 corrected, 0 withdrawn')
     """
     failed = sorted(task for task, state in states.items() if state == "failed")
     if failed:
         is_overdue = all(task.endswith(".extract") for task in failed)
         return "overdue" if is_overdue else "blocked", f"{', '.join(failed)} failed: see its log"
     if loaded is not None:
-        counts = f"{loaded['received']} rows received, {loaded['inserted']} new, {loaded['revised']} revised"
-        return "loaded" if loaded["inserted"] + loaded["revised"] + built else "unchanged", counts
+        counts = {name: loaded[name] for name in ("inserted", "revised", "corrected", "withdrawn")}
+        told = ", ".join(f"{count} {name}" for name, count in counts.items())
+        return "loaded" if sum(counts.values()) + built else "unchanged", f"{loaded['received']} rows received, {told}"
     if any(task.endswith(".extract") and state == "skipped" for task, state in states.items()):
         raise NothingToDo("there was no window to load")
     return "empty", "the main source has no rows in this window"

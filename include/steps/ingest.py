@@ -14,10 +14,9 @@ from include.steps.check import Fetched, examine, refuse
 from include.steps.handing_on import batch_of, kept_batch
 from include.steps.quarantine import retry_command
 from include.steps.run import Run, asked_window, past_part
-from include.windows import Window, common, uncovered
+from include.windows import Window, common
 
 if TYPE_CHECKING:
-    from include.lake.manifest import Fetch
     from include.sources import Endpoint
     from include.warehouse.batch import Batch
 
@@ -46,9 +45,16 @@ def extract(run: Run, source: str, endpoint: Callable[[], Endpoint]) -> dict[str
     ContractBroken
         If it answers something else than agreed, or refuses the token; not retried.
     """
-    window = window_of(run)
-    is_again = run.params.get("from_lake", False)
-    fetches = _fetched_before(run, source, window) if is_again else [_fetch(run, source, endpoint(), window)]
+    window, name = window_of(run), run.pipeline.pipeline
+    is_from_lake = run.params.get("from_lake", False)
+    fetches = _fetched_before(run, source, window) if is_from_lake or _is_outdated(run, source, window) else []
+    if is_from_lake and not fetches:
+        raise ContractBroken(
+            f"pipeline {name}, source {source}, window {window}: the lake holds no fetch for it; ask the source: "
+            f"trigger ingest_{name} without from_lake"
+        )
+    if not is_from_lake:
+        fetches.append(_fetch(run, source, endpoint(), window))
     numbered = [fetch | {"number": number} for number, fetch in enumerate(fetches)]
     return {"source": source, "window": window.to_dict(), "fetches": numbered}
 
@@ -75,6 +81,8 @@ def check(run: Run, extracted: dict[str, Any]) -> dict[str, Any]:
         except PayloadLost:
             raise
         except ContractBroken as error:  # of several fetches in the lake, one that was refused then is refused again
+            if not fetch["is_reread"]:
+                raise
             log.warning("%s", error)
             refused.append(error)
     if refused and not kept:
@@ -182,51 +190,38 @@ def _fetch(run: Run, source: str, endpoint: Endpoint, window: Window) -> dict[st
         records.append(manifest(payload, stored, name, source, window, fetch_id, len(records), 0))
     for record in records:  # only now is it known how many they are
         run.lake.put_manifest({**record, "part_count": len(records)})
-    return indexed(run, source, window, records) | {"window": reached.to_dict()}
+    return indexed(run, source, window, records) | {"window": reached.to_dict(), "is_reread": False}
+
+
+def _is_outdated(run: Run, source: str, window: Window) -> bool:
+    """Tell whether rows about the times of a window were read by another contract than today's."""
+    from include.sources.publication import reach_back
+    from include.warehouse.outdated import outdated_windows
+
+    reached = reach_back(window, run.pipeline.sources[source].published)
+    with run.engine.connect() as connection:
+        older = [old for old in outdated_windows(connection, run.pipeline, source) if common(old, reached)]
+    if older:
+        log.info("%s %s %s: read again what was loaded under an older contract", run.pipeline.pipeline, source, reached)
+    return bool(older)
 
 
 def _fetched_before(run: Run, source: str, window: Window) -> list[dict[str, Any]]:
-    """Return the fetches in the lake that overlap a window, oldest first.
+    """Return the fetches in the lake that hold rows about the times of a window, oldest first."""
+    from include.sources.publication import reach_back, reach_forward
 
-    Raises
-    ------
-    ContractBroken
-        There is none. Not retried.
-    """
-    name = run.pipeline.pipeline
-    found = run.lake.fetches(name, source, window)
-    if not found:
-        raise ContractBroken(
-            f"pipeline {name}, source {source}, window {window}: the lake holds no fetch for it; ask the source: "
-            f"trigger ingest_{name} without from_lake"
-        )
-    log.info("%s %s %s: taking %d fetches from the lake", name, source, window, len(found))
-    return [
-        indexed(run, source, fetch.window, list(fetch.payloads)) | {"window": part.to_dict()}
-        for fetch, part in _parts(run, source, window, found)
+    name, published = run.pipeline.pipeline, run.pipeline.sources[source].published
+    reached = reach_back(window, published)
+    fetches = [
+        (fetch, covered)
+        for fetch in run.lake.fetches(name, source, reach_forward(reached, published))
+        if (covered := common(reach_back(fetch.window, published), reached))
     ]
-
-
-def _parts(run: Run, source: str, window: Window, fetches: list[Fetch]) -> list[tuple[Fetch, Window]]:
-    """Return which times to take from which fetch, oldest first: never others than it was asked for.
-
-    Into an empty table each fetch brings all it had, so revisions become versions again. Where
-    rows are there, each time is taken from the newest fetch alone: older values would undo newer ones.
-    """
-    from include.sources.publication import reach_back
-    from include.warehouse.tables import has_rows
-
-    published = run.pipeline.sources[source].published
-    whole = reach_back(window, published)
-    reached = [reach_back(fetch.window, published) for fetch in fetches]
-    with run.engine.connect() as connection:
-        is_filled = has_rows(connection, run.pipeline.table(source), whole)
-    parts = []
-    for place, fetch in enumerate(fetches):
-        asked = common(reached[place], whole)
-        newer = reached[place + 1 :] if is_filled else []
-        parts += [(fetch, part) for part in (uncovered(asked, newer) if asked else [])]
-    return parts
+    log.info("%s %s %s: %d fetches from the lake", name, source, window, len(fetches))
+    return [
+        indexed(run, source, fetch.window, list(fetch.payloads)) | {"window": covered.to_dict(), "is_reread": True}
+        for fetch, covered in fetches
+    ]
 
 
 def indexed(run: Run, source: str, window: Window, records: list[dict[str, Any]]) -> dict[str, Any]:
@@ -270,7 +265,8 @@ def _examined(run: Run, source: str, window: Window, fetch: dict[str, Any]) -> B
     fetched_at = datetime.fromisoformat(fetch["fetched_at"])
     fetched = Fetched(source, rows, fetch["payloads"], fetch["is_simulated"], fetch["number"], fetched_at)
     try:
-        return replace(examine(run, fetched), covers=(rows.start, rows.end), fetched_at=fetched_at)
+        batch = replace(examine(run, fetched), covers=(rows.start, rows.end), fetched_at=fetched_at)
+        return replace(batch, is_reread=fetch["is_reread"])
     except PayloadLost:
         raise
     except ContractBroken as error:

@@ -35,6 +35,22 @@ def changed_inputs(run: Run, version: Version) -> str | None:
     )
 
 
+def corrected_inputs(run: Run) -> str | None:
+    """Say that rows were corrected since the last training; None while others are still to be read again."""
+    from include.warehouse.outdated import windows_to_read_again
+
+    with run.engine.connect() as connection:
+        if windows_to_read_again(connection, run.pipeline):
+            return None
+        count = connection.exec_driver_sql(
+            "select coalesce(sum(corrected_count + withdrawn_count), 0)::bigint from ops.lineage"
+            " where pipeline = %(name)s and loaded_at > (select max(decided_at) from ml.decision"
+            " where pipeline = %(name)s and verdict in ('promote', 'reject'))",
+            {"name": run.pipeline.pipeline},
+        ).scalar_one()
+    return f"the inputs changed: {count} rows that we had misread were corrected" if count else None
+
+
 def retire_sets(run: Run) -> list[str]:
     """Drop the sets of features that neither pipeline.yaml nor a version with an alias needs; return their ids."""
     from include.features.table import retire

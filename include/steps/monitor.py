@@ -74,7 +74,7 @@ def decide(run: Run, drift: dict[str, Any], error: dict[str, Any] | None) -> dic
     from include.monitoring.decide import decide as judge
     from include.monitoring.measure import Drift
     from include.promotion.ledger import append
-    from include.steps.inputs import changed_inputs
+    from include.steps.inputs import changed_inputs, corrected_inputs
     from include.training.evaluate import Metrics
 
     measured: Metrics | None = Metrics(**error) if error else None
@@ -88,7 +88,7 @@ def decide(run: Run, drift: dict[str, Any], error: dict[str, Any] | None) -> dic
         measured,
         shifts,
         unusable=_unusable(run, window),
-        changed=changed_inputs(run, champion) if champion else None,
+        changed=(changed_inputs(run, champion) or corrected_inputs(run)) if champion else None,
     )
     evidence = {"rows": drift["rows"], "usable_rows": drift["usable_rows"], "error": error, "drift": drift["drift"]}
     with run.engine.begin() as connection:

@@ -47,6 +47,10 @@ class Batch:
         Whether somebody vouches for it, so that no breach stops it.
     fetched_at : datetime, optional
         When what it is made of had arrived, UTC; none where nobody noted it.
+    contract_sha256 : str
+        Hash of the contract it was read by.
+    is_reread : bool
+        Whether an earlier run fetched it, so that it is read again from the lake.
     """
 
     source: str
@@ -64,15 +68,19 @@ class Batch:
     profile_uri: str = ""
     newest_at: dict[str, datetime] = field(default_factory=dict)
     is_accepted: bool = False
+    contract_sha256: str = ""
+    is_reread: bool = False
 
 
 @dataclass
 class Counts:
-    """What a load did to the rows it received."""
+    """What a load did to the rows it received, and how many it took away: those are not among the received."""
 
     received: int = 0
     inserted: int = 0
     revised: int = 0
+    corrected: int = 0
+    withdrawn: int = 0
     unchanged: int = 0
     quarantined: int = 0
     checks_passed: int = 0

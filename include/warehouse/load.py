@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from include.quality.contract import breaches
@@ -10,6 +11,7 @@ from include.warehouse import record
 from include.warehouse.assess import Agreements, below, compare, record_quality
 from include.warehouse.batch import Batch, Counts, Loaded, RunRef
 from include.warehouse.merge import Merged, merge
+from include.warehouse.reread import is_filled, read_again
 from include.warehouse.tables import ensure_table
 from include.windows import Window
 
@@ -58,7 +60,7 @@ def load_window(
     Returns
     -------
     Loaded
-        `received` = `inserted` + `revised` + `unchanged` + `quarantined`.
+        `received` = `inserted` + `revised` + `corrected` + `unchanged` + `quarantined`.
 
     Raises
     ------
@@ -73,8 +75,12 @@ def load_window(
     with connection.cursor() as cursor:
         cursor.execute("select pg_advisory_xact_lock(hashtext(%s))", (f"load:{pipeline.pipeline}",))
         loaded_at = _clock(cursor)
-        every = [(batch, _merge(cursor, lake, pipeline, window, batch)) for batch in batches]
-        for batch, merged in every:
+        every = [
+            merged
+            for source, own in groupby(batches, key=lambda batch: batch.source)
+            for merged in _merge(cursor, lake, pipeline, source, window, list(own))
+        ]
+        for batch, merged in zip(batches, every, strict=True):
             agreements = compare(cursor, pipeline, batch)  # now that the other sources are there, too
             refuse_disagreement(batch, agreements)
             judged = replace(batch, results=[*batch.results, *agreements.results])
@@ -82,7 +88,7 @@ def load_window(
             found = record_quality(cursor, lake, pipeline, window, judged, run, agreements, merged.late)
             loaded.low += below(pipeline, batch.source, found)
             counts = _count(judged, merged)
-            record.record_lineage(cursor, pipeline, batch, counts, run, loaded_at)
+            record.record_lineage(cursor, pipeline, window, batch, counts, run, loaded_at)
             _add(loaded, counts, merged)
         for source in dict.fromkeys(batch.source for batch in batches if batch.row_count + batch.rejected_count):
             record.advance(cursor, pipeline.pipeline, source, window)
@@ -94,9 +100,13 @@ def load_window(
     return loaded
 
 
-def _merge(cursor: PgCursor, lake: Lake, pipeline: Pipeline, window: Window, batch: Batch) -> Merged:
-    ensure_table(cursor, pipeline, batch.source)
-    return merge(cursor, lake, pipeline, window, batch, _clock(cursor))
+def _merge(
+    cursor: PgCursor, lake: Lake, pipeline: Pipeline, source: str, window: Window, batches: list[Batch]
+) -> list[Merged]:
+    ensure_table(cursor, pipeline, source)
+    if any(batch.is_reread for batch in batches) and is_filled(cursor, pipeline, batches):
+        return read_again(cursor, lake, pipeline, window, batches, _clock(cursor))
+    return [merge(cursor, lake, pipeline, window, batch, _clock(cursor)) for batch in batches]
 
 
 def refuse_disagreement(batch: Batch, agreements: Agreements) -> None:
@@ -111,7 +121,9 @@ def _count(batch: Batch, merged: Merged) -> Counts:
         received=batch.row_count + batch.rejected_count,
         inserted=merged.inserted,
         revised=merged.revised,
-        unchanged=batch.row_count - merged.inserted - merged.revised,
+        corrected=merged.corrected,
+        withdrawn=merged.withdrawn,
+        unchanged=batch.row_count - merged.inserted - merged.revised - merged.corrected,
         quarantined=batch.rejected_count,
         checks_passed=sum(result.is_passed for result in batch.results),
         checks_total=len(batch.results),

@@ -38,8 +38,8 @@ select {kept_t}, %(loaded_at)s from core.{table} t join changed s on {same_key} 
 # A revision could be known only once it was fetched, whatever the publication rule says.
 REVISE = """
 update core.{table} t set {sets}, recorded_at = %(loaded_at)s,
-    available_at = greatest(t.available_at, s.available_at,
-                            (select fetched_at from raw.payload p where p.payload_id = s.payload_id))
+    available_at = greatest(t.available_at, s.available_at, coalesce(%(fetched_at)s::timestamptz,
+                            (select fetched_at from raw.payload p where p.payload_id = s.payload_id)))
 from changed s where {same_key} and not s.is_new
 """
 INSERT = "insert into core.{table} ({all}, recorded_at) select {all}, %(loaded_at)s from changed where is_new"
@@ -68,18 +68,22 @@ class Merged:
 
     Attributes
     ----------
+    inserted, revised, corrected, withdrawn : int
+        Rows that are new, that the source changed, that we had misread, and that are not there any more.
+    late : int
+        New or revised rows that should have been known before the window began.
     touched : tuple of Window
         Windows loaded before, other than this one, in which a new or changed row should have been known.
-    late : int
-        New or changed rows that should have been known before the window began.
     changes : tuple of Change
         The times of new and changed rows, a month's together: what is built from them is due again.
     """
 
-    inserted: int
-    revised: int
-    touched: tuple[Window, ...]
+    inserted: int = 0
+    revised: int = 0
+    corrected: int = 0
     late: int = 0
+    withdrawn: int = 0
+    touched: tuple[Window, ...] = ()
     changes: tuple[Change, ...] = ()
 
 
@@ -101,10 +105,10 @@ def merge(
         When this load holds its lock, UTC: `recorded_at` of every version it writes.
     """
     if not batch.row_count:
-        return Merged(0, 0, ())
+        return Merged()
     names, rows = _names(pipeline, batch.source), lake.reading(batch.accepted_uri)
     values: dict[str, Any] = {"loaded_at": loaded_at, "pipeline": pipeline.pipeline}
-    values |= {"start": window.start, "end": window.end, **_bounds(batch)}
+    values |= {"start": window.start, "end": window.end, "fetched_at": batch.fetched_at, **_bounds(batch)}
     cursor.execute(sql.SQL(IS_NEW_GROUND).format(**names), values)
     [(is_new_ground,)] = cursor.fetchall()
     if is_new_ground:
@@ -112,19 +116,29 @@ def merge(
         inserted, revised = copy(cursor, table, _recorded(rows, loaded_at)), 0
         refuse_short(batch.accepted_uri, inserted, batch.row_count)
         changed: sql.Composable = sql.SQL(JUST_COPIED).format(**names)
-        times = [(*batch.spans["valid_at"], *batch.spans["available_at"])]
+        changes: tuple[Change, ...] = (Change(batch.source, *batch.spans["valid_at"], *batch.spans["available_at"]),)
     else:
         refuse_short(batch.accepted_uri, stage(cursor, pipeline, batch.source, rows), batch.row_count)
         inserted, revised = _merge_staged(cursor, names, values, batch.row_count)
-        changed = sql.SQL("changed")
-        cursor.execute(CHANGES)
-        times = cursor.fetchall()
+        changed, changes = sql.SQL("changed"), changes_of(cursor, batch.source)
     if inserted >= MANY:
         cursor.execute(sql.SQL("analyze core.{table}").format(**names))  # the next merge is planned by it
     if not inserted + revised:
-        return Merged(0, 0, ())
-    changes = tuple(Change(batch.source, *bounds) for bounds in times)
-    return Merged(inserted, revised, _touched(cursor, values, changed), _late(cursor, values, changed), changes)
+        return Merged()
+    late, touched = _late(cursor, values, changed), touched_windows(cursor, values, changed)
+    return Merged(inserted, revised, late=late, touched=touched, changes=changes)
+
+
+def changes_of(cursor: PgCursor, source: str) -> tuple[Change, ...]:
+    """Return the times of the rows in the temporary table ``changed``, a month's together."""
+    cursor.execute(CHANGES)
+    return tuple(Change(source, *bounds) for bounds in cursor.fetchall())
+
+
+def touched_windows(cursor: PgCursor, values: dict[str, Any], changed: sql.Composable) -> tuple[Window, ...]:
+    """Return the windows loaded before, other than this one, in which a row of a relation should have been known."""
+    cursor.execute(sql.SQL(TOUCHED).format(changed=changed), values)
+    return tuple(Window(start, end) for start, end in cursor.fetchall())
 
 
 def _merge_staged(cursor: PgCursor, names: dict[str, Any], values: dict[str, Any], row_count: int) -> tuple[int, int]:
@@ -164,11 +178,6 @@ def _bounds(batch: Batch) -> dict[str, datetime]:
     }
 
 
-def _touched(cursor: PgCursor, values: dict[str, Any], changed: Any) -> tuple[Window, ...]:
-    cursor.execute(sql.SQL(TOUCHED).format(changed=changed), values)
-    return tuple(Window(start, end) for start, end in cursor.fetchall())
-
-
 def _late(cursor: PgCursor, values: dict[str, Any], changed: Any) -> int:
     if values["available_first"] >= values["start"]:
         return 0
@@ -185,16 +194,17 @@ def _names(pipeline: Pipeline, source: str) -> dict[str, Any]:
     kept = ["valid_at", "available_at", "recorded_at", "payload_id", *own]
     return {
         "table": sql.Identifier(table),
-        "key": _identifiers(key),
+        "key": identifiers(key),
         "history": sql.Identifier(f"{table}_history"),
-        "all": _identifiers(["valid_at", "available_at", "payload_id", *own]),
-        "kept": _identifiers(kept),
-        "kept_t": _identifiers(kept, "t"),
+        "all": identifiers(["valid_at", "available_at", "payload_id", *own]),
+        "kept": identifiers(kept),
+        "kept_t": identifiers(kept, "t"),
         "same_key": sql.SQL(" and ").join(sql.SQL("t.{0} = s.{0}").format(sql.Identifier(k)) for k in key),
-        "differs": sql.SQL("({}) is distinct from ({})").format(_identifiers(own, "t"), _identifiers(own, "s")),
+        "differs": sql.SQL("({}) is distinct from ({})").format(identifiers(own, "t"), identifiers(own, "s")),
         "sets": sql.SQL(", ").join(sql.SQL("{0} = s.{0}").format(sql.Identifier(c)) for c in (*own, "payload_id")),
     }
 
 
-def _identifiers(names: list[str], alias: str | None = None) -> sql.Composed:
+def identifiers(names: list[str], alias: str | None = None) -> sql.Composed:
+    """Return a list of columns, each of a table that has an alias."""
     return sql.SQL(", ").join(sql.Identifier(alias, n) if alias else sql.Identifier(n) for n in names)

@@ -80,7 +80,7 @@ def advance(cursor: PgCursor, pipeline: str, source: str, window: Window) -> Non
 
 
 def record_lineage(
-    cursor: PgCursor, pipeline: Pipeline, batch: Batch, counts: Counts, run: RunRef, loaded_at: datetime
+    cursor: PgCursor, pipeline: Pipeline, window: Window, batch: Batch, counts: Counts, run: RunRef, loaded_at: datetime
 ) -> None:
     """Record what a batch was made of and what became of it, where it changed rows or is new to the run."""
     values: dict[str, Any] = {
@@ -88,16 +88,21 @@ def record_lineage(
         **asdict(counts),
         "pipeline": pipeline.pipeline,
         "source": batch.source,
+        "start": window.start,
+        "end": window.end,
         "sha256": batch.sha256,
+        "contract": batch.contract_sha256 or None,
         "table": f"core.{pipeline.table(batch.source)}",
         "payload_ids": list(batch.payload_ids),
         "loaded_at": loaded_at,
     }
     cursor.execute(
-        "insert into ops.lineage (dag_id, run_id, loaded_at, pipeline, source, batch_sha256, table_name, payload_ids,"
-        " received_count, inserted_count, revised_count, unchanged_count, quarantined_count) select %(dag_id)s,"
-        " %(run_id)s, %(loaded_at)s, %(pipeline)s, %(source)s, %(sha256)s, %(table)s, %(payload_ids)s::bigint[],"
-        " %(received)s, %(inserted)s, %(revised)s, %(unchanged)s, %(quarantined)s where %(inserted)s + %(revised)s > 0"
+        "insert into ops.lineage (dag_id, run_id, loaded_at, pipeline, source, window_start_at, window_end_at,"
+        " batch_sha256, contract_sha256, table_name, payload_ids, received_count, inserted_count, revised_count,"
+        " corrected_count, withdrawn_count, unchanged_count, quarantined_count) select %(dag_id)s, %(run_id)s,"
+        " %(loaded_at)s, %(pipeline)s, %(source)s, %(start)s, %(end)s, %(sha256)s, %(contract)s, %(table)s,"
+        " %(payload_ids)s::bigint[], %(received)s, %(inserted)s, %(revised)s, %(corrected)s, %(withdrawn)s,"
+        " %(unchanged)s, %(quarantined)s where %(inserted)s + %(revised)s + %(corrected)s + %(withdrawn)s > 0"
         " or not exists (select from ops.lineage where dag_id = %(dag_id)s and run_id = %(run_id)s"
         " and source = %(source)s and batch_sha256 = %(sha256)s)",
         values,
@@ -116,10 +121,11 @@ def record_run(
     """Record the load; a retried or cleared run adds a further record only if it changed rows."""
     cursor.execute(
         "insert into ops.run (dag_id, run_id, pipeline, window_start_at, window_end_at, received_count, inserted_count,"
-        " revised_count, unchanged_count, quarantined_count, checks_passed_count, checks_total_count, is_simulated,"
-        " loaded_at, reopened) select %(dag_id)s, %(run_id)s, %(pipeline)s, %(start)s, %(end)s, %(received)s,"
-        " %(inserted)s, %(revised)s, %(unchanged)s, %(quarantined)s, %(checks_passed)s, %(checks_total)s,"
-        " %(is_simulated)s, %(loaded_at)s, %(reopened)s::tstzrange[] where %(inserted)s + %(revised)s > 0"
+        " revised_count, corrected_count, withdrawn_count, unchanged_count, quarantined_count, checks_passed_count,"
+        " checks_total_count, is_simulated, loaded_at, reopened) select %(dag_id)s, %(run_id)s, %(pipeline)s,"
+        " %(start)s, %(end)s, %(received)s, %(inserted)s, %(revised)s, %(corrected)s, %(withdrawn)s, %(unchanged)s,"
+        " %(quarantined)s, %(checks_passed)s, %(checks_total)s, %(is_simulated)s, %(loaded_at)s,"
+        " %(reopened)s::tstzrange[] where %(inserted)s + %(revised)s + %(corrected)s + %(withdrawn)s > 0"
         " or not exists (select from ops.run where dag_id = %(dag_id)s and run_id = %(run_id)s)",
         {
             **asdict(run),

@@ -10,10 +10,8 @@ from include.errors import ConfigError
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as PgCursor
-    from sqlalchemy.engine import Connection
 
     from include.spec.model import Column, Pipeline
-    from include.windows import Window
 
 SQL_TYPES = {
     "number": "double precision",
@@ -22,6 +20,10 @@ SQL_TYPES = {
     "boolean": "boolean",
     "timestamp": "timestamp with time zone",
     "date": "date",
+}
+HISTORY = {
+    "superseded_at": "When a newer version replaced this one, UTC",
+    "is_corrected": "True for a version that we had misread: the source never told it, and features do not see it",
 }
 TIMES = {
     "valid_at": "The time the row is about, UTC; a calendar date is its midnight",
@@ -33,7 +35,7 @@ AS_OF = """
 create or replace function core.{as_of}(known_at timestamptz) returns setof core.{table} language sql stable as $$
     select distinct on ({key}) {kept} from (
         select {kept} from core.{table} where available_at <= known_at
-        union all select {kept} from core.{history} where available_at <= known_at
+        union all select {kept} from core.{history} where available_at <= known_at and not is_corrected
     ) versions order by {key}, available_at desc, recorded_at desc
 $$
 """
@@ -115,12 +117,16 @@ def _create(cursor: PgCursor, table: str, key: tuple[str, ...], columns: dict[st
         ).format(
             table=sql.Identifier(table),
             own=sql.SQL(", ").join(own),
-            superseded=sql.SQL("superseded_at timestamptz not null default now(),") if is_history else sql.SQL(""),
+            superseded=sql.SQL(
+                "superseded_at timestamptz not null default now(), is_corrected boolean not null default false,"
+                if is_history
+                else ""
+            ),
             primary=sql.SQL(", ").join(map(sql.Identifier, primary)),
         )
     )
     _comment(cursor, table, None, f"Older versions of rows, replaced by revisions. {title}" if is_history else title)
-    facts = TIMES | ({"superseded_at": "When a newer version replaced this one, UTC"} if is_history else {})
+    facts = TIMES | (HISTORY if is_history else {})
     for name, text in facts.items():
         _comment(cursor, table, name, text)
 
@@ -161,11 +167,3 @@ def _comment(cursor: PgCursor, table: str, column: str | None, text: str) -> Non
         *map(sql.Identifier, (table, column) if column else (table,))
     )
     cursor.execute(sql.SQL("comment on {} is {}").format(kind, sql.Literal(text)))
-
-
-def has_rows(connection: Connection, table: str, window: Window) -> bool:
-    """Tell whether ``core.<table>`` is there and has a row about a time in a window."""
-    if connection.exec_driver_sql("select to_regclass(%s)", (f"core.{table}",)).scalar() is None:
-        return False
-    query = f'select exists (select from core."{table}" where valid_at >= %s and valid_at < %s)'
-    return bool(connection.exec_driver_sql(query, (window.start, window.end)).scalar())

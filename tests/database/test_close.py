@@ -39,7 +39,7 @@ def test_a_run_done_again_records_a_status_only_where_it_differs(warehouse, run)
 def test_an_unchanged_window_is_recorded_and_wakes_nobody(warehouse, run):
     with pytest.raises(NothingToDo, match="nothing is new"):
         close_window(run, SUCCESS, LOADED | {"inserted": 0}, 0)
-    assert statuses(warehouse) == [("unchanged", "3 rows received, 0 new, 0 revised")]
+    assert statuses(warehouse) == [("unchanged", "3 rows received, 0 inserted, 0 revised, 0 corrected, 0 withdrawn")]
 
 
 def test_a_run_whose_window_makes_no_sense_closes_none(warehouse, run):
