@@ -58,7 +58,9 @@ def _run(api: AirflowApi) -> list[float]:
 
 
 def _ciclo(command: str, env: dict[str, str]) -> None:
-    subprocess.run([sys.executable, "-m", "include.cli", command], cwd=ROOT, env=env, check=True, stdout=sys.stderr)
+    subprocess.run(
+        [sys.executable, "-m", "include.commands.cli", command], cwd=ROOT, env=env, check=True, stdout=sys.stderr
+    )
 
 
 def _free_port() -> int:

@@ -58,6 +58,12 @@ def print_status(status: dict[str, Any], as_json: bool) -> None:
     for name, state in status["pipelines"].items():
         for line in state["unloaded_windows"]:
             console.print(f"  {name} {line}", markup=False, soft_wrap=True)
+        if outdated := state["outdated_windows"]:
+            console.print(
+                f"  {name}: {len(outdated)} windows were loaded under an older contract, {outdated[0]} first; read them"
+                f" again: ciclo reread {name}",
+                soft_wrap=True,
+            )
         if state["features"]["without_value"]:
             console.print(f"  {name}: no value at all: {', '.join(state['features']['without_value'])}", soft_wrap=True)
     if "problem" in status:

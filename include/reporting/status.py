@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from include.registry.aliases import champion
 from include.spec.load import load_runnable
 from include.warehouse.engine import connect_engine
+from include.warehouse.outdated import windows_to_read_again
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -27,7 +28,8 @@ def pipelines(url: str) -> dict[str, dict[str, Any]]:
     dict
         By pipeline: `rows`, `is_simulated`, `last_window` (text or None), `last_decision`, `features` (how the
         features of pipeline.yaml stand, and those without any value), `unloaded_windows` (blocked, empty, overdue),
-        `loads`, `trainings` and `promotion` (evidence of each champion's version); counts are whole numbers.
+        `outdated_windows` (loaded under an older contract), `loads`, `trainings` and `promotion` (evidence of each
+        champion's version); counts are whole numbers.
 
     Raises
     ------
@@ -75,6 +77,7 @@ def _pipeline(connection: Connection, spec: Pipeline) -> dict[str, Any]:
         "last_decision": _last_decision(connection, name),
         "features": _features(connection, spec),
         "unloaded_windows": _unloaded(connection, name),
+        "outdated_windows": [str(window) for window in windows_to_read_again(connection, spec)],
     }
 
 

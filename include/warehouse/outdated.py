@@ -32,6 +32,10 @@ def outdated_windows(connection: Connection, pipeline: Pipeline, source: str) ->
 
 
 def windows_to_read_again(connection: Connection, pipeline: Pipeline) -> list[Window]:
-    """Return the windows of any source that were loaded under an older contract, the oldest first."""
+    """Return the windows of any source that were loaded under an older contract, without those inside of others."""
     every = {window for source in pipeline.sources for window in outdated_windows(connection, pipeline, source)}
-    return sorted(every)
+    widest: list[Window] = []
+    for window in sorted(every, key=lambda window: (window.start, -window.end.timestamp())):
+        if not widest or window.end > widest[-1].end:
+            widest.append(window)
+    return widest

@@ -29,11 +29,13 @@ class System:
     var: Path
 
     def ciclo(self, *arguments: str) -> str:
-        return self.run(sys.executable, "-m", "include.cli", *arguments)
+        return self.run(sys.executable, "-m", "include.commands.cli", *arguments)
 
     def airflow(self, *arguments: str) -> str:
         """Run the airflow command in a shell that has been pointed at this system."""
-        return self.run("bash", "-c", 'eval "$("$0" -m include.cli env)" && airflow "$@"', sys.executable, *arguments)
+        return self.run(
+            "bash", "-c", 'eval "$("$0" -m include.commands.cli env)" && airflow "$@"', sys.executable, *arguments
+        )
 
     def sql(self, query: str) -> list[list[str]]:
         """Return a query's rows as text, through ``ciclo psql``."""

@@ -22,7 +22,7 @@ Ciclo = Callable[..., "subprocess.CompletedProcess[str]"]
 @pytest.fixture
 def ciclo(options: Settings) -> Ciclo:
     def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "include.cli", *arguments]
+        command = [sys.executable, "-m", "include.commands.cli", *arguments]
         return subprocess.run(command, cwd=ROOT, env=os.environ | env, capture_output=True, text=True, check=False)
 
     return run
@@ -38,9 +38,8 @@ def external(options: Settings, own_postgres_url: str, monkeypatch: pytest.Monke
 
 
 def test_asking_for_help_imports_nothing_heavy():
-    code = (
-        "import include.cli, sys; print({'airflow', 'pandas', 'mlflow', 'sqlalchemy', 'pydantic'} & set(sys.modules))"
-    )
+    heavy = {"airflow", "pandas", "mlflow", "sqlalchemy", "pydantic"}
+    code = f"import include.commands.cli, sys; print({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 

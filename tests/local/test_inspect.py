@@ -11,7 +11,7 @@ UCI = ROOT / "tests" / "sources" / "fixtures" / "uci_slice_with_blank_tail.csv"
 
 
 def ciclo(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "include.cli", *arguments]
+    command = [sys.executable, "-m", "include.commands.cli", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 

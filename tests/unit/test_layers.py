@@ -61,7 +61,7 @@ def test_nothing_imports_a_dag_file(copy):
     add(copy / "include" / "cli.py", "from dags import ingest\n")
     done = lint(copy)
     assert done.returncode != 0
-    assert "include.cli -> dags.ingest" in done.stdout
+    assert "include.commands.cli -> dags.ingest" in done.stdout
 
 
 @pytest.mark.parametrize("place", [AT_THE_TOP, FOR_TYPES, IN_A_FUNCTION])

@@ -2,22 +2,16 @@
 
 import getpass
 import json
-import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from sqlalchemy.engine import Engine
+from include.commands.system import airflow, known_pipelines, load_again, warehouse
 
-    from include.local.airflow_api import AirflowApi
+if TYPE_CHECKING:
     from include.warehouse.quarantine import Wanted
-    from include.windows import Window
 
 app = typer.Typer(help="Show what was set aside, load it again, or vouch for it.", no_args_is_help=True)
-
-POLL_SECONDS = 1.0
-RUN_SECONDS = 1800
 
 Pipeline = Annotated[str | None, typer.Argument(help="One pipeline; all when left out.")]
 Ids = Annotated[list[int] | None, typer.Option("--id", help="Number of an entry; may be given several times.")]
@@ -42,7 +36,7 @@ def list_entries(
     from include.warehouse.quarantine import count, find
 
     wanted = _wanted(pipeline, source, rule, start, end, status=status)
-    with _warehouse().connect() as connection:
+    with warehouse().connect() as connection:
         entries = find(connection, wanted, None if as_json else SHOWN)
         total = sum(count(connection, wanted).values())
     if as_json:
@@ -56,7 +50,7 @@ def show(number: Annotated[int, typer.Argument(metavar="ID", help="Number of an 
     """Show one entry: its row as it came, what it broke, and what became of it."""
     from include.steps.quarantine import details, entries_of
 
-    with _warehouse().connect() as connection:
+    with warehouse().connect() as connection:
         [entry] = entries_of(connection, [number])
     typer.echo(details(entry))
 
@@ -71,7 +65,7 @@ def accept(
     from include.steps.quarantine import key_columns, retry_command
     from include.warehouse.quarantine import accept
 
-    with _warehouse().begin() as connection:
+    with warehouse().begin() as connection:
         entries = accept(connection, numbers, getpass.getuser(), reason, key_columns(load_all().values()))
     typer.echo(f"Accepted: {', '.join(str(entry.quarantine_id) for entry in entries)}. Load them:")
     for name in sorted({entry.pipeline for entry in entries}):
@@ -91,16 +85,16 @@ def retry(
     from include.steps.quarantine import conf_of, outcome
     from include.warehouse.quarantine import windows
 
-    engine = _warehouse()
+    engine = warehouse()
     with engine.connect() as connection:
         found = windows(connection, _wanted(pipeline, source, rule, start, end, ids=tuple(ids or ())))
     if not found:
         typer.echo("Nothing waits in quarantine that this asks for.")
         return
-    api, failed = _airflow(), []
+    api, failed = airflow(), []
     for name, window, is_kept in found:
         typer.echo(f"{name} {window}: loading again")
-        if trouble := _load_again(api, name, window, conf_of(window, is_kept)):
+        if trouble := load_again(api, name, window, conf_of(window, is_kept), "quarantine"):
             failed.append(trouble)
         with engine.connect() as connection:
             typer.echo(outcome(connection, name, window))
@@ -108,26 +102,6 @@ def retry(
         typer.echo(trouble, err=True)
     if failed:
         raise typer.Exit(1)
-
-
-def _load_again(api: "AirflowApi", pipeline: str, window: "Window", conf: dict) -> str:
-    """Run one window's ``ingest_<pipeline>`` to its end; return why it failed, or nothing."""
-    from include.errors import SourceUnavailable
-    from include.local.airflow_api import DONE
-
-    dag_id = f"ingest_{pipeline}"
-    run_id = f"quarantine__{str(window).replace('..', '__')}__{time.time_ns()}"
-    api.trigger(dag_id, run_id, conf)
-    give_up = time.monotonic() + RUN_SECONDS
-    while (state := api.run_state(dag_id, run_id)) not in DONE:
-        if time.monotonic() > give_up:
-            raise SourceUnavailable(f"{dag_id} {run_id} has not ended in {RUN_SECONDS} s: see {api.url}/dags/{dag_id}")
-        time.sleep(POLL_SECONDS)
-    if state == "success":
-        return ""
-    broken = [task for task in api.tasks(dag_id, run_id) if task["state"] == "failed"]
-    reason = api.last_log_line(dag_id, run_id, broken[0]) if broken else "no task says why"
-    return f"{dag_id} failed: {reason}\nIts log: {api.url}/dags/{dag_id}/runs/{run_id}"
 
 
 def _wanted(
@@ -140,30 +114,11 @@ def _wanted(
     status: str = "waiting",
 ) -> "Wanted":
     from include.errors import ConfigError
-    from include.spec.load import load_all
     from include.warehouse.quarantine import Wanted
     from include.windows import Window
 
-    known = load_all()
-    if pipeline is not None and pipeline not in known:
-        raise ConfigError(f"there is no pipeline {pipeline}; there are {', '.join(known)}")
+    known_pipelines(pipeline)
     if (start is None) != (end is None):
         raise ConfigError("give both --start and --end, or neither")
     window = Window.parse(start, end) if start is not None and end is not None else None
     return Wanted(pipeline, source, rule, ids, status, window)
-
-
-def _warehouse() -> "Engine":
-    from include.local import environment, preflight
-    from include.warehouse.engine import connect_engine
-
-    preflight.check_postgres("or start everything with make run or ciclo up")
-    return connect_engine(environment.database_url("warehouse"))
-
-
-def _airflow() -> "AirflowApi":
-    from include.local import environment
-    from include.local.airflow_api import AirflowApi
-    from include.local.secrets import secret
-
-    return AirflowApi(environment.airflow_url(), "admin", secret("airflow_admin"))

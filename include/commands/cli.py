@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from include.commands import quarantine
 from include.errors import CicloError, ConfigError
-from include.local import quarantine
 
 app = typer.Typer(
     help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
@@ -69,6 +69,25 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")
     from include.local import console, runtime
 
     console.print_status(runtime.status(), as_json)
+
+
+@app.command()
+def reread(pipeline: Annotated[str, typer.Argument(help="The pipeline whose contract was corrected.")]) -> None:
+    """Read what was loaded under an older contract again from the lake, a window at a time, through Airflow."""
+    from include.commands.system import airflow, known_pipelines, load_again, warehouse
+    from include.warehouse.outdated import windows_to_read_again
+
+    spec, engine = known_pipelines(pipeline)[pipeline], warehouse()
+    with engine.connect() as connection:
+        windows = windows_to_read_again(connection, spec)
+    if not windows:
+        typer.echo(f"{pipeline}: everything was read by the contract as it is now.")
+        return
+    api = airflow()
+    for number, window in enumerate(windows, 1):
+        typer.echo(f"{number}/{len(windows)} {pipeline} {window}: reading again")
+        if trouble := load_again(api, pipeline, window, {**window.to_dict(), "from_lake": True}, "reread"):
+            raise CicloError(f"{trouble}\nMend that, then run the same again: it goes on with this window.")
 
 
 @app.command("inspect")

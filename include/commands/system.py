@@ -1,0 +1,71 @@
+"""What the commands ask of the running system: its warehouse, its Airflow, its pipelines."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from include.errors import ConfigError, SourceUnavailable
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Engine
+
+    from include.local.airflow_api import AirflowApi
+    from include.spec.model import Pipeline
+    from include.windows import Window
+
+POLL_SECONDS = 1.0
+RUN_SECONDS = 1800
+
+
+def known_pipelines(name: str | None) -> dict[str, Pipeline]:
+    """Return the pipeline of that name, or all.
+
+    Raises
+    ------
+    ConfigError
+        There is none of that name.
+    """
+    from include.spec.load import load_all
+
+    known = load_all()
+    if name is not None and name not in known:
+        raise ConfigError(f"there is no pipeline {name}; there are {', '.join(known)}")
+    return known if name is None else {name: known[name]}
+
+
+def load_again(api: AirflowApi, pipeline: str, window: Window, conf: dict, why: str) -> str:
+    """Run one window's ``ingest_<pipeline>`` to its end; return why it failed, or nothing."""
+    from include.local.airflow_api import DONE
+
+    dag_id = f"ingest_{pipeline}"
+    run_id = f"{why}__{str(window).replace('..', '__')}__{time.time_ns()}"
+    api.trigger(dag_id, run_id, conf)
+    give_up = time.monotonic() + RUN_SECONDS
+    while (state := api.run_state(dag_id, run_id)) not in DONE:
+        if time.monotonic() > give_up:
+            raise SourceUnavailable(f"{dag_id} {run_id} has not ended in {RUN_SECONDS} s: see {api.url}/dags/{dag_id}")
+        time.sleep(POLL_SECONDS)
+    if state == "success":
+        return ""
+    broken = [task for task in api.tasks(dag_id, run_id) if task["state"] == "failed"]
+    reason = api.last_log_line(dag_id, run_id, broken[0]) if broken else "no task says why"
+    return f"{dag_id} failed: {reason}\nIts log: {api.url}/dags/{dag_id}/runs/{run_id}"
+
+
+def warehouse() -> Engine:
+    """Return the warehouse of this runtime; it is an error if it does not answer."""
+    from include.local import environment, preflight
+    from include.warehouse.engine import connect_engine
+
+    preflight.check_postgres("or start everything with make run or ciclo up")
+    return connect_engine(environment.database_url("warehouse"))
+
+
+def airflow() -> AirflowApi:
+    """Return a signed-in client of this runtime's Airflow."""
+    from include.local import environment
+    from include.local.airflow_api import AirflowApi
+    from include.local.secrets import secret
+
+    return AirflowApi(environment.airflow_url(), "admin", secret("airflow_admin"))
