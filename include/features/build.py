@@ -7,7 +7,6 @@ were published by then, all of them as they stood then: a later revision changes
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,8 +14,6 @@ import pandas as pd
 
 from include.features import versions
 from include.spec import recipes
-from include.spec.csv_source import CsvSource
-from include.spec.kinds import BanxicoSource, InegiSource
 
 if TYPE_CHECKING:
     from include.spec.model import Pipeline
@@ -195,22 +192,7 @@ def _trailing(recipe: recipes.Trailing, main: pd.DataFrame, rows: pd.DataFrame, 
 
 def _calendar(pipeline: Pipeline, main: pd.DataFrame, part: str) -> pd.Series:
     """Return a part of the row's time: of the calendar date itself where rows are dates, else of local time."""
-    at = main["valid_at"].dt.tz_convert(zone_of(pipeline))
+    at = main["valid_at"].dt.tz_convert(pipeline.zone)
     parts = {"hour_of_day": at.dt.hour, "day_of_week": at.dt.day_of_week}
     parts |= {"day_of_month": at.dt.day, "month_of_year": at.dt.month}
     return parts[part].astype("float64")
-
-
-def zone_of(pipeline: Pipeline) -> str:
-    """Return the zone calendar parts are read in. A date is midnight in the zone its source writes it in.
-
-    The spec decides and not the rows: one row at midnight would look like a date.
-    """
-    source = pipeline.sources[pipeline.main]
-    if isinstance(source, BanxicoSource | InegiSource):
-        return "UTC"
-    if isinstance(source, CsvSource):
-        sample, format_ = datetime(2004, 3, 10, 18, tzinfo=UTC), source.time.format
-        if datetime.strptime(sample.strftime(format_), format_).hour == 0:
-            return source.time.timezone
-    return pipeline.schedule.timezone

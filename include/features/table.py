@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg2 import sql
 from psycopg2.extras import DateTimeTZRange
 
-from include.features.build import build, zone_of
+from include.features.build import build
 from include.features.context import read_context
 from include.features.due import FIRST, INSTANT, LAST, due_window
 from include.warehouse.change import Change
@@ -163,7 +163,7 @@ def _definition(pipeline: Pipeline) -> dict[str, Any]:
     """Return what decides a set's values: its recipes, its target, and what its calendar parts and joins go by."""
     target = pipeline.target.model_dump(mode="json", exclude={"interval", "anchor", "calendar"})
     return {"features": [recipe.model_dump(mode="json") for recipe in pipeline.features], "target": target} | {
-        "zone": zone_of(pipeline)
+        "zone": str(pipeline.zone)
     }
 
 

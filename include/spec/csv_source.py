@@ -66,6 +66,12 @@ class TimeColumns(Strict):
         json_schema_extra={"unit": "year"},
     )
 
+    @property
+    def holds_dates(self) -> bool:
+        """Whether calendar dates are written, without a time of day."""
+        sample = datetime(2004, 3, 10, 18, tzinfo=UTC)
+        return datetime.strptime(sample.strftime(self.format), self.format).hour == 0
+
     @model_validator(mode="after")
     def _century(self) -> Self:
         has_two_digits = "%y" in self.format

@@ -37,7 +37,7 @@ def changed_inputs(run: Run, version: Version) -> str | None:
 
 def corrected_inputs(run: Run) -> str | None:
     """Say that rows were corrected since the last training; None while others are still to be read again."""
-    from include.warehouse.outdated import windows_to_read_again
+    from include.warehouse.loaded_windows import windows_to_read_again
 
     with run.engine.connect() as connection:
         if windows_to_read_again(connection, run.pipeline):
