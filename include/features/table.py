@@ -135,7 +135,7 @@ def _write(cursor: PgCursor, one: FeatureSet, frame: pd.DataFrame, window: Windo
     import pyarrow as pa
 
     types = ROW_TYPES | dict.fromkeys(one.pipeline.feature_names(), "double precision")
-    frame = frame.assign(pipeline=one.pipeline.pipeline)
+    frame = frame.sort_values("valid_at", kind="stable").assign(pipeline=one.pipeline.pipeline)  # as windows are read
     rows = pa.Table.from_pandas(frame, schema=arrow_schema(types), preserve_index=False).combine_chunks()
     table = sql.Identifier("feature", one.table)
     bounds = (window.start, window.end)
