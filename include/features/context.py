@@ -19,31 +19,34 @@ if TYPE_CHECKING:
     from include.spec.model import Pipeline
     from include.windows import Window
 
+# Rows of a window lie side by side; of those before and after it only each entity's nearest count.
 MAIN = """
-with bounds as materialized (
-    select e.*,
-        coalesce((select min(valid_at) from (
-            select t.valid_at from core.{table} t where {same} and t.valid_at < %(start)s
-            order by t.valid_at desc limit %(before)s) b), %(start)s) as first_at,
-        coalesce((select max(valid_at) from (
-            select t.valid_at from core.{table} t where {same} and t.valid_at >= %(end)s
-            order by t.valid_at limit %(after)s) a), %(end)s) as last_at
-    from (select distinct {key} from core.{table} where valid_at >= %(start)s and valid_at < %(end)s) e
+with near as materialized (
+    select n.* from (select distinct {key} from core.{table} where valid_at >= %(start)s and valid_at < %(end)s) e,
+    lateral (
+        (select {columns}, recorded_at from core.{table} t where {same} and t.valid_at < %(start)s
+         order by t.valid_at desc limit %(before)s)
+        union all
+        (select {columns}, recorded_at from core.{table} t where {same} and t.valid_at >= %(end)s
+         order by t.valid_at limit %(after)s)
+    ) n
 )
 select {columns} from (
-    select t.* from (select {columns}, recorded_at from core.{table}) t join bounds e
-        on {same} and t.valid_at between e.first_at and e.last_at
+    select {columns}, recorded_at from core.{table} where valid_at >= %(start)s and valid_at < %(end)s
     union all
-    select t.* from (select {columns}, recorded_at from core.{history} {is_told}) t join bounds e
-        on {same} and t.valid_at between e.first_at and e.last_at
-) v order by {order}, recorded_at
+    select * from near
+    union all
+    select {columns}, recorded_at from core.{history} {is_told} {joined} valid_at >= %(start)s and valid_at < %(end)s
+    union all
+    select {columns}, recorded_at from core.{history} {is_told} {joined} ({place}) in (select {place} from near)
+) v order by recorded_at
 """
 BESIDE = """
 select {columns} from (
     select {columns}, recorded_at from core.{table} where valid_at between %(start)s and %(end)s
     union all
     select {columns}, recorded_at from core.{history} {is_told} {joined} valid_at between %(start)s and %(end)s
-) v order by {order}, recorded_at
+) v order by {place}, recorded_at
 """
 # A value that came later than its row was passed over until then, so a row counts only if it always had one.
 START_OF_ROWS = """
@@ -142,7 +145,7 @@ def _read(
         query = sql.SQL(statement).format(
             history=sql.Identifier(f"{table}_history"),
             columns=sql.SQL(", ").join(map(sql.Identifier, own)),
-            order=sql.SQL(", ").join(map(sql.Identifier, ["valid_at", *key])),
+            place=sql.SQL(", ").join(map(sql.Identifier, ["valid_at", *key])),
             is_told=is_told,
             joined=sql.SQL("and" if is_told.string else "where"),
             **key_names(pipeline, source),

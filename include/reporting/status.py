@@ -140,7 +140,7 @@ def _last_window(connection: Connection, pipeline: str) -> str | None:
 
 def _features(connection: Connection, spec: Pipeline) -> dict[str, Any]:
     """Return how the set of features that pipeline.yaml defines stands: missing, building, due or built."""
-    from include.features.table import set_id
+    from include.features.sets import set_id
 
     row = connection.exec_driver_sql(
         "select filled_at is not null, isempty(due), table_name from feature.set where (pipeline, set_id) = (%s, %s)",
