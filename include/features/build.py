@@ -7,7 +7,6 @@ were published by then, all of them as they stood then: a later revision changes
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +16,7 @@ from include.features import versions
 from include.spec import recipes
 from include.spec.csv_source import CsvSource
 from include.spec.kinds import BanxicoSource, InegiSource
+from include.spec.time_format import kept_by
 
 if TYPE_CHECKING:
     from include.spec.model import Pipeline
@@ -209,8 +209,6 @@ def zone_of(pipeline: Pipeline) -> str:
     source = pipeline.sources[pipeline.main]
     if isinstance(source, BanxicoSource | InegiSource):
         return "UTC"
-    if isinstance(source, CsvSource):
-        sample, format_ = datetime(2004, 3, 10, 18, tzinfo=UTC), source.time.format
-        if datetime.strptime(sample.strftime(format_), format_).hour == 0:
-            return source.time.timezone
+    if isinstance(source, CsvSource) and kept_by(source.time.format).hour == 0:
+        return source.time.timezone
     return pipeline.schedule.timezone
