@@ -10,6 +10,7 @@ from psycopg2 import sql
 
 from include.features.due import FIRST, key_names
 from include.features.reach import longest_delay, main_rows, reaches
+from include.spec.types import TYPES, arrow_type
 from include.warehouse.tables import stored_columns
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def _read(
             **key_names(pipeline, source),
         )
         frame = copy_frame(cursor, query, values, facts)
-    return frame.reindex(columns=names).astype({n: PANDAS_TYPES[TIMES.get(n) or types[n]] for n in names})
+    return frame.reindex(columns=names).astype({n: TYPES[TIMES.get(n) or types[n]].pandas for n in names})
 
 
 def has_corrections(cursor: PgCursor, table: str) -> bool:
@@ -161,16 +162,6 @@ def has_corrections(cursor: PgCursor, table: str) -> bool:
         (f'core."{table}_history"',),
     )
     return bool(cursor.fetchone()[0])  # type: ignore[index]
-
-
-PANDAS_TYPES = {
-    "number": "float64",
-    "integer": "Int64",
-    "boolean": "boolean",
-    "text": "str",
-    "timestamp": "datetime64[us, UTC]",
-    "date": "object",
-}
 
 
 def copy_frame(cursor: PgCursor, query: sql.Composable, values: dict[str, Any], types: dict[str, str]) -> pd.DataFrame:
@@ -195,19 +186,13 @@ def frame_of(spool: io.BytesIO, types: dict[str, str]) -> pd.DataFrame:
     from pyarrow import csv
 
     if not spool.getbuffer().nbytes:
-        return pd.DataFrame({name: pd.Series(dtype=PANDAS_TYPES[type_]) for name, type_ in types.items()})
-    arrow = {
-        "number": pa.float64(),
-        "integer": pa.int64(),
-        "boolean": pa.bool_(),
-        "timestamp": pa.timestamp("us", "UTC"),
-    }
+        return pd.DataFrame({name: pd.Series(dtype=TYPES[type_].pandas) for name, type_ in types.items()})
     table = csv.read_csv(
         spool,
         csv.ReadOptions(column_names=list(types), block_size=1 << 24),
         csv.ParseOptions(newlines_in_values="text" in types.values()),
         csv.ConvertOptions(
-            column_types={name: arrow.get(type_, pa.string()) for name, type_ in types.items()},
+            column_types={name: arrow_type("text" if type_ == "date" else type_) for name, type_ in types.items()},
             null_values=[""],
             true_values=["t"],
             false_values=["f"],
