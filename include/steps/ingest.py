@@ -85,8 +85,8 @@ def check(run: Run, extracted: dict[str, Any]) -> dict[str, Any]:
                 raise
             log.warning("%s", error)
             refused.append(error)
-    if refused and not kept:
-        raise refused[-1]
+    if refused and (not kept or (kept[-1][0] is not extracted["fetches"][-1] and _has_rows(run, source, window))):
+        raise refused[-1]  # what an older fetch brought is there already
     return {**extracted, "fetches": [fetch for fetch, _ in kept], "batches": [batch for _, batch in kept]}
 
 
@@ -204,6 +204,14 @@ def _is_outdated(run: Run, source: str, window: Window) -> bool:
     if older:
         log.info("%s %s %s: read again what was loaded under an older contract", run.pipeline.pipeline, source, reached)
     return bool(older)
+
+
+def _has_rows(run: Run, source: str, window: Window) -> bool:
+    from include.warehouse.engine import transaction
+    from include.warehouse.tables import has_rows
+
+    with transaction(run.engine) as connection, connection.cursor() as cursor:
+        return has_rows(cursor, run.pipeline.table(source), window.start, window.end)
 
 
 def _fetched_before(run: Run, source: str, window: Window) -> list[dict[str, Any]]:

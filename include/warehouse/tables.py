@@ -10,6 +10,8 @@ from include.errors import ConfigError
 from include.spec.types import TYPES
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from psycopg2.extensions import cursor as PgCursor
 
     from include.spec.model import Column, Pipeline
@@ -160,3 +162,13 @@ def _comment(cursor: PgCursor, table: str, column: str | None, text: str) -> Non
         *map(sql.Identifier, (table, column) if column else (table,))
     )
     cursor.execute(sql.SQL("comment on {} is {}").format(kind, sql.Literal(text)))
+
+
+def has_rows(cursor: PgCursor, table: str, first: datetime, last: datetime) -> bool:
+    """Tell whether ``core.<table>`` is there and has a row about a time from `first` on and before `last`, UTC."""
+    cursor.execute("select to_regclass(%s) is not null", (f'core."{table}"',))
+    if not cursor.fetchone()[0]:  # type: ignore[index]
+        return False
+    query = sql.SQL("select exists (select from core.{} where valid_at >= %s and valid_at < %s)")
+    cursor.execute(query.format(sql.Identifier(table)), (first, last))
+    return bool(cursor.fetchone()[0])  # type: ignore[index]
