@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from itertools import count
 from typing import Any
@@ -13,7 +13,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from include.sources.payload import Extract, Opener
 from include.sources.publication import available_at
+from include.sources.web.json_body import decode
 from include.spec.model import Source
 from include.windows import Window
 
@@ -118,24 +120,39 @@ def _one_chunk(values: Any) -> pa.Array:
     return values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
 
 
-def outer_join(series: Mapping[str, Sequence[Observation]]) -> tuple[pd.Series, dict[str, list[str | None]]]:
-    """Join series of one value a date into rows, ordered by date; no observation is lost.
+def join(
+    extract: Extract,
+    source: Source,
+    payloads: Sequence[Opener],
+    series_of: Callable[[Any], Mapping[str, list[Observation]]],
+    sender: str,
+) -> pa.RecordBatch:
+    """Join the series of all payloads on their date: no observation is lost. `sender` is named in messages.
 
     Two observations of one series on one date become two rows, and every observation whose
     date cannot be read a row of its own, at the end.
 
-    Parameters
-    ----------
-    series : mapping of column name to sequence of (datetime or None, str or None)
-        Times in UTC.
-
-    Returns
-    -------
-    valid_at : pandas.Series
-        datetime64[us, UTC], shape (rows,).
-    texts : dict of column name to list of str or None
-        Shape (rows,) each.
+    Raises
+    ------
+    ContractBroken
+        A payload cannot be read. A retry brings the same.
     """
+    series: defaultdict[str, list[Observation]] = defaultdict(list)
+    for opened in payloads:
+        try:
+            with opened() as stream:
+                answered = series_of(decode(stream.read()))
+        except ValueError as error:
+            way_out = "fetch the window again from the source"
+            raise extract.broken(f"the payload is not what {sender} sends: {error}", way_out) from None
+        for id_, rows in answered.items():
+            series[id_].extend(rows)
+    columns = {name: series.get(column.from_, []) for name, column in source.columns.items()}
+    return build(source, extract.window, *_outer_join(columns))
+
+
+def _outer_join(series: Mapping[str, Sequence[Observation]]) -> tuple[pd.Series, dict[str, list[str | None]]]:
+    """Return the times, datetime64[us, UTC], and the texts a column of the joined rows, shape (rows,) each."""
     rows: dict[tuple[bool, datetime, int], dict[str, str | None]] = {}
     undated = count()
     for name, observations in series.items():

@@ -16,18 +16,18 @@ import pyarrow as pa
 
 from include.errors import CicloError
 from include.sources import frame
-from include.sources.payload import MIB, Endpoint, Extract, Opener, Payload
+from include.sources.payload import Endpoint, Extract, Opener, Payload
 from include.sources.rest.asking import Ask
 from include.sources.rest.pages import Walk
 from include.sources.rest.rows import Page, said
 from include.sources.rest.times import instants
 from include.sources.web import http
-from include.sources.web.json_body import decode
+from include.sources.web.json_body import MAX_BYTES, decode
 from include.sources.web.session import TRANSIENT
 from include.spec.model import HttpJsonSource
 from include.spec.paging import BearerAuth, HeaderAuth, QueryAuth
 
-LARGEST_PAGE = 32 * MIB
+LARGEST_PAGE = MAX_BYTES
 ROWS_PER_BATCH = 100_000
 LONGEST_ERROR = 64 * 1024
 SHORTEST_SECRET = 8  # a shorter one can be there by chance

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -21,7 +20,6 @@ from include.errors import CicloError
 from include.sources import frame
 from include.sources.payload import Endpoint, Extract, Opener, Payload
 from include.sources.web import http
-from include.sources.web.json_body import MAX_BYTES, Unfit, decode
 from include.spec.model import InegiSource
 
 PATH = "app/api/indicadores/desarrolladores/jsonxml/INDICATOR/{id}/es/{area}/false/{bank}/2.0/{token}?type=json"
@@ -44,40 +42,18 @@ def fetch(extract: Extract, source: InegiSource, endpoint: Endpoint) -> Iterator
 
 def parse(extract: Extract, source: InegiSource, payloads: Sequence[Opener]) -> Iterator[pa.RecordBatch]:
     """Join the indicators of all payloads on the start of their period; see `include.sources.parse`."""
-    series: dict[str, list[frame.Observation]] = {}
-    for opened in payloads:
-        try:
-            with opened() as stream:
-                answered = _series(decode(stream.read()))
-        except ValueError as error:
-            raise extract.broken(
-                f"the payload is not what INEGI's indicators API sends: {error}",
-                "fetch the window again from the source",
-            ) from None
-        for indicator, rows in answered.items():
-            series.setdefault(indicator, []).extend(rows)
-    columns = {name: series.get(column.from_, []) for name, column in source.columns.items()}
-    yield frame.build(source, extract.window, *frame.outer_join(columns))
+    yield frame.join(extract, source, payloads, _series, "INEGI's indicators API")
 
 
 def _ask(extract: Extract, source: InegiSource, endpoint: Endpoint, indicator: str) -> Payload:
     """Ask for one indicator and return its payload if it is an answer to what was asked."""
     token = quote(endpoint.token or "", safe="")
     path = PATH.format(id=indicator, area=quote(source.area, safe=""), bank=source.bank, token=token)
-    limits = replace(endpoint.limits, max_bytes=min(endpoint.limits.max_bytes, MAX_BYTES))
-    payload = http.get(extract, endpoint, path, {"Accept": "application/json"}, limits)
     try:
-        document = decode(payload.content)
-    except Unfit as error:
+        payload, document = http.get_json(extract, endpoint, path, {}, source.connection, "INEGI")
+        if isinstance(document, list):
+            raise _meaning(extract, source, endpoint, document, payload, indicator)
         http.check(extract, payload, source.connection, http.is_json)
-        raise _changed(extract, error) from None
-    except ValueError as error:
-        http.check(extract, payload, source.connection, http.is_json)
-        raise extract.unavailable(f"INEGI answered something that is not JSON: {error}") from None
-    if isinstance(document, list):
-        raise _meaning(extract, source, endpoint, document, payload, indicator)
-    http.check(extract, payload, source.connection, http.is_json)
-    try:
         answered = _series(document)
     except ValueError as error:
         raise _changed(extract, error) from None

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import requests
@@ -15,6 +16,7 @@ from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
 
 from include.sources.payload import Endpoint, Extract, Limits, Payload
 from include.sources.web.download import MoreThanAnnounced, TooBig, download
+from include.sources.web.json_body import MAX_BYTES, Unfit, decode
 from include.sources.web.session import TRANSIENT, within
 
 HEADERS_THAT_MATTER = (
@@ -86,6 +88,25 @@ def get(
         fetched_at=datetime.now(UTC),
         is_simulated=kept.get("x-data-origin", "").upper().startswith("SIMULATED"),
     )
+
+
+def get_json(
+    extract: Extract, endpoint: Endpoint, path: str, headers: Mapping[str, str], connection: str, sender: str
+) -> tuple[Payload, Any]:
+    """Ask as `get` does and return the answer, whatever its status, with its JSON; `sender` is named in messages.
+
+    Raises what `get` and `check` raise, `SourceUnavailable` where it is no JSON, perhaps cut short, and
+    `Unfit`, a `ValueError`, where no row can be made of it: a retry brings the same.
+    """
+    limits = replace(endpoint.limits, max_bytes=min(endpoint.limits.max_bytes, MAX_BYTES))
+    payload = get(extract, endpoint, path, {"Accept": "application/json", **headers}, limits)
+    try:
+        return payload, decode(payload.content)
+    except ValueError as error:
+        check(extract, payload, connection, is_json)
+        if isinstance(error, Unfit):
+            raise
+        raise extract.unavailable(f"{sender} answered something that is not JSON: {error}") from None
 
 
 def check(extract: Extract, payload: Payload, connection: str, can_carry: Callable[[str], bool]) -> None:
