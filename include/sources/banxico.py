@@ -37,7 +37,7 @@ def fetch(extract: Extract, source: BanxicoSource, endpoint: Endpoint) -> Iterat
     if days is None:
         return
     if not endpoint.token or not endpoint.token.isascii() or not endpoint.token.isprintable():
-        raise _token_refused(extract, source, "there is no usable token")
+        raise http.token_refused(extract, source.connection, "there is no usable token", "BANXICO_TOKEN")
     ids = list(dict.fromkeys(column.from_ for column in source.columns.values()))
     for at in range(0, len(ids), IDS_PER_REQUEST):
         for span in spans(*days):
@@ -139,7 +139,7 @@ def _meaning(
         what = f"Banxico's limit of requests for this token is used up, it answers again {again}"
         return extract.unavailable(what, pause)
     if "token" in said.lower() or status in (401, 403):
-        return _token_refused(extract, source, f"Banxico refused the token ({said})")
+        return http.token_refused(extract, source.connection, f"Banxico refused the token ({said})", "BANXICO_TOKEN")
     if 400 <= status < 500:
         return extract.broken(f"Banxico refused the series {', '.join(ids)} ({said})", "correct pipeline.yaml")
     return extract.unavailable(f"Banxico answered {status} with an error ({said})")
@@ -147,8 +147,3 @@ def _meaning(
 
 def _changed(extract: Extract, error: ValueError) -> CicloError:
     return extract.broken(f"Banxico changed its format: {error}", "adapt include/sources/sie.py")
-
-
-def _token_refused(extract: Extract, source: BanxicoSource, what: str) -> CicloError:
-    way_out = f"set the password of the Airflow Connection {source.connection} (BANXICO_TOKEN in .env)"
-    return extract.broken(what, way_out)

@@ -34,7 +34,7 @@ NO_RESULTS, UNAUTHORISED = "100", "110"
 def fetch(extract: Extract, source: InegiSource, endpoint: Endpoint) -> Iterator[Payload]:
     """Ask for each column's indicator; see `include.sources.fetch`."""
     if not endpoint.token:
-        raise _token_refused(extract, source, "there is no token")
+        raise http.token_refused(extract, source.connection, "there is no token", "INEGI_TOKEN")
     indicators = dict.fromkeys(column.from_ for column in source.columns.values())
     for indicator in indicators:
         yield _ask(extract, source, endpoint, indicator)
@@ -69,11 +69,11 @@ def _meaning(
     extract: Extract, source: InegiSource, endpoint: Endpoint, errors: list[Any], payload: Payload, indicator: str
 ) -> CicloError:
     """Return what a list of error texts means; its `ErrorCode` tells more than the status."""
-    status, pause = payload.status, http.pause(payload.headers, datetime.now(UTC))
+    status, pause = payload.status, http.pause(payload.headers)
     said = endpoint.scrub(" ".join("; ".join(str(error) for error in errors).split()))[:200]
     code = next((str(e).partition(":")[2].strip() for e in errors if str(e).startswith("ErrorCode:")), "")
     if code == UNAUTHORISED or status in (401, 403):
-        return _token_refused(extract, source, f"INEGI refused the token ({said})")
+        return http.token_refused(extract, source.connection, f"INEGI refused the token ({said})", "INEGI_TOKEN")
     if code == NO_RESULTS:
         return extract.broken(
             f"INEGI has no indicator {indicator} in bank {source.bank}, area {source.area} ({said})",
@@ -86,11 +86,6 @@ def _meaning(
 
 def _changed(extract: Extract, error: ValueError) -> CicloError:
     return extract.broken(f"INEGI changed its format: {error}", "adapt include/sources/inegi.py")
-
-
-def _token_refused(extract: Extract, source: InegiSource, what: str) -> CicloError:
-    way_out = f"set the password of the Airflow Connection {source.connection} (INEGI_TOKEN in .env)"
-    return extract.broken(what, way_out)
 
 
 def _series(document: Any) -> dict[str, list[frame.Observation]]:
