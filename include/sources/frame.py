@@ -60,17 +60,15 @@ def build(
     """
     times = _instants(valid_at)
     inside = _inside(times, window, future)
-    names = [name for name, column in source.columns.items() if column.personal != "drop"]
     kept = times if inside is None else times.filter(inside)
     rows = np.arange(first_row, first_row + len(times))
     data = [kept, _available(source, kept), pa.array(np.full(len(kept), payload, dtype="int32"))]
     data.append(pa.array(rows if inside is None else rows[inside.to_numpy(zero_copy_only=False)]))
-    for name in names:
-        column = source.columns[name]
+    for name, column in source.stored.items():
         values = _strings(texts.get(name), len(times))
         values = values if inside is None else values.filter(inside)
         data.append(blank(values, ["", *source.missing, *column.missing]))
-    return pa.RecordBatch.from_arrays(data, names=["valid_at", "available_at", *PLACE, *names])
+    return pa.RecordBatch.from_arrays(data, names=["valid_at", "available_at", *PLACE, *source.stored])
 
 
 def blank(values: pa.Array, markers: Sequence[str]) -> pa.Array:

@@ -166,6 +166,11 @@ class Source(Strict):
         default=0.05, ge=0, le=1, description="Largest share of rows that may go to quarantine before the batch stops."
     )
 
+    @property
+    def stored(self) -> dict[str, Column]:
+        """The columns that are read and kept: all but personal data that never leaves the source."""
+        return {name: column for name, column in self.columns.items() if column.personal != "drop"}
+
     @model_validator(mode="after")
     def _columns_fit(self) -> Self:
         found = []
