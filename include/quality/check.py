@@ -12,7 +12,7 @@ from include.quality.judging import judge_part
 from include.quality.order import Order
 from include.quality.profile import Profile
 from include.quality.rejection import PLACE, REJECTED, Found, rejected_rows, waived_rows
-from include.quality.rules import rules, stored
+from include.quality.rules import rules
 from include.quality.typing import cast, unreadable
 from include.spec.quality import ExpectedRows
 
@@ -82,7 +82,7 @@ class Check:
         self.source, self.window = source, window
         self.received = self.rejected = self.rejected_future = 0
         self.unnamed: dict[str, None] = {}
-        self._columns, self._rules, self._waived = stored(source), rules(source), waived
+        self._columns, self._rules, self._waived = source.stored, rules(source), waived
         self.counts: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
         self.examples: dict[tuple[str, str], list[str]] = defaultdict(list)
         self.profile = Profile(self._columns)

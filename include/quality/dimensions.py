@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from include.quality.contract import MIN_ROWS_FOR_SHARES
-from include.quality.rules import stored
 from include.quality.score import (
     BATCH,
     BatchFacts,
@@ -71,7 +70,7 @@ def scores(
 
 def _completeness(batch: Measured) -> Iterator[Score]:
     columns = []
-    for name in stored(batch.source):
+    for name in batch.source.stored:
         if name in batch.profile and batch.profile[name]["rows"]:
             rows, present = batch.profile[name]["rows"], batch.texts(name)
             said = f"{present} of {rows} rows have a value"
@@ -132,7 +131,7 @@ def _timeliness(batch: Measured) -> Iterator[Score]:
 
 def _currency(batch: Measured) -> Iterator[Score]:
     columns = []
-    for name, column in stored(batch.source).items():
+    for name, column in batch.source.stored.items():
         newest = batch.facts.newest_at.get(name)
         if column.fresh and newest is not None and batch.facts.covers is not None:
             columns.append(_current(name, newest, batch.facts.covers[1], span(column.fresh), batch.values(name)))
@@ -173,7 +172,7 @@ def _integrity(batch: Measured) -> Iterator[Score]:
 def _reasonability(batch: Measured) -> Iterator[Score]:
     columns = [
         found
-        for name, column in stored(batch.source).items()
+        for name, column in batch.source.stored.items()
         if column.type in ("number", "integer") and batch.values(name) > 0
         for found in _reasonable(batch, name)
     ]
@@ -220,7 +219,7 @@ def _compliance(batch: Measured) -> Iterator[Score]:
     """Score each column that may hold personal data; the batch is as good as the worst of them."""
     found = {r.column: r.unexpected_count for r in batch.of("personal")}
     columns, others, is_all_known = [], 0, True
-    for name, column in stored(batch.source).items():
+    for name, column in batch.source.stored.items():
         texts = batch.texts(name) if name in batch.profile else 0
         if not _may_be_personal(column):
             others += texts

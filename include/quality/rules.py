@@ -37,7 +37,7 @@ def rules(source: AnySource) -> list[Rule]:
     """
     rows = list(_always(source))
     batch: list[Rule] = []
-    for name, column in stored(source).items():
+    for name, column in source.stored.items():
         rows += _text_rules(name, column)
         rows += _value_rules(name, column)
         batch += _share_rules(name, column)
@@ -49,14 +49,9 @@ def rules(source: AnySource) -> list[Rule]:
     return [*rows, *each_row, unique, *batch, *(rule for rule in own if not rule.is_row_level)]
 
 
-def stored(source: AnySource) -> dict[str, Column]:
-    """Return the columns that are read: all but personal data that never leaves the source."""
-    return {name: column for name, column in source.columns.items() if column.personal != "drop"}
-
-
 def _always(source: AnySource) -> Iterator[Rule]:
     """Yield what is asked of every source."""
-    for name in stored(source):
+    for name in source.stored:
         yield Rule("type", name, "stop", "every value readable", True, "raw")
     yield Rule("time", "valid_at", "stop", "every time readable", True, "raw")
     if source.kind == "csv_file":  # others are asked for the window alone

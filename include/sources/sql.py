@@ -55,7 +55,7 @@ def fetch(extract: Extract, source: SqlSource, endpoint: Endpoint) -> Iterator[P
 
 def parse(extract: Extract, source: SqlSource, payloads: Sequence[Opener]) -> Iterator[pa.RecordBatch]:
     """Read the rows of all payloads, in order; see `include.sources.parse`."""
-    columns = {name: column.from_ for name, column in source.columns.items() if column.personal != "drop"}
+    columns = {name: column.from_ for name, column in source.stored.items()}
     for place, opened in enumerate(payloads):
         with opened() as stream:
             for part in delimited.batches(extract, stream, delimited.Dialect(",")):

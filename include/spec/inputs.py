@@ -64,7 +64,7 @@ def input_model(pipeline: Pipeline, source: str | None = None) -> type[InputReco
     'MXN/USD'
     """
     name = source or pipeline.main
-    columns = {key: column for key, column in pipeline.sources[name].columns.items() if column.personal != "drop"}
+    columns = pipeline.sources[name].stored
     model: type[InputRecord] = create_model(
         "".join(part.title() for part in f"{pipeline.pipeline}_{name}_input".split("_")),
         __base__=InputRecord,

@@ -173,6 +173,11 @@ class Source(Strict):
         words: Any = {"title": True, "connection": True, "columns": {"__all__": {"description", "unit", "note"}}}
         return hashlib.sha256(self.model_dump_json(exclude=words).encode()).hexdigest()
 
+    @property
+    def stored(self) -> dict[str, Column]:
+        """The columns that are read and kept: all but personal data that never leaves the source."""
+        return {name: column for name, column in self.columns.items() if column.personal != "drop"}
+
     @model_validator(mode="after")
     def _columns_fit(self) -> Self:
         found = []

@@ -38,7 +38,7 @@ $$
 
 def stored_columns(pipeline: Pipeline, source: str) -> dict[str, Column]:
     """Return a source's columns that are stored: all but personal data that never leaves the source."""
-    return {name: column for name, column in pipeline.sources[source].columns.items() if column.personal != "drop"}
+    return pipeline.sources[source].stored
 
 
 def ensure_table(cursor: PgCursor, pipeline: Pipeline, source: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from include.quality.profiling.defaults import TEXTS
@@ -60,7 +61,8 @@ class Texts:
 
     def _tell_apart(self, counted: dict[str, int]) -> None:
         if self.tally is not None:
-            self.tally = _sum(self.tally, counted)
+            self.tally = Counter(self.tally)
+            self.tally.update(counted)
             if len(self.tally) <= LIMIT and sum(map(len, self.tally)) <= LETTERS:
                 return
             counted = self.tally
@@ -85,8 +87,8 @@ class Texts:
             if texts.low is not None and texts.high is not None:
                 both._widen(texts.low, texts.high, texts.shortest or 0, texts.longest or 0)
         if self.tally is not None and other.tally is not None:
-            both.tally = {}
-            both._tell_apart(_sum(self.tally, other.tally))
+            both.tally = self.tally
+            both._tell_apart(other.tally)
             return both
         both.tally = None
         (one, frequent), (two, further) = self.sketches(), other.sketches()
@@ -153,13 +155,6 @@ def shown(text: str) -> str:
     """
     short = text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
     return short.replace("\0", "\ufffd")
-
-
-def _sum(one: dict[str, int], two: dict[str, int]) -> dict[str, int]:
-    both = dict(one)
-    for text, count in two.items():
-        both[text] = both.get(text, 0) + count
-    return both
 
 
 def _show(counted: dict[str, int], distinct: Distinct, frequent: Any) -> None:
