@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, tzinfo
 from typing import Any
 
 from dateutil.relativedelta import relativedelta
@@ -80,12 +80,12 @@ class Window:
         """Tell whether an instant lies in the window; its end does not."""
         return self.start <= instant < self.end
 
-    def split(self, step: str) -> Iterator[Window]:
-        """Yield consecutive windows of one calendar step, the last one cut at `end`."""
-        left, count = self.start, 0
+    def split(self, step: str, zone: tzinfo = UTC) -> Iterator[Window]:
+        """Yield consecutive windows of one calendar step, which begin and end as the clocks of a zone say."""
+        left, count, first = self.start, 0, self.start.astimezone(zone).replace(tzinfo=None)
         while left < self.end:
             count += 1
-            right = min(self.start + STEPS[step] * count, self.end)
+            right = min((first + STEPS[step] * count).replace(tzinfo=zone).astimezone(UTC), self.end)
             yield Window(left, right)
             left = right
 
@@ -95,6 +95,11 @@ class Window:
         if all((b.hour, b.minute, b.second, b.microsecond) == (0, 0, 0, 0) for b in bounds):
             return "..".join(b.date().isoformat() for b in bounds)
         return "..".join(b.strftime("%Y-%m-%dT%H:%M:%SZ") for b in bounds)
+
+
+def midnight(day: date, zone: tzinfo) -> datetime:
+    """Return when a day begins in a zone, UTC."""
+    return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
 def common(one: Window, other: Window) -> Window | None:

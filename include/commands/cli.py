@@ -75,7 +75,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")
 def reread(pipeline: Annotated[str, typer.Argument(help="The pipeline whose contract was corrected.")]) -> None:
     """Read what was loaded under an older contract again from the lake, a window at a time, through Airflow."""
     from include.commands.system import airflow, known_pipelines, load_again, warehouse
-    from include.warehouse.outdated import windows_to_read_again
+    from include.warehouse.loaded_windows import windows_to_read_again
 
     spec, engine = known_pipelines(pipeline)[pipeline], warehouse()
     with engine.connect() as connection:

@@ -7,7 +7,6 @@ were published by then, all of them as they stood then: a later revision changes
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,8 +14,6 @@ import pandas as pd
 
 from include.features import versions
 from include.spec import recipes
-from include.spec.csv_source import CsvSource
-from include.spec.kinds import BanxicoSource, InegiSource
 
 if TYPE_CHECKING:
     from include.spec.model import Pipeline
@@ -64,15 +61,18 @@ def build(pipeline: Pipeline, tables: Tables, window: Window | None = None) -> p
     [[0.0, 1.0], [1.0, 1.0]]
     """
     keys = {name: source.key for name, source in pipeline.sources.items()}
-    main, key = tables[pipeline.main], keys[pipeline.main]
-    rows = _in_order(versions.newest(main, key), key)
+    key = keys[pipeline.main]
+    main = _in_order(tables[pipeline.main], key)
+    tables, rows = tables | {pipeline.main: main}, versions.newest(main, key)
     moments = versions.ordered(at for name, key_ in keys.items() for at in versions.revised_at(tables[name], key_))
     is_wanted = _is_inside(rows["valid_at"], window)
     revisions_before = moments.searchsorted(rows["available_at"], side="right")
     parts = []
     for count in np.unique(revisions_before[is_wanted]):  # between two revisions nothing that was known changes
-        moment = moments[count - 1] if count else None
-        known = {n: versions.newest(versions.known_at(tables[n], k, moment), k) for n, k in keys.items()}
+        known = tables
+        if len(moments):
+            moment = moments[count - 1] if count else None
+            known = {n: versions.newest(versions.known_at(tables[n], k, moment), k) for n, k in keys.items()}
         parts.append(_features(pipeline, known)[(revisions_before == count) & is_wanted])
     out = pd.concat(parts).sort_index() if parts else _features(pipeline, tables).iloc[:0]
     horizon, by = pipeline.target.horizon, rows["entity"]
@@ -82,7 +82,7 @@ def build(pipeline: Pipeline, tables: Tables, window: Window | None = None) -> p
     out["target_at"] = rows["valid_at"].groupby(by, sort=False).shift(-horizon)
     out["target_known_at"] = first_known.groupby(by, sort=False).shift(-horizon)
     out["target_since_at"] = last_known.groupby(by, sort=False).shift(-horizon).where(out["target_at"].notna())
-    return out.reset_index(drop=True)
+    return out.astype({"entity": "str"}).reset_index(drop=True)
 
 
 def _is_inside(times: pd.Series, window: Window | None) -> np.ndarray:
@@ -92,16 +92,21 @@ def _is_inside(times: pd.Series, window: Window | None) -> np.ndarray:
 
 
 def _in_order(rows: pd.DataFrame, key: tuple[str, ...]) -> pd.DataFrame:
-    """Sort by entity and time; an entity is its key columns joined by |, empty where valid_at alone is the key."""
-    entity = pd.Series("", index=rows.index, dtype="str")
-    for place, name in enumerate(key):
-        entity = entity + ("|" if place else "") + rows[name].astype("str")
-    return rows.assign(entity=entity).sort_values(["entity", "valid_at"], ignore_index=True)
+    """Sort by entity and time, versions of a row as they came; an entity is its key columns joined by |, if any."""
+    each = rows.drop_duplicates(list(key)) if key else rows.iloc[:1]
+    name = pd.Series("", index=each.index, dtype="str")
+    for place, column in enumerate(key):
+        name = name + ("|" if place else "") + each[column].astype("str")
+    number = rows.groupby(list(key), sort=False, dropna=False).ngroup().to_numpy() if key else np.zeros(len(rows), int)
+    code, names = pd.factorize(name, sort=True)
+    entity = pd.Categorical.from_codes(code[number], names)  # the values themselves would be compared one by one
+    order = np.lexsort([rows["valid_at"].to_numpy("datetime64[us]"), entity.codes])
+    return rows.assign(entity=entity).iloc[order].reset_index(drop=True)
 
 
 def _features(pipeline: Pipeline, tables: Tables) -> pd.DataFrame:
-    """Compute every recipe for every main row from tables that hold each row once."""
-    main = _in_order(tables[pipeline.main], pipeline.sources[pipeline.main].key)
+    """Compute every recipe for every main row, in their order, from tables that hold each row once."""
+    main = tables[pipeline.main].reset_index(drop=True)
     columns = {name: main[name] for name in TIMES}
     for recipe in pipeline.features:
         for name, values in zip(recipe.names(), _compute(pipeline, recipe, main, tables), strict=True):
@@ -195,22 +200,7 @@ def _trailing(recipe: recipes.Trailing, main: pd.DataFrame, rows: pd.DataFrame, 
 
 def _calendar(pipeline: Pipeline, main: pd.DataFrame, part: str) -> pd.Series:
     """Return a part of the row's time: of the calendar date itself where rows are dates, else of local time."""
-    at = main["valid_at"].dt.tz_convert(zone_of(pipeline))
+    at = main["valid_at"].dt.tz_convert(pipeline.zone)
     parts = {"hour_of_day": at.dt.hour, "day_of_week": at.dt.day_of_week}
     parts |= {"day_of_month": at.dt.day, "month_of_year": at.dt.month}
     return parts[part].astype("float64")
-
-
-def zone_of(pipeline: Pipeline) -> str:
-    """Return the zone calendar parts are read in. A date is midnight in the zone its source writes it in.
-
-    The spec decides and not the rows: one row at midnight would look like a date.
-    """
-    source = pipeline.sources[pipeline.main]
-    if isinstance(source, BanxicoSource | InegiSource):
-        return "UTC"
-    if isinstance(source, CsvSource):
-        sample, format_ = datetime(2004, 3, 10, 18, tzinfo=UTC), source.time.format
-        if datetime.strptime(sample.strftime(format_), format_).hour == 0:
-            return source.time.timezone
-    return pipeline.schedule.timezone

@@ -10,6 +10,7 @@ from psycopg2 import sql
 
 from include.features.due import FIRST, key_names
 from include.features.reach import longest_delay, main_rows, reaches
+from include.spec.types import TYPES, arrow_type
 from include.warehouse.tables import stored_columns
 
 if TYPE_CHECKING:
@@ -19,31 +20,34 @@ if TYPE_CHECKING:
     from include.spec.model import Pipeline
     from include.windows import Window
 
+# Rows of a window lie side by side; of those before and after it only each entity's nearest count.
 MAIN = """
-with bounds as materialized (
-    select e.*,
-        coalesce((select min(valid_at) from (
-            select t.valid_at from core.{table} t where {same} and t.valid_at < %(start)s
-            order by t.valid_at desc limit %(before)s) b), %(start)s) as first_at,
-        coalesce((select max(valid_at) from (
-            select t.valid_at from core.{table} t where {same} and t.valid_at >= %(end)s
-            order by t.valid_at limit %(after)s) a), %(end)s) as last_at
-    from (select distinct {key} from core.{table} where valid_at >= %(start)s and valid_at < %(end)s) e
+with near as materialized (
+    select n.* from (select distinct {key} from core.{table} where valid_at >= %(start)s and valid_at < %(end)s) e,
+    lateral (
+        (select {columns}, recorded_at from core.{table} t where {same} and t.valid_at < %(start)s
+         order by t.valid_at desc limit %(before)s)
+        union all
+        (select {columns}, recorded_at from core.{table} t where {same} and t.valid_at >= %(end)s
+         order by t.valid_at limit %(after)s)
+    ) n
 )
 select {columns} from (
-    select t.* from (select {columns}, recorded_at from core.{table}) t join bounds e
-        on {same} and t.valid_at between e.first_at and e.last_at
+    select {columns}, recorded_at from core.{table} where valid_at >= %(start)s and valid_at < %(end)s
     union all
-    select t.* from (select {columns}, recorded_at from core.{history} {is_told}) t join bounds e
-        on {same} and t.valid_at between e.first_at and e.last_at
-) v order by {order}, recorded_at
+    select * from near
+    union all
+    select {columns}, recorded_at from core.{history} {is_told} {joined} valid_at >= %(start)s and valid_at < %(end)s
+    union all
+    select {columns}, recorded_at from core.{history} {is_told} {joined} ({place}) in (select {place} from near)
+) v order by recorded_at
 """
 BESIDE = """
 select {columns} from (
     select {columns}, recorded_at from core.{table} where valid_at between %(start)s and %(end)s
     union all
     select {columns}, recorded_at from core.{history} {is_told} {joined} valid_at between %(start)s and %(end)s
-) v order by {order}, recorded_at
+) v order by {place}, recorded_at
 """
 # A value that came later than its row was passed over until then, so a row counts only if it always had one.
 START_OF_ROWS = """
@@ -142,13 +146,13 @@ def _read(
         query = sql.SQL(statement).format(
             history=sql.Identifier(f"{table}_history"),
             columns=sql.SQL(", ").join(map(sql.Identifier, own)),
-            order=sql.SQL(", ").join(map(sql.Identifier, ["valid_at", *key])),
+            place=sql.SQL(", ").join(map(sql.Identifier, ["valid_at", *key])),
             is_told=is_told,
             joined=sql.SQL("and" if is_told.string else "where"),
             **key_names(pipeline, source),
         )
         frame = copy_frame(cursor, query, values, facts)
-    return frame.reindex(columns=names).astype({n: PANDAS_TYPES[TIMES.get(n) or types[n]] for n in names})
+    return frame.reindex(columns=names).astype({n: TYPES[TIMES.get(n) or types[n]].pandas for n in names})
 
 
 def has_corrections(cursor: PgCursor, table: str) -> bool:
@@ -158,16 +162,6 @@ def has_corrections(cursor: PgCursor, table: str) -> bool:
         (f'core."{table}_history"',),
     )
     return bool(cursor.fetchone()[0])  # type: ignore[index]
-
-
-PANDAS_TYPES = {
-    "number": "float64",
-    "integer": "Int64",
-    "boolean": "boolean",
-    "text": "str",
-    "timestamp": "datetime64[us, UTC]",
-    "date": "object",
-}
 
 
 def copy_frame(cursor: PgCursor, query: sql.Composable, values: dict[str, Any], types: dict[str, str]) -> pd.DataFrame:
@@ -192,19 +186,13 @@ def frame_of(spool: io.BytesIO, types: dict[str, str]) -> pd.DataFrame:
     from pyarrow import csv
 
     if not spool.getbuffer().nbytes:
-        return pd.DataFrame({name: pd.Series(dtype=PANDAS_TYPES[type_]) for name, type_ in types.items()})
-    arrow = {
-        "number": pa.float64(),
-        "integer": pa.int64(),
-        "boolean": pa.bool_(),
-        "timestamp": pa.timestamp("us", "UTC"),
-    }
+        return pd.DataFrame({name: pd.Series(dtype=TYPES[type_].pandas) for name, type_ in types.items()})
     table = csv.read_csv(
         spool,
         csv.ReadOptions(column_names=list(types), block_size=1 << 24),
         csv.ParseOptions(newlines_in_values="text" in types.values()),
         csv.ConvertOptions(
-            column_types={name: arrow.get(type_, pa.string()) for name, type_ in types.items()},
+            column_types={name: arrow_type("text" if type_ == "date" else type_) for name, type_ in types.items()},
             null_values=[""],
             true_values=["t"],
             false_values=["f"],

@@ -11,7 +11,7 @@ from psycopg2 import sql
 from include.errors import NothingToDo
 from include.features.context import copy_frame, frame_of, has_corrections
 from include.features.due import FIRST
-from include.features.table import FeatureSet, set_id, sets
+from include.features.sets import FeatureSet, set_id, sets
 from include.spec.fields import span
 from include.warehouse.engine import transaction
 from include.windows import Window

@@ -28,7 +28,7 @@ def newest(versions: pd.DataFrame, key: tuple[str, ...]) -> pd.DataFrame:
     if not versions.duplicated(place).any():
         return versions
     first = versions.groupby(place, sort=False)["available_at"].transform("first")
-    return versions.assign(available_at=first).drop_duplicates(place, keep="last")
+    return versions.assign(available_at=first).drop_duplicates(place, keep="last", ignore_index=True)
 
 
 def known_at(versions: pd.DataFrame, key: tuple[str, ...], moment: datetime | None) -> pd.DataFrame:
@@ -51,6 +51,8 @@ def known_at(versions: pd.DataFrame, key: tuple[str, ...], moment: datetime | No
 
 def first_known(versions: pd.DataFrame, key: tuple[str, ...], column: str, rows: pd.DataFrame) -> pd.Series:
     """Return when each of `rows` first had a value in a column, UTC; NaT where it never had."""
+    if rows is versions:  # none was revised
+        return versions["available_at"].where(versions[column].notna())
     place = [*key, "valid_at"]
     valued = versions.assign(available_at=_since(versions, key))[versions[column].notna()]
     valued = valued.drop_duplicates(place)[[*place, "available_at"]]
@@ -60,6 +62,8 @@ def first_known(versions: pd.DataFrame, key: tuple[str, ...], column: str, rows:
 
 def last_known(versions: pd.DataFrame, key: tuple[str, ...], rows: pd.DataFrame) -> pd.Series:
     """Return from when on the last version of each of `rows` counts, UTC."""
+    if rows is versions:  # none was revised
+        return versions["available_at"]
     place = [*key, "valid_at"]
     last = versions.assign(available_at=_since(versions, key)).drop_duplicates(place, keep="last")
     since: pd.Series = rows[place].merge(last[[*place, "available_at"]], on=place, how="left")["available_at"]

@@ -58,6 +58,12 @@ def print_status(status: dict[str, Any], as_json: bool) -> None:
     for name, state in status["pipelines"].items():
         for line in state["unloaded_windows"]:
             console.print(f"  {name} {line}", markup=False, soft_wrap=True)
+        for source, (before, after) in state["rows_outside"].items():
+            console.print(
+                f"  {name} {source}: {before} rows lie before the first window and {after} after the last; load them"
+                f" with ingest_{name}, or move schedule.start and schedule.end",
+                soft_wrap=True,
+            )
         if outdated := state["outdated_windows"]:
             console.print(
                 f"  {name}: {len(outdated)} windows were loaded under an older contract, {outdated[0]} first; read them"

@@ -112,7 +112,7 @@ class _Replay:
 
     def __init__(self, api: AirflowApi, pipeline: Pipeline, watch: Watch, stop: Event) -> None:
         self.api, self.pipeline, self.watch, self.stop = api, pipeline, watch, stop
-        self.windows = pipeline.replay.windows()
+        self.windows = pipeline.replay.windows(pipeline.zone)
         self.troubles: dict[tuple[Any, ...], str] = {}
         self.done = 0
         self.window = self.windows[0]

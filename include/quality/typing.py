@@ -59,20 +59,6 @@ def unreadable(raw: pa.Array, typed: pa.Array) -> pa.Array:
     return pc.and_(raw.is_valid(), typed.is_null())
 
 
-def arrow_type(column: Column) -> pa.DataType:
-    """Return the Arrow type `cast` gives a column."""
-    import pyarrow as pa
-
-    return {
-        "number": pa.float64(),
-        "integer": pa.int64(),
-        "text": pa.string(),
-        "boolean": pa.bool_(),
-        "timestamp": pa.timestamp("us", "UTC"),
-        "date": pa.date32(),
-    }[column.type]
-
-
 def _matching(text: pa.Array, pattern: str) -> pa.Array:
     """Put null where a text does not have the form."""
     import pyarrow as pa

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from include.registry.aliases import champion
 from include.spec.load import load_runnable
 from include.warehouse.engine import connect_engine
-from include.warehouse.outdated import windows_to_read_again
+from include.warehouse.loaded_windows import rows_outside, windows_to_read_again
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -28,7 +28,8 @@ def pipelines(url: str) -> dict[str, dict[str, Any]]:
     dict
         By pipeline: `rows`, `is_simulated`, `last_window` (text or None), `last_decision`, `features` (how the
         features of pipeline.yaml stand, and those without any value), `unloaded_windows` (blocked, empty, overdue),
-        `outdated_windows` (loaded under an older contract), `loads`, `trainings` and `promotion` (evidence of each
+        `outdated_windows` (loaded under an older contract), `rows_outside` (by source, rows of its file before the
+        first window and after the last), `loads`, `trainings` and `promotion` (evidence of each
         champion's version); counts are whole numbers.
 
     Raises
@@ -77,6 +78,7 @@ def _pipeline(connection: Connection, spec: Pipeline) -> dict[str, Any]:
         "last_decision": _last_decision(connection, name),
         "features": _features(connection, spec),
         "unloaded_windows": _unloaded(connection, name),
+        "rows_outside": rows_outside(connection, spec),
         "outdated_windows": [str(window) for window in windows_to_read_again(connection, spec)],
     }
 
@@ -138,7 +140,7 @@ def _last_window(connection: Connection, pipeline: str) -> str | None:
 
 def _features(connection: Connection, spec: Pipeline) -> dict[str, Any]:
     """Return how the set of features that pipeline.yaml defines stands: missing, building, due or built."""
-    from include.features.table import set_id
+    from include.features.sets import set_id
 
     row = connection.exec_driver_sql(
         "select filled_at is not null, isempty(due), table_name from feature.set where (pipeline, set_id) = (%s, %s)",

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from include.errors import ConfigError
 from include.sources import banxico, csv_file, http_json, inegi, sql
+from include.sources.outside import Outside
 from include.sources.payload import Endpoint, Extract, Limits, Opener, Payload, Spool
 from include.spec.model import AnySource
 from include.windows import Window
@@ -94,6 +95,7 @@ def parse(
     window: Window,
     *,
     fetched_at: datetime | None = None,
+    outside: Outside | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Turn all payloads of one window into batches of raw text; the same bytes always give the same rows.
 
@@ -113,6 +115,8 @@ def parse(
     fetched_at : datetime, optional
         When the payloads were fetched, UTC. Of a file, which nobody can be asked for a window of, rows about a
         later time are kept, too: they are in the future, and left out they would be lost without a word.
+    outside : Outside, optional
+        Counts the rows of a file that no window holds.
 
     Yields
     ------
@@ -124,4 +128,4 @@ def parse(
     ContractBroken
         The bytes are not what was agreed; perhaps only after some batches. A retry brings the same.
     """
-    yield from KINDS[source.kind].parse(Extract(pipeline, name, window, fetched_at), source, payloads)
+    yield from KINDS[source.kind].parse(Extract(pipeline, name, window, fetched_at, outside), source, payloads)

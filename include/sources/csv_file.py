@@ -55,7 +55,8 @@ def _parse_one(extract: Extract, source: CsvSource, stream: BinaryIO, place: int
                 name: numbers.plain(extract, source, column, picked[column.from_]) for name, column in columns.items()
             }
             times = times_of(source.time, [picked[header] for header in source.time.columns])
-            batch = frame.build(source, extract.window, times, texts, place, table.first_row, extract.fetched_at)
+            place_and_bounds = (place, table.first_row, extract.fetched_at, extract.outside)
+            batch = frame.build(source, extract.window, times, texts, *place_and_bounds)
             if batch.num_rows or is_first:
                 yield unnamed.tell(batch, table.others(wanted))
             is_first = False

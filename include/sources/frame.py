@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from include.sources.outside import Outside
 from include.sources.publication import available_at
 from include.spec.model import Source
 from include.windows import Window
@@ -30,6 +31,7 @@ def build(
     payload: int = 0,
     first_row: int = 0,
     future: datetime | None = None,
+    outside: Outside | None = None,
 ) -> pa.RecordBatch:
     """Put rows into the common shape and keep those of the window.
 
@@ -49,6 +51,8 @@ def build(
         Place of the first row among the payload's rows, from 0.
     future : datetime, optional
         From when on a time lies in the future, UTC: such rows are kept, they are somebody's to explain.
+    outside : Outside, optional
+        Counts the rows that no window holds.
 
     Returns
     -------
@@ -58,6 +62,8 @@ def build(
     """
     times = _instants(valid_at)
     inside = _inside(times, window, future)
+    if outside is not None and inside is not None:
+        outside.take(times)
     names = [name for name, column in source.columns.items() if column.personal != "drop"]
     kept = times if inside is None else times.filter(inside)
     rows = np.arange(first_row, first_row + len(times))

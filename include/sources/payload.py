@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, Self, cast
 from urllib.parse import quote, unquote, urlsplit
 
 from include.errors import ContractBroken, SourceUnavailable
+from include.sources.outside import Outside
 from include.windows import Window
 
 MIB = 1024 * 1024
@@ -182,6 +183,8 @@ class Extract:
     ----------
     fetched_at : datetime, optional
         When its payloads were fetched, UTC: rows about a later time cannot be right.
+    outside : Outside, optional
+        Counts the rows of a file that no window holds.
 
     Examples
     --------
@@ -195,6 +198,7 @@ class Extract:
     source: str
     window: Window
     fetched_at: datetime | None = None
+    outside: Outside | None = None
 
     def unavailable(self, what: str, retry_after: timedelta | None = None) -> SourceUnavailable:
         """Return the error for a fault that can pass, after the pause the source asks for if it names one."""

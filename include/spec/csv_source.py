@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -11,19 +10,9 @@ from pydantic import AfterValidator, Field, model_validator
 from include.spec.faults import Fault, Path, refuse
 from include.spec.fields import Strict, Zone
 from include.spec.source import Source
+from include.spec.time_format import DateFormat, kept_by
 
 POSITION = r"#[1-9][0-9]{0,4}"
-
-
-def _time_format(text: str) -> str:
-    sample = datetime(2004, 3, 10, 18, 30, tzinfo=UTC)
-    try:
-        found = datetime.strptime(sample.strftime(text), text)
-    except (ValueError, re.error) as problem:  # strptime builds a regular expression from the format
-        raise ValueError(f"{text!r} is not a strptime format ({problem}); write one such as '%Y-%m-%d %H:%M'") from None
-    if found.date() != sample.date():
-        raise ValueError(f"{text!r} does not hold year, month and day; write one such as '%Y-%m-%d %H:%M'")
-    return text
 
 
 def _encoding(name: str) -> str:
@@ -55,7 +44,7 @@ class TimeColumns(Strict):
     columns: tuple[str, ...] = Field(
         min_length=1, description="Headers, or positions such as '#1', joined with one space in this order."
     )
-    format: Annotated[str, AfterValidator(_time_format)] = Field(description="strptime format of the joined text.")
+    format: DateFormat = Field(description="strptime format of the joined text.")
     timezone: Zone = Field(default="UTC", description="Zone of times written without an offset.")
     two_digit_years_from: int | None = Field(
         default=None,
@@ -65,6 +54,11 @@ class TimeColumns(Strict):
         examples=[1970],
         json_schema_extra={"unit": "year"},
     )
+
+    @property
+    def holds_dates(self) -> bool:
+        """Whether calendar dates are written, without a time of day."""
+        return kept_by(self.format).hour == 0
 
     @model_validator(mode="after")
     def _century(self) -> Self:

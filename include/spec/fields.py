@@ -112,7 +112,7 @@ ClockTime = Annotated[
     Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", examples=["12:00"], json_schema_extra=_unit("HH:MM, local time")),
 ]
 # The bounds leave room for calendar arithmetic, which ends at the year 9999.
-Day = Annotated[date, Field(ge=date(1900, 1, 1), le=date(2200, 1, 1), json_schema_extra=_unit("date, midnight UTC"))]
+Day = Annotated[date, Field(ge=date(1900, 1, 1), le=date(2200, 1, 1), json_schema_extra=_unit("date"))]
 Rows = Annotated[int, Field(json_schema_extra=_unit("rows"))]
 Letters = Annotated[int, Field(ge=0, json_schema_extra=_unit("letters"))]
 Share = Annotated[float, Field(json_schema_extra=_unit("share, 0 to 1"))]

@@ -15,18 +15,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, WrapValidator, create_model
 from pydantic_core import PydanticCustomError
 
+from include.spec.types import TYPES
+
 if TYPE_CHECKING:
     from include.spec.model import Pipeline
     from include.spec.source import Column
 
-TYPES: dict[str, Any] = {
-    "number": float,
-    "integer": int,
-    "text": str,
-    "boolean": bool,
-    "timestamp": datetime,
-    "date": date,
-}
 NOUNS = {
     **{"number": "a number", "integer": "a whole number", "text": "a text", "boolean": "true or false"},
     **{"timestamp": "a time like 2025-01-31T14:00:00Z", "date": "a day like 2025-01-31"},
@@ -95,7 +89,7 @@ def faults(error: ValidationError) -> list[str]:
 
 def _field(name: str, column: Column) -> Any:
     facts = Field(default=None, description=column.description, json_schema_extra=_schema(column))
-    return Annotated[TYPES[column.type] | None, WrapValidator(_validator(name, column)), facts], None
+    return Annotated[TYPES[column.type].python | None, WrapValidator(_validator(name, column)), facts], None
 
 
 def _schema(column: Column) -> dict[str, Any]:

@@ -8,8 +8,9 @@ of composing a tree, because the tree builder recurses in C and a deep enough fi
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 import yaml
@@ -18,7 +19,7 @@ from include.spec.faults import Path
 
 DEEPEST = 20
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_TAG = "tag:yaml.org,2002:"
+_TEXT = "tag:yaml.org,2002:str"
 # 18 digits fit 64 bits; a longer run of digits stays text and is refused by its field.
 _SCALARS: list[tuple[re.Pattern[str], Callable[[str], Any]]] = [
     (re.compile(r"(|~|null|Null|NULL)"), lambda text: None),
@@ -70,10 +71,15 @@ def read(text: str) -> Document:
     >>> document.data, document.line(("b", 1))
     ({'a': 'on', 'b': [1, 2.5]}, 2)
     """
-    builder = _Builder()
+    document = Document()
+    events: Iterator[Any] = yaml.parse(text, Loader=_LOADER)
     try:
-        for event in yaml.parse(text, Loader=_LOADER):
-            builder.take(event)
+        for event in events:
+            if isinstance(event, yaml.NodeEvent):
+                document.data = _node(event, events, (), document.lines)
+            elif document.lines and isinstance(event, yaml.DocumentStartEvent):
+                what = "a second document begins; keep one pipeline per file and remove the ---"
+                raise BadLine(event.start_mark.line + 1, (), what)  # type: ignore[union-attr]
     except yaml.MarkedYAMLError as error:
         # An open bracket or quote is noticed far below; the line to mend is where it was opened.
         is_open = "flow" in (error.context or "") or "quoted" in (error.context or "")
@@ -82,9 +88,9 @@ def read(text: str) -> Document:
     except yaml.reader.ReaderError as error:
         line = text.encode()[: error.position].count(b"\n") + 1
         raise BadLine(line, (), "holds a character YAML does not allow; delete it or write it as an escape") from None
-    if not builder.documents or builder.document.data is None:
+    if document.data is None:
         raise BadLine(1, (), "the file is empty; start from the example in docs/pipeline-spec.md")
-    return builder.document
+    return document
 
 
 def _fix(problem: str) -> str:
@@ -98,85 +104,45 @@ def _fix(problem: str) -> str:
     return f"{problem}; mend the indentation, and close what is open: a [, a {{ or a quote left open above"
 
 
-class _Builder:
-    """Builds the data from events, with the open mappings and lists on a stack."""
-
-    def __init__(self) -> None:
-        self.document = Document()
-        self.documents = 0
-        self._open: list[tuple[dict[str, Any] | list[Any], Path]] = []
-        self._key: str | None = None
-
-    def take(self, event: yaml.Event) -> None:
-        """Take one event in."""
-        line = event.start_mark.line + 1 if event.start_mark else 1
-        if isinstance(event, yaml.DocumentStartEvent):
-            self.documents += 1
-            if self.documents > 1:
-                raise BadLine(line, (), "a second document begins; keep one pipeline per file and remove the ---")
-        elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
-            self._open.pop()
-        elif isinstance(event, yaml.AliasEvent):
-            raise BadLine(line, self._here(), f"*{event.anchor} is an alias; write the value out")
-        elif isinstance(event, yaml.ScalarEvent):
-            self._scalar(event, line)
-        elif isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
-            self._collection(event, line)
-
-    def _here(self) -> Path:
-        """Return the path of the value that comes next."""
-        if not self._open:
-            return ()
-        parent, path = self._open[-1]
-        if isinstance(parent, list):
-            return (*path, len(parent))
-        return path if self._key is None else (*path, self._key)
-
-    def _awaits_key(self) -> bool:
-        return bool(self._open) and isinstance(self._open[-1][0], dict) and self._key is None
-
-    def _scalar(self, event: yaml.ScalarEvent, line: int) -> None:
-        if event.tag not in (None, "!", _TAG + "str"):
-            raise BadLine(line, self._here(), f"{event.tag!r} is a tag; remove it")
-        value = _value(event.value) if event.implicit[0] else event.value
-        if self._awaits_key():
-            self._open_key(value, event.value, line)
-        else:
-            self._add(value, line)
-
-    def _open_key(self, value: Any, text: str, line: int) -> None:
-        parent, path = self._open[-1]
-        if not isinstance(value, str):
-            raise BadLine(line, (*path, text), "a key that is not text; put it in quotes, or name it")
-        if value in parent:
-            first = self.document.lines[(*path, value)]
-            raise BadLine(line, (*path, value), f"the key is there twice, first on line {first}; remove one")
-        self._key = value
-        self.document.lines[(*path, value)] = line
-
-    def _collection(self, event: yaml.MappingStartEvent | yaml.SequenceStartEvent, line: int) -> None:
-        here = self._here()
-        if event.tag not in (None, "!"):
-            raise BadLine(line, here, f"{event.tag!r} is a tag; remove it")
-        if self._awaits_key():
-            raise BadLine(line, here, "a key that is a list or a mapping; write a plain word before the colon")
-        if len(self._open) == DEEPEST:
-            raise BadLine(line, here, f"nested more than {DEEPEST} deep; no pipeline needs that, remove brackets")
-        value: dict[str, Any] | list[Any] = {} if isinstance(event, yaml.MappingStartEvent) else []
-        self._add(value, line)
-        self._open.append((value, here))
-
-    def _add(self, value: Any, line: int) -> None:
-        self.document.lines.setdefault(self._here(), line)
-        if not self._open:
-            self.document.data = value
-            return
-        parent = self._open[-1][0]
-        if isinstance(parent, list):
-            parent.append(value)
-        elif self._key is not None:
-            parent[self._key], self._key = value, None
+def _node(event: Any, events: Iterator[Any], path: Path, lines: dict[Path, int]) -> Any:
+    """Return the data that begins with an event; takes what belongs to it from the events that follow."""
+    line = _line(event, path)
+    lines.setdefault(path, line)  # the value of a key stands on the key's line
+    if isinstance(event, yaml.ScalarEvent):
+        return _value(event)
+    if len(path) == DEEPEST:
+        raise BadLine(line, path, f"nested more than {DEEPEST} deep; no pipeline needs that, remove brackets")
+    inner = takewhile(lambda one: not isinstance(one, yaml.CollectionEndEvent), events)
+    if isinstance(event, yaml.SequenceStartEvent):
+        return [_node(item, events, (*path, i), lines) for i, item in enumerate(inner)]
+    places = ((*path, _key(key, path, lines)) for key in inner)
+    return {place[-1]: _node(next(events), events, place, lines) for place in places}
 
 
-def _value(text: str) -> Any:
-    return next((make(text) for pattern, make in _SCALARS if pattern.fullmatch(text)), text)
+def _key(event: Any, path: Path, lines: dict[Path, int]) -> str:
+    line = _line(event, path)
+    if not isinstance(event, yaml.ScalarEvent):
+        raise BadLine(line, path, "a key that is a list or a mapping; write a plain word before the colon")
+    key = _value(event)
+    if not isinstance(key, str):
+        raise BadLine(line, (*path, event.value), "a key that is not text; put it in quotes, or name it")
+    if first := lines.get((*path, key)):
+        raise BadLine(line, (*path, key), f"the key is there twice, first on line {first}; remove one")
+    lines[(*path, key)] = line
+    return key
+
+
+def _line(event: Any, path: Path) -> int:
+    """Return the line of an event that begins a value or a key; refuse aliases and tags."""
+    line: int = event.start_mark.line + 1
+    if isinstance(event, yaml.AliasEvent):
+        raise BadLine(line, path, f"*{event.anchor} is an alias; write the value out")
+    if event.tag not in (None, "!") and not (isinstance(event, yaml.ScalarEvent) and event.tag == _TEXT):
+        raise BadLine(line, path, f"{event.tag!r} is a tag; remove it")
+    return line
+
+
+def _value(event: Any) -> Any:
+    text = event.value
+    makes = (make for pattern, make in _SCALARS if event.implicit[0] and pattern.fullmatch(text))
+    return next(makes, str)(text)

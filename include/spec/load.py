@@ -33,7 +33,7 @@ def load(path: Path) -> Pipeline:
     Returns
     -------
     Pipeline
-        Typed and frozen. Dates in it are midnights UTC.
+        Typed and frozen.
 
     Raises
     ------

@@ -27,7 +27,8 @@ nothing else to write for a new pipeline.
 - Every key is listed below; any other is an error. So is a key that is there twice.
 - Values are read by the rules of YAML 1.2: `12` is a number and `"12"` is text. `on`, `no` and `12:00` are text.
   Aliases (`*name`) and tags (`!!name`) are not used.
-- Dates are midnights UTC, whatever the pipeline's time zone; a span of time ends before its end date.
+- Dates are midnights in the pipeline's zone: that in which its main source writes dates, `schedule.timezone` where it
+  writes times of day. A span of time ends before its end date.
 - A name is at most 40 lower-case letters, digits and `_`, beginning with a letter.
 - A share goes from 0 to 1, a key that ends in `_pct` is in %.
 

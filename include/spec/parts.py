@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, tzinfo
 from typing import Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, PrivateAttr, model_validator
 
+from include.spec.csv_source import CsvSource
 from include.spec.events import Events, Notify
 from include.spec.faults import Fault, refuse
 from include.spec.fields import Cron, Day, Name, Strict, Zone
-from include.spec.kinds import AnySource, SqlSource
+from include.spec.kinds import AnySource, BanxicoSource, InegiSource, SqlSource
 from include.spec.learning import Promotion, Target, Thresholds, Training
 from include.spec.lines import Document
 from include.spec.quality import Quality
 from include.spec.recipes import Recipe
-from include.windows import Window
+from include.windows import Window, midnight
 
 # Each window is a run of the scheduler; more than this is a slip of the pen in a date.
 MOST_WINDOWS = 2000
@@ -84,11 +85,10 @@ class Replay(Strict):
         """The first day played, history included."""
         return self.history[0] if self.history else self.start
 
-    def windows(self) -> list[Window]:
-        """Return the plan's windows in order; dates are midnights in UTC."""
-        plan = [Window.parse(*(d.isoformat() for d in self.history))] if self.history else []
-        plan.extend(Window.parse(self.start.isoformat(), self.end.isoformat()).split(self.step))
-        return plan
+    def windows(self, zone: tzinfo) -> list[Window]:
+        """Return the plan's windows in order; dates are midnights in a zone."""
+        history = [Window(*(midnight(day, zone) for day in self.history))] if self.history else []
+        return [*history, *Window(midnight(self.start, zone), midnight(self.end, zone)).split(self.step, zone)]
 
 
 class Parts(Strict):
@@ -120,7 +120,15 @@ class Parts(Strict):
 
     @property
     def zone(self) -> ZoneInfo:
-        """The schedule's time zone."""
+        """Zone in which days begin: that in which the main source writes dates, the schedule's where it writes times.
+
+        The spec decides and not the rows: one row at midnight would look like a date.
+        """
+        source = self.sources[self.main]
+        if isinstance(source, BanxicoSource | InegiSource):
+            return ZoneInfo("UTC")
+        if isinstance(source, CsvSource) and source.time.holds_dates:
+            return ZoneInfo(source.time.timezone)
         return ZoneInfo(self.schedule.timezone)
 
     def table(self, source: str) -> str:

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from include.spec.faults import Fault, one_of, refuse
 from include.spec.fields import ClockTime, ConnectionId, Letters, Name, Share, Span, Strict, Unit, Zone
 from include.spec.quality import Check
+from include.spec.types import TypeName
 
 # Columns that every table, the check, the history or Postgres itself has.
 RESERVED = (
@@ -25,9 +26,7 @@ class Column(Strict):
     """One column of a source: its facts, used for parsing, checking, DDL comments and docs."""
 
     from_: str = Field(alias="from", min_length=1, description="Name in the source: a header, a series id, a field.")
-    type: Literal["number", "integer", "text", "boolean", "timestamp", "date"] = Field(
-        default="number", description="Type of the stored value."
-    )
+    type: TypeName = Field(default="number", description="Type of the stored value.")
     unit: Unit = Field(description="Unit of the stored value; 1 for a pure number.")
     description: str = Field(min_length=3, description="What the value is, in one line.")
     missing: tuple[str, ...] = Field(default=(), description="Further texts that mean 'no value' in this column.")

@@ -10,27 +10,44 @@ from pydantic import AfterValidator, Field
 
 ISO, SECONDS, MILLISECONDS = "iso", "unix_seconds", "unix_milliseconds"
 _SAMPLE = datetime(2004, 3, 10, 18, 30, tzinfo=UTC)
+_FIX = "write one such as '%Y-%m-%d %H:%M'"
 
 
-def _strptime_format(text: str) -> str:
+def kept_by(format: str) -> datetime:
+    """Return what a strptime format keeps of 2004-03-10 18:30 UTC; a text that is no such format is a ValueError.
+
+    Examples
+    --------
+    >>> kept_by("%Y-%m")
+    datetime.datetime(2004, 3, 1, 0, 0)
+    """
     try:
-        found = datetime.strptime(_SAMPLE.strftime(text), text)
+        return datetime.strptime(_SAMPLE.strftime(format), format)
     except (ValueError, re.error) as problem:  # strptime builds a regular expression from the format
-        raise ValueError(f"{text!r} is not a strptime format ({problem}); write one such as '%Y-%m-%d'") from None
-    if "%y" in text:
-        raise ValueError(f"{text!r} holds a year of two digits, whose century nobody can tell; use %Y")
-    if found.year != _SAMPLE.year:
-        raise ValueError(f"{text!r} does not hold the year; write one such as '%Y-%m-%d'")
-    return text
+        raise ValueError(f"{format!r} is not a strptime format ({problem}); {_FIX}") from None
 
 
-def _written(text: str) -> str:
-    return text if text in (SECONDS, MILLISECONDS) else _strptime_format(text)
+def _with_date(format: str) -> str:
+    if kept_by(format).date() != _SAMPLE.date():
+        raise ValueError(f"{format!r} does not hold year, month and day; {_FIX}")
+    return format
 
 
-def _read(text: str) -> str:
-    return text if text == ISO else _written(text)
+def _written(format: str) -> str:
+    if format in (SECONDS, MILLISECONDS):
+        return format
+    kept = kept_by(format)
+    if "%y" in format:
+        raise ValueError(f"{format!r} holds a year of two digits, whose century nobody can tell; use %Y")
+    if kept.year != _SAMPLE.year:
+        raise ValueError(f"{format!r} does not hold the year; {_FIX}")
+    return format
 
 
+DateFormat = Annotated[str, AfterValidator(_with_date)]
 WrittenTime = Annotated[str, AfterValidator(_written), Field(examples=["%Y-%m-%d", SECONDS])]
-ReadTime = Annotated[str, AfterValidator(_read), Field(examples=[ISO, "%d/%m/%Y", SECONDS])]
+ReadTime = Annotated[
+    str,
+    AfterValidator(lambda text: text if text == ISO else _written(text)),
+    Field(examples=[ISO, "%d/%m/%Y", SECONDS]),
+]

@@ -6,20 +6,22 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from include.errors import ContractBroken
+from include.sources.outside import Outside
 from include.steps.across import Broken, across, all_but, places_of
 from include.steps.profiles import keep_profile, sudden_changes
-from include.windows import Window
+from include.windows import Window, midnight
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from include.quality.check import Check
     from include.quality.contract import Result
+    from include.spec.model import Pipeline
     from include.steps.run import Run
     from include.warehouse.batch import Batch
 
@@ -68,15 +70,23 @@ def examine(run: Run, fetched: Fetched) -> Batch:
     from include.quality.check import Check
     from include.quarantine.override import overridden_rows
     from include.warehouse.batch import Batch
+    from include.warehouse.loaded_windows import loaded_span
 
     with run.engine.connect() as connection:
         overridden = overridden_rows(connection, run.pipeline.pipeline, fetched.source)
+        loaded = loaded_span(connection, run.pipeline, fetched.source)
+    outside = _outside(run.pipeline, fetched.window, loaded)
     sha256 = _batch_hash(run, fetched, overridden)
     checker = Check(run.pipeline.sources[fetched.source], fetched.window, overridden)
     folder = f"batches/{run.pipeline.pipeline}/{fetched.source}/{_folder(run, fetched, sha256)}"
-    accepted, quarantined = _divide(run, fetched, checker, folder)
+    accepted, quarantined = _divide(run, fetched, checker, folder, outside)
     if broken := across(run, fetched.source, checker, accepted):
         accepted, quarantined = _take_out(run, fetched, checker, folder, broken, accepted, quarantined)
+    if outside.before or outside.after:
+        log.warning(
+            "%s %s: %d rows lie before the first window, which starts %s, and %d after the last: no load takes them",
+            *(run.pipeline.pipeline, fetched.source, outside.before, outside.first, outside.after),
+        )
     batch = Batch(
         source=fetched.source,
         accepted_uri=accepted,
@@ -91,6 +101,8 @@ def examine(run: Run, fetched: Fetched) -> Batch:
         profile_uri=keep_profile(run, folder, checker.profile),
         newest_at=checker.newest_at,
         contract_sha256=run.pipeline.sources[fetched.source].contract_sha256(),
+        before_count=outside.before,
+        after_count=outside.after,
     )
     _write_report(run, fetched, checker, batch)
     return batch
@@ -145,7 +157,16 @@ def _folder(run: Run, fetched: Fetched, sha256: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
-def _divide(run: Run, fetched: Fetched, checker: Check, folder: str) -> tuple[str, str]:
+def _outside(pipeline: Pipeline, window: Window, loaded: tuple[datetime, datetime] | None) -> Outside:
+    """Return the counter of rows that no window holds, with those already loaded and the one that is being loaded."""
+    first, last = loaded or (window.start, window.end)
+    if pipeline.schedule.end is None:
+        return Outside(min(first, window.start))
+    end = midnight(pipeline.schedule.end + timedelta(days=1), pipeline.zone)
+    return Outside(min(first, window.start), max(end, last, window.end))
+
+
+def _divide(run: Run, fetched: Fetched, checker: Check, folder: str, outside: Outside) -> tuple[str, str]:
     """Check all parts, the next one being read meanwhile, and write both outcomes; return where they lie."""
     from include.quality.stream import ahead, gather
     from include.warehouse.staging import accepted_schema, numbered, quarantined_schema
@@ -155,7 +176,7 @@ def _divide(run: Run, fetched: Fetched, checker: Check, folder: str) -> tuple[st
         run.lake.writing(f"{folder}/accepted", wanted) as accepted,
         run.lake.writing(f"{folder}/quarantined", other) as quarantined,
     ):
-        for raw in gather(ahead(_raw(run, fetched), 2)):
+        for raw in gather(ahead(_raw(run, fetched, outside), 2)):
             part = checker.take(raw)
             accepted.add(numbered(part.accepted, fetched.payload_ids, wanted))
             quarantined.add(numbered(part.quarantined, fetched.payload_ids, other))
@@ -165,7 +186,7 @@ def _divide(run: Run, fetched: Fetched, checker: Check, folder: str) -> tuple[st
     return accepted.uri, quarantined.uri
 
 
-def _raw(run: Run, fetched: Fetched) -> Iterator[pa.RecordBatch]:
+def _raw(run: Run, fetched: Fetched, outside: Outside | None = None) -> Iterator[pa.RecordBatch]:
     """Parse a fetch's payloads; they are joined where they carry columns of the same rows."""
     from functools import partial
 
@@ -173,7 +194,8 @@ def _raw(run: Run, fetched: Fetched) -> Iterator[pa.RecordBatch]:
 
     source = run.pipeline.sources[fetched.source]
     openers = [partial(run.lake.open, entry["uri"]) for entry in fetched.payloads]
-    return parse(run.pipeline.pipeline, fetched.source, source, openers, fetched.window, fetched_at=fetched.fetched_at)
+    names = (run.pipeline.pipeline, fetched.source)
+    return parse(*names, source, openers, fetched.window, fetched_at=fetched.fetched_at, outside=outside)
 
 
 def _take_out(

@@ -48,7 +48,7 @@ def status_of(states: Mapping[str, str], loaded: Mapping[str, Any] | None, built
         is_overdue = all(task.endswith(".extract") for task in failed)
         return "overdue" if is_overdue else "blocked", f"{', '.join(failed)} failed: see its log"
     if loaded is not None:
-        counts = {name: loaded[name] for name in ("inserted", "revised", "corrected", "withdrawn")}
+        counts = {name: loaded.get(name, 0) for name in ("inserted", "revised", "corrected", "withdrawn")}
         told = ", ".join(f"{count} {name}" for name, count in counts.items())
         return "loaded" if sum(counts.values()) + built else "unchanged", f"{loaded['received']} rows received, {told}"
     if any(task.endswith(".extract") and state == "skipped" for task, state in states.items()):

@@ -14,7 +14,7 @@ from include.quarantine.tell import retry_command
 from include.steps.check import Fetched, block, examine
 from include.steps.handing_on import batch_of, kept_batch
 from include.steps.run import Run, asked_window, past_part
-from include.windows import Window, common
+from include.windows import Window, common, midnight
 
 if TYPE_CHECKING:
     from include.sources import Endpoint
@@ -171,7 +171,7 @@ def _since_watermark(run: Run) -> Window:
             "select loaded_until_at from ops.watermark where pipeline = %s and source = %s",
             (run.pipeline.pipeline, run.pipeline.main),
         ).first()
-    start = row[0] if row else Window.parse(str(run.pipeline.schedule.start), "9999-01-01").start
+    start = row[0] if row else midnight(run.pipeline.schedule.start, run.pipeline.zone)
     if start >= run.run_after:
         raise NothingToDo(f"{run.pipeline.pipeline}: already loaded until {start:%Y-%m-%d %H:%M} UTC")
     return Window(start, run.run_after)
@@ -198,7 +198,7 @@ def _fetch(run: Run, source: str, endpoint: Endpoint, window: Window) -> dict[st
 def _is_outdated(run: Run, source: str, window: Window) -> bool:
     """Tell whether rows about the times of a window were read by another contract than today's."""
     from include.sources.publication import reach_back
-    from include.warehouse.outdated import outdated_windows
+    from include.warehouse.loaded_windows import outdated_windows
 
     reached = reach_back(window, run.pipeline.sources[source].published)
     with run.engine.connect() as connection:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def pipeline_of(run: Run, version: Version) -> Pipeline:
     """Return the run's pipeline with the features and target a version was trained on, where they are still built."""
-    from include.features.table import sets
+    from include.features.sets import sets
     from include.warehouse.engine import transaction
 
     wanted = version.tags.get("feature_set")
@@ -25,7 +25,7 @@ def pipeline_of(run: Run, version: Version) -> Pipeline:
 
 def changed_inputs(run: Run, version: Version) -> str | None:
     """Say that features or target in pipeline.yaml are not those a version was trained on; None where they are."""
-    from include.features.table import set_id
+    from include.features.sets import set_id
 
     trained_on = version.tags.get("feature_set")
     if trained_on is None or trained_on == set_id(run.pipeline):
@@ -37,7 +37,7 @@ def changed_inputs(run: Run, version: Version) -> str | None:
 
 def corrected_inputs(run: Run) -> str | None:
     """Say that rows were corrected since the last training; None while others are still to be read again."""
-    from include.warehouse.outdated import windows_to_read_again
+    from include.warehouse.loaded_windows import windows_to_read_again
 
     with run.engine.connect() as connection:
         if windows_to_read_again(connection, run.pipeline):
@@ -53,7 +53,7 @@ def corrected_inputs(run: Run) -> str | None:
 
 def retire_sets(run: Run) -> list[str]:
     """Drop the sets of features that neither pipeline.yaml nor a version with an alias needs; return their ids."""
-    from include.features.table import retire
+    from include.features.sets import retire
     from include.registry.mlflow_registry import CHALLENGER, CHAMPION, PREVIOUS, by_alias
 
     versions = [by_alias(run.pipeline.pipeline, alias) for alias in (CHAMPION, CHALLENGER, PREVIOUS)]

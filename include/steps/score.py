@@ -81,7 +81,7 @@ def is_loaded(run: Run) -> bool:
 def _score(run: Run, champion: Version, window: Window) -> tuple[int, int]:
     """Score one window; return how many rows can be predicted and how many of them were new."""
     from include.features.read import feature_rows
-    from include.features.table import table_name
+    from include.features.sets import table_name
     from include.registry.mlflow_registry import load
     from include.steps.inputs import pipeline_of
     from include.training.snapshot import predictable

@@ -192,7 +192,7 @@ def _parts(run: Run, snapshot: dict[str, Any]) -> Any:
 
 
 def _tags(run: Run, snapshot: dict[str, Any], candidate: str) -> dict[str, str]:
-    from include.features.table import set_id
+    from include.features.sets import set_id
 
     return {
         "candidate": candidate,

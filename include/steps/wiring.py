@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -13,6 +13,7 @@ from airflow.sdk import Asset, AssetOrTimeSchedule, CronDataIntervalTimetable, P
 from include.events.source_asset import source_asset
 from include.steps.failure import alert_failure
 from include.steps.retries import RETRIES, RETRY_OPTIONS
+from include.windows import midnight
 
 if TYPE_CHECKING:
     from include.spec.model import Pipeline
@@ -94,7 +95,7 @@ def clock_or_events(
 
 def first_day(pipeline: Pipeline) -> datetime:
     """Return the first instant the timetable makes runs for."""
-    return datetime.combine(pipeline.schedule.start, time(), UTC)
+    return midnight(pipeline.schedule.start, pipeline.zone)
 
 
 def _is_over(pipeline: Pipeline, now: datetime) -> bool:
@@ -103,8 +104,8 @@ def _is_over(pipeline: Pipeline, now: datetime) -> bool:
 
     if pipeline.schedule.end is None:
         return False
-    zone = ZoneInfo(pipeline.schedule.timezone)
-    last = croniter(pipeline.schedule.cron, datetime.combine(pipeline.schedule.end, time(), UTC).astimezone(zone))
+    end = midnight(pipeline.schedule.end, pipeline.zone).astimezone(ZoneInfo(pipeline.schedule.timezone))
+    last = croniter(pipeline.schedule.cron, end)
     return bool(now > last.get_next(datetime) + timedelta(days=1))
 
 

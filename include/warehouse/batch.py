@@ -49,6 +49,8 @@ class Batch:
         When what it is made of had arrived, UTC; none where nobody noted it.
     contract_sha256 : str
         Hash of the contract it was read by.
+    before_count, after_count : int
+        Rows of its file about times before the first window and after the last one; they are in no batch.
     is_reread : bool
         Whether an earlier run fetched it, so that it is read again from the lake.
     """
@@ -69,6 +71,8 @@ class Batch:
     newest_at: dict[str, datetime] = field(default_factory=dict)
     is_overridden: bool = False
     contract_sha256: str = ""
+    before_count: int = 0
+    after_count: int = 0
     is_reread: bool = False
 
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import psycopg2
 from psycopg2 import sql
 
+from include.spec.types import TYPES, arrow_type
+
 if TYPE_CHECKING:
     import pyarrow as pa
     from psycopg2.extensions import cursor as PgCursor
@@ -47,15 +49,7 @@ def arrow_schema(fields: Mapping[str, str]) -> pa.Schema:
     """Return the Arrow schema of columns with these SQL types, as `copy` needs it."""
     import pyarrow as pa
 
-    types = {
-        "bigint": pa.int64(),
-        "integer": pa.int32(),
-        "double precision": pa.float64(),
-        "text": pa.string(),
-        "boolean": pa.bool_(),
-        "timestamp with time zone": pa.timestamp("us", "UTC"),
-        "date": pa.date32(),
-    }
+    types = {type_.sql: arrow_type(name) for name, type_ in TYPES.items()} | {"integer": pa.int32()}
     return pa.schema([(name, types[type_]) for name, type_ in fields.items()])
 
 

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from psycopg2 import sql
 from psycopg2.extras import DateTimeTZRange, execute_values
 
 from include.windows import Window
@@ -49,30 +50,17 @@ def record_lineage(
     cursor: PgCursor, pipeline: Pipeline, window: Window, batch: Batch, counts: Counts, run: RunRef, loaded_at: datetime
 ) -> None:
     """Record what a batch was made of and what became of it, where it changed rows or is new to the run."""
-    values: dict[str, Any] = {
-        **asdict(run),
-        **asdict(counts),
-        "pipeline": pipeline.pipeline,
+    facts = {
+        **_load_facts(pipeline, window, counts, run, loaded_at),
         "source": batch.source,
-        "start": window.start,
-        "end": window.end,
-        "sha256": batch.sha256,
-        "contract": batch.contract_sha256 or None,
-        "table": f"core.{pipeline.table(batch.source)}",
+        "batch_sha256": batch.sha256,
+        "contract_sha256": batch.contract_sha256 or None,
+        "table_name": f"core.{pipeline.table(batch.source)}",
         "payload_ids": list(batch.payload_ids),
-        "loaded_at": loaded_at,
+        "before_count": batch.before_count,
+        "after_count": batch.after_count,
     }
-    cursor.execute(
-        "insert into ops.lineage (dag_id, run_id, loaded_at, pipeline, source, window_start_at, window_end_at,"
-        " batch_sha256, contract_sha256, table_name, payload_ids, received_count, inserted_count, revised_count,"
-        " corrected_count, withdrawn_count, unchanged_count, quarantined_count) select %(dag_id)s, %(run_id)s,"
-        " %(loaded_at)s, %(pipeline)s, %(source)s, %(start)s, %(end)s, %(sha256)s, %(contract)s, %(table)s,"
-        " %(payload_ids)s::bigint[], %(received)s, %(inserted)s, %(revised)s, %(corrected)s, %(withdrawn)s,"
-        " %(unchanged)s, %(quarantined)s where %(inserted)s + %(revised)s + %(corrected)s + %(withdrawn)s > 0"
-        " or not exists (select from ops.lineage where dag_id = %(dag_id)s and run_id = %(run_id)s"
-        " and source = %(source)s and batch_sha256 = %(sha256)s)",
-        values,
-    )
+    _record_once(cursor, "ops.lineage", facts, ("dag_id", "run_id", "source", "batch_sha256"), counts)
 
 
 def record_run(
@@ -85,24 +73,41 @@ def record_run(
     loaded_at: datetime,
 ) -> None:
     """Record the load; a retried or cleared run adds a further record only if it changed rows."""
+    facts = {
+        **_load_facts(pipeline, window, loaded.counts, run, loaded_at),
+        "checks_passed_count": loaded.counts.checks_passed,
+        "checks_total_count": loaded.counts.checks_total,
+        "is_simulated": is_simulated,
+        "reopened": [DateTimeTZRange(touched.start, touched.end) for touched in loaded.touched],
+    }
+    _record_once(cursor, "ops.run", facts, ("dag_id", "run_id"), loaded.counts)
+
+
+def _load_facts(pipeline: Pipeline, window: Window, counts: Counts, run: RunRef, loaded_at: datetime) -> dict[str, Any]:
+    """Return what is said of a whole load and of each of its batches."""
+    kinds = ("received", "inserted", "revised", "corrected", "withdrawn", "unchanged", "quarantined")
+    bounds = {"window_start_at": window.start, "window_end_at": window.end, "loaded_at": loaded_at}
+    return (
+        asdict(run)
+        | bounds
+        | {"pipeline": pipeline.pipeline}
+        | {f"{kind}_count": getattr(counts, kind) for kind in kinds}
+    )
+
+
+def _record_once(cursor: PgCursor, table: str, facts: dict[str, Any], same: tuple[str, ...], counts: Counts) -> None:
+    """Insert a row, unless nothing changed and there is one with the same values in some columns."""
     cursor.execute(
-        "insert into ops.run (dag_id, run_id, pipeline, window_start_at, window_end_at, received_count, inserted_count,"
-        " revised_count, corrected_count, withdrawn_count, unchanged_count, quarantined_count, checks_passed_count,"
-        " checks_total_count, is_simulated, loaded_at, reopened) select %(dag_id)s, %(run_id)s, %(pipeline)s,"
-        " %(start)s, %(end)s, %(received)s, %(inserted)s, %(revised)s, %(corrected)s, %(withdrawn)s, %(unchanged)s,"
-        " %(quarantined)s, %(checks_passed)s, %(checks_total)s, %(is_simulated)s, %(loaded_at)s,"
-        " %(reopened)s::tstzrange[] where %(inserted)s + %(revised)s + %(corrected)s + %(withdrawn)s > 0"
-        " or not exists (select from ops.run where dag_id = %(dag_id)s and run_id = %(run_id)s)",
-        {
-            **asdict(run),
-            **asdict(loaded.counts),
-            "reopened": [DateTimeTZRange(touched.start, touched.end) for touched in loaded.touched],
-            "pipeline": pipeline.pipeline,
-            "start": window.start,
-            "end": window.end,
-            "is_simulated": is_simulated,
-            "loaded_at": loaded_at,
-        },
+        sql.SQL("insert into {table} ({names}) select {values} where %(is_changed)s or not exists ({before})").format(
+            table=sql.Identifier(*table.split(".")),
+            names=sql.SQL(", ").join(map(sql.Identifier, facts)),
+            values=sql.SQL(", ").join(map(sql.Placeholder, facts)),
+            before=sql.SQL("select from {} where {}").format(
+                sql.Identifier(*table.split(".")),
+                sql.SQL(" and ").join(sql.SQL("{} = {}").format(sql.Identifier(n), sql.Placeholder(n)) for n in same),
+            ),
+        ),
+        facts | {"is_changed": bool(counts.inserted + counts.revised + counts.corrected + counts.withdrawn)},
     )
 
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from psycopg2 import sql
 
 from include.errors import PayloadLost
+from include.spec.types import TYPES
 from include.warehouse.copying import arrow_schema, copy
-from include.warehouse.tables import SQL_TYPES, stored_columns
+from include.warehouse.tables import stored_columns
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,13 +31,13 @@ QUARANTINED = {
     "reason": "text",
     "raw_row": "text",
 }
-INSTANT = SQL_TYPES["timestamp"]
+INSTANT = TYPES["timestamp"].sql
 
 
 def accepted_fields(pipeline: Pipeline, source: str) -> dict[str, str]:
     """Return the columns of accepted rows with their SQL types; `payload` is the place among the batch's payloads."""
     places = {"payload_id": "bigint", "payload": "integer", "row_number": "bigint"}
-    own = {name: SQL_TYPES[column.type] for name, column in stored_columns(pipeline, source).items()}
+    own = {name: TYPES[column.type].sql for name, column in stored_columns(pipeline, source).items()}
     return {**places, "valid_at": INSTANT, "available_at": INSTANT, **own}
 
 

@@ -7,20 +7,13 @@ from typing import TYPE_CHECKING
 from psycopg2 import sql
 
 from include.errors import ConfigError
+from include.spec.types import TYPES
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as PgCursor
 
     from include.spec.model import Column, Pipeline
 
-SQL_TYPES = {
-    "number": "double precision",
-    "integer": "bigint",
-    "text": "text",
-    "boolean": "boolean",
-    "timestamp": "timestamp with time zone",
-    "date": "date",
-}
 HISTORY = {
     "superseded_at": "When a newer version replaced this one, UTC",
     "is_corrected": "True for a version that we had misread: the source never told it, and features do not see it",
@@ -98,7 +91,7 @@ def _refuse_another_shape(pipeline: Pipeline, source: str, types: dict[str, str]
             f" each {', '.join(sorted(wanted_key))}: {way_out}"
         )
     for name, column in stored_columns(pipeline, source).items():
-        if types.get(name, SQL_TYPES[column.type]) != SQL_TYPES[column.type]:
+        if types.get(name, TYPES[column.type].sql) != TYPES[column.type].sql:
             raise ConfigError(
                 f"{pipeline.pipeline} {source}: {name} in {table} is {types[name]} and the spec says {column.type}:"
                 f" {way_out}"
@@ -107,7 +100,7 @@ def _refuse_another_shape(pipeline: Pipeline, source: str, types: dict[str, str]
 
 def _create(cursor: PgCursor, table: str, key: tuple[str, ...], columns: dict[str, Column], title: str) -> None:
     is_history = table.endswith("_history")
-    own = [sql.SQL("{} {}").format(sql.Identifier(n), sql.SQL(SQL_TYPES[c.type])) for n, c in columns.items()]
+    own = [sql.SQL("{} {}").format(sql.Identifier(n), sql.SQL(TYPES[c.type].sql)) for n, c in columns.items()]
     primary = (*key, "recorded_at") if is_history else key
     cursor.execute(
         sql.SQL(
@@ -155,7 +148,7 @@ def _add_and_describe(cursor: PgCursor, table: str, columns: dict[str, Column]) 
     for name, column in columns.items():
         cursor.execute(
             sql.SQL("alter table core.{} add column if not exists {} {}").format(
-                sql.Identifier(table), sql.Identifier(name), sql.SQL(SQL_TYPES[column.type])
+                sql.Identifier(table), sql.Identifier(name), sql.SQL(TYPES[column.type].sql)
             )
         )
         hashed = "; a keyed hash of personal data" if column.personal == "hash" else ""

@@ -20,11 +20,11 @@ from include.local import postgres
 from include.local.secrets import secret
 from include.quality.check import PLACE, QUARANTINED, Part
 from include.quality.contract import Result
-from include.quality.typing import arrow_type
 from include.quarantine.record import record_loaded
 from include.sources.payload import Payload, Spool
 from include.spec.load import load
 from include.spec.model import Pipeline
+from include.spec.types import arrow_type
 from include.steps.check import Fetched
 from include.steps.run import Run
 from include.warehouse import staging
@@ -85,7 +85,7 @@ class Warehouse:
         columns["payload"] = pa.array([row.get("payload", 0) for row in rows], pa.int32())
         columns["row_number"] = pa.array([row.get("row_number", n) for n, row in enumerate(rows)], pa.int64())
         for name, column in stored_columns(self.spec, source).items():
-            columns[name] = pa.array([row.get(name) for row in rows], arrow_type(column))
+            columns[name] = pa.array([row.get(name) for row in rows], arrow_type(column.type))
         types = {"payload": pa.int32(), "row_number": pa.int64(), "valid_at": INSTANT}
         aside = {
             name: pa.array([(row[0], None, *row[1:])[place] for row in quarantined], types.get(name, pa.string()))

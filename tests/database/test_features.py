@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from include.features import table
+from include.features import sets, table
 from include.features.build import build
 from include.features.reach import reaches
 from include.features.read import feature_rows, newest_rows
@@ -216,8 +216,8 @@ def test_the_table_equals_a_build_of_the_whole_history_after_any_loads(world_of,
         world.load(source, some_rows(random, source, bool(key)), fetched_at)
         if random.random() < 0.4:
             with transaction(world.engine) as connection, connection.cursor() as cursor:
-                table.ensure_set(cursor, world.spec)
-                for one in table.sets(cursor, world.spec):
+                sets.ensure_set(cursor, world.spec)
+                for one in sets.sets(cursor, world.spec):
                     table.build_next(cursor, one)
         if random.random() < 0.5:
             table.refresh(world.engine, world.spec)
@@ -292,15 +292,15 @@ def test_another_set_of_features_is_built_beside_the_old_one_and_then_shown(worl
     old = world.spec
     world.spec = spec_of(key="", features="  - {kind: lag, column: co, periods: [9]}\n")
     with transaction(world.engine) as connection, connection.cursor() as cursor:
-        table.ensure_set(cursor, world.spec)
+        sets.ensure_set(cursor, world.spec)
     assert "co_lag_9" not in world.stored(old).columns, "the old set is shown until the new one is filled"
     table.refresh(world.engine, world.spec)
     world.is_as_built_whole()
     world.load("reading", [hours[3] | {"co": 7.0}], START + timedelta(days=21))
     table.refresh(world.engine, world.spec)
     assert feature_rows(world.engine, old, None, START + timedelta(days=90))["target"].iloc[2] == 7.0, "kept up to date"
-    assert table.retire(world.engine, world.spec, [table.set_id(old)]) == []
-    assert table.retire(world.engine, world.spec, []) == [table.set_id(old)]
+    assert sets.retire(world.engine, world.spec, [sets.set_id(old)]) == []
+    assert sets.retire(world.engine, world.spec, []) == [sets.set_id(old)]
     world.is_as_built_whole()
 
 

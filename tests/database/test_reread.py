@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from include.steps.check import examine
 from include.warehouse.batch import Batch
-from include.warehouse.outdated import outdated_windows
+from include.warehouse.loaded_windows import outdated_windows, rows_outside
 from include.windows import Window
 
 JANUARY = Window.parse("2025-01-01", "2025-02-01")
@@ -176,3 +177,17 @@ def test_windows_of_an_older_contract_are_named_until_they_are_read_again(wareho
 
 def first_week() -> Window:
     return Window(JANUARY.start, JANUARY.start + timedelta(days=7))
+
+
+def test_rows_of_a_file_that_no_window_holds_are_counted(warehouse, fetched) -> None:
+    lines = ["at,level,pulses,note,open,read,sealed"]
+    days = ("2024-12-31", "2025-01-01", "2025-01-31", "2025-02-01", "2025-02-02")
+    lines += [f"{day}T00:00:00,1.0,1,a,true,{day}T00:00:00,{day}" for day in days]
+    ended = warehouse.spec.schedule.model_copy(update={"end": date(2025, 2, 1)})
+    run, brought = fetched("\n".join(lines) + "\n")
+    run = replace(run, pipeline=run.pipeline.model_copy(update={"schedule": ended}))
+    batch = examine(run, brought)
+    assert (batch.row_count, batch.before_count, batch.after_count) == (2, 1, 1), "1 February is a later window's"
+    warehouse.load(replace(batch, covers=(JANUARY.start, JANUARY.end)))
+    with warehouse.engine.connect() as connection:
+        assert rows_outside(connection, warehouse.spec) == {"meter": (1, 1)}

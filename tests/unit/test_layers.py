@@ -58,7 +58,7 @@ def test_an_import_that_goes_up_is_complained_about(copy, place):
 
 
 def test_nothing_imports_a_dag_file(copy):
-    add(copy / "include" / "cli.py", "from dags import ingest\n")
+    add(copy / "include" / "commands" / "cli.py", "from dags import ingest\n")
     done = lint(copy)
     assert done.returncode != 0
     assert "include.commands.cli -> dags.ingest" in done.stdout

@@ -16,9 +16,8 @@ from include.sources.inspection.layout import Layout, layout_of, table_of
 from include.sources.inspection.sample import LookedAt, Sample, sample_of
 from include.sources.inspection.values import facts_of, marks_of
 from include.sources.text.dialect import TextTable
-from include.sources.text.instants import times_of
 from include.spec.lines import read
-from include.spec.model import CsvSource, TimeColumns
+from include.spec.model import CsvSource
 
 __all__ = ["Found", "inspect", "summary_of", "yaml_of"]
 
@@ -84,8 +83,7 @@ def _times(table: TextTable, clock: clocks.Clock | None) -> tuple[int, int]:
     """Return how many rows have a time that cannot be read, and how many one that another row has too."""
     if clock is None:
         return 0, 0
-    rule = TimeColumns(columns=("#1",), format=clock.format, two_digit_years_from=clock.century)
-    times = times_of(rule, [table.columns[at] for at in clock.columns])
+    times = clocks.times_in([table.columns[at] for at in clock.columns], clock.format)
     return int(times.isna().sum()), int(times.dropna().duplicated(keep=False).sum())
 
 

@@ -123,19 +123,19 @@ def _form(form: str) -> re.Pattern[str]:
 
 
 def _share(values: list[str], form: str) -> float:
-    return float(_read(pa.array(values, pa.string()), form).notna().mean()) if values else 0.0
+    return float(times_in([pa.array(values, pa.string())], form).notna().mean()) if values else 0.0
 
 
-def _read(text: pa.Array, form: str) -> pd.Series:
-    rule = TimeColumns.model_construct(
-        columns=("at",), format=form, timezone="UTC", two_digit_years_from=CENTURY if "%y" in form else None
-    )
+def times_in(parts: Sequence[pa.Array], form: str) -> pd.Series:
+    """Return the times written in columns of text as `times_of` does, all NaT where the format does not fit."""
+    century = CENTURY if "%y" in form else None
+    rule = TimeColumns.model_construct(columns=("at",), format=form, timezone="UTC", two_digit_years_from=century)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a format that does not fit is the answer, not a fault
         try:
-            return times_of(rule, [text])
+            return times_of(rule, parts)
         except (ValueError, OverflowError):
-            return pd.Series(pd.NaT, index=range(len(text)))
+            return pd.Series(pd.NaT, index=range(len(parts[0])))
 
 
 def _clock(values: list[str], name: str) -> str | None:
@@ -157,7 +157,7 @@ def _chosen(places: tuple[int, ...], found: list[str], column: pa.Array, values:
         beyond = next((text for text in values if not _share([text], other)), values[0])
         order = "day first" if form.index("%d") < form.index("%m") else "month first"
         return Clock(places, form, (why, f"{order}: {beyond!r} has a number beyond 12 where the month would be"))
-    read = {way: _read(column, way) for way in (form, other)}
+    read = {way: times_in([column], way) for way in (form, other)}
     unfit = {way: int(times.isna().sum()) for way, times in read.items()}
     if unfit[form] != unfit[other]:
         form = min(unfit, key=lambda way: unfit[way])

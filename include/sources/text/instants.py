@@ -150,16 +150,10 @@ def _strptime(text: pa.Array, rule: TimeColumns, has_offset: bool) -> pd.Series:
 
 def _moved(read: pd.Series, pivot: int) -> pd.Series:
     """Move times into the hundred years from the pivot on; a 29 February that is none there is NaT."""
-    clock = read.dt.tz_localize(None) if read.dt.tz is not None else read
-    years = clock.dt.year.to_numpy(dtype=float, na_value=np.nan)
-    shift = _full_year(years % 100, pivot) - years
-    moved = [_replaced(at, int(by)) if by and not np.isnan(by) else at for at, by in zip(clock, shift, strict=True)]
-    found = pd.Series(moved, dtype="datetime64[us]", index=read.index)
-    return found.dt.tz_localize("UTC") if read.dt.tz is not None else found
-
-
-def _replaced(at: pd.Timestamp, by: int) -> Any:
-    try:
-        return at.replace(year=at.year + by)
-    except ValueError:
-        return pd.NaT
+    times = read.to_numpy(dtype="datetime64[us]")
+    months = times.astype("datetime64[M]")
+    years = months.astype("datetime64[Y]").astype(np.int64) + 1970
+    moved = months + 12 * (_full_year(years % 100, pivot) - years)
+    found = moved + (times - months)
+    found[found.astype("datetime64[M]") != moved] = np.datetime64("NaT")
+    return pd.Series(found, read.index, read.dtype)

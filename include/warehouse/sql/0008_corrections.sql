@@ -22,7 +22,9 @@ alter table ops.lineage
     add column window_end_at timestamptz,
     add column contract_sha256 text,
     add column corrected_count bigint not null default 0,
-    add column withdrawn_count bigint not null default 0;
+    add column withdrawn_count bigint not null default 0,
+    add column before_count bigint not null default 0,
+    add column after_count bigint not null default 0;
 update ops.lineage l set window_start_at = r.window_start_at, window_end_at = r.window_end_at
 from ops.run r where (r.dag_id, r.run_id, r.loaded_at) = (l.dag_id, l.run_id, l.loaded_at);
 create index lineage_by_window on ops.lineage (pipeline, source, window_end_at);
@@ -32,6 +34,8 @@ comment on column ops.lineage.contract_sha256 is 'Hash of the contract its rows 
 comment on column ops.lineage.received_count is 'Rows received; inserted + revised + corrected + unchanged + quarantined';
 comment on column ops.lineage.corrected_count is 'Rows that we had misread: the same payload says something else under the contract as it is now';
 comment on column ops.lineage.withdrawn_count is 'Rows that the same payloads do not yield any more; they are in the history';
+comment on column ops.lineage.before_count is 'Rows of the file about times before the first window: no load takes them';
+comment on column ops.lineage.after_count is 'Rows of the file about times after the last window: no load takes them';
 
 alter table ops.run
     add column corrected_count bigint not null default 0,

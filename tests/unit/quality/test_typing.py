@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.quality.typing import arrow_type, cast, unreadable
+from include.quality.typing import cast, unreadable
 from include.spec.model import Column
+from include.spec.types import arrow_type
 
 TYPES = ["number", "integer", "text", "boolean", "timestamp", "date"]
 ARROW_TYPES = {
@@ -160,7 +161,7 @@ def test_text_stays_as_it_came(text: str) -> None:
 @pytest.mark.parametrize("raw", [texts(), texts(None), texts(None, None)])
 def test_a_column_without_a_value_has_its_type_and_nothing_unreadable(type_: str, raw: pa.Array) -> None:
     typed = cast(raw, column(type_))
-    assert typed.type == ARROW_TYPES[type_] == arrow_type(column(type_))
+    assert typed.type == ARROW_TYPES[type_] == arrow_type(type_)
     assert typed.null_count == len(raw)
     assert not any(unreadable(raw, typed).to_pylist())
 

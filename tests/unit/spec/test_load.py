@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from datetime import UTC
 from pathlib import Path
 
 import pytest
@@ -29,25 +30,36 @@ def test_the_shipped_pipelines_load_sorted_by_name() -> None:
 def test_a_loaded_pipeline_has_its_types_and_defaults(tmp_path: Path) -> None:
     pipeline = load(write(tmp_path, "peso"))
     assert pipeline.main == "fix"
-    assert pipeline.zone.key == "America/Mexico_City"
+    assert pipeline.zone.key == "UTC", "the zone in which the main source writes its dates"
     assert pipeline.table("fix") == "peso"
     assert pipeline.feature_names() == ["fix_mxn", "fix_mxn_diff_1", "fix_mxn_diff_5"]
     assert pipeline.promotion.metric == "mae"
     assert pipeline.sources["fix"].columns["fix_mxn"].completeness == 0.8
 
 
-def test_the_dates_of_the_replay_are_midnights_in_utc_whatever_the_time_zone(tmp_path: Path) -> None:
-    windows = load(write(tmp_path, "peso")).replay.windows()
-    assert [str(window) for window in windows] == [
-        "2025-01-01..2025-02-01",
-        "2025-02-01..2025-03-01",
-        "2025-03-01..2025-04-01",
-    ]
+@pytest.mark.parametrize(
+    ("format_", "zone", "starts"),
+    [
+        ("%Y-%m-%d", "Europe/Rome", ["12-31T23:00", "01-31T23:00", "02-28T23:00", "03-31T22:00"]),
+        ("%Y-%m-%d %H:%M", "Europe/Rome", ["01-01T06:00", "02-01T06:00", "03-01T06:00", "04-01T06:00"]),
+    ],
+)
+def test_days_begin_where_the_main_source_writes_dates_else_where_the_schedule_is(
+    tmp_path: Path, format_: str, zone: str, starts: list[str]
+) -> None:
+    head, source = MINIMAL.split("    kind: banxico\n")
+    rest = source[source.index("    columns:") :].replace("from: SF43718", "from: fix")
+    time = f'    time: {{columns: [day], format: "{format_}", timezone: {zone}}}\n'
+    text = head + "    kind: csv_file\n    main: true\n    connection: files\n    title: A file\n    path: /fix.csv\n"
+    pipeline = load(write(tmp_path, "peso", text + time + rest))
+    windows = pipeline.replay.windows(pipeline.zone)
+    bounds = [*(window.start for window in windows), windows[-1].end]
+    assert [f"{at:%m-%dT%H:%M}" for at in bounds] == starts
 
 
 def test_history_is_the_first_window_of_the_replay(tmp_path: Path) -> None:
     text = MINIMAL.replace("{start: 2025-01-01", "{history: [2018-01-01, 2025-01-01], start: 2025-01-01")
-    windows = load(write(tmp_path, "peso", text)).replay.windows()
+    windows = load(write(tmp_path, "peso", text)).replay.windows(UTC)
     assert str(windows[0]) == "2018-01-01..2025-01-01"
     assert windows[0].end == windows[1].start
 

@@ -82,7 +82,7 @@ def load_and_use(text: str) -> None:
         assert told
         return
     assert isinstance(pipeline, Pipeline)
-    assert pipeline.replay.windows()
+    assert pipeline.replay.windows(pipeline.zone)
     assert len(set(pipeline.feature_names())) == len(pipeline.feature_names())
     assert pipeline.zone
     assert pipeline.table(pipeline.main) == pipeline.pipeline

@@ -6,14 +6,14 @@ from include.errors import NothingToDo
 from include.steps.close import status_of
 
 DONE = {"fix.extract": "success", "fix.check": "success", "rates.extract": "success", "rates.check": "success"}
-COUNTS = {"received": 5, "inserted": 0, "revised": 0}
+COUNTS = {"received": 5, "inserted": 0, "corrected": 0, "withdrawn": 0, "revised": 0}
 
 
 @pytest.mark.parametrize(
     ("states", "loaded", "built", "status"),
     [
         (DONE | {"load": "success"}, COUNTS | {"inserted": 5}, 5, "loaded"),
-        (DONE | {"load": "success"}, COUNTS | {"revised": 1}, 0, "loaded"),
+        (DONE | {"load": "success"}, COUNTS | {"corrected": 0, "withdrawn": 0, "revised": 1}, 0, "loaded"),
         (DONE | {"load": "success"}, COUNTS, 3, "loaded"),
         (DONE | {"load": "success"}, COUNTS, 0, "unchanged"),
         (DONE | {"load": "skipped"}, None, 0, "empty"),

@@ -18,4 +18,4 @@ def downgrade() -> None:
     for table in ("lineage", "run"):
         op.execute(f"alter table ops.{table} drop column corrected_count, drop column withdrawn_count")
     op.execute("alter table ops.lineage drop column window_start_at, drop column window_end_at,"
-               " drop column contract_sha256")  # fmt: skip
+               " drop column contract_sha256, drop column before_count, drop column after_count")  # fmt: skip

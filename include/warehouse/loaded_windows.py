@@ -1,4 +1,4 @@
-"""Windows whose rows were read by another contract than pipeline.yaml has now."""
+"""Which windows of a source are loaded, and which of them were read by another contract than pipeline.yaml has now."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from include.windows import Window
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from sqlalchemy.engine import Connection
 
     from include.spec.model import Pipeline
@@ -21,6 +23,25 @@ where (l.pipeline, l.source) = (%(pipeline)s, %(source)s) and l.contract_sha256 
             and n.lineage_id > l.lineage_id), '{}')
 order by 1, 2
 """
+
+
+def loaded_span(connection: Connection, pipeline: Pipeline, source: str) -> tuple[datetime, datetime] | None:
+    """Return where a source's first loaded window starts and its last one ends, UTC; None before the first load."""
+    row = connection.exec_driver_sql(
+        "select min(window_start_at), max(window_end_at) from ops.lineage where (pipeline, source) = (%s, %s)",
+        (pipeline.pipeline, source),
+    ).one()
+    return None if row[0] is None else (row[0], row[1])
+
+
+def rows_outside(connection: Connection, pipeline: Pipeline) -> dict[str, tuple[int, int]]:
+    """Return how many rows of a source's newest file lie before the first window and after the last, where any do."""
+    rows = connection.exec_driver_sql(
+        "select distinct on (source) source, before_count, after_count from ops.lineage where pipeline = %s"
+        " order by source, lineage_id desc",
+        (pipeline.pipeline,),
+    )
+    return {source: (before, after) for source, before, after in rows if before + after}
 
 
 def outdated_windows(connection: Connection, pipeline: Pipeline, source: str) -> list[Window]:
