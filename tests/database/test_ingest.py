@@ -338,7 +338,7 @@ def checked(play: Ingest, run: Run) -> list[dict[str, Any]]:
     return [play.checked(run, source) for source in run.pipeline.sources]
 
 
-@pytest.mark.parametrize("lost", ["accepted", "accepted and rejected", "all"])
+@pytest.mark.parametrize("lost", ["accepted", "accepted and quarantined", "all"])
 def test_a_load_whose_batch_is_lost_says_which_task_to_clear_and_loads_once_it_was(
     play, warehouse, fix: Pipeline, lost: str
 ) -> None:
