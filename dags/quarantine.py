@@ -1,20 +1,20 @@
 """
-**Makes** the way back for what was set aside: shows rows and stopped batches of `<pipeline>` in
-`ops.quarantine`, takes somebody's word for them, or loads their windows again from the lake.
+**Makes** the way back out of `ops.quarantine`: shows quarantined rows and blocked batches of `<pipeline>`, overrides
+them for the person who asks, or loads their windows again from the lake.
 
-**Steps**: `choose` takes one of four actions. `list_entries`, `show_entries` and `accept_entries` write to
-their log; `find_windows` starts one `ingest_<pipeline>` for each window, waits, and `tell_outcome` says
+**Steps**: `choose` takes one of four actions. `list_entries`, `show_entries` and `override_entries` write
+to their log; `find_windows` starts one `ingest_<pipeline>` for each window, waits, and `tell_outcome` says
 how many entries were released, how many still wait and why.
 
-**Params**: `action`: list, show, retry or accept; `ids`, `rule`, `source`, `status`, `start` and `end`
-(UTC) narrow it; `reason` is needed to accept, and kept on record with who asked:
+**Params**: `action`: list, show, retry or override; `ids`, `rule`, `source`, `status`, `start` and `end`
+(UTC) narrow it; `reason` is needed to override, and kept on record with who asked:
 `airflow dags trigger quarantine_<pipeline> --conf '{"action":"retry","start":"2025-01-01","end":"2025-02-01"}'`
-`airflow dags trigger quarantine_<pipeline> --conf '{"action":"accept","ids":[17],"reason":"a real peak"}'`
+`airflow dags trigger quarantine_<pipeline> --conf '{"action":"override","ids":[17],"reason":"a real peak"}'`
 
 **Rerun**: start a new run at any time; what is loaded stays as it is. Mend the contract or the parser first,
-or accept what is right although it breaks a rule: otherwise a retry sets the same rows aside again.
+or override what is right although it breaks a rule: otherwise a retry quarantines the same rows again.
 
-**It matters** when a batch was stopped: until it is back, its window is neither loaded nor monitored.
+**It matters** when a batch was blocked: until it is back, its window is neither loaded nor monitored.
 """
 
 from functools import partial
@@ -27,8 +27,8 @@ from include.spec.model import Pipeline
 from include.steps import wiring
 from include.steps.run import open_run
 
-STEPS = {"list": "list_entries", "show": "show_entries", "retry": "find_windows", "accept": "accept_entries"}
-STATUSES = [None, "waiting", "open", "accepted", "released", "superseded", "all"]
+STEPS = {"list": "list_entries", "show": "show_entries", "retry": "find_windows", "override": "override_entries"}
+STATUSES = [None, "waiting", "open", "overridden", "released", "superseded", "all"]
 PARAMS = {
     "action": Param("list", enum=list(STEPS), description="What to do."),
     "ids": Param(None, type=["null", "array"], items={"type": "integer"}, description="Numbers of entries."),
@@ -36,7 +36,7 @@ PARAMS = {
     "source": Param(None, type=["null", "string"], description="Only what came from this source."),
     "status": Param(None, enum=STATUSES, description="To list: what stands so; without it what waits."),
     **wiring.WINDOW_PARAMS,
-    "reason": Param("", type="string", description="To accept: why the rows are right; kept on record."),
+    "reason": Param("", type="string", description="To override: why the rows are right; kept on record."),
 }
 
 
@@ -64,12 +64,12 @@ def build(spec: Pipeline) -> None:
             show_entries(run)
 
     @task
-    def accept_entries() -> None:
-        from include.steps.quarantine import accept_entries
+    def override_entries() -> None:
+        from include.steps.quarantine import override_entries
 
         context = get_current_context()
         with run_of(context) as run:
-            accept_entries(run, context["dag_run"].triggering_user_name or f"run {run.ref.run_id}")
+            override_entries(run, context["dag_run"].triggering_user_name or f"run {run.ref.run_id}")
 
     @task
     def find_windows() -> list[dict]:
@@ -103,7 +103,7 @@ def build(spec: Pipeline) -> None:
             allowed_states=["success", "failed"],  # which of them it was is told in the end, for all windows
             failed_states=[],
         ).expand(conf=confs)
-        choose() >> [list_entries(), show_entries(), accept_entries(), confs]
+        choose() >> [list_entries(), show_entries(), override_entries(), confs]
         load_again >> tell_outcome(confs)
 
     quarantine()

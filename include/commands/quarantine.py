@@ -1,4 +1,4 @@
-"""``ciclo quarantine``: what was set aside, and the way back for it."""
+"""``ciclo quarantine``: quarantined rows and blocked batches, and the way back for them."""
 
 import getpass
 import json
@@ -9,9 +9,9 @@ import typer
 from include.commands.system import airflow, known_pipelines, load_again, warehouse
 
 if TYPE_CHECKING:
-    from include.warehouse.quarantine import Wanted
+    from include.quarantine.entries import Wanted
 
-app = typer.Typer(help="Show what was set aside, load it again, or vouch for it.", no_args_is_help=True)
+app = typer.Typer(help="Show what is in quarantine, load it again, or override it.", no_args_is_help=True)
 
 Pipeline = Annotated[str | None, typer.Argument(help="One pipeline; all when left out.")]
 Ids = Annotated[list[int] | None, typer.Option("--id", help="Number of an entry; may be given several times.")]
@@ -26,29 +26,29 @@ def list_entries(
     pipeline: Pipeline = None,
     source: Source = None,
     rule: Rule = None,
-    status: Annotated[str, typer.Option(help="waiting, open, accepted, released, superseded or all.")] = "waiting",
+    status: Annotated[str, typer.Option(help="waiting, open, overridden, released, superseded or all.")] = "waiting",
     start: Start = None,
     end: End = None,
     as_json: Annotated[bool, typer.Option("--json", help="All of them, for programs.")] = False,
 ) -> None:
     """List what waits in quarantine, the newest window first."""
-    from include.steps.quarantine import SHOWN, table
-    from include.warehouse.quarantine import count, find
+    from include.quarantine.entries import find
+    from include.quarantine.tell import listing
 
     wanted = _wanted(pipeline, source, rule, start, end, status=status)
     with warehouse().connect() as connection:
-        entries = find(connection, wanted, None if as_json else SHOWN)
-        total = sum(count(connection, wanted).values())
-    if as_json:
-        typer.echo(json.dumps([entry.to_dict() for entry in entries], indent=2, ensure_ascii=False))
-    else:
-        typer.echo(table(entries, total))
+        if as_json:
+            entries = [entry.to_dict() for entry in find(connection, wanted)]
+            typer.echo(json.dumps(entries, indent=2, ensure_ascii=False))
+        else:
+            typer.echo(listing(connection, wanted))
 
 
 @app.command()
 def show(number: Annotated[int, typer.Argument(metavar="ID", help="Number of an entry.")]) -> None:
     """Show one entry: its row as it came, what it broke, and what became of it."""
-    from include.steps.quarantine import details, entries_of
+    from include.quarantine.entries import entries_of
+    from include.quarantine.tell import details
 
     with warehouse().connect() as connection:
         [entry] = entries_of(connection, [number])
@@ -56,18 +56,18 @@ def show(number: Annotated[int, typer.Argument(metavar="ID", help="Number of an 
 
 
 @app.command()
-def accept(
+def override(
     numbers: Annotated[list[int], typer.Argument(metavar="ID...", help="Numbers of entries.")],
     reason: Annotated[str, typer.Option(help="Why they are right; kept on record.")] = "",
 ) -> None:
-    """Vouch for rows or stopped batches; a retry then loads them."""
+    """Override quarantined rows or blocked batches, which are right all the same; a retry then loads them."""
+    from include.quarantine.override import override
+    from include.quarantine.tell import retry_command
     from include.spec.load import load_all
-    from include.steps.quarantine import key_columns, retry_command
-    from include.warehouse.quarantine import accept
 
     with warehouse().begin() as connection:
-        entries = accept(connection, numbers, getpass.getuser(), reason, key_columns(load_all().values()))
-    typer.echo(f"Accepted: {', '.join(str(entry.quarantine_id) for entry in entries)}. Load them:")
+        entries = override(connection, load_all().values(), numbers, getpass.getuser(), reason)
+    typer.echo(f"Overridden: {', '.join(str(entry.quarantine_id) for entry in entries)}. Load them:")
     for name in sorted({entry.pipeline for entry in entries}):
         typer.echo(f"  {retry_command(name)}")
 
@@ -82,8 +82,9 @@ def retry(
     end: End = None,
 ) -> None:
     """Load the windows with waiting entries again, from the lake, through Airflow; say what became of them."""
-    from include.steps.quarantine import conf_of, outcome
-    from include.warehouse.quarantine import windows
+    from include.quarantine.entries import windows
+    from include.quarantine.tell import outcome
+    from include.windows import Window
 
     engine = warehouse()
     with engine.connect() as connection:
@@ -92,9 +93,10 @@ def retry(
         typer.echo("Nothing waits in quarantine that this asks for.")
         return
     api, failed = airflow(), []
-    for name, window, is_kept in found:
+    for name, conf in found:
+        window = Window.from_dict(conf)
         typer.echo(f"{name} {window}: loading again")
-        if trouble := load_again(api, name, window, conf_of(window, is_kept), "quarantine"):
+        if trouble := load_again(api, name, window, conf, "quarantine"):
             failed.append(trouble)
         with engine.connect() as connection:
             typer.echo(outcome(connection, name, window))
@@ -114,7 +116,7 @@ def _wanted(
     status: str = "waiting",
 ) -> "Wanted":
     from include.errors import ConfigError
-    from include.warehouse.quarantine import Wanted
+    from include.quarantine.entries import Wanted
     from include.windows import Window
 
     known_pipelines(pipeline)

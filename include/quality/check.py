@@ -1,4 +1,4 @@
-"""Check a source's rows against their contract, part by part: what may load, what is set aside, whether to stop."""
+"""Check a source's rows against their contract, part by part: what may load, and what is quarantined."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from include.quality.derive import truth
 from include.quality.judging import judge_part
 from include.quality.order import Order
 from include.quality.profile import Profile
-from include.quality.rejection import PLACE, REJECTED, Found, rejected_rows, waived_rows
+from include.quality.quarantined import PLACE, QUARANTINED, Found, overridden_rows, quarantined_rows
 from include.quality.rules import rules
 from include.quality.typing import cast, unreadable
 from include.spec.quality import ExpectedRows
@@ -25,30 +25,30 @@ if TYPE_CHECKING:
     from include.spec.model import AnySource
     from include.windows import Window
 
-__all__ = ["PLACE", "REJECTED", "Check", "Part"]
+__all__ = ["PLACE", "QUARANTINED", "Check", "Part"]
 EXAMPLES = 3
 
 
 @dataclass(frozen=True)
 class Part:
-    """The outcome of one part; accepted and rejected rows together are the received ones.
+    """The outcome of one part; accepted and quarantined rows together are the received ones.
 
     Attributes
     ----------
     accepted : pyarrow.RecordBatch
         Rows that may load: `valid_at`, `available_at`, `payload`, `row_number`, then the columns, typed.
-    rejected : pyarrow.RecordBatch
-        One row a rejected row: `REJECTED`; `raw_row` is JSON text.
+    quarantined : pyarrow.RecordBatch
+        One row a quarantined row: `QUARANTINED`; `raw_row` is JSON text.
     """
 
     accepted: pa.RecordBatch
-    rejected: pa.RecordBatch
+    quarantined: pa.RecordBatch
 
 
 class Check:
     """The check of one source in one window. Pure; how rows are cut into parts never changes a verdict.
 
-    What takes other rows or another table to see is looked for elsewhere and told with `set_aside`
+    What takes other rows or another table to see is looked for elsewhere and told with `quarantine`
     or `note`: rows that share a key or a value, references, neighbours in time.
 
     Parameters
@@ -57,14 +57,14 @@ class Check:
         Its contract.
     window : Window, optional
         The times the rows may be about; needed by what is asked of the batch's times.
-    waived : frozenset of str
-        Rows somebody vouches for, as `include.quality.rejection.canonical` writes them.
+    overridden : frozenset of str
+        Rows that somebody has overridden, as `include.quality.quarantined.canonical` writes them.
 
     Attributes
     ----------
-    received, rejected : int
+    received, quarantined : int
         Rows so far.
-    rejected_future : int
+    quarantined_future : int
         Those of them that are about a time after the window.
     unnamed : dict
         Columns that came although the contract does not name them, in their order.
@@ -78,11 +78,13 @@ class Check:
         For each rule and column the first reasons given, at most three.
     """
 
-    def __init__(self, source: AnySource, window: Window | None = None, waived: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, source: AnySource, window: Window | None = None, overridden: frozenset[str] = frozenset()
+    ) -> None:
         self.source, self.window = source, window
-        self.received = self.rejected = self.rejected_future = 0
+        self.received = self.quarantined = self.quarantined_future = 0
         self.unnamed: dict[str, None] = {}
-        self._columns, self._rules, self._waived = source.stored, rules(source), waived
+        self._columns, self._rules, self._overridden = source.stored, rules(source), overridden
         self.counts: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
         self.examples: dict[tuple[str, str], list[str]] = defaultdict(list)
         self.profile = Profile(self._columns)
@@ -119,7 +121,7 @@ class Check:
         texts = {name: raw.column(name) for name in self._columns}
         found += self._judge("raw", texts, raw.num_rows, {fault[0] for fault in found})
         found += self._judge("core", typed, raw.num_rows, {fault[0] for fault in found})
-        found = self._without_waived(raw, typed, found)
+        found = self._without_overridden(raw, typed, found)
         places = [raw.column(name) for name in ("valid_at", "available_at", *PLACE)]
         names = ["valid_at", "available_at", *PLACE, *typed]
         accepted = pa.RecordBatch.from_arrays([*places, *typed.values()], names=names)
@@ -128,13 +130,13 @@ class Check:
         self._order.take(accepted)
         self._widen(accepted)
         self.received += raw.num_rows
-        self.rejected += raw.num_rows - accepted.num_rows
-        return Part(accepted, rejected_rows(raw, found))
+        self.quarantined += raw.num_rows - accepted.num_rows
+        return Part(accepted, quarantined_rows(raw, found))
 
-    def set_aside(self, raw: pa.RecordBatch, found: list[Found]) -> pa.RecordBatch:
-        """Return rows that were accepted and turned out to break a rule together with others, as rejected ones."""
-        self.rejected += len({position for position, *_ in found})
-        return rejected_rows(raw, found)
+    def quarantine(self, raw: pa.RecordBatch, found: list[Found]) -> pa.RecordBatch:
+        """Return rows that were accepted and turned out to break a rule together with others, as quarantined ones."""
+        self.quarantined += len({position for position, *_ in found})
+        return quarantined_rows(raw, found)
 
     def note(self, rule: str, column: str, rows: int, reasons: list[str]) -> None:
         """Count what broke a rule that is looked for elsewhere."""
@@ -191,7 +193,7 @@ class Check:
             later = _positions(pc.and_(times.is_valid(), until_now.is_null()))
             reasons = [f"{at:%Y-%m-%d %H:%M} UTC lies after the fetch" for at in _picked(times, later)]
             found += self._found("future", "valid_at", raw.num_rows, later, reasons)
-            self.rejected_future += len(later)
+            self.quarantined_future += len(later)
         for check in self.source.checks:
             if check.kind == "ordered":
                 back = self._backwards.take(until_now)
@@ -214,18 +216,18 @@ class Check:
         for rule, count, positions, reasons in judge_part(rows, asked, faulty, is_first=not self.received):
             self._count(rule.rule, rule.column, 0, count)
             self._remember(rule.rule, rule.column, reasons)
-            if rule.sets_aside:
+            if rule.quarantines:
                 found += [(at, rule.rule, rule.column, said) for at, said in zip(positions, reasons, strict=True)]
         return found
 
-    def _without_waived(self, raw: pa.RecordBatch, typed: dict[str, pa.Array], found: list[Found]) -> list[Found]:
-        """Leave out rows somebody vouches for, where they can be loaded at all."""
-        if not self._waived or not found:
+    def _without_overridden(self, raw: pa.RecordBatch, typed: dict[str, pa.Array], found: list[Found]) -> list[Found]:
+        """Leave out rows that somebody has overridden, where they can be loaded at all."""
+        if not self._overridden or not found:
             return found
         needed = [raw.column("valid_at"), *(typed[name] for name in self.source.key)]
-        waived = waived_rows(raw, found, self._waived)
-        waived = {at for at in waived if all(values[at].is_valid for values in needed)}
-        return [fault for fault in found if fault[0] not in waived]
+        overridden = overridden_rows(raw, found, self._overridden)
+        overridden = {at for at in overridden if all(values[at].is_valid for values in needed)}
+        return [fault for fault in found if fault[0] not in overridden]
 
     def _found(self, rule: str, column: str, rows: int, positions: list[int], reasons: list[str]) -> list[Found]:
         self._count(rule, column, rows, len(positions))

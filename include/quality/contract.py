@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 Severity = Literal["warn", "stop"]
 Stage = Literal["raw", "core"]
-MIN_ROWS_FOR_SHARES = 20  # a share of fewer rows says nothing: it is recorded, but stops nobody
+MIN_ROWS_FOR_SHARES = 20  # a share of fewer rows says nothing: it is recorded, but blocks nothing
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Rule:
     column : str
         Column it is about; ``*`` for the whole row or batch.
     severity : str
-        ``stop``: rows that break it are set aside, a batch that breaks it is not loaded; ``warn``: it is recorded.
+        ``stop``: rows that break it are quarantined, a batch that breaks it is blocked; ``warn``: it is recorded.
     expected : str
         What is asked, in words.
     is_row_level : bool
@@ -66,8 +66,8 @@ class Rule:
         return self.reads or (self.column,)
 
     @property
-    def sets_aside(self) -> bool:
-        """Whether rows that break it are set aside."""
+    def quarantines(self) -> bool:
+        """Whether rows that break it are quarantined."""
         return self.is_row_level and self.severity == "stop"
 
 
@@ -82,7 +82,7 @@ class Result:
     stage, dimension, note
         As in `Rule`.
     is_row_level : bool
-        Whether rows broke it: then it stops no batch by itself.
+        Whether rows broke it: then it blocks no batch by itself.
     """
 
     rule: str
@@ -98,13 +98,19 @@ class Result:
     note: str | None = None
     is_row_level: bool = False
 
+    @property
+    def said(self) -> str:
+        """What it found, in words."""
+        what = self.rule if self.column == "*" else f"{self.rule} of {self.column}"
+        return f"{what}: {self.observed}, expected {self.expected}"
+
     def to_dict(self) -> dict[str, Any]:
         """Return the fields, ready for JSON."""
         return asdict(self)
 
 
 def judge(rule: Rule, row_count: int, unexpected_count: int) -> Result:
-    """Return a rule's verdict from the counts of all parts; a share of few rows stops nobody.
+    """Return a rule's verdict from the counts of all parts; a share of few rows blocks nothing.
 
     Examples
     --------
@@ -127,9 +133,9 @@ def result(rule: Rule, is_passed: bool, row_count: int, unexpected_count: int, o
     return Result(rule.rule, rule.column, severity, is_passed, row_count, unexpected_count, observed, *told)
 
 
-def rejected_result(row_count: int, rejected_count: int, source: AnySource) -> Result:
-    """Judge the share of rows set aside: a batch that loses too many of them, or all, is stopped."""
-    share = rejected_count / row_count if row_count else 0.0
+def quarantined_result(row_count: int, quarantined_count: int, source: AnySource) -> Result:
+    """Judge the share of quarantined rows: a batch that loses too many of them, or all, is blocked."""
+    share = quarantined_count / row_count if row_count else 0.0
     is_judged = row_count >= MIN_ROWS_FOR_SHARES or share == 1
     return Result(
         "rejected",
@@ -137,12 +143,12 @@ def rejected_result(row_count: int, rejected_count: int, source: AnySource) -> R
         "stop" if is_judged else "warn",
         share <= source.max_rejected,
         row_count,
-        rejected_count,
-        f"{rejected_count} of {row_count} rows set aside ({share:.1%})",
+        quarantined_count,
+        f"{quarantined_count} of {row_count} rows quarantined ({share:.1%})",
         f"at most {source.max_rejected:.0%}",
     )
 
 
 def breaches(results: list[Result]) -> list[Result]:
-    """Return the results that stop the batch; a broken row-level rule only sets its rows aside."""
+    """Return the results that block the batch; a broken row-level rule only quarantines its rows."""
     return [r for r in results if not r.is_passed and r.severity == "stop" and not r.is_row_level]

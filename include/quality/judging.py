@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from include.quality.great_expectations_adapter import validate
-from include.quality.rejection import said_values
+from include.quality.quarantined import said_values
 from include.quality.screen import suspects
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from include.quality.contract import Rule
 if TYPE_CHECKING:
     from include.spec.model import AnySource, Column
 
-# Those whose rows cannot be loaded, whoever vouches for them.
-NEVER_WAIVED = ("type", "time", "future", "repeated", "unique", "personal")
+# Those whose rows cannot be loaded, whoever overrides them.
+NEVER_OVERRIDDEN = ("type", "time", "future", "repeated", "unique", "personal")
 DIMENSIONS = {
     "rule": "consistency",
     "expectation": "validity",

@@ -34,7 +34,7 @@ class BatchFacts:
     Attributes
     ----------
     received : int
-        Rows that came, those set aside among them.
+        Rows that came, quarantined ones included.
     late : int, optional
         Rows that are new or changed although they were due in an earlier window; none before a load has told.
     traced : int, optional

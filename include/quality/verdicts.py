@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from include.quality.contract import Result, judge, rejected_result, result
+from include.quality.contract import Result, judge, quarantined_result, result
 from include.spec.fields import span
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ def results(check: Check) -> list[Result]:
     """Return what every rule found; one that measured nothing gives no result."""
     checks = {own.name: own for own in check.source.checks}
     found = [_verdict(check, rule, checks.get(rule.rule)) for rule in check.rules]
-    share = rejected_result(
-        check.received - check.rejected_future, check.rejected - check.rejected_future, check.source
+    share = quarantined_result(
+        check.received - check.quarantined_future, check.quarantined - check.quarantined_future, check.source
     )
     return [*(verdict for verdict in found if verdict is not None), share]
 
@@ -64,7 +64,7 @@ def _fresh(check: Check, rule: Rule) -> Result | None:
 def _expected_rows(check: Check, rule: Rule, asked: ExpectedRows) -> Result | None:
     """Judge how many rows came: of those expected at their times, or by number."""
     slots = check.slots.get(rule.rule)
-    received = check.received - check.rejected_future
+    received = check.received - check.quarantined_future
     told, is_passed, expected, missing = [], True, received, 0
     if slots is not None:
         expected, missing = len(slots.starts), len(slots.missing)

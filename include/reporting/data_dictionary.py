@@ -35,7 +35,7 @@ explains them, and for the tables in `core` what their contract asks of the valu
 `core` through `feature` and `ml` to the views in `mart`; `ops` tells how it went.
 
 - **Key** columns identify a row; → leads to the table a number refers to. A column that *may be empty* can be null.
-- Times are UTC. Units stand with the column; what a row breaks sets it aside in `ops.quarantine`.
+- Times are UTC. Units stand with the column; a row that breaks its contract goes to `ops.quarantine`.
 - The same text is in the database: `ciclo psql -c '\\d+ core.usdmxn'`.
 """
 
@@ -166,7 +166,7 @@ def _contract(spec: Pipeline, name: str) -> Iterator[str]:
     folder = f"include/pipelines/{spec.pipeline}"
     yield f"Source `{name}` of [{spec.pipeline}](../{folder}/README.md), kind `{source.kind}`, connection"
     yield f"`{source.connection}`. Its values are known {published(source)}; at most {source.max_rejected * 100:g} % of"
-    yield "the rows may be set aside before the batch stops."
+    yield "the rows may be quarantined before the batch is blocked."
     if terms := licence(ROOT / folder / "README.md"):
         yield f"The data card on licences: {terms}"
     yield "\n| Column | Comes from | Unit | Contract | Why |\n| --- | --- | --- | --- | --- |"
@@ -176,7 +176,7 @@ def _contract(spec: Pipeline, name: str) -> Iterator[str]:
     if source.checks:
         yield "| Check | Kind | Asks | A breach | Why |\n| --- | --- | --- | --- | --- |"
         for check in source.checks:
-            breach = "stops or sets aside" if check.severity == "stop" else "is recorded"
+            breach = "blocks or quarantines" if check.severity == "stop" else "is recorded"
             yield f"| `{check.name}` | {check.kind} | {_cell(asked(check))} | {breach} | {_cell(check.note)} |"
         yield ""
 

@@ -42,11 +42,11 @@ def contract(column: Column) -> str:
     --------
     >>> from include.spec.load import load_all
     >>> contract(load_all()["usdmxn"].sources["rates"].columns["target_rate_pct"])
-    '0 to 150 %; at least 90 % have a value, or the batch stops'
+    '0 to 150 %; at least 90 % have a value, or the batch is blocked'
     """
     if column.personal == "drop":
         return PHRASES["personal"]("drop")
-    severity = "the batch stops" if column.severity == "stop" else "a warning"
+    severity = "the batch is blocked" if column.severity == "stop" else "a warning"
     share = f"at least {column.completeness * 100:g} % have a value, or {severity}"
     complete = [share if column.completeness else "may be missing altogether"]
     return "; ".join([*_range(column), *_others(column, ELSEWHERE), *complete])

@@ -52,8 +52,8 @@ class _Check(Strict):
     name: Name = Field(description="What the check is called in results and messages; unique within the source.")
     severity: Severity = Field(
         default="stop",
-        description="warn: a breach is recorded. stop: rows that break it go to quarantine, a batch that breaks it "
-        "stops before the load.",
+        description="warn: a breach is recorded. stop: rows that break it are quarantined, a batch that breaks it "
+        "is blocked.",
     )
     note: str | None = Field(default=None, min_length=3, description="Why it is asked, or why the limit is what it is.")
 

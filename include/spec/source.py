@@ -68,7 +68,7 @@ class Column(Strict):
     )
     severity: Literal["warn", "stop"] = Field(
         default="stop",
-        description="What a breach of completeness or freshness does: warn, or stop the batch before the load.",
+        description="What a breach of completeness or freshness does: warn, or stop, which blocks the batch.",
     )
     required: bool = Field(default=False, description="A row without this value goes to quarantine.")
     personal: Literal["no", "hash", "drop"] = Field(
@@ -165,7 +165,10 @@ class Source(Strict):
         default=(), description="What else must hold: between columns, neighbouring rows, the batch and other tables."
     )
     max_rejected: Share = Field(
-        default=0.05, ge=0, le=1, description="Largest share of rows that may go to quarantine before the batch stops."
+        default=0.05,
+        ge=0,
+        le=1,
+        description="Largest share of rows that may be quarantined before the batch is blocked.",
     )
 
     def contract_sha256(self) -> str:

@@ -18,7 +18,7 @@ Rows = Callable[[], "Iterator[pa.RecordBatch]"]
 
 
 def across(run: Run, source: str, checker: Check, accepted_uri: str) -> Broken:
-    """Look at a batch's accepted rows together, tell the check what broke, and return the rows to set aside.
+    """Look at a batch's accepted rows together, tell the check what broke, and return the rows to quarantine.
 
     A row that repeats another one's key is not judged again: beside it the other would not be alone with its value.
 
@@ -34,7 +34,7 @@ def across(run: Run, source: str, checker: Check, accepted_uri: str) -> Broken:
     rows = partial(_rows_but, run, accepted_uri, gone)
     found = {**_relations(run, source, rows), **_neighbours(run, source, checker, rows)}
     severities = {(rule.rule, rule.column): rule.severity for rule in checker.rules}
-    accepted = checker.received - checker.rejected
+    accepted = checker.received - checker.quarantined
     broken: Broken = {}
     for (rule, column), places in (repeats | found).items():
         judged = accepted if (rule, column) in repeats else accepted - len(gone)

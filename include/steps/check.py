@@ -40,7 +40,7 @@ class Fetched(NamedTuple):
     number : int
         Its place among the fetches that the run loads, from 0.
     fetched_at : datetime, optional
-        When its last payload had arrived, UTC: rows of a file about a later time are set aside.
+        When its last payload had arrived, UTC: rows of a file about a later time are quarantined.
     """
 
     source: str
@@ -57,31 +57,31 @@ class Fetched(NamedTuple):
 
 
 def examine(run: Run, fetched: Fetched) -> Batch:
-    """Parse payloads, run the contract and keep accepted and rejected rows in the lake, all in bounded memory.
+    """Parse payloads, run the contract and keep accepted and quarantined rows in the lake, all in bounded memory.
 
     Raises
     ------
     ContractBroken
-        The payloads are not what was agreed. A breach of the contract alone does not raise: see `refuse`.
+        The payloads are not what was agreed. A breach of the contract alone does not raise: see `block`.
     SourceUnavailable
         The lake or the warehouse does not answer. A retry is safe.
     """
     from include.quality import verdicts
     from include.quality.check import Check
+    from include.quarantine.override import overridden_rows
     from include.warehouse.batch import Batch
     from include.warehouse.loaded_windows import loaded_span
-    from include.warehouse.quarantine import waived
 
     with run.engine.connect() as connection:
-        vouched = waived(connection, run.pipeline.pipeline, fetched.source)
+        overridden = overridden_rows(connection, run.pipeline.pipeline, fetched.source)
         loaded = loaded_span(connection, run.pipeline, fetched.source)
     outside = _outside(run.pipeline, fetched.window, loaded)
-    sha256 = _batch_hash(run, fetched, vouched)
-    checker = Check(run.pipeline.sources[fetched.source], fetched.window, vouched)
+    sha256 = _batch_hash(run, fetched, overridden)
+    checker = Check(run.pipeline.sources[fetched.source], fetched.window, overridden)
     folder = f"batches/{run.pipeline.pipeline}/{fetched.source}/{_folder(run, fetched, sha256)}"
-    accepted, rejected = _divide(run, fetched, checker, folder, outside)
+    accepted, quarantined = _divide(run, fetched, checker, folder, outside)
     if broken := across(run, fetched.source, checker, accepted):
-        accepted, rejected = _take_out(run, fetched, checker, folder, broken, accepted, rejected)
+        accepted, quarantined = _take_out(run, fetched, checker, folder, broken, accepted, quarantined)
     if outside.before or outside.after:
         log.warning(
             "%s %s: %d rows lie before the first window, which starts %s, and %d after the last: no load takes them",
@@ -90,9 +90,9 @@ def examine(run: Run, fetched: Fetched) -> Batch:
     batch = Batch(
         source=fetched.source,
         accepted_uri=accepted,
-        rejected_uri=rejected,
-        row_count=checker.received - checker.rejected,
-        rejected_count=checker.rejected,
+        quarantined_uri=quarantined,
+        row_count=checker.received - checker.quarantined,
+        quarantined_count=checker.quarantined,
         results=[*verdicts.results(checker), *sudden_changes(run, fetched.source, fetched.window, checker.profile)],
         sha256=sha256,
         spans=checker.spans,
@@ -108,33 +108,33 @@ def examine(run: Run, fetched: Fetched) -> Batch:
     return batch
 
 
-def refuse(run: Run, window: Window, batch: Batch, broken: list[Result]) -> None:
-    """Record a batch that breaks its contract, verdicts, rejected rows and the batch as a whole, and raise.
+def block(run: Run, window: Window, batch: Batch, broken: list[Result]) -> None:
+    """Record a batch that breaks its contract as blocked, and raise.
 
     Raises
     ------
     ContractBroken
         Always, with what was broken, three examples, where, and the way back. A retry brings the same.
     """
-    from include.steps.quarantine import retry_command, trigger_command
+    from include.quarantine.record import record_blocked
+    from include.quarantine.tell import retry_command, trigger_command
     from include.warehouse.assess import record_quality
     from include.warehouse.engine import transaction
-    from include.warehouse.record import record_stopped, said
 
     name = run.pipeline.pipeline
     with transaction(run.engine) as connection, connection.cursor() as cursor:
-        record_stopped(cursor, run.lake, name, window, batch, broken, run.ref)
+        record_blocked(cursor, run.lake, name, window, batch, broken, run.ref)
         record_quality(cursor, run.lake, run.pipeline, window, batch, run.ref)
-    reasons = chain.from_iterable(rows.column("reason") for rows in run.lake.reading(batch.rejected_uri))
+    reasons = chain.from_iterable(rows.column("reason") for rows in run.lake.reading(batch.quarantined_uri))
     lines = [
-        f"{name} {batch.source} {window}: stopped before the warehouse, nothing was loaded.",
-        *(f"Broken: {said(result)}" for result in broken),
+        f"{name} {batch.source} {window}: blocked, nothing was loaded.",
+        *(f"Broken: {result.said}" for result in broken),
         *(
-            f"Set aside by: {said(r)}"
+            f"Quarantined by: {r.said}"
             for r in batch.results
             if r.is_row_level and r.severity == "stop" and not r.is_passed
         ),
-        f"Rows: {batch.row_count + batch.rejected_count} received, {batch.rejected_count} of them set aside one by one;"
+        f"Rows: {batch.row_count + batch.quarantined_count} received, {batch.quarantined_count} quarantined one by one;"
         f" all of them wait in ops.quarantine: ciclo quarantine list {name}",
         *(f"Example: {reason}" for reason in islice(reasons, 3)),
         f"Mend the source, or the contract in {run.pipeline.where('sources', batch.source)}, then bring it back:",
@@ -144,11 +144,11 @@ def refuse(run: Run, window: Window, batch: Batch, broken: list[Result]) -> None
     raise ContractBroken("\n".join(lines))
 
 
-def _batch_hash(run: Run, fetched: Fetched, vouched: frozenset[str]) -> str:
-    """Hash what a batch is made of: its payloads, its contract, its window and the rows somebody vouches for."""
+def _batch_hash(run: Run, fetched: Fetched, overridden: frozenset[str]) -> str:
+    """Hash what a batch is made of: its payloads, its contract, its window and the rows somebody has overridden."""
     contract = run.pipeline.sources[fetched.source].model_dump_json()
     parts = [*(entry["sha256"] for entry in fetched.payloads), contract, json.dumps(fetched.window.to_dict())]
-    return hashlib.sha256("\n".join([*parts, *sorted(vouched)]).encode()).hexdigest()
+    return hashlib.sha256("\n".join([*parts, *sorted(overridden)]).encode()).hexdigest()
 
 
 def _folder(run: Run, fetched: Fetched, sha256: str) -> str:
@@ -169,21 +169,21 @@ def _outside(pipeline: Pipeline, window: Window, loaded: tuple[datetime, datetim
 def _divide(run: Run, fetched: Fetched, checker: Check, folder: str, outside: Outside) -> tuple[str, str]:
     """Check all parts, the next one being read meanwhile, and write both outcomes; return where they lie."""
     from include.quality.stream import ahead, gather
-    from include.warehouse.staging import accepted_schema, numbered, rejected_schema
+    from include.warehouse.staging import accepted_schema, numbered, quarantined_schema
 
-    wanted, other = accepted_schema(run.pipeline, fetched.source), rejected_schema()
+    wanted, other = accepted_schema(run.pipeline, fetched.source), quarantined_schema()
     with (
         run.lake.writing(f"{folder}/accepted", wanted) as accepted,
-        run.lake.writing(f"{folder}/rejected", other) as rejected,
+        run.lake.writing(f"{folder}/quarantined", other) as quarantined,
     ):
         for raw in gather(ahead(_raw(run, fetched, outside), 2)):
             part = checker.take(raw)
             accepted.add(numbered(part.accepted, fetched.payload_ids, wanted))
-            rejected.add(numbered(part.rejected, fetched.payload_ids, other))
+            quarantined.add(numbered(part.quarantined, fetched.payload_ids, other))
             if checker.received > raw.num_rows:
                 log.info("%s %s: %d rows so far", run.pipeline.pipeline, fetched.source, checker.received)
             del raw, part  # before the next ones are gathered
-    return accepted.uri, rejected.uri
+    return accepted.uri, quarantined.uri
 
 
 def _raw(run: Run, fetched: Fetched, outside: Outside | None = None) -> Iterator[pa.RecordBatch]:
@@ -199,22 +199,22 @@ def _raw(run: Run, fetched: Fetched, outside: Outside | None = None) -> Iterator
 
 
 def _take_out(
-    run: Run, fetched: Fetched, checker: Check, folder: str, broken: Broken, accepted_uri: str, rejected_uri: str
+    run: Run, fetched: Fetched, checker: Check, folder: str, broken: Broken, accepted_uri: str, quarantined_uri: str
 ) -> tuple[str, str]:
-    """Set aside accepted rows that broke a rule together with others; how they came is read from the lake once more."""
-    from include.warehouse.staging import accepted_schema, numbered, rejected_schema
+    """Quarantine accepted rows that broke a rule together with others; how they came is read from the lake again."""
+    from include.warehouse.staging import accepted_schema, numbered, quarantined_schema
 
-    wanted, other = accepted_schema(run.pipeline, fetched.source), rejected_schema()
+    wanted, other = accepted_schema(run.pipeline, fetched.source), quarantined_schema()
     with run.lake.writing(f"{folder}/accepted_alone", wanted) as accepted:
         for batch in run.lake.reading(accepted_uri):
             accepted.add(batch.filter(all_but(batch, broken)))
-    with run.lake.writing(f"{folder}/rejected_all", other) as rejected:
-        for batch in run.lake.reading(rejected_uri):
-            rejected.add(batch)
+    with run.lake.writing(f"{folder}/quarantined_all", other) as quarantined:
+        for batch in run.lake.reading(quarantined_uri):
+            quarantined.add(batch)
         for raw in _raw(run, fetched):
             if found := [(at, *broken[place]) for at, place in enumerate(places_of(raw)) if place in broken]:
-                rejected.add(numbered(checker.set_aside(raw, found), fetched.payload_ids, other))
-    return accepted.uri, rejected.uri
+                quarantined.add(numbered(checker.quarantine(raw, found), fetched.payload_ids, other))
+    return accepted.uri, quarantined.uri
 
 
 def _write_report(run: Run, fetched: Fetched, checker: Check, batch: Batch) -> None:
@@ -224,7 +224,7 @@ def _write_report(run: Run, fetched: Fetched, checker: Check, batch: Batch) -> N
 
     spec = run.pipeline.sources[fetched.source]
     masked = [name for name, column in spec.columns.items() if column.personal != "no"]
-    examples = data_docs.examples(run.lake.reading(batch.rejected_uri), masked=masked)
+    examples = data_docs.examples(run.lake.reading(batch.quarantined_uri), masked=masked)
     page = data_docs.write(
         settings().var / "docs" / "quality",
         data_docs.Report(

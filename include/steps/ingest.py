@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from include.errors import ContractBroken, NothingToDo, PayloadLost
-from include.steps.check import Fetched, examine, refuse
+from include.quarantine.tell import retry_command
+from include.steps.check import Fetched, block, examine
 from include.steps.handing_on import batch_of, kept_batch
-from include.steps.quarantine import retry_command
 from include.steps.run import Run, asked_window, past_part
 from include.windows import Window, common, midnight
 
@@ -60,7 +60,7 @@ def extract(run: Run, source: str, endpoint: Callable[[], Endpoint]) -> dict[str
 
 
 def check(run: Run, extracted: dict[str, Any]) -> dict[str, Any]:
-    """Parse one source's payloads, run its contract and keep accepted and rejected rows in the lake.
+    """Parse one source's payloads, run its contract and keep accepted and quarantined rows in the lake.
 
     Returns
     -------
@@ -70,23 +70,23 @@ def check(run: Run, extracted: dict[str, Any]) -> dict[str, Any]:
     Raises
     ------
     ContractBroken
-        If a breach stops the batch, or with `from_lake` every one of them. The verdict, the
-        rejected rows and an alert are recorded; nothing is loaded. Not retried.
+        If a breach blocks the batch, or with `from_lake` every one of them. The verdict, the
+        quarantined rows and an alert are recorded; nothing is loaded. Not retried.
     """
     source, window = extracted["source"], Window.from_dict(extracted["window"])
-    kept, refused = [], []
+    kept, blocked = [], []
     for fetch in extracted["fetches"]:
         try:
             kept.append((fetch, kept_batch(run, _checked(run, source, window, fetch))))
         except PayloadLost:
             raise
-        except ContractBroken as error:  # of several fetches in the lake, one that was refused then is refused again
+        except ContractBroken as error:  # of several fetches in the lake, one that was blocked then is blocked again
             if not fetch["is_reread"]:
                 raise
             log.warning("%s", error)
-            refused.append(error)
-    if refused and (not kept or (kept[-1][0] is not extracted["fetches"][-1] and _has_rows(run, source, window))):
-        raise refused[-1]  # what an older fetch brought is there already
+            blocked.append(error)
+    if blocked and (not kept or (kept[-1][0] is not extracted["fetches"][-1] and _has_rows(run, source, window))):
+        raise blocked[-1]  # what an older fetch brought is there already
     return {**extracted, "fetches": [fetch for fetch, _ in kept], "batches": [batch for _, batch in kept]}
 
 
@@ -103,12 +103,13 @@ def load(run: Run, checked: list[dict[str, Any]]) -> tuple[dict[str, Any], list[
     Raises
     ------
     ContractBroken
-        If a second source says something else and the contract stops the window for it. Not retried.
+        If a second source says something else and the contract blocks the window for it. Not retried.
     NothingToDo
         If the main source has no rows in the window: what the others have is loaded, and nobody
         is woken. The task is skipped.
     """
     from include.features.table import record_due
+    from include.quarantine.record import record_loaded
     from include.warehouse.engine import transaction
     from include.warehouse.load import Disagreement, load_window
 
@@ -119,15 +120,16 @@ def load(run: Run, checked: list[dict[str, Any]]) -> tuple[dict[str, Any], list[
         with transaction(run.engine) as connection:
             loaded = load_window(connection, run.lake, run.pipeline, window, batches, run.ref)
             with connection.cursor() as cursor:
+                record_loaded(cursor, run.lake, run.pipeline.pipeline, window, batches, run.ref)
                 record_due(cursor, run.pipeline, loaded.changes)
     except Disagreement as found:  # rolled back; what was found stays on record
-        refuse(run, window, found.batch, found.broken)
+        block(run, window, found.batch, found.broken)
     _warn_of_low_scores(run, window, loaded.low)
     log.info("%s %s: %s", run.pipeline.pipeline, window, loaded.counts)
     reopened = [touched.to_dict() for touched in sorted(loaded.touched, key=lambda touched: touched.start)]
     if reopened:
         log.info("%s: late or changed rows touch earlier windows: %s", run.pipeline.pipeline, reopened)
-    if not any(batch.row_count + batch.rejected_count for batch in batches if batch.source == run.pipeline.main):
+    if not any(batch.row_count + batch.quarantined_count for batch in batches if batch.source == run.pipeline.main):
         raise NothingToDo(
             f"{run.pipeline.pipeline} {run.pipeline.main} {window}: the source has no rows in this window;"
             f" {loaded.counts.received} rows of other sources are loaded"
@@ -247,27 +249,28 @@ def indexed(run: Run, source: str, window: Window, records: list[dict[str, Any]]
 
 
 def _checked(run: Run, source: str, window: Window, fetch: dict[str, Any]) -> Batch:
-    """Check one fetch and stop if it breaks its contract, unless somebody vouches for it."""
+    """Check one fetch and block it if it breaks its contract, unless somebody has overridden that."""
     from include.quality.contract import breaches
 
     batch = _examined(run, source, window, fetch)
     passed = sum(result.is_passed for result in batch.results)
     log.info(
-        "%s %s %s: %d rows received, %d accepted, %d set aside; %d of %d checks passed",
-        *(run.pipeline.pipeline, source, window, batch.row_count + batch.rejected_count, batch.row_count),
-        *(batch.rejected_count, passed, len(batch.results)),
+        "%s %s %s: %d rows received, %d accepted, %d quarantined; %d of %d checks passed",
+        *(run.pipeline.pipeline, source, window, batch.row_count + batch.quarantined_count, batch.row_count),
+        *(batch.quarantined_count, passed, len(batch.results)),
     )
     broken = breaches(batch.results)
-    is_accepted = _is_accepted(run, source, window, fetch)
-    if broken and not is_accepted:
-        refuse(run, window, batch, broken)
-    return replace(batch, is_accepted=is_accepted)
+    is_overridden = _is_overridden(run, source, window, fetch)
+    if broken and not is_overridden:
+        block(run, window, batch, broken)
+    return replace(batch, is_overridden=is_overridden)
 
 
 def _examined(run: Run, source: str, window: Window, fetch: dict[str, Any]) -> Batch:
     """Check one fetch; one that cannot be parsed at all is put on record in quarantine, too."""
+    from include.quarantine.record import record_unreadable
+    from include.warehouse.batch import Batch
     from include.warehouse.engine import transaction
-    from include.warehouse.set_aside import Answer, record_unreadable
 
     rows = Window.from_dict(fetch["window"])
     fetched_at = datetime.fromisoformat(fetch["fetched_at"])
@@ -278,21 +281,24 @@ def _examined(run: Run, source: str, window: Window, fetch: dict[str, Any]) -> B
     except PayloadLost:
         raise
     except ContractBroken as error:
-        answer, name = Answer(source, rows, fetched.payload_ids, fetched_at), run.pipeline.pipeline
+        name, ids = run.pipeline.pipeline, fetched.payload_ids
+        unread = Batch(source, payload_ids=ids, covers=(rows.start, rows.end), fetched_at=fetched_at)
         with transaction(run.engine) as connection, connection.cursor() as cursor:
-            record_unreadable(cursor, name, window, answer, str(error), run.ref)
+            record_unreadable(cursor, name, window, unread, str(error), run.ref)
         raise ContractBroken(
             f"{error} Its bytes are kept: once the parser or the contract is mended, {retry_command(name, window)}"
         ) from error
 
 
-def _is_accepted(run: Run, source: str, window: Window, fetch: dict[str, Any]) -> bool:
-    """Tell whether somebody vouches for a batch that breaks its contract, and say who and why."""
-    from include.warehouse.quarantine import accepted_payloads
+def _is_overridden(run: Run, source: str, window: Window, fetch: dict[str, Any]) -> bool:
+    """Tell whether somebody has overridden a batch that breaks its contract, and say who and why."""
+    from include.quarantine.override import overridden_batches
 
     with run.engine.connect() as connection:
-        accepted = accepted_payloads(connection, run.pipeline.pipeline, source)
-    said = accepted.get(fetch["payloads"][0]["sha256"]) if fetch["payloads"] else None
+        overridden = overridden_batches(connection, run.pipeline.pipeline, source)
+    said = overridden.get(fetch["payloads"][0]["sha256"]) if fetch["payloads"] else None
     if said:
-        log.warning("%s %s %s: breaks its contract, and is accepted by %s", run.pipeline.pipeline, source, window, said)
+        log.warning(
+            "%s %s %s: breaks its contract, and is overridden by %s", run.pipeline.pipeline, source, window, said
+        )
     return bool(said)

@@ -136,7 +136,7 @@ def judge_agreement(check: Agrees, agreement: Agreement) -> Result:
     """Return the verdict on a comparison.
 
     What was not measured passes and says so; so does a correlation of fewer than twenty pairs. A share of
-    fewer pairs is judged, but stops nobody. Where a value of twenty pairs or more never changes, there is
+    fewer pairs is judged, but blocks nothing. Where a value of twenty pairs or more never changes, there is
     no correlation, and the check is broken. A broken correlation counts every pair as unexpected.
 
     Examples

@@ -69,12 +69,12 @@ def record_quality(
     Parameters
     ----------
     agreements : Agreements, optional
-        None for a batch that was stopped before the warehouse.
+        None for a blocked batch.
     late : int, optional
-        Rows that were new or changed although they were due in an earlier window; None for a stopped batch.
+        Rows that were new or changed although they were due in an earlier window; None for a blocked batch.
     """
     profile = record_profile(cursor, lake, pipeline.pipeline, window, batch, run)
-    received = batch.row_count + batch.rejected_count
+    received = batch.row_count + batch.quarantined_count
     facts = BatchFacts(
         received=received,
         late=late,

@@ -27,12 +27,12 @@ class Batch:
 
     Attributes
     ----------
-    accepted_uri, rejected_uri : str
+    accepted_uri, quarantined_uri : str
         Streams in the lake, in the shapes of `include.warehouse.staging`.
     spans : dict
         The smallest and largest `valid_at` and `available_at` of the accepted rows, UTC; empty without rows.
-    row_count, rejected_count : int
-        Accepted and rejected rows in them.
+    row_count, quarantined_count : int
+        Accepted and quarantined rows in them.
     results : list of Result
         What each check found.
     sha256 : str
@@ -43,8 +43,8 @@ class Batch:
         Where its profile lies; empty without one.
     newest_at : dict
         The newest `valid_at` of any accepted row (``*``), and with a value of columns that must be fresh, UTC.
-    is_accepted : bool
-        Whether somebody vouches for it, so that no breach stops it.
+    is_overridden : bool
+        Whether somebody has overridden it, so that no breach blocks it.
     fetched_at : datetime, optional
         When what it is made of had arrived, UTC; none where nobody noted it.
     contract_sha256 : str
@@ -56,12 +56,12 @@ class Batch:
     """
 
     source: str
-    accepted_uri: str
-    rejected_uri: str
-    row_count: int
-    rejected_count: int
-    results: list[Result]
-    sha256: str
+    accepted_uri: str = ""
+    quarantined_uri: str = ""
+    row_count: int = 0
+    quarantined_count: int = 0
+    results: list[Result] = field(default_factory=list)
+    sha256: str = ""
     spans: dict[str, tuple[datetime, datetime]] = field(default_factory=dict)
     payload_ids: tuple[int, ...] = ()
     is_simulated: bool = False
@@ -69,7 +69,7 @@ class Batch:
     fetched_at: datetime | None = None
     profile_uri: str = ""
     newest_at: dict[str, datetime] = field(default_factory=dict)
-    is_accepted: bool = False
+    is_overridden: bool = False
     contract_sha256: str = ""
     before_count: int = 0
     after_count: int = 0

@@ -34,18 +34,18 @@ class Disagreement(Exception):
     batch : Batch
         With the results of the comparison among its own.
     broken : list of Result
-        What stops it.
+        What blocks it.
     """
 
     def __init__(self, batch: Batch, results: list[Result], broken: list[Result]) -> None:
-        super().__init__("; ".join(record.said(result) for result in broken))
+        super().__init__("; ".join(result.said for result in broken))
         self.batch, self.broken = replace(batch, results=[*batch.results, *results]), broken
 
 
 def load_window(
     connection: PgConnection, lake: Lake, pipeline: Pipeline, window: Window, batches: list[Batch], run: RunRef
 ) -> Loaded:
-    """Merge a window's batches into ``core`` in the caller's transaction, with verdicts, quarantine and watermark.
+    """Merge a window's batches into ``core`` in the caller's transaction, with verdicts and watermark.
 
     Idempotent: the same batches again change no row in ``core``. Loads of one pipeline wait
     for each other. Nothing is visible before the caller commits.
@@ -67,7 +67,7 @@ def load_window(
     ConfigError
         If a table's key or a column's type is another than the spec says; not retried.
     Disagreement
-        If a second source says something else and the contract stops the batch for it; roll back.
+        If a second source says something else and the contract blocks the batch for it; roll back.
     psycopg2.Error
         If the database is gone or refuses; everything is rolled back and a retry is safe.
     """
@@ -82,18 +82,17 @@ def load_window(
         ]
         for batch, merged in zip(batches, every, strict=True):
             agreements = compare(cursor, pipeline, batch)  # now that the other sources are there, too
-            refuse_disagreement(batch, agreements)
-            judged = replace(batch, results=[*batch.results, *agreements.results])
-            record.record_checks(cursor, lake, pipeline.pipeline, window, judged, run)
+            judged = _judged(batch, agreements)
+            record.record_verdicts(cursor, pipeline.pipeline, window, judged, run)
             found = record_quality(cursor, lake, pipeline, window, judged, run, agreements, merged.late)
             loaded.low += below(pipeline, batch.source, found)
             counts = _count(judged, merged)
             record.record_lineage(cursor, pipeline, window, batch, counts, run, loaded_at)
             _add(loaded, counts, merged)
-        for source in dict.fromkeys(batch.source for batch in batches if batch.row_count + batch.rejected_count):
+        for source in dict.fromkeys(batch.source for batch in batches if batch.row_count + batch.quarantined_count):
             record.advance(cursor, pipeline.pipeline, source, window)
         main = [batch for batch in batches if batch.source == pipeline.main]
-        if any(batch.row_count + batch.rejected_count for batch in main):  # otherwise there is nothing to monitor
+        if any(batch.row_count + batch.quarantined_count for batch in main):  # otherwise there is nothing to monitor
             is_simulated = any(batch.is_simulated for batch in main)
             record.record_run(cursor, pipeline, window, loaded, run, is_simulated, loaded_at)
         loaded.touched |= record.touched_before(cursor, run)
@@ -109,22 +108,23 @@ def _merge(
     return [merge(cursor, lake, pipeline, window, batch, _clock(cursor)) for batch in batches]
 
 
-def refuse_disagreement(batch: Batch, agreements: Agreements) -> None:
-    """Raise `Disagreement` if a second source says something else and the contract stops the batch for it."""
+def _judged(batch: Batch, agreements: Agreements) -> Batch:
+    """Return a batch with what its comparisons found; raise `Disagreement` if that blocks it."""
     broken = breaches(agreements.results)
-    if broken and not batch.is_accepted:
+    if broken and not batch.is_overridden:
         raise Disagreement(batch, agreements.results, broken)
+    return replace(batch, results=[*batch.results, *agreements.results])
 
 
 def _count(batch: Batch, merged: Merged) -> Counts:
     return Counts(
-        received=batch.row_count + batch.rejected_count,
+        received=batch.row_count + batch.quarantined_count,
         inserted=merged.inserted,
         revised=merged.revised,
         corrected=merged.corrected,
         withdrawn=merged.withdrawn,
         unchanged=batch.row_count - merged.inserted - merged.revised - merged.corrected,
-        quarantined=batch.rejected_count,
+        quarantined=batch.quarantined_count,
         checks_passed=sum(result.is_passed for result in batch.results),
         checks_total=len(batch.results),
     )

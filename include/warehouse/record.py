@@ -1,4 +1,4 @@
-"""What a load leaves on record in ``ops``, in its own transaction: verdicts, quarantine, lineage, run and watermark."""
+"""What a load leaves on record in ``ops``, in its own transaction: verdicts, lineage, run and watermark."""
 
 from __future__ import annotations
 
@@ -9,14 +9,11 @@ from typing import TYPE_CHECKING, Any
 from psycopg2 import sql
 from psycopg2.extras import DateTimeTZRange, execute_values
 
-from include.warehouse import set_aside
 from include.windows import Window
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as PgCursor
 
-    from include.lake.store import Lake
-    from include.quality.contract import Result
     from include.spec.model import Pipeline
     from include.warehouse.batch import Batch, Counts, Loaded, RunRef
 
@@ -27,39 +24,8 @@ RESULT = (
 )
 
 
-def record_checks(cursor: PgCursor, lake: Lake, pipeline: str, window: Window, batch: Batch, run: RunRef) -> None:
-    """Write a loaded batch's verdicts and rejected rows, and let go what waited for it in quarantine.
-
-    A verdict that is there already stays as it is.
-    """
-    _record_verdicts(cursor, pipeline, window, batch, run)
-    set_aside.record_rows(cursor, lake, pipeline, window, batch, run)
-    set_aside.settle(cursor, pipeline, window, batch, run)
-
-
-def record_stopped(
-    cursor: PgCursor, lake: Lake, pipeline: str, window: Window, batch: Batch, broken: list[Result], run: RunRef
-) -> None:
-    """Write a stopped batch's verdicts, its rejected rows, and an entry in quarantine for the batch as a whole.
-
-    Parameters
-    ----------
-    broken : list of Result
-        What stopped it, at least one.
-    """
-    _record_verdicts(cursor, pipeline, window, batch, run)
-    set_aside.record_rows(cursor, lake, pipeline, window, batch, run)
-    reason = "; ".join(said(result) for result in broken)
-    set_aside.record_stopped(cursor, pipeline, window, batch, broken[0].rule, broken[0].column, reason, run)
-
-
-def said(result: Result) -> str:
-    """Return in words what a check found."""
-    what = result.rule if result.column == "*" else f"{result.rule} of {result.column}"
-    return f"{what}: {result.observed}, expected {result.expected}"
-
-
-def _record_verdicts(cursor: PgCursor, pipeline: str, window: Window, batch: Batch, run: RunRef) -> None:
+def record_verdicts(cursor: PgCursor, pipeline: str, window: Window, batch: Batch, run: RunRef) -> None:
+    """Write a batch's verdicts; one that is there already stays as it is."""
     place = (pipeline, batch.source, window.start, window.end, batch.sha256)
     execute_values(
         cursor,

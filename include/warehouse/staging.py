@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from include.spec.model import Pipeline
 
-REJECTED = {
+QUARANTINED = {
     "payload_id": "bigint",
     "row_number": "bigint",
     "valid_at": "timestamp with time zone",
@@ -46,9 +46,9 @@ def accepted_schema(pipeline: Pipeline, source: str) -> pa.Schema:
     return arrow_schema(accepted_fields(pipeline, source))
 
 
-def rejected_schema() -> pa.Schema:
-    """Return the Arrow schema of rejected rows, as ``ops.quarantine`` takes them."""
-    return arrow_schema(REJECTED)
+def quarantined_schema() -> pa.Schema:
+    """Return the Arrow schema of quarantined rows, as ``ops.quarantine`` takes them."""
+    return arrow_schema(QUARANTINED)
 
 
 def numbered(batch: pa.RecordBatch, payload_ids: tuple[int, ...], schema: pa.Schema) -> pa.RecordBatch:

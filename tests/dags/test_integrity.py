@@ -128,7 +128,7 @@ def test_a_stale_page_of_the_dags_is_complained_about(tmp_path, capsys):
 def test_what_the_quarantine_can_do_is_one_task_each_and_a_retry_goes_the_normal_way(dagbag):
     dag = dagbag.dags["quarantine_usdmxn"]
     assert dag.get_task("choose").downstream_task_ids == {
-        *("list_entries", "show_entries", "accept_entries", "find_windows")
+        *("list_entries", "show_entries", "override_entries", "find_windows")
     }
     load_again = dag.get_task("load_again")
     assert load_again.upstream_task_ids == {"find_windows"}

@@ -18,8 +18,9 @@ from include.features.table import record_due, refresh
 from include.lake.store import Lake
 from include.local import postgres
 from include.local.secrets import secret
-from include.quality.check import PLACE, REJECTED, Part
+from include.quality.check import PLACE, QUARANTINED, Part
 from include.quality.contract import Result
+from include.quarantine.record import record_loaded
 from include.sources.payload import Payload, Spool
 from include.spec.load import load
 from include.spec.model import Pipeline
@@ -71,12 +72,12 @@ class Warehouse:
             return index_payload(connection, "readings", source, JANUARY, manifest)
 
     def part(
-        self, rows: Sequence[dict[str, Any]], source: str = "meter", rejected: Sequence[tuple[Any, ...]] = ()
+        self, rows: Sequence[dict[str, Any]], source: str = "meter", quarantined: Sequence[tuple[Any, ...]] = ()
     ) -> Part:
         """Make a checked part of rows; each names what it wants.
 
         `at` is the hour of 1 January, unless `valid_at` says otherwise; `available_at` is the same instant.
-        `rejected` rows give row number, rule, column, reason and raw row; their time cannot be read.
+        `quarantined` rows give row number, rule, column, reason and raw row; their time cannot be read.
         """
         at = [row.get("valid_at", datetime(2025, 1, 1, row.get("at", 0), tzinfo=UTC)) for row in rows]
         known = [row.get("available_at", instant) for row, instant in zip(rows, at, strict=True)]
@@ -87,10 +88,10 @@ class Warehouse:
             columns[name] = pa.array([row.get(name) for row in rows], arrow_type(column.type))
         types = {"payload": pa.int32(), "row_number": pa.int64(), "valid_at": INSTANT}
         aside = {
-            name: pa.array([(row[0], None, *row[1:])[place] for row in rejected], types.get(name, pa.string()))
-            for place, name in enumerate(REJECTED[1:])
+            name: pa.array([(row[0], None, *row[1:])[place] for row in quarantined], types.get(name, pa.string()))
+            for place, name in enumerate(QUARANTINED[1:])
         }
-        aside = {"payload": pa.array([0] * len(rejected), pa.int32())} | aside
+        aside = {"payload": pa.array([0] * len(quarantined), pa.int32())} | aside
         assert tuple(aside)[: len(PLACE)] == PLACE
         return Part(pa.RecordBatch.from_pydict(columns), pa.RecordBatch.from_pydict(aside))
 
@@ -99,23 +100,23 @@ class Warehouse:
         rows: Sequence[dict[str, Any]],
         source: str = "meter",
         payload_id: int | None = None,
-        rejected: Sequence[tuple[Any, ...]] = (),
+        quarantined: Sequence[tuple[Any, ...]] = (),
         window: Window = JANUARY,
         is_simulated: bool = False,
     ) -> Batch:
         """Keep a checked batch of rows, as `part` makes them, in the lake; the same rows again have the same hash."""
         number = self.payload(source=source) if payload_id is None else payload_id
-        part, folder = self.part(rows, source, rejected), f"batches/readings/{source}/{uuid4().hex}"
-        wanted, other = staging.accepted_schema(self.spec, source), staging.rejected_schema()
+        part, folder = self.part(rows, source, quarantined), f"batches/readings/{source}/{uuid4().hex}"
+        wanted, other = staging.accepted_schema(self.spec, source), staging.quarantined_schema()
         column = next(iter(stored_columns(self.spec, source)))
         return Batch(
             source=source,
             accepted_uri=self.keep(f"{folder}/accepted", staging.numbered(part.accepted, (number,), wanted)),
-            rejected_uri=self.keep(f"{folder}/rejected", staging.numbered(part.rejected, (number,), other)),
+            quarantined_uri=self.keep(f"{folder}/quarantined", staging.numbered(part.quarantined, (number,), other)),
             row_count=len(rows),
-            rejected_count=len(rejected),
+            quarantined_count=len(quarantined),
             results=[Result("completeness", column, "stop", True, len(rows), 0, "0 of 1", "all")],
-            sha256=hashlib.sha256(repr((source, number, rows, rejected, window)).encode()).hexdigest(),
+            sha256=hashlib.sha256(repr((source, number, rows, quarantined, window)).encode()).hexdigest(),
             spans=spans(part.accepted),
             payload_ids=(number,),
             is_simulated=is_simulated,
@@ -137,6 +138,7 @@ class Warehouse:
         with transaction(self.engine) as connection, connection.cursor() as cursor:
             ref = RunRef("ingest_readings", run_id)
             loaded = load_window(connection, self.lake, self.spec, window, list(batches), ref)
+            record_loaded(cursor, self.lake, self.spec.pipeline, window, list(batches), ref)
             record_due(cursor, self.spec, loaded.changes)
         return loaded
 

@@ -139,7 +139,7 @@ def test_without_a_second_source_nothing_is_measured_and_it_says_so(judged: Judg
     assert result.observed.startswith("not measured: none of")
 
 
-def test_few_rows_warn_and_stop_nobody(judged: Judge) -> None:
+def test_few_rows_warn_and_block_nothing(judged: Judge) -> None:
     ecb = dict(sorted(month(ECB).items())[:19])
     result = judged(fix_in_cents(), ecb)
     assert (result.is_passed, result.row_count, result.severity) == (False, 19, "warn")

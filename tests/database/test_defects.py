@@ -19,6 +19,7 @@ import pytest
 from include.errors import ContractBroken
 from include.lake.manifest import manifest
 from include.quality.rules import rules
+from include.quarantine.record import UNREADABLE
 from include.sources.payload import Payload, Spool
 from include.spec.load import load
 from include.spec.model import Pipeline
@@ -27,13 +28,12 @@ from include.spec.source import RULES
 from include.steps import ingest
 from include.steps.run import Run
 from include.warehouse.batch import RunRef
-from include.warehouse.set_aside import UNREADABLE
 from include.windows import Window
 
 FOLDER = Path(__file__).with_name("defects")
 WINDOW = Window.parse("2024-03-30", "2024-04-01")
 HOURS = 48
-STOPPED = "stopped before the warehouse, nothing was loaded"
+BLOCKED = "blocked, nothing was loaded"
 Broken = tuple[str, str]  # rule and column
 
 ALL = range(HOURS)
@@ -50,9 +50,9 @@ class Defect:
     broken : dict
         By rule and column how many rows, values or expected times broke it; every other rule must hold.
     aside : dict
-        By row number the rule and column that each row is set aside for.
+        By row number the rule and column that each row is quarantined for.
     whole : (str, str), optional
-        Rule and column of the entry for the batch as a whole, where it was stopped.
+        Rule and column of the entry for the batch as a whole, where it was blocked.
     says : str
         What people are told: in the reason of the quarantine, or in what a rule observed.
     warned : tuple of str
@@ -75,7 +75,7 @@ def rows_aside(rule: str, column: str, *numbers: int, says: str, received: int =
     return Defect({broken: len(numbers)}, dict.fromkeys(numbers, broken), says=says, received=received)
 
 
-def stopped(rule: str, column: str, count: int, says: str, received: int = HOURS) -> Defect:
+def blocked(rule: str, column: str, count: int, says: str, received: int = HOURS) -> Defect:
     """Return what comes of a rule that the batch breaks as a whole: no row loads."""
     return Defect({(rule, column): count}, whole=(rule, column), says=says, received=received)
 
@@ -88,21 +88,21 @@ def warning(rule: str, column: str, count: int, says: str) -> Defect:
 DEFECTS = {
     # What publishers do.
     "minus_200_is_a_value": rows_aside("range", CO, 10, 11, says="co_mg_m3 = -200.0: expected 0 to 50 mg/m3"),
-    "minus_200_is_missing": stopped("completeness", BENZENE, 12, "12 of 48 rows (25.0%) break it"),
+    "minus_200_is_missing": blocked("completeness", BENZENE, 12, "12 of 48 rows (25.0%) break it"),
     "not_established_ne": rows_aside("type", CO, 20, says="co_mg_m3 = 'N/E' cannot be read"),
     "micrograms_for_milligrams": Defect(
         {("range", CO): 12, ("rejected", "*"): 12},
         dict.fromkeys(range(36, 48), ("range", CO)),
         ("rejected", "*"),
-        "12 of 48 rows set aside (25.0%), expected at most 5%",
+        "12 of 48 rows quarantined (25.0%), expected at most 5%",
     ),
     "frozen_sensor": rows_aside("stands_still", O3, 17, 18, says="o3_sensor = 1187 for the 6th time"),
     # The last hour of the day has become the first of the next window.
-    "hour_shifted_by_dst": stopped(
+    "hour_shifted_by_dst": blocked(
         "each_hour", "*", 1, "1 of 48 expected times have no row: 2024-03-31 02:00", received=47
     ),
     "hour_duplicated": rows_aside("unique", "valid_at", 20, 21, says="one row for each valid_at", received=49),
-    "hour_missing": stopped("each_hour", "*", 1, "have no row: 2024-03-30 20:00", received=47),
+    "hour_missing": blocked("each_hour", "*", 1, "have no row: 2024-03-30 20:00", received=47),
     "dates_in_the_future": rows_aside(
         "future", "valid_at", 48, 49, says="2024-04-01 06:00 UTC lies after the fetch", received=50
     ),
@@ -130,10 +130,10 @@ DEFECTS = {
     "tax_id_in_a_remark": rows_aside("personal", REMARK, 20, says="remark holds personal data"),
     "reference_to_nothing": rows_aside("known_station", STATION, 20, says="'MX999' is not in core.stations"),
     "jump_too_large": rows_aside("jump", AIR, 20, 21, says="temperature_deg_c = 24.3 after 14.9"),
-    "mean_moved": stopped("humidity_mean", HUMIDITY, 48, "mean 80.0"),
+    "mean_moved": blocked("humidity_mean", HUMIDITY, 48, "mean 80.0"),
     "spread_collapsed": warning("humidity_spread", HUMIDITY, 48, "sd 0.14"),
     "row_repeated": rows_aside("repeated", "*", 33, says="the very same row came before", received=49),
-    "value_stale": stopped("fresh", CO, 1, "the newest value is of 2024-03-31 18:00 UTC, 6:00:00 before the end"),
+    "value_stale": blocked("fresh", CO, 1, "the newest value is of 2024-03-31 18:00 UTC, 6:00:00 before the end"),
     "times_run_backwards": rows_aside("time_runs_on", "*", 21, says="2024-03-30 20:00 UTC comes after a later time"),
     "sample_code_twice": rows_aside("unique", SAMPLE, 8, 20, says="sample_code = 'S0009' is not alone"),
     "sample_code_misshapen": rows_aside("format", SAMPLE, 20, says="'s-21': expected text like S[0-9]{4}"),
@@ -142,7 +142,7 @@ DEFECTS = {
         "dew_below_air", "*", 20, says="dew_point_deg_c = 25.0, temperature_deg_c = 14.3: expected dew_"
     ),
     "fine_dust_beyond_dust": warning("fine_is_part_of_dust", "*", 1, "1 of 48 rows (2.1%) break it"),
-    "second_analyser_disagrees": stopped("as_the_second", CO, 10, "10 of 48 rows (20.8%) further apart"),
+    "second_analyser_disagrees": blocked("as_the_second", CO, 10, "10 of 48 rows (20.8%) further apart"),
     "sum_in_the_last_row": rows_aside("time", "valid_at", 48, says="the row's time cannot be read", received=49),
     "sensor_replaced": warning("change", O3, 0, "median of o3_sensor is 3"),
 }
@@ -214,7 +214,7 @@ def air(warehouse, contract: Pipeline) -> Air:
 
 @pytest.fixture
 def outcome(air: Air) -> Callable[[str], str]:
-    """Give a function that sends a file through the tasks, and returns what stopped it: nothing mostly."""
+    """Give a function that sends a file through the tasks, and returns what blocked it: nothing mostly."""
 
     def run(name: str) -> str:
         if name in NEED_A_HISTORY:
@@ -240,7 +240,7 @@ def test_the_clean_file_passes_every_rule_of_its_contract(air, contract, outcome
 
 
 @pytest.mark.parametrize("name", DEFECTS)
-def test_a_defect_breaks_its_own_rule_alone_sets_aside_its_own_rows_and_loses_none(air, outcome, name: str) -> None:
+def test_a_defect_breaks_its_own_rule_alone_quarantines_its_own_rows_and_loses_none(air, outcome, name: str) -> None:
     defect = DEFECTS[name]
     said = outcome(name)
     assert bool(said) == bool(defect.whole)

@@ -114,7 +114,7 @@ def test_an_hour_without_rows_is_a_step_without_rows(warehouse, fill: Fill) -> N
     assert found.bins["rows"].tolist() == [1, 1, 1, 0, 1, 1, 1, 1, 1, 1]
 
 
-def test_rows_set_aside_are_counted_at_their_own_time(
+def test_quarantined_rows_are_counted_at_their_own_time(
     warehouse, fill: Fill, written: Callable[[], dict[str, str]]
 ) -> None:
     fill([1.0, 2.0, 3.0])
@@ -130,7 +130,7 @@ def test_rows_set_aside_are_counted_at_their_own_time(
         [found] = reading.portraits(connection, warehouse.spec)
     assert found.quarantined == [(START + timedelta(hours=1), 3)]
     page = written()["readings.html"]
-    assert "3 rows of the source were set aside" in page
+    assert "3 rows of the source are quarantined" in page
     assert "level_m = -200" in page
 
 

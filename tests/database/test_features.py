@@ -121,10 +121,10 @@ class World:
         folder = f"batches/stations/{source}/{number}"
         with self.lake.writing(f"{folder}/accepted", wanted) as accepted:
             accepted.add(batch)
-        with self.lake.writing(f"{folder}/rejected", staging.rejected_schema()) as rejected:
+        with self.lake.writing(f"{folder}/quarantined", staging.quarantined_schema()) as quarantined:
             pass
         spans = {name: (values.min(), values.max()) for name, values in times.items()}
-        one = Batch(source, accepted.uri, rejected.uri, len(frame), 0, [], str(number), spans, (payload_id,))
+        one = Batch(source, accepted.uri, quarantined.uri, len(frame), 0, [], str(number), spans, (payload_id,))
         run = RunRef("ingest_stations", str(number))
         with transaction(self.engine) as connection, connection.cursor() as cursor:
             loaded = load_window(connection, self.lake, self.spec, ORIGIN, [one], run)

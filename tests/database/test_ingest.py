@@ -174,7 +174,7 @@ def test_what_is_simulated_says_so(play, warehouse) -> None:
     assert warehouse.sql(runs) == [("air_quality", True), ("usdmxn", False)]
 
 
-def test_all_hours_of_the_station_are_loaded_or_set_aside(play, warehouse) -> None:
+def test_all_hours_of_the_station_are_loaded_or_quarantined(play, warehouse) -> None:
     loaded = play(load_all()["air_quality"], Window.parse("2004-03-01", "2005-05-01"))
     assert loaded["received"] == 9357
     in_core = warehouse.one("select count(*) from core.air_quality")
@@ -210,7 +210,7 @@ def test_before_anything_is_loaded_there_is_no_loaded_window(play) -> None:
         loaded_window(play.run(load_all()["usdmxn"], None))
 
 
-def test_a_value_that_comes_late_is_set_aside_first_and_loaded_by_the_next_run(play, warehouse, serve) -> None:
+def test_a_value_that_comes_late_is_quarantined_first_and_loaded_by_the_next_run(play, warehouse, serve) -> None:
     spec, window, day = load_all()["usdmxn"], WINDOWS["usdmxn"], date(2025, 1, 15)
     truth, play.sandbox = play.sandbox, serve(not_published=frozenset({("SF43718", day)}))
     assert play(spec, window)["quarantined"] == 1
@@ -226,14 +226,14 @@ def breach() -> Pipeline:
     return stricter(load_all()["air_quality"], "station", "co_sensor", max=700.0)
 
 
-def test_a_stopped_batch_says_what_broke_and_how_to_go_on(play, breach: Pipeline) -> None:
+def test_a_blocked_batch_says_what_broke_and_how_to_go_on(play, breach: Pipeline) -> None:
     with pytest.raises(ContractBroken) as caught:
         play(breach, WINDOWS["air_quality"])
     message = str(caught.value)
-    assert message.startswith("air_quality station 2004-04-01..2004-05-01: stopped before the warehouse")
+    assert message.startswith("air_quality station 2004-04-01..2004-05-01: blocked, nothing was loaded")
     lines = message.splitlines()
     assert [line for line in lines if line.startswith("Broken: rejected: ") and line.endswith("expected at most 5%")]
-    assert [line for line in lines if line.startswith("Set aside by: range of co_sensor: ")]
+    assert [line for line in lines if line.startswith("Quarantined by: range of co_sensor: ")]
     examples = [line for line in lines if line.startswith("Example: co_sensor = ")]
     assert len(examples) == 3
     assert all(line.endswith("expected 0 to 700 sensor") for line in examples)
@@ -244,7 +244,7 @@ def test_a_stopped_batch_says_what_broke_and_how_to_go_on(play, breach: Pipeline
     assert Window.from_dict(json.loads(command.strip("'"))) == WINDOWS["air_quality"]
 
 
-def test_a_stopped_batch_is_recorded_and_nothing_of_it_is_loaded(play, warehouse, breach: Pipeline) -> None:
+def test_a_blocked_batch_is_recorded_and_nothing_of_it_is_loaded(play, warehouse, breach: Pipeline) -> None:
     for _ in range(2):
         with pytest.raises(ContractBroken):
             play(breach, WINDOWS["air_quality"])
@@ -338,7 +338,7 @@ def checked(play: Ingest, run: Run) -> list[dict[str, Any]]:
     return [play.checked(run, source) for source in run.pipeline.sources]
 
 
-@pytest.mark.parametrize("lost", ["accepted", "accepted and rejected", "all"])
+@pytest.mark.parametrize("lost", ["accepted", "accepted and quarantined", "all"])
 def test_a_load_whose_batch_is_lost_says_which_task_to_clear_and_loads_once_it_was(
     play, warehouse, fix: Pipeline, lost: str
 ) -> None:
@@ -502,7 +502,7 @@ def test_a_revision_that_was_taken_back_is_rebuilt_as_taken_back(play, rebuild, 
     assert rebuild.warehouse.sql(lineage) == [(22, 0), (0, 1), (0, 1)]
 
 
-def test_an_answer_that_was_stopped_then_does_not_keep_a_window_from_being_rebuilt(
+def test_an_answer_that_was_blocked_then_does_not_keep_a_window_from_being_rebuilt(
     play, rebuild, plant, fix: Pipeline
 ) -> None:
     play(fix, WINDOWS["usdmxn"])
@@ -515,7 +515,7 @@ def test_an_answer_that_was_stopped_then_does_not_keep_a_window_from_being_rebui
     assert core(rebuild.warehouse) == core(play.warehouse)
 
 
-def test_where_every_answer_is_stopped_a_rebuild_stops_too(play, rebuild, fix: Pipeline) -> None:
+def test_where_every_answer_is_blocked_a_rebuild_is_blocked_too(play, rebuild, fix: Pipeline) -> None:
     play(fix, WINDOWS["usdmxn"])
     strict = stricter(fix, "fix", "fix_mxn", max=2.0)
     with pytest.raises(ContractBroken, match="nothing was loaded"):
@@ -523,7 +523,7 @@ def test_where_every_answer_is_stopped_a_rebuild_stops_too(play, rebuild, fix: P
     assert rebuild.warehouse.sql(CORE) == []
 
 
-def test_rows_set_aside_are_rebuilt_too(play, rebuild, serve, fix: Pipeline) -> None:
+def test_quarantined_rows_are_rebuilt_too(play, rebuild, serve, fix: Pipeline) -> None:
     play.sandbox = serve(not_published=frozenset({("SF43718", date(2025, 1, 15))}))
     assert play(fix, WINDOWS["usdmxn"])["quarantined"] == 1
     rebuild(fix, WINDOWS["usdmxn"], from_lake=True)

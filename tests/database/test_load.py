@@ -158,14 +158,14 @@ def test_a_stream_that_was_swept_says_which_task_to_clear_and_rolls_back_the_sou
 ) -> None:
     if is_known:
         warehouse.load(warehouse.batch(ROWS[:1]), warehouse.batch(REPAIRS[:1], "repairs"))
-    gone = warehouse.batch(REPAIRS, "repairs", rejected=[(7, "range", "cost_mxn", "too high", "{}")])
+    gone = warehouse.batch(REPAIRS, "repairs", quarantined=[(7, "range", "cost_mxn", "too high", "{}")])
     warehouse.lake.clean(FUTURE)
     first = warehouse.batch(ROWS)
     before = warehouse.state()
     with pytest.raises(PayloadLost, match=r"accepted\.arrows .*clear the task that wrote it"):
         warehouse.load(first, gone, run_id="second")
     assert warehouse.state() == before
-    with pytest.raises(PayloadLost, match=r"rejected\.arrows .*clear the task that wrote it"):
+    with pytest.raises(PayloadLost, match=r"quarantined\.arrows .*clear the task that wrote it"):
         warehouse.load(first, replace(gone, row_count=0), run_id="second")
     assert warehouse.state() == before
     assert warehouse.load(first).received == 3, "what waits for the other source is still there"
@@ -190,7 +190,7 @@ def test_a_stream_with_other_rows_than_were_counted_is_lost_and_rolls_everything
 
 def test_a_load_leaves_its_streams_and_no_temporary_table(warehouse) -> None:
     aside = [(7, "range", "level_m", "too high", "{}")]
-    batches = [warehouse.batch(ROWS, rejected=aside), warehouse.batch(REPAIRS, "repairs")]
+    batches = [warehouse.batch(ROWS, quarantined=aside), warehouse.batch(REPAIRS, "repairs")]
     warehouse.load(*batches)
     warehouse.load(*batches, run_id="second")
     assert warehouse.sql("select relname from pg_class where relpersistence <> 'p'") == []
@@ -206,12 +206,12 @@ def test_the_watermark_only_advances(warehouse) -> None:
     assert seen == ["2025-02-01", "2025-02-01", "2025-03-01"]
 
 
-def test_rows_set_aside_are_kept_once_as_they_came(warehouse) -> None:
+def test_quarantined_rows_are_kept_once_as_they_came(warehouse) -> None:
     raw_row = '{"level_m": "1,5", "note": "ünd \\"so\\", 100 %"}'
     record = (7, "type", "level_m", "level_m = '1,5' cannot be read", raw_row)
-    assert warehouse.load(warehouse.batch(ROWS, rejected=[record])).quarantined == 1
+    assert warehouse.load(warehouse.batch(ROWS, quarantined=[record])).quarantined == 1
     before = warehouse.state()
-    assert warehouse.load(warehouse.batch(ROWS, rejected=[record]), run_id="second").quarantined == 1
+    assert warehouse.load(warehouse.batch(ROWS, quarantined=[record]), run_id="second").quarantined == 1
     assert warehouse.state() == before
     query = "select payload_id, row_number, rule, column_name, reason, raw_row, pipeline, source from ops.quarantine"
     as_it_came = {"level_m": "1,5", "note": 'ünd "so", 100 %'}
@@ -225,16 +225,16 @@ def test_a_batch_without_rows_makes_the_table_and_leaves_the_watermark(warehouse
     assert warehouse.one("select count(*) from ops.watermark") == 0
 
 
-def test_rows_that_were_all_set_aside_move_the_watermark_of_their_source_alone(warehouse) -> None:
+def test_rows_that_were_all_quarantined_move_the_watermark_of_their_source_alone(warehouse) -> None:
     aside = [(0, "range", "level_m", "too high", "{}")]
-    warehouse.load(warehouse.batch([], rejected=aside), warehouse.batch([], "repairs"))
+    warehouse.load(warehouse.batch([], quarantined=aside), warehouse.batch([], "repairs"))
     assert warehouse.sql("select source from ops.watermark") == [("meter",)]
 
 
 def test_a_run_is_recorded_with_counts_that_add_up(warehouse) -> None:
     aside = [(3, "range", "level_m", "too high", "{}")]
     warehouse.load(warehouse.batch(ROWS[:2]))
-    warehouse.load(warehouse.batch([*changed(7.0)], rejected=aside), run_id="second")
+    warehouse.load(warehouse.batch([*changed(7.0)], quarantined=aside), run_id="second")
     counts = "received_count, inserted_count, revised_count, unchanged_count, quarantined_count"
     assert warehouse.sql(f"select {counts} from ops.run where run_id = 'second'") == [(4, 1, 1, 1, 1)]
 
@@ -251,7 +251,7 @@ def test_each_batch_of_a_load_has_a_row_of_lineage(warehouse) -> None:
     warehouse.load(warehouse.batch(ROWS))
     later = warehouse.payload("revised")
     aside = [(3, "range", "level_m", "too high", "{}")]
-    batches = [warehouse.batch(changed(7.0), payload_id=later, rejected=aside), warehouse.batch(REPAIRS, "repairs")]
+    batches = [warehouse.batch(changed(7.0), payload_id=later, quarantined=aside), warehouse.batch(REPAIRS, "repairs")]
     warehouse.load(*batches, run_id="second")
     counts = "received_count, inserted_count, revised_count, unchanged_count, quarantined_count"
     found = warehouse.sql(

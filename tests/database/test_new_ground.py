@@ -159,7 +159,7 @@ def test_a_batch_without_rows_changes_nothing(warehouse, is_known: bool) -> None
 def test_a_key_that_comes_twice_rolls_everything_back(warehouse, is_known: bool) -> None:
     if is_known:
         warehouse.load(warehouse.batch([ROWS[0], ROWS[7]]))
-    twice = warehouse.batch([*ROWS[1:5], ROWS[3]], rejected=[(9, "type", "level_m", "because", "{}")])
+    twice = warehouse.batch([*ROWS[1:5], ROWS[3]], quarantined=[(9, "type", "level_m", "because", "{}")])
     before = warehouse.state()
     with pytest.raises(psycopg2.errors.UniqueViolation):
         warehouse.load(twice, run_id="second")

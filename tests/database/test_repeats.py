@@ -38,9 +38,9 @@ def examined(fetched: Callable) -> Callable[..., Batch]:
     return run
 
 
-def rejected(warehouse, batch: Batch) -> list[tuple[Any, ...]]:
-    rows = warehouse.kept(batch.rejected_uri, "payload_id", "row_number", "rule", "column_name")
-    assert len(rows) == batch.rejected_count
+def quarantined(warehouse, batch: Batch) -> list[tuple[Any, ...]]:
+    rows = warehouse.kept(batch.quarantined_uri, "payload_id", "row_number", "rule", "column_name")
+    assert len(rows) == batch.quarantined_count
     return [tuple(found) for _, *found in sorted(rows)]
 
 
@@ -57,37 +57,37 @@ def result(batch: Batch, rule: str, column: str) -> Result:
 
 def test_of_rows_equal_in_everything_the_first_is_kept(warehouse, examined) -> None:
     batch = examined([{"level": "1"}, {"level": "1.0"}, {"level": "1"}])
-    assert rejected(warehouse, batch) == [(1, "repeated", "*"), (2, "repeated", "*")]
+    assert quarantined(warehouse, batch) == [(1, "repeated", "*"), (2, "repeated", "*")]
     assert accepted(warehouse, batch) == [1.0]
-    assert (batch.row_count, batch.rejected_count) == (1, 2)
+    assert (batch.row_count, batch.quarantined_count) == (1, 2)
     assert (result(batch, "repeated", "*").unexpected_count, result(batch, "repeated", "*").row_count) == (2, 3)
     assert result(batch, "unique", "valid_at").is_passed
 
 
-def test_rows_with_one_key_that_differ_are_all_set_aside(warehouse, examined) -> None:
+def test_rows_with_one_key_that_differ_are_all_quarantined(warehouse, examined) -> None:
     batch = examined([{"level": 1}, {"level": 2}, {"level": 1}, {"at": 1, "level": 3}])
-    assert rejected(warehouse, batch) == [(0, "unique", "valid_at"), (1, "unique", "valid_at"), (2, "repeated", "*")]
+    assert quarantined(warehouse, batch) == [(0, "unique", "valid_at"), (1, "unique", "valid_at"), (2, "repeated", "*")]
     assert accepted(warehouse, batch) == [3.0]
     assert result(batch, "unique", "valid_at").unexpected_count == 2
 
 
 def test_a_row_that_only_lacks_a_value_another_has_contradicts_it(warehouse, examined) -> None:
     batch = examined([{"level": 1}, {"level": 1, "note": "low"}])
-    assert rejected(warehouse, batch) == [(0, "unique", "valid_at"), (1, "unique", "valid_at")]
+    assert quarantined(warehouse, batch) == [(0, "unique", "valid_at"), (1, "unique", "valid_at")]
 
 
 def test_the_same_time_under_another_key_is_another_row(warehouse, examined) -> None:
     rows = [{"site": "n", "ticket": t, "cost": c} for t, c in [(3, 5), (2, 5), (2, 6), (1, 5)]]
     batch = examined(rows, source="repairs")
-    assert rejected(warehouse, batch) == [(1, "unique", "*"), (2, "unique", "*")]
+    assert quarantined(warehouse, batch) == [(1, "unique", "*"), (2, "unique", "*")]
     assert accepted(warehouse, batch, "ticket_code") == [3, 1]
-    reasons = set(warehouse.kept(batch.rejected_uri, "reason"))
+    reasons = set(warehouse.kept(batch.quarantined_uri, "reason"))
     assert reasons == {("expected one row for each site_code, ticket_code, valid_at",)}
 
 
-def test_a_row_that_breaks_another_rule_is_set_aside_first_and_contradicts_nobody(warehouse, examined) -> None:
+def test_a_row_that_breaks_another_rule_is_quarantined_first_and_contradicts_nobody(warehouse, examined) -> None:
     batch = examined([{"level": "abc"}, {"level": 1}, {"at": None, "level": 1}, {"level": "1.0"}])
-    assert rejected(warehouse, batch) == [
+    assert quarantined(warehouse, batch) == [
         (0, "type", "level_m"),
         (2, "time", "valid_at"),
         (3, "repeated", "*"),
@@ -97,26 +97,26 @@ def test_a_row_that_breaks_another_rule_is_set_aside_first_and_contradicts_nobod
 
 def test_rows_out_of_order_without_repeats_all_stay(warehouse, examined) -> None:
     batch = examined([{"at": 2, "level": 1}, {"at": 0, "level": 2}, {"at": 1, "level": 3}])
-    assert (batch.row_count, batch.rejected_count) == (3, 0)
+    assert (batch.row_count, batch.quarantined_count) == (3, 0)
     assert accepted(warehouse, batch) == [1.0, 2.0, 3.0]
 
 
 def test_zero_and_minus_zero_are_the_same_value(warehouse, examined) -> None:
     batch = examined([{"level": "0"}, {"level": "-0.0"}])
-    assert rejected(warehouse, batch) == [(1, "repeated", "*")]
+    assert quarantined(warehouse, batch) == [(1, "repeated", "*")]
 
 
 def test_rows_are_kept_as_they_came_with_their_reason(warehouse, examined) -> None:
     batch = examined([{"level": "1", "note": "a"}, {"level": "1.0", "note": "a"}, {"at": 1, "level": "2"}])
-    [(reason, raw_row)] = warehouse.kept(batch.rejected_uri, "reason", "raw_row")
+    [(reason, raw_row)] = warehouse.kept(batch.quarantined_uri, "reason", "raw_row")
     assert reason == "the very same row came before"
     kept = json.loads(raw_row)
     assert (kept["level_m"], kept["note"], kept["valid_at"]) == ("1.0", "a", "2025-01-01 00:00:00+00:00")
 
 
-def test_what_a_later_payload_repeats_is_set_aside_there(warehouse, examined) -> None:
+def test_what_a_later_payload_repeats_is_quarantined_there(warehouse, examined) -> None:
     batch = examined([{"at": 0, "level": 1}, {"at": 1, "level": 2}], [{"at": 1, "level": 2}, {"at": 2, "level": 3}])
-    assert warehouse.kept(batch.rejected_uri, "payload_id", "row_number") == [(batch.payload_ids[1], 0)]
+    assert warehouse.kept(batch.quarantined_uri, "payload_id", "row_number") == [(batch.payload_ids[1], 0)]
     assert accepted(warehouse, batch) == [1.0, 2.0, 3.0]
 
 
@@ -124,14 +124,14 @@ def test_a_payload_that_comes_twice_in_one_fetch_loses_no_row(warehouse, examine
     rows = [{"at": 0, "level": 1}, {"at": 1, "level": 2}]
     batch = examined(rows, rows, [{"at": 2, "level": 3}])
     assert sorted(accepted(warehouse, batch)) == [1.0, 2.0, 3.0]
-    assert (batch.row_count, batch.rejected_count) == (3, 2)
+    assert (batch.row_count, batch.quarantined_count) == (3, 2)
     assert result(batch, "repeated", "*").unexpected_count == 2
 
 
 def test_every_row_of_many_that_share_a_key_is_named_and_stops_the_batch(warehouse, examined) -> None:
     batch = examined([{"level": n} for n in range(600)])
-    assert [row_number for row_number, *_ in rejected(warehouse, batch)] == list(range(600))
-    assert (batch.row_count, batch.rejected_count) == (0, 600)
+    assert [row_number for row_number, *_ in quarantined(warehouse, batch)] == list(range(600))
+    assert (batch.row_count, batch.quarantined_count) == (0, 600)
     assert "rejected" in [found.rule for found in breaches(batch.results)]
 
 
@@ -139,12 +139,12 @@ def test_rows_that_share_a_key_are_found_again_where_they_lie_far_apart(warehous
     rows = [{"at": 0, "level": n % 7, "note": n} for n in range(2)]
     padding = [{"at": hour, "level": hour} for hour in range(1, 24)]
     batch = examined([rows[0], *padding, rows[1]])
-    assert rejected(warehouse, batch) == [(0, "unique", "valid_at"), (24, "unique", "valid_at")]
+    assert quarantined(warehouse, batch) == [(0, "unique", "valid_at"), (24, "unique", "valid_at")]
 
 
 def test_what_was_taken_out_is_counted_and_loads_without_it(warehouse, examined) -> None:
     batch = examined([{"level": 1}, {"level": 1}, {"at": 1, "level": 2}])
-    assert (batch.row_count, batch.rejected_count) == (2, 1)
+    assert (batch.row_count, batch.quarantined_count) == (2, 1)
     counts = warehouse.load(batch)
     assert (counts.received, counts.inserted, counts.quarantined) == (3, 2, 1)
     assert warehouse.sql("select row_number, rule from ops.quarantine") == [(1, "repeated")]

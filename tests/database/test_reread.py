@@ -136,7 +136,7 @@ def test_a_table_read_again_has_the_versions_of_one_that_was_never_misread(wareh
 
     def batch(place: Any, contract: int, fetch: Any, is_reread: bool) -> Batch:
         number, covers, levels, gone = fetch
-        # What the last contract sets aside, the ones before it took in.
+        # What the last contract quarantines, the ones before it took in.
         rows = [
             {"at": hour, "level_m": contracts[contract](level), "note": str(contract)}
             for hour, level in levels.items()

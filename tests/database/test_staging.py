@@ -81,11 +81,11 @@ def test_a_check_that_is_done_again_keeps_the_same_rows_in_the_same_place(wareho
     run, payloads = fetched(f"{HEADER}\n{ROW}\n,1,,,,,\n")
     first, again = examine(run, payloads), examine(run, payloads)
     assert first == again
-    assert (first.row_count, first.rejected_count) == (1, 1)
+    assert (first.row_count, first.quarantined_count) == (1, 1)
     [(number, level)] = warehouse.kept(first.accepted_uri, "payload_id", "level_m")
     assert (number, level) == (first.payload_ids[0], 1.5)
-    assert warehouse.kept(first.rejected_uri, "payload_id", "row_number", "rule") == [(number, 1, "time")]
-    assert len(below(warehouse, tmp_path)) == 3  # accepted rows, rejected rows and the profile
+    assert warehouse.kept(first.quarantined_uri, "payload_id", "row_number", "rule") == [(number, 1, "time")]
+    assert len(below(warehouse, tmp_path)) == 3  # accepted rows, quarantined rows and the profile
 
 
 def test_another_run_fetch_window_or_source_never_writes_into_the_same_files(warehouse, fetched) -> None:
@@ -98,14 +98,14 @@ def test_another_run_fetch_window_or_source_never_writes_into_the_same_files(war
         (run, payloads._replace(window=window)),
     ]
     batches = [examine(*each) for each in asked]
-    assert len({uri for batch in batches for uri in (batch.accepted_uri, batch.rejected_uri)}) == 8
+    assert len({uri for batch in batches for uri in (batch.accepted_uri, batch.quarantined_uri)}) == 8
     assert len({batch.sha256 for batch in batches}) == 2, "the hash tells what the rows are made of, not who loads them"
 
 
 def test_a_source_without_rows_waits_as_two_empty_streams(warehouse, fetched) -> None:
     batch = examine(*fetched(f"{HEADER}\n"))
-    assert (batch.row_count, batch.rejected_count, batch.spans) == (0, 0, {})
-    assert warehouse.kept(batch.accepted_uri) == warehouse.kept(batch.rejected_uri) == []
+    assert (batch.row_count, batch.quarantined_count, batch.spans) == (0, 0, {})
+    assert warehouse.kept(batch.accepted_uri) == warehouse.kept(batch.quarantined_uri) == []
     assert warehouse.load(batch).received == 0
 
 

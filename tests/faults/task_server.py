@@ -74,14 +74,14 @@ class Worker:
         from include.warehouse import load, merge, record, repeats, staging
 
         self._tell_before(os, "replace", "move", "move next")
-        self._tell_before(sources, "parse", "parse", "set aside")
-        self._tell_before(batches, "writing", "open", "open rejected", "rewrite", "rewrite rejected")
-        self._tell_before(staging, "numbered", "write", "write rejected", "set aside")
+        self._tell_before(sources, "parse", "parse", "quarantine")
+        self._tell_before(batches, "writing", "open", "open quarantined", "rewrite", "rewrite quarantined")
+        self._tell_before(staging, "numbered", "write", "write quarantined", "quarantine")
         self._tell_before(repeats, "find", "repeats")
         self._tell_before(merge, "copy", "copy")
         self._tell_before(merge, "stage", "stage")
         self._tell_after(merge, "stage", "compare")
-        self._tell_before(record, "record_checks", "record")
+        self._tell_before(record, "record_verdicts", "record")
         self._tell_after(load, "load_window", "commit")
 
     def phase(self, name: str) -> None:

@@ -36,7 +36,7 @@ def test_a_task_killed_anywhere_and_tried_again_loads_exactly_what_an_undisturbe
 def test_a_check_killed_between_its_files_is_done_again_over_them(site, runs, undisturbed) -> None:
     site.complete(runs[0])
     done: dict[str, Any] = {}
-    for phase in ("move", "move next", "rewrite", "rewrite rejected", "set aside", "end"):
+    for phase in ("move", "move next", "rewrite", "rewrite quarantined", "quarantine", "end"):
         done = kill_at(site, runs[1], done, f"check gauges: {phase}")
     site.complete(runs[1], done)
     assert site.contents() == undisturbed[1].contents

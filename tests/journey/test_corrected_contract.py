@@ -113,4 +113,4 @@ def test_windows_of_an_older_contract_are_named_and_read_again_by_one_command(sy
         "select max(wind_m_s), (select sum(withdrawn_count) from ops.run where pipeline = 'buoy') from core.buoy"
     )
     assert float(highest) <= 7.9
-    assert int(withdrawn) > 0, "rows that the contract sets aside now are not in the table any more"
+    assert int(withdrawn) > 0, "rows that the contract quarantines now are not in the table any more"

@@ -1,4 +1,4 @@
-"""A batch that came broken: stopped, told, shown in quarantine, and after the fix loaded with nothing lost."""
+"""A batch that came broken: blocked, told, shown in quarantine, and after the fix loaded with nothing lost."""
 
 import math
 from datetime import UTC, datetime, timedelta
@@ -57,7 +57,7 @@ def write(file: Path, hours: range, changed: dict[int, str] | None = None) -> No
 
 
 @pytest.fixture(scope="module")
-def stopped(system):
+def blocked(system):
     """The system after a batch that came broken was triggered as the web UI's form does it."""
     write(system.var / "files" / "basin.csv", FEBRUARY)
     folder = Path(system.env["CICLO_PIPELINES"]) / "basin"
@@ -78,34 +78,36 @@ def run(system, dag_id: str, run_id: str, conf: dict) -> str | None:
     return api.run_state(dag_id, run_id)
 
 
-def test_the_batch_is_stopped_and_its_log_says_which_rule_how_many_rows_and_the_way_back(stopped):
-    api = stopped.api()
+def test_the_batch_is_blocked_and_its_log_says_which_rule_how_many_rows_and_the_way_back(blocked):
+    api = blocked.api()
     tasks = {task["task_id"]: task for task in api.tasks("ingest_basin", "broken")}
     assert (tasks["gauge.check"]["state"], tasks["load"]["state"]) == ("failed", "upstream_failed")
     assert tasks["gauge.check"]["try_number"] == 1  # trying again would bring the same
     said = api.last_log_line("ingest_basin", "broken", tasks["gauge.check"]).splitlines()
     share = high(FEBRUARY) / len(FEBRUARY)
-    broken = f"Broken: rejected: {high(FEBRUARY)} of {len(FEBRUARY)} rows set aside ({share:.1%}), expected at most 5%"
+    broken = (
+        f"Broken: rejected: {high(FEBRUARY)} of {len(FEBRUARY)} rows quarantined ({share:.1%}), expected at most 5%"
+    )
     assert broken in said
-    assert [line for line in said if line.startswith(f"Set aside by: range of level_cm: {high(FEBRUARY)} of ")]
+    assert [line for line in said if line.startswith(f"Quarantined by: range of level_cm: {high(FEBRUARY)} of ")]
     examples = [line for line in said if line.startswith("Example: level_cm = 5")]
     assert len(examples) == 3
     assert all(line.endswith("expected 300 to 510 cm") for line in examples)
     assert "  ciclo quarantine retry basin --start 2024-02-01 --end 2024-03-01" in said
 
 
-def test_people_are_told_and_nothing_is_loaded_or_monitored(stopped):
-    assert stopped.sql("select kind from ops.alert where pipeline = 'basin'") == [["failure"]]
-    answer = stopped.api().call("GET", "dags/monitor_basin/dagRuns").json()
+def test_people_are_told_and_nothing_is_loaded_or_monitored(blocked):
+    assert blocked.sql("select kind from ops.alert where pipeline = 'basin'") == [["failure"]]
+    answer = blocked.api().call("GET", "dags/monitor_basin/dagRuns").json()
     assert answer["dag_runs"] == []
 
 
-def test_it_is_visible_in_quarantine_and_in_the_scorecard(stopped):
-    assert stopped.sql(
+def test_it_is_visible_in_quarantine_and_in_the_scorecard(blocked):
+    assert blocked.sql(
         "select sum(row_count), count(distinct row_number) from ops.quarantine where pipeline = 'basin'"
     ) == [[str(len(FEBRUARY)), str(high(FEBRUARY))]]
-    assert "expected 300 to 510 cm" in stopped.ciclo("quarantine", "list", "basin")
-    [[score, loaded]] = stopped.sql(
+    assert "expected 300 to 510 cm" in blocked.ciclo("quarantine", "list", "basin")
+    [[score, loaded]] = blocked.sql(
         "select score, is_loaded from mart.quality_scorecard"
         " where pipeline = 'basin' and dimension = 'validity' and column_name = 'level_cm'"
     )
@@ -113,14 +115,14 @@ def test_it_is_visible_in_quarantine_and_in_the_scorecard(stopped):
     assert loaded == "f"
 
 
-def test_the_button_at_the_task_leads_to_its_report_for_people_who_are_signed_in(stopped):
+def test_the_button_at_the_task_leads_to_its_report_for_people_who_are_signed_in(blocked):
     path = "dags/ingest_basin/dagRuns/broken/taskInstances/gauge.check/links"
-    links = stopped.api().call("GET", path).json()["extra_links"]
-    url = f"http://127.0.0.1:{stopped.env['CICLO_AIRFLOW_PORT']}{links['Quality report']}"
+    links = blocked.api().call("GET", path).json()["extra_links"]
+    url = f"http://127.0.0.1:{blocked.env['CICLO_AIRFLOW_PORT']}{links['Quality report']}"
     assert requests.get(url, timeout=10).status_code == 401
-    password = (stopped.var / "secrets" / "airflow_admin").read_text()
+    password = (blocked.var / "secrets" / "airflow_admin").read_text()
     token = requests.post(
-        f"http://127.0.0.1:{stopped.env['CICLO_AIRFLOW_PORT']}/auth/token",
+        f"http://127.0.0.1:{blocked.env['CICLO_AIRFLOW_PORT']}/auth/token",
         json={"username": "admin", "password": password},
         timeout=10,
     ).json()["access_token"]
@@ -130,49 +132,49 @@ def test_the_button_at_the_task_leads_to_its_report_for_people_who_are_signed_in
     assert "SIMULATED" in page.text
 
 
-def test_a_retry_before_the_fix_says_what_still_waits_and_loses_nothing(stopped):
+def test_a_retry_before_the_fix_says_what_still_waits_and_loses_nothing(blocked):
     waiting = "select quarantine_id, status, loaded_at from ops.quarantine where pipeline = 'basin' order by 1"
-    before = stopped.sql(waiting)
-    assert run(stopped, "quarantine_basin", "too_early", {"action": "retry"}) == "failed"
-    assert stopped.sql(waiting) == before
+    before = blocked.sql(waiting)
+    assert run(blocked, "quarantine_basin", "too_early", {"action": "retry"}) == "failed"
+    assert blocked.sql(waiting) == before
 
 
-def test_after_the_fix_a_retry_loads_every_row_though_the_source_has_lost_them(stopped):
-    (stopped.var / "files" / "basin.csv").unlink()
-    spec = Path(stopped.env["CICLO_PIPELINES"]) / "basin" / "pipeline.yaml"
+def test_after_the_fix_a_retry_loads_every_row_though_the_source_has_lost_them(blocked):
+    (blocked.var / "files" / "basin.csv").unlink()
+    spec = Path(blocked.env["CICLO_PIPELINES"]) / "basin" / "pipeline.yaml"
     spec.write_text(SPEC.replace("max: 510", "max: 700"))
-    said = stopped.ciclo("quarantine", "retry", "basin")
+    said = blocked.ciclo("quarantine", "retry", "basin")
     assert f"{high(FEBRUARY) + 1} released, 0 still wait" in said  # the rows, and the batch as a whole
-    rows = stopped.sql("select to_char(valid_at, 'YYYY-MM-DD HH24:MI'), level_cm, wind_m_s from core.basin order by 1")
+    rows = blocked.sql("select to_char(valid_at, 'YYYY-MM-DD HH24:MI'), level_cm, wind_m_s from core.basin order by 1")
     assert [[at, float(level), float(wind)] for at, level, wind in rows] == [
         [at, float(level), float(wind)] for at, level, wind in (row(number).split(";") for number in FEBRUARY)
     ]
-    assert stopped.ciclo("quarantine", "list", "basin") == "Nothing in quarantine.\n"
+    assert blocked.ciclo("quarantine", "list", "basin") == "Nothing in quarantine.\n"
 
 
-def test_a_row_somebody_vouches_for_in_the_web_ui_is_loaded_with_the_next_retry(stopped):
+def test_a_row_somebody_overrides_in_the_web_ui_is_loaded_with_the_next_retry(blocked):
     peak = row(MARCH[5]).split(";")[0] + ";750.5;30.0"
-    write(stopped.var / "files" / "basin.csv", MARCH, {MARCH[5]: peak})
-    assert run(stopped, "ingest_basin", "peak", {"start": "2024-03-01", "end": "2024-04-01"}) == "success"
-    [[number, rule]] = stopped.sql(
-        "select quarantine_id, rule from ops.quarantine where pipeline = 'basin' and loaded_at is null"
+    write(blocked.var / "files" / "basin.csv", MARCH, {MARCH[5]: peak})
+    assert run(blocked, "ingest_basin", "peak", {"start": "2024-03-01", "end": "2024-04-01"}) == "success"
+    [[number, rule]] = blocked.sql(
+        "select quarantine_id, rule from ops.quarantine where pipeline = 'basin' and is_waiting"
     )
     assert rule == "range"
-    conf = {"action": "accept", "ids": [int(number)], "reason": "the flood of that night"}
-    assert run(stopped, "quarantine_basin", "accept", conf) == "success"
-    assert run(stopped, "quarantine_basin", "again", {"action": "retry"}) == "success"
-    assert stopped.sql("select count(*) from core.basin where level_cm = 750.5") == [["1"]]
-    assert stopped.sql(
+    conf = {"action": "override", "ids": [int(number)], "reason": "the flood of that night"}
+    assert run(blocked, "quarantine_basin", "override", conf) == "success"
+    assert run(blocked, "quarantine_basin", "again", {"action": "retry"}) == "success"
+    assert blocked.sql("select count(*) from core.basin where level_cm = 750.5") == [["1"]]
+    assert blocked.sql(
         "select status, status_by, status_reason, loaded_at is not null from ops.quarantine"
         f" where quarantine_id = {number}"
-    ) == [["accepted", "admin", "the flood of that night", "t"]]
-    [[rows]] = stopped.sql("select count(*) from core.basin")
+    ) == [["overridden", "admin", "the flood of that night", "t"]]
+    [[rows]] = blocked.sql("select count(*) from core.basin")
     assert int(rows) == len(FEBRUARY) + len(MARCH)
 
 
-def test_what_an_analyst_marks_shows_in_the_scorecard(stopped):
-    stopped.sql("select ops.flag('basin', '2024-03-01', '2024-03-02', 'analyst', 'the gauge was being cleaned')")
-    marked = stopped.sql(
+def test_what_an_analyst_marks_shows_in_the_scorecard(blocked):
+    blocked.sql("select ops.flag('basin', '2024-03-01', '2024-03-02', 'analyst', 'the gauge was being cleaned')")
+    marked = blocked.sql(
         "select distinct window_start_at::date, suspect_count from mart.quality_scorecard"
         " where pipeline = 'basin' order by 1"
     )

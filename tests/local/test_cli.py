@@ -115,7 +115,7 @@ def test_status_shows_servers_that_are_not_ours(ciclo: Ciclo, external: Settings
     assert "@" not in postgres["url"]
 
 
-SET_ASIDE = """
+QUARANTINED = """
 insert into raw.payload (pipeline, source, window_start_at, window_end_at, sha256, uri, media_type, size_bytes,
     status_code, request, headers, is_simulated, fetched_at)
 values ('usdmxn', 'fix', '2025-01-01', '2025-02-01', 'ab', '', 'text/json', 1, 200, '{}', '{}', false, '2025-02-01');
@@ -128,7 +128,7 @@ from raw.payload;
 
 
 @pytest.fixture
-def set_aside(external: Settings) -> None:
+def quarantined(external: Settings) -> None:
     """Put one row into quarantine of a migrated warehouse, as entry 1."""
     from contextlib import closing
 
@@ -140,10 +140,10 @@ def set_aside(external: Settings) -> None:
     upgrade(database_url("warehouse"))
     with closing(psycopg2.connect(database_url("warehouse"))) as link, link, link.cursor() as cursor:
         cursor.execute("truncate ops.quarantine, raw.payload restart identity cascade")
-        cursor.execute(SET_ASIDE)
+        cursor.execute(QUARANTINED)
 
 
-@pytest.mark.usefixtures("set_aside")
+@pytest.mark.usefixtures("quarantined")
 def test_the_quarantine_is_listed_as_a_table_and_for_programs(ciclo: Ciclo):
     done = ciclo("quarantine", "list", "usdmxn")
     assert "fix_mxn = 99.0: expected 5 to 50" in done.stdout, done.stderr
@@ -152,18 +152,18 @@ def test_the_quarantine_is_listed_as_a_table_and_for_programs(ciclo: Ciclo):
     assert (entry["quarantine_id"], entry["raw_row"], entry["status"]) == (1, {"fix_mxn": "99.0"}, "open")
 
 
-@pytest.mark.usefixtures("set_aside")
-def test_an_entry_is_shown_and_accepted_with_a_reason_alone(ciclo: Ciclo):
+@pytest.mark.usefixtures("quarantined")
+def test_an_entry_is_shown_and_overridden_with_a_reason_alone(ciclo: Ciclo):
     assert "\n  fix_mxn     99.0\n" in ciclo("quarantine", "show", "1").stdout
-    refused = ciclo("quarantine", "accept", "1")
+    refused = ciclo("quarantine", "override", "1")
     assert (refused.returncode, len(refused.stderr.splitlines())) == (1, 1)
-    assert "accepting needs a reason" in refused.stderr
-    done = ciclo("quarantine", "accept", "1", "--reason", "a real peak")
-    assert done.stdout == "Accepted: 1. Load them:\n  ciclo quarantine retry usdmxn\n", done.stderr
+    assert "overriding needs a reason" in refused.stderr
+    done = ciclo("quarantine", "override", "1", "--reason", "a real peak")
+    assert done.stdout == "Overridden: 1. Load them:\n  ciclo quarantine retry usdmxn\n", done.stderr
     assert ": a real peak" in ciclo("quarantine", "show", "1").stdout
 
 
-@pytest.mark.usefixtures("set_aside")
+@pytest.mark.usefixtures("quarantined")
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -180,7 +180,7 @@ def test_what_the_quarantine_cannot_do_is_one_sentence(ciclo: Ciclo, arguments: 
     assert done.stderr.startswith(said)
 
 
-@pytest.mark.usefixtures("set_aside")
+@pytest.mark.usefixtures("quarantined")
 def test_a_retry_of_nothing_says_so(ciclo: Ciclo):
     done = ciclo("quarantine", "retry", "air_quality")
     assert (done.returncode, done.stdout) == (0, "Nothing waits in quarantine that this asks for.\n")
@@ -226,7 +226,7 @@ def airflow() -> Iterator[dict[str, Any]]:
         thread.join()
 
 
-@pytest.mark.usefixtures("set_aside")
+@pytest.mark.usefixtures("quarantined")
 @pytest.mark.parametrize(("state", "code"), [("success", 0), ("failed", 1)])
 def test_a_retry_loads_the_window_again_from_the_lake_and_tells_what_waits(
     ciclo: Ciclo, airflow: dict[str, Any], state: str, code: int

@@ -40,10 +40,10 @@ class Browser:
 
 @pytest.fixture(scope="module")
 def docs() -> Path:
-    """Write pages of stopped batches and files that are nobody's business."""
+    """Write pages of blocked batches and files that are nobody's business."""
     folder = settings().var / "docs"
-    stopped = Result("rejected", "*", "stop", False, 100, 40, "40 of 100 rows set aside", "at most 5%")
-    told: dict[str, Any] = {"results": [stopped], "rules": [], "examples": {}, "checked_at": datetime.now(UTC)}
+    blocked = Result("rejected", "*", "stop", False, 100, 40, "40 of 100 rows quarantined", "at most 5%")
+    told: dict[str, Any] = {"results": [blocked], "rules": [], "examples": {}, "checked_at": datetime.now(UTC)}
     for month, run in ((1, RUN), (2, "twice"), (3, "twice")):
         window = Window.parse(f"2025-0{month}-01", f"2025-0{month + 1}-01")
         report = data_docs.Report("air", "station", window, dag_id="ingest_air", run_id=run, **told)
@@ -150,7 +150,7 @@ def test_the_button_leads_to_the_page_of_that_very_run(airflow, signed_in):
     page = airflow.get(first.headers["location"], headers=signed_in)
     assert page.status_code == 200
     assert RUN in page.text
-    assert "Stopped: nothing of this batch was loaded" in page.text
+    assert "Blocked: nothing of this batch was loaded" in page.text
 
 
 def test_a_run_that_checked_several_batches_leads_to_their_list(airflow, signed_in):

@@ -110,7 +110,7 @@ class Plant:
         wanted, folder = staging.accepted_schema(self.spec, "meter"), f"batches/{name}/meter/{payload_id}"
         with self.lake.writing(f"{folder}/accepted", wanted) as stream:
             stream.add(staging.numbered(accepted, (payload_id,), wanted))
-        with self.lake.writing(f"{folder}/rejected", staging.rejected_schema()) as aside:
+        with self.lake.writing(f"{folder}/quarantined", staging.quarantined_schema()) as aside:
             pass
         spans = {time: (values.min(), values.max()) for time, values in times.items()}
         uris = (stream.uri, aside.uri)

@@ -309,7 +309,7 @@ def test_a_name_that_occurs_twice_in_one_object(ends_in: Any, sends: Any, kind: 
 
 @pytest.mark.parametrize("kind", SOURCES)
 def test_the_same_row_twice_reaches_the_check_as_two_rows(run: Any, sends: Any, kind: str) -> None:
-    """A bad row is set aside with its reason, not the batch refused: so both have to get there."""
+    """A bad row is quarantined with its reason, not the batch blocked: so both have to get there."""
     sends(body(kind, (1, "20.5"), (1, "20.5")), kind)
     table = run(kind)
     assert table["value"].to_pylist() == ["20.5", "20.5"]

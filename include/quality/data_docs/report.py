@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from include.quality.contract import Result, Rule
 
-Verdict = Literal["stopped", "warned", "passed"]
+Verdict = Literal["blocked", "warned", "passed"]
 SHOWN = 3  # examples of a rule
-LOOKED_AT = 50_000  # rejected rows, when examples are looked for
+LOOKED_AT = 50_000  # quarantined rows, when examples are looked for
 NAMED = 4  # broken rules in an index
 LONGEST = 120  # letters of an example
 
@@ -56,21 +56,21 @@ class Report:
 
     @property
     def breaches(self) -> list[Result]:
-        """What stops the batch."""
+        """What blocks the batch."""
         return breaches(self.results)
 
     @property
     def broken(self) -> list[Result]:
-        """Everything that did not hold, what stops the batch first."""
-        stops = self.breaches
-        return [*stops, *(r for r in self.results if not r.is_passed and r not in stops)]
+        """Everything that did not hold, what blocks the batch first."""
+        breaches = self.breaches
+        return [*breaches, *(r for r in self.results if not r.is_passed and r not in breaches)]
 
     @property
     def verdict(self) -> Verdict:
-        """Whether the batch is stopped, may load with something to look at, or may load."""
+        """Whether the batch is blocked, may load with something to look at, or may load."""
         if self.breaches:
-            return "stopped"
-        return "warned" if self.broken or self.rejected_count else "passed"
+            return "blocked"
+        return "warned" if self.broken or self.quarantined_count else "passed"
 
     @property
     def row_count(self) -> int:
@@ -78,8 +78,8 @@ class Report:
         return next((r.row_count for r in self.results if r.rule == "rejected"), 0)
 
     @property
-    def rejected_count(self) -> int:
-        """Rows set aside."""
+    def quarantined_count(self) -> int:
+        """Rows quarantined."""
         return next((r.unexpected_count for r in self.results if r.rule == "rejected"), 0)
 
     def facts(self) -> dict[str, Any]:
@@ -88,7 +88,7 @@ class Report:
             **self.window.to_dict(),
             "verdict": self.verdict,
             "row_count": self.row_count,
-            "rejected_count": self.rejected_count,
+            "quarantined_count": self.quarantined_count,
             "broken": [f"{r.rule} of {r.column}" if r.column != "*" else r.rule for r in self.broken[:NAMED]],
             "broken_count": len(self.broken),
             "run_id": self.run_id,
@@ -97,14 +97,14 @@ class Report:
         }
 
 
-def examples(rejected: Iterable[pa.RecordBatch], masked: Iterable[str] = ()) -> dict[tuple[str, str], list[str]]:
-    """Return a few values for each rule that set rows aside.
+def examples(quarantined: Iterable[pa.RecordBatch], masked: Iterable[str] = ()) -> dict[tuple[str, str], list[str]]:
+    """Return a few values for each rule that quarantined rows.
 
     Parameters
     ----------
-    rejected : iterable of pyarrow.RecordBatch
-        Rows set aside, with `row_number`, `rule`, `column_name`, `reason` and `raw_row`; read as far as
-        `LOOKED_AT` rows, so that a batch of which all was set aside costs no more.
+    quarantined : iterable of pyarrow.RecordBatch
+        Rows with `row_number`, `rule`, `column_name`, `reason` and `raw_row`; read as far as
+        `LOOKED_AT` rows, so that a batch of which all is quarantined costs no more.
     masked : iterable of str
         Columns whose values no page may show: personal data.
 
@@ -115,7 +115,7 @@ def examples(rejected: Iterable[pa.RecordBatch], masked: Iterable[str] = ()) -> 
     """
     hidden = set(masked)
     found: dict[tuple[str, str], list[str]] = {}
-    rows = (row for batch in rejected for row in _rows(batch))
+    rows = (row for batch in quarantined for row in _rows(batch))
     for row in islice(rows, LOOKED_AT):
         shown = found.setdefault((row["rule"], row["column_name"]), [])
         if len(shown) < SHOWN:

@@ -111,10 +111,10 @@ def correlation_matrix(matrix: pd.DataFrame) -> str:
 
 
 def series(portrait: Portrait, name: str) -> str:
-    """Return mean and range in each step of time, outliers as dots; below them the rows set aside."""
-    bins, set_aside = portrait.bins, portrait.quarantined
+    """Return mean and range in each step of time, outliers as dots; below them the quarantined rows."""
+    bins, quarantined = portrait.bins, portrait.quarantined
     figure, panels = _figure(
-        (11, 2.3 if set_aside else 1.9), 2 if set_aside else 1, [5, 1][: 1 + bool(set_aside)], True
+        (11, 2.3 if quarantined else 1.9), 2 if quarantined else 1, [5, 1][: 1 + bool(quarantined)], True
     )
     axes = panels[0]
     mean, at = bins[f"mean_{name}"], bins["at"]
@@ -126,13 +126,13 @@ def series(portrait: Portrait, name: str) -> str:
     axes.yaxis.set_major_locator(_locator(4))
     if len(at) > 1:
         axes.set_xlim(at.iloc[0], at.iloc[-1] + (at.iloc[-1] - at.iloc[-2]))
-    if set_aside:
-        times, counts = zip(*set_aside, strict=True)
+    if quarantined:
+        times, counts = zip(*quarantined, strict=True)
         panels[1].bar(times, counts, width=at.iloc[1] - at.iloc[0] if len(at) > 1 else 0.8, color=BAD, align="edge")
         panels[1].yaxis.set_major_locator(_locator(2))
-        panels[1].set_ylabel("set aside", rotation=0, ha="right", va="center", fontsize=8)
+        panels[1].set_ylabel("quarantined", rotation=0, ha="right", va="center", fontsize=8)
     said = f"{name} over time, one {portrait.step.name} a step; {len(outliers)} outliers are marked"
-    return _svg(figure, f"{said}; {sum(count for _, count in set_aside)} rows of the source were set aside.")
+    return _svg(figure, f"{said}; {sum(count for _, count in quarantined)} rows of the source are quarantined.")
 
 
 def _figure(

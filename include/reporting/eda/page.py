@@ -47,7 +47,7 @@ class Report:
             "last": main.last,
             "column_count": sum(len(each.columns) for each in self.portraits),
             "complete": values / cells,
-            "set_aside": sum(count for each in self.portraits for _, count in each.quarantined),
+            "quarantined": sum(count for each in self.portraits for _, count in each.quarantined),
         }
 
 

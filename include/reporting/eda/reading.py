@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 SAMPLE_ROWS = 50_000
 DRAWN_OUTLIERS = 200
 LABEL_LETTERS = 60
-WAITING = "pipeline = %s and loaded_at is null and status in ('open', 'accepted')"
 
 
 @dataclass
@@ -200,7 +199,8 @@ def _count_outliers(connection: Connection, table: str, found: Portrait) -> None
 def _quarantined(connection: Connection, pipeline: str, source: str, step: Step) -> list[tuple[datetime, int]]:
     cut = step.sql.format(at="coalesce(valid_at, window_start_at)")
     rows = connection.exec_driver_sql(
-        f"select {cut}, sum(row_count) from ops.quarantine where {WAITING} and source = %s group by 1 order by 1",
+        f"select {cut}, sum(row_count) from ops.quarantine where pipeline = %s and source = %s and is_waiting"
+        " group by 1 order by 1",
         (pipeline, source),
     )
     return [(at, int(count)) for at, count in rows]
@@ -223,10 +223,10 @@ def failed_checks(connection: Connection, pipeline: str, most: int = 12) -> list
 
 
 def quarantine_by_rule(connection: Connection, pipeline: str, most: int = 12) -> list[dict[str, Any]]:
-    """Return how many rows each rule has set aside that are not loaded since, with one example."""
+    """Return how many quarantined rows wait for each rule, with one example."""
     rows = connection.exec_driver_sql(
         "select source, rule, column_name, sum(row_count)::bigint as count, min(left(reason, 160)) as example"
-        f" from ops.quarantine where {WAITING} group by 1, 2, 3 order by 4 desc, 1, 2, 3 limit %s",
+        " from ops.quarantine where pipeline = %s and is_waiting group by 1, 2, 3 order by 4 desc, 1, 2, 3 limit %s",
         (pipeline, most),
     )
     return [dict(row) for row in rows.mappings()]

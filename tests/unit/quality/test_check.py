@@ -1,4 +1,4 @@
-"""Which rows load, which are set aside and why, and when the whole batch stops."""
+"""Which rows load, which are quarantined and why, and when the whole batch is blocked."""
 
 import json
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.quality import verdicts
-from include.quality.check import REJECTED, Check
+from include.quality.check import QUARANTINED, Check
 from include.quality.contract import Result, breaches
 from include.spec.load import load_all
 from include.spec.model import CsvSource
@@ -25,12 +25,12 @@ class Checked:
     """All that a check gave."""
 
     accepted: pa.Table
-    rejected: pa.Table
+    quarantined: pa.Table
     results: list[Result]
     is_ordered: bool
 
     @property
-    def stopped_by(self) -> list[str]:
+    def blocked_by(self) -> list[str]:
         return [result.rule for result in breaches(self.results)]
 
     def result(self, rule: str, column: str) -> Result:
@@ -41,21 +41,21 @@ class Checked:
         return self.accepted.column(name).to_pylist()
 
     def why(self) -> list[tuple[int, str, str]]:
-        rows = self.rejected.to_pylist()
+        rows = self.quarantined.to_pylist()
         return [(row["row_number"], row["rule"], row["column_name"]) for row in rows]
 
     def reasons(self) -> list[str]:
-        return self.rejected.column("reason").to_pylist()
+        return self.quarantined.column("reason").to_pylist()
 
 
 def check(source: CsvSource, *batches: pa.RecordBatch) -> Checked:
     checker = Check(source)
     parts = [checker.take(batch) for batch in batches]
     accepted = pa.Table.from_batches([part.accepted for part in parts])
-    rejected = pa.Table.from_batches([part.rejected for part in parts])
-    assert accepted.num_rows == checker.received - checker.rejected
-    assert rejected.num_rows == checker.rejected
-    return Checked(accepted, rejected, verdicts.results(checker), checker.is_ordered)
+    quarantined = pa.Table.from_batches([part.quarantined for part in parts])
+    assert accepted.num_rows == checker.received - checker.quarantined
+    assert quarantined.num_rows == checker.quarantined
+    return Checked(accepted, quarantined, verdicts.results(checker), checker.is_ordered)
 
 
 def test_clean_rows_pass_typed(contract: Callable, received: Callable) -> None:
@@ -64,10 +64,10 @@ def test_clean_rows_pass_typed(contract: Callable, received: Callable) -> None:
     assert checked.accepted_as("x") == [float(n) for n in range(30)]
     assert checked.accepted.schema.field("is_open").type == pa.bool_()
     assert checked.accepted.column_names == ["valid_at", "available_at", "payload", "row_number", "x", "is_open"]
-    assert checked.rejected.num_rows == 0
-    assert checked.rejected.column_names == list(REJECTED)
+    assert checked.quarantined.num_rows == 0
+    assert checked.quarantined.column_names == list(QUARANTINED)
     assert all(result.is_passed for result in checked.results)
-    assert checked.stopped_by == []
+    assert checked.blocked_by == []
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_clean_rows_pass_typed(contract: Callable, received: Callable) -> None:
         ({"type": "integer", "required": True}, None, "required", "expected a value of x"),
     ],
 )
-def test_a_broken_value_sets_aside_its_row_and_no_other(
+def test_a_broken_value_quarantines_its_row_and_no_other(
     contract: Callable, received: Callable, facts: dict, text: str | None, rule: str, reason: str
 ) -> None:
     checked = check(contract(x=facts), received(x=[*FINE[:12], text, *FINE[13:]]))
@@ -90,7 +90,7 @@ def test_a_broken_value_sets_aside_its_row_and_no_other(
     assert checked.reasons() == [reason]
     assert checked.accepted_as("row_number") == [n for n in range(30) if n != 12]
     assert (checked.result(rule, "x").is_passed, checked.result(rule, "x").unexpected_count) == (False, 1)
-    assert checked.stopped_by == []
+    assert checked.blocked_by == []
 
 
 def test_the_bounds_themselves_are_believable(contract: Callable, received: Callable) -> None:
@@ -112,14 +112,14 @@ def test_a_whole_number_beyond_the_precision_of_floats_passes_exactly_beside_a_m
     assert checked.reasons() == ["x = -1: expected at least 0"]
 
 
-def test_a_row_whose_time_cannot_be_read_is_set_aside(contract: Callable, received: Callable) -> None:
+def test_a_row_whose_time_cannot_be_read_is_quarantined(contract: Callable, received: Callable) -> None:
     checked = check(contract(x={}), received(valid_at=[HOUR, None], x=["1", "2"]))
     assert checked.why() == [(1, "time", "valid_at")]
     assert checked.reasons() == ["the row's time cannot be read"]
     assert checked.result("time", "valid_at").unexpected_count == 1
 
 
-def test_a_row_that_breaks_several_rules_is_set_aside_once_with_every_reason(
+def test_a_row_that_breaks_several_rules_is_quarantined_once_with_every_reason(
     contract: Callable, received: Callable
 ) -> None:
     checked = check(contract(x={"max": 5}, y={"required": True}), received(x=["9"], y=[None]))
@@ -135,10 +135,10 @@ def test_a_row_that_cannot_be_read_is_not_asked_for_more(contract: Callable, rec
     assert checked.result("required", "y").is_passed
 
 
-def test_a_rejected_row_is_kept_as_it_came(contract: Callable, received: Callable) -> None:
+def test_a_quarantined_row_is_kept_as_it_came(contract: Callable, received: Callable) -> None:
     raw = received(x=["1,5"], note=['ünd "so", on'], gone=[None])
     checked = check(contract(x={}, note={"type": "text"}, gone={}), raw)
-    [row] = checked.rejected.to_pylist()
+    [row] = checked.quarantined.to_pylist()
     assert (row["payload"], row["row_number"]) == (0, 0)
     assert json.loads(row["raw_row"]) == {
         "valid_at": "2025-01-01 00:00:00+00:00",
@@ -156,7 +156,7 @@ def test_rows_of_several_payloads_keep_their_places(contract: Callable, received
     checked = check(contract(x={}), raw)
     places = [
         list(zip(table.column("payload").to_pylist(), table.column("row_number").to_pylist(), strict=True))
-        for table in (checked.accepted, checked.rejected)
+        for table in (checked.accepted, checked.quarantined)
     ]
     assert places == [[(0, 7), (1, 0)], [(0, 8), (1, 1)]]
 
@@ -169,22 +169,22 @@ def test_personal_columns_that_never_leave_the_source_are_not_asked_for(received
 
 
 @pytest.mark.parametrize(("severity", "stops"), [("stop", ["completeness"]), ("warn", [])])
-def test_too_few_values_stop_the_batch_or_only_warn(
+def test_too_few_values_block_the_batch_or_only_warn(
     contract: Callable, received: Callable, severity: str, stops: list[str]
 ) -> None:
     source = contract(x={"completeness": 0.9, "severity": severity})
     checked = check(source, received(x=[*FINE[:26], *[None] * 4]))
     found = checked.result("completeness", "x")
     assert (found.is_passed, found.severity, found.unexpected_count) == (False, severity, 4)
-    assert checked.stopped_by == stops
+    assert checked.blocked_by == stops
     assert checked.accepted.num_rows == 30
 
 
-def test_rows_set_aside_for_one_column_do_not_make_another_incomplete(contract: Callable, received: Callable) -> None:
+def test_quarantined_rows_for_one_column_do_not_make_another_incomplete(contract: Callable, received: Callable) -> None:
     source = contract(x={"completeness": 0.9}, y={"max": 0})
     checked = check(source, received(x=[*FINE, *FINE[:26], *[None] * 4], y=["1"] * 30 + ["0"] * 30))
     assert checked.accepted.num_rows == 30
-    assert checked.stopped_by == ["rejected"]
+    assert checked.blocked_by == ["rejected"]
 
 
 def test_rows_that_cannot_be_read_do_not_make_another_column_incomplete(contract: Callable, received: Callable) -> None:
@@ -195,33 +195,33 @@ def test_rows_that_cannot_be_read_do_not_make_another_column_incomplete(contract
 
 
 def test_just_enough_values_pass(contract: Callable, received: Callable) -> None:
-    assert check(contract(x={"completeness": 0.9}), received(x=[*FINE[:27], *[None] * 3])).stopped_by == []
+    assert check(contract(x={"completeness": 0.9}), received(x=[*FINE[:27], *[None] * 3])).blocked_by == []
 
 
-def test_too_many_rows_set_aside_stop_the_batch(contract: Callable, received: Callable) -> None:
+def test_too_many_quarantined_rows_block_the_batch(contract: Callable, received: Callable) -> None:
     checked = check(contract(max_rejected=0.06, x={"max": 27}), received(x=FINE))
-    assert checked.stopped_by == ["rejected"]
-    assert checked.result("rejected", "*").observed == "2 of 30 rows set aside (6.7%)"
-    assert check(contract(max_rejected=0.07, x={"max": 27}), received(x=FINE)).stopped_by == []
+    assert checked.blocked_by == ["rejected"]
+    assert checked.result("rejected", "*").observed == "2 of 30 rows quarantined (6.7%)"
+    assert check(contract(max_rejected=0.07, x={"max": 27}), received(x=FINE)).blocked_by == []
 
 
 def test_a_share_is_judged_over_all_parts_and_not_in_each(contract: Callable, received: Callable) -> None:
     source = contract(max_rejected=0.06, x={"max": 27})
     parts = [received(x=FINE[:28]), received(x=FINE[28:]), received(x=["1"] * 10)]
-    assert check(source, *parts[:2]).stopped_by == ["rejected"]
-    assert check(source, *parts).stopped_by == []
+    assert check(source, *parts[:2]).blocked_by == ["rejected"]
+    assert check(source, *parts).blocked_by == []
 
 
 def test_shares_of_a_handful_of_rows_say_nothing(contract: Callable, received: Callable) -> None:
     checked = check(contract(x={}, y={"max": 0}), received(x=[None] * 5, y=["1"] * 4 + ["0"]))
-    assert checked.stopped_by == []
+    assert checked.blocked_by == []
     assert not checked.result("completeness", "x").is_passed
     assert not checked.result("rejected", "*").is_passed
 
 
 def test_a_batch_without_rows_passes(contract: Callable, received: Callable) -> None:
     checked = check(contract(x={"required": True}), received(x=[]))
-    assert checked.stopped_by == []
+    assert checked.blocked_by == []
     assert all(result.is_passed for result in checked.results)
 
 
@@ -234,7 +234,7 @@ def test_every_broken_row_is_named_beyond_the_cap_of_great_expectations_samples(
     contract: Callable, received: Callable
 ) -> None:
     checked = check(contract(x={"max": 499}), received(x=[str(n) for n in range(1000)]))
-    assert checked.rejected.column("row_number").to_pylist() == list(range(500, 1000))
+    assert checked.quarantined.column("row_number").to_pylist() == list(range(500, 1000))
     assert checked.result("range", "x").unexpected_count == 500
 
 
@@ -257,7 +257,7 @@ def test_one_row_for_each_key_and_time_is_part_of_every_contract(
         ([HOUR, HOUR, "2025-01-01T01:00Z"], ["a", "b", "a"], True),
         ([HOUR, HOUR, "2025-01-01T01:00Z"], ["b", "a", "a"], False),
         ([HOUR, HOUR], ["a", "a"], False),
-        ([HOUR, None, "2025-01-01T01:00Z"], ["a", "a", "a"], True),  # the one set aside is no part of the order
+        ([HOUR, None, "2025-01-01T01:00Z"], ["a", "a", "a"], True),  # the quarantined one is no part of the order
     ],
 )
 def test_rows_are_ordered_where_time_and_key_only_grow(
@@ -278,23 +278,23 @@ def test_rows_are_ordered_where_time_and_key_only_grow(
         (("x",), "unique", "*", "expected one row for each x, valid_at"),
     ],
 )
-def test_rows_found_to_share_their_key_are_counted_as_set_aside(
+def test_rows_found_to_share_their_key_are_counted_as_quarantined(
     contract: Callable, received: Callable, key: tuple[str, ...], rule: str, column: str, reason: str
 ) -> None:
     checker = Check(contract(key=key, max_rejected=0.05, x={"required": True}))
     raw = received(x=FINE)
     checker.take(raw)
     checker.note(rule, column, 30, [reason, reason])
-    rejected = checker.set_aside(raw, [(3, rule, column, reason), (8, rule, column, reason)]).to_pylist()
-    assert [(row["row_number"], row["rule"], row["column_name"], row["reason"]) for row in rejected] == [
+    quarantined = checker.quarantine(raw, [(3, rule, column, reason), (8, rule, column, reason)]).to_pylist()
+    assert [(row["row_number"], row["rule"], row["column_name"], row["reason"]) for row in quarantined] == [
         (3, rule, column, reason),
         (8, rule, column, reason),
     ]
-    assert json.loads(rejected[0]["raw_row"])["x"] == "3"
+    assert json.loads(quarantined[0]["raw_row"])["x"] == "3"
     results = {(result.rule, result.column): result for result in verdicts.results(checker)}
     assert (results[rule, column].is_passed, results[rule, column].unexpected_count) == (False, 2)
     assert results[rule, column].row_count == 30
-    assert results["rejected", "*"].observed == "2 of 30 rows set aside (6.7%)"
+    assert results["rejected", "*"].observed == "2 of 30 rows quarantined (6.7%)"
     assert [result.rule for result in breaches(verdicts.results(checker))] == ["rejected"]
 
 
@@ -320,18 +320,18 @@ def in_place(table: pa.Table) -> list[dict[str, Any]]:
 
 @settings(max_examples=20, deadline=None)
 @given(rows=ROWS, data=st.data())
-def test_each_row_is_accepted_or_rejected_and_their_order_changes_nothing(
+def test_each_row_is_accepted_or_quarantined_and_their_order_changes_nothing(
     contract: Callable, received: Callable, rows: list[tuple], data: st.DataObject
 ) -> None:
     source = contract(key=("id",), id={"required": True}, x={"max": 5})
     raw = batch_of(received, rows)
     order = pa.array(data.draw(st.permutations(range(len(rows)))), pa.int64())
     checked, shuffled = check(source, raw), check(source, raw.take(order))
-    places = checked.accepted_as("row_number") + checked.rejected.column("row_number").to_pylist()
+    places = checked.accepted_as("row_number") + checked.quarantined.column("row_number").to_pylist()
     assert sorted(places) == list(range(len(rows)))
     assert checked.results == shuffled.results
     assert in_place(checked.accepted) == in_place(shuffled.accepted)
-    assert in_place(checked.rejected) == in_place(shuffled.rejected)
+    assert in_place(checked.quarantined) == in_place(shuffled.quarantined)
 
 
 @settings(max_examples=25, deadline=None)
@@ -347,4 +347,4 @@ def test_how_rows_are_cut_into_batches_changes_nothing(
     assert cut.results == whole.results
     assert cut.is_ordered == whole.is_ordered
     assert cut.accepted.combine_chunks().equals(whole.accepted.combine_chunks())
-    assert cut.rejected.combine_chunks().equals(whole.rejected.combine_chunks())
+    assert cut.quarantined.combine_chunks().equals(whole.quarantined.combine_chunks())

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from include.quality.contract import MIN_ROWS_FOR_SHARES, Result, Rule, breaches, judge, rejected_result
+from include.quality.contract import MIN_ROWS_FOR_SHARES, Result, Rule, breaches, judge, quarantined_result
 from include.quality.rules import rules as rules_of
 
 
@@ -74,7 +74,7 @@ def test_only_a_failed_share_that_stops_is_a_breach() -> None:
         (0, 0, "warn", True, "no rows"),
     ],
 )
-def test_too_few_values_stop_a_batch_that_has_enough_rows_to_judge(
+def test_too_few_values_block_a_batch_that_has_enough_rows_to_judge(
     contract: Callable, rows: int, missing: int, severity: str, is_passed: bool, observed: str
 ) -> None:
     [share] = asked_of(contract(x={"completeness": 0.9}))
@@ -92,7 +92,7 @@ def test_a_rule_about_single_rows_holds_only_where_every_row_keeps_it(contract: 
 
 
 @pytest.mark.parametrize(
-    ("rows", "rejected", "severity", "is_passed"),
+    ("rows", "quarantined", "severity", "is_passed"),
     [
         (100, 5, "stop", True),
         (100, 6, "stop", False),
@@ -103,8 +103,8 @@ def test_a_rule_about_single_rows_holds_only_where_every_row_keeps_it(contract: 
         (0, 0, "warn", True),
     ],
 )
-def test_too_many_rows_set_aside_stop_a_batch_that_has_enough_rows_to_judge(
-    contract: Callable, rows: int, rejected: int, severity: str, is_passed: bool
+def test_too_many_quarantined_rows_block_a_batch_that_has_enough_rows_to_judge(
+    contract: Callable, rows: int, quarantined: int, severity: str, is_passed: bool
 ) -> None:
-    found = rejected_result(rows, rejected, contract(x={}))
-    assert (found.severity, found.is_passed, found.unexpected_count) == (severity, is_passed, rejected)
+    found = quarantined_result(rows, quarantined, contract(x={}))
+    assert (found.severity, found.is_passed, found.unexpected_count) == (severity, is_passed, quarantined)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from include.quality import data_docs
-from include.quality.contract import Result, Rule, judge, rejected_result
+from include.quality.contract import Result, Rule, judge, quarantined_result
 from include.quality.data_docs.names import pages_of_run
 from include.quality.data_docs.pages import batch_page, facts_of
 from include.windows import Window
@@ -56,7 +56,7 @@ def report(contract):
             judge(PAIR, 100, 0),
             judge(MASKED, 100, 0),
             judge(SHARE, 100, missing),
-            rejected_result(100, out_of_range, source),
+            quarantined_result(100, out_of_range, source),
         ]
         told = {"window": JANUARY, "run_id": "manual__1", "examples": {}, **facts}
         rules = [RANGE, PAIR, MASKED, SHARE]
@@ -68,11 +68,11 @@ def report(contract):
     return build
 
 
-def test_a_stopped_batch_says_what_stopped_it_with_examples_and_the_way_back(report):
+def test_a_blocked_batch_says_what_blocked_it_with_examples_and_the_way_back(report):
     values = ["'-200' (row 7)", "'-201' (row 8)", "'-202' (row 9)"]
     page = batch_page(report(out_of_range=40, examples={("range", "co_mg_m3"): values}))
-    assert "Stopped: nothing of this batch was loaded" in page
-    assert re.search(r"<b>stopped by</b> rejected:\s+40 of 100 rows set aside \(40.0%\); expected at most 5%", page)
+    assert "Blocked: nothing of this batch was loaded" in page
+    assert re.search(r"<b>blocked by</b> rejected:\s+40 of 100 rows quarantined \(40.0%\); expected at most 5%", page)
     assert "<b>range</b>: 0 to 50 mg/m3" in page
     assert "40 unexpected values found. 40% of 100 total rows." in page
     assert all(value.replace("'", "&#x27;") in page for value in values)
@@ -83,13 +83,13 @@ def test_a_batch_with_nothing_broken_says_so_and_names_no_quarantine(report):
     page = batch_page(report())
     assert "May load: every rule holds" in page
     assert "6 of 6" in page
-    assert "quarantine" not in page
+    assert "ciclo quarantine" not in page
 
 
-def test_a_batch_that_loads_without_some_rows_is_neither_clean_nor_stopped(report):
+def test_a_batch_that_loads_without_some_rows_is_neither_clean_nor_blocked(report):
     found = report(out_of_range=2)
     assert found.verdict == "warned"
-    assert "May load, without the 2 rows set aside" in batch_page(found)
+    assert "May load, without the 2 quarantined rows" in batch_page(found)
 
 
 def test_every_rule_is_shown_whoever_judged_it(report):
@@ -151,10 +151,10 @@ def test_a_later_run_of_the_window_leaves_the_page_of_the_earlier_one(report, tm
     first = data_docs.write(tmp_path, report(out_of_range=40, run_id="first"))
     data_docs.write(tmp_path, report(run_id="second"))
     newest = tmp_path / "air" / "station" / "2025-01-01T000000Z__2025-02-01T000000Z.html"
-    assert facts_of(first.read_text())["verdict"] == "stopped"
+    assert facts_of(first.read_text())["verdict"] == "blocked"
     assert facts_of(newest.read_text())["verdict"] == "passed"
     assert pages_of_run(newest.parent, "ingest_air", "first") == [first]
-    assert "stopped" not in re.findall(r'<td class="(\w+)">', (tmp_path / "index.html").read_text())
+    assert "blocked" not in re.findall(r'<td class="(\w+)">', (tmp_path / "index.html").read_text())
 
 
 def test_a_foreign_file_beside_the_pages_stops_no_check(report, tmp_path):
@@ -211,14 +211,16 @@ def test_there_is_nothing_to_sweep_before_the_first_page(tmp_path):
     assert data_docs.sweep(tmp_path / "none", datetime(2025, 1, 1, tzinfo=UTC)) == 0
 
 
-def rejected(*rows):
+def quarantined(*rows):
     names = ("row_number", "rule", "column_name", "reason", "raw_row")
     return pa.RecordBatch.from_pylist([dict(zip(names, row, strict=True)) for row in rows])
 
 
 def test_examples_are_the_first_three_values_of_each_rule():
     rows = [(at, "range", "co", "too low", f'{{"co": "-{at}", "x": "1"}}') for at in range(5)]
-    found = data_docs.examples([rejected(*rows[:2]), rejected(*rows[2:], (9, "repeated", "*", "came before", "{}"))])
+    found = data_docs.examples(
+        [quarantined(*rows[:2]), quarantined(*rows[2:], (9, "repeated", "*", "came before", "{}"))]
+    )
     assert found == {
         ("range", "co"): ["'-0' (row 0)", "'-1' (row 1)", "'-2' (row 2)"],
         ("repeated", "*"): ["came before (row 9)"],
@@ -227,9 +229,9 @@ def test_examples_are_the_first_three_values_of_each_rule():
 
 def test_personal_data_are_no_example():
     rows = [(0, "length", "name", "name = Ana", '{"name": "Ana"}'), (1, "pair", "*", "Ana > 1", '{"name": "Ana"}')]
-    assert "Ana" not in str(data_docs.examples([rejected(*rows)], masked=["name"]))
+    assert "Ana" not in str(data_docs.examples([quarantined(*rows)], masked=["name"]))
 
 
 def test_an_example_is_cut_where_a_source_sends_a_novel():
-    found = data_docs.examples([rejected((0, "type", "co", "unreadable", f'{{"co": "{"x" * 10_000}"}}'))])
+    found = data_docs.examples([quarantined((0, "type", "co", "unreadable", f'{{"co": "{"x" * 10_000}"}}'))])
     assert len(found["type", "co"][0]) < 150

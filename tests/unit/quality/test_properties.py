@@ -113,7 +113,7 @@ class Checked:
     """All that a check gave; rows by their number."""
 
     accepted: list[dict[str, Any]]
-    rejected: list[dict[str, Any]]
+    quarantined: list[dict[str, Any]]
     results: list[Result]
 
 
@@ -121,11 +121,12 @@ def check(source: CsvSource, *batches: pa.RecordBatch) -> Checked:
     checker = Check(source, WINDOW)
     parts = [checker.take(batch) for batch in batches]
     accepted = [row for part in parts for row in part.accepted.to_pylist()]
-    rejected = [row for part in parts for row in part.rejected.to_pylist()]
-    assert (len(accepted) + len(rejected), len(rejected)) == (checker.received, checker.rejected)
+    quarantined = [row for part in parts for row in part.quarantined.to_pylist()]
+    assert (len(accepted) + len(quarantined), len(quarantined)) == (checker.received, checker.quarantined)
     assert checker.received == sum(batch.num_rows for batch in batches)
     return Checked(
-        *(sorted(rows, key=lambda row: row["row_number"]) for rows in (accepted, rejected)), verdicts.results(checker)
+        *(sorted(rows, key=lambda row: row["row_number"]) for rows in (accepted, quarantined)),
+        verdicts.results(checker),
     )
 
 
@@ -140,7 +141,7 @@ def test_neither_the_order_of_rows_nor_their_cuts_change_a_verdict_and_none_is_l
 ) -> None:
     batch = batch_of(rows)
     whole = check(source, batch)
-    numbers = [row["row_number"] for row in (*whole.accepted, *whole.rejected)]
+    numbers = [row["row_number"] for row in (*whole.accepted, *whole.quarantined)]
     assert sorted(numbers) == list(range(len(rows)))
     assert check(source, *cut(data, shuffled(data, batch))) == whole
 
@@ -158,12 +159,12 @@ def test_only_ordered_is_about_the_order_and_cuts_do_not_change_what_it_finds(
     batch = batch_of(rows)
     whole = check(ORDERED, batch)
     assert check(ORDERED, *cut(data, batch)) == whole
-    broken = {row["row_number"] for row in whole.rejected if row["rule"] == "runs_on"}
+    broken = {row["row_number"] for row in whole.quarantined if row["rule"] == "runs_on"}
     # A time in the future makes no other row late, nor does one that cannot be read.
     hours = [-1 if hour is None or hour >= 6 else hour for hour, *_ in rows]
     assert broken == {at for at, hour in enumerate(hours) if 0 <= hour < max(hours[:at], default=0)}
     in_order = pa.array(sorted(range(len(rows)), key=hours.__getitem__), pa.int64())
-    assert "runs_on" not in {row["rule"] for row in check(ORDERED, batch.take(in_order)).rejected}
+    assert "runs_on" not in {row["rule"] for row in check(ORDERED, batch.take(in_order)).quarantined}
 
 
 # Neighbours
@@ -171,7 +172,7 @@ def test_only_ordered_is_about_the_order_and_cuts_do_not_change_what_it_finds(
 
 STEP = Step.model_validate({"kind": "step", "name": "jump", "column": "n", "max": 2, "within": "2 hours"})
 FROZEN = Frozen.model_validate({"kind": "frozen", "name": "still", "column": "n", "rows": 2, "within": "2 hours"})
-SERIES = st.lists(  # one row for each site and hour, as those that share their key are set aside before
+SERIES = st.lists(  # one row for each site and hour, as those that share their key are quarantined before
     st.tuples(st.sampled_from("ab"), st.integers(0, 15), st.none() | st.integers(0, 5)),
     max_size=25,
     unique_by=lambda row: row[:2],
@@ -217,7 +218,7 @@ def test_neighbours_are_those_in_time_however_rows_come(rows: list[tuple], data:
 
 @MANY
 @given(rows=SERIES, hour=st.integers(0, 15))
-def test_rows_of_the_batch_before_are_neighbours_and_are_not_set_aside_again(rows: list[tuple], hour: int) -> None:
+def test_rows_of_the_batch_before_are_neighbours_and_are_not_quarantined_again(rows: list[tuple], hour: int) -> None:
     batch, checks = series(rows), [STEP, FROZEN]
     is_before = pa.array([own < hour for _, own, _ in rows], pa.bool_())
     is_after = pa.array([own >= hour for _, own, _ in rows], pa.bool_())
@@ -329,8 +330,8 @@ def test_verdict_counts_and_rows_are_those_of_plain_great_expectations_on_the_wh
     ours = {(own.rule, own.column): (own.is_passed, own.unexpected_count) for own in checked.results}
     assert {place: ours[place] for place in verdicts} == {place: own[:2] for place, own in verdicts.items()}
     stops = {place: own for place, own in (raw | core).items() if place[0] != "above"}  # that one only warns
-    assert {row["row_number"] for row in checked.rejected} == rows_broken(stops)
-    for row in checked.rejected:
+    assert {row["row_number"] for row in checked.quarantined} == rows_broken(stops)
+    for row in checked.quarantined:
         broke = [place for place, (*_, broken) in stops.items() if row["row_number"] in broken]
         assert (row["rule"], row["column_name"]) == broke[0]
         assert len(row["reason"].split("; ")) == len(broke)

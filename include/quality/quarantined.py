@@ -1,4 +1,4 @@
-"""Rows that are set aside: as they came, with every rule they broke, in words."""
+"""Quarantined rows: as they came, with every rule they broke, in words."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from include.quality.rules import NEVER_WAIVED
+from include.quality.rules import NEVER_OVERRIDDEN
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 Found = tuple[int, str, str, str]  # position of a row, and rule, column and reason of what it broke
 PLACE = ("payload", "row_number")
-REJECTED = (*PLACE, "valid_at", "rule", "column_name", "reason", "raw_row")
+QUARANTINED = (*PLACE, "valid_at", "rule", "column_name", "reason", "raw_row")
 HIDDEN = "***"
 
 
-def rejected_rows(raw: pa.RecordBatch, found: list[Found]) -> pa.RecordBatch:
-    """Return one row for each rejected row, as it came, with every reason; `REJECTED`."""
+def quarantined_rows(raw: pa.RecordBatch, found: list[Found]) -> pa.RecordBatch:
+    """Return one row for each quarantined row, as it came, with every reason; `QUARANTINED`."""
     import pyarrow as pa
 
     faults: dict[int, list[Found]] = defaultdict(list)
@@ -33,15 +33,15 @@ def rejected_rows(raw: pa.RecordBatch, found: list[Found]) -> pa.RecordBatch:
     texts = [[rule for _, rule, _, _ in first], [column for _, _, column, _ in first], reasons]
     columns = [raw.column(name).take(pa.array(positions, pa.int64())) for name in (*PLACE, "valid_at")]
     columns += [pa.array(values, pa.string()) for values in (*texts, _as_json(raw, positions, hidden))]
-    return pa.RecordBatch.from_arrays(columns, names=list(REJECTED))
+    return pa.RecordBatch.from_arrays(columns, names=list(QUARANTINED))
 
 
-def waived_rows(raw: pa.RecordBatch, found: list[Found], waived: frozenset[str]) -> set[int]:
-    """Return the positions of faulty rows that somebody vouches for."""
-    broken = {at for at, rule, *_ in found if rule in NEVER_WAIVED}
+def overridden_rows(raw: pa.RecordBatch, found: list[Found], overridden: frozenset[str]) -> set[int]:
+    """Return the positions of faulty rows that somebody has overridden."""
+    broken = {at for at, rule, *_ in found if rule in NEVER_OVERRIDDEN}
     positions = sorted({at for at, *_ in found} - broken)
     texts = _as_json(raw, positions, {})
-    return {at for at, text in zip(positions, texts, strict=True) if canonical(json.loads(text)) in waived}
+    return {at for at, text in zip(positions, texts, strict=True) if canonical(json.loads(text)) in overridden}
 
 
 def canonical(row: Any) -> str:
