@@ -47,7 +47,6 @@ class Alerts(Strict):
     on: tuple[Event, ...] = Field(
         default=("failure", "quality", "retrain", "promotion"), description="Which events are told."
     )
-    channels: tuple[Literal["log"], ...] = Field(default=("log",), description="Where they are told.")
 
 
 class Replay(Strict):
