@@ -76,16 +76,14 @@ def _source_lines(found: Found) -> Iterator[str]:
 
 def _dialect_lines(found: Found) -> Iterator[str]:
     dialect = found.layout.dialect
-    if dialect.skip_lines:
-        yield f"    skip_lines: {dialect.skip_lines}"
-    if not dialect.has_header:
-        yield "    header: none"
-    if dialect.skip_rows_after_header:
-        yield f"    skip_rows_after_header: {dialect.skip_rows_after_header}"
-    if dialect.skip_rows_at_end:
-        yield f"    skip_rows_at_end: {dialect.skip_rows_at_end}"
-    if not dialect.has_quotes:
-        yield "    quote: none"
+    unusual: dict[str, int | str] = {
+        "skip_lines": dialect.skip_lines,
+        "header": "" if dialect.has_header else "none",
+        "skip_rows_after_header": dialect.skip_rows_after_header,
+        "skip_rows_at_end": dialect.skip_rows_at_end,
+        "quote": "" if dialect.has_quotes else "none",
+    }
+    yield from (f"    {key}: {value}" for key, value in unusual.items() if value)
 
 
 def _time_lines(found: Found) -> Iterator[str]:
