@@ -14,7 +14,7 @@ how many entries were released, how many still wait and why.
 **Rerun**: start a new run at any time; what is loaded stays as it is. Mend the contract or the parser first,
 or override what is right although it breaks a rule: otherwise a retry quarantines the same rows again.
 
-**It matters** when a batch was blocked: until it is back, its window is neither loaded nor monitored.
+**It matters** when a batch was blocked: until it is back, its window is neither loaded nor measured.
 """
 
 from functools import partial

@@ -25,7 +25,7 @@ UNREADABLE = "readable"  # the rule of a batch that could not even be parsed
 OPEN_AGAIN = """
     fetched_at = excluded.fetched_at, run_id = excluded.run_id, loaded_at = null,
     status = case q.status when 'overridden' then q.status else 'open' end,
-    status_at = case when q.status in ('open', 'overridden') then q.status_at else now() end,
+    status_at = case when q.is_waiting or q.status = 'overridden' then q.status_at else now() end,
     status_by = case q.status when 'overridden' then q.status_by end,
     status_reason = case q.status when 'overridden' then q.status_reason end
 where not q.is_waiting

@@ -134,7 +134,7 @@ def block(run: Run, window: Window, batch: Batch, broken: list[Result]) -> None:
             for r in batch.results
             if r.is_row_level and r.severity == "stop" and not r.is_passed
         ),
-        f"Rows: {batch.row_count + batch.quarantined_count} received, {batch.quarantined_count} quarantined one by one;"
+        f"Rows: {batch.received} received, {batch.quarantined_count} quarantined one by one;"
         f" all of them wait in ops.quarantine: ciclo quarantine list {name}",
         *(f"Example: {reason}" for reason in islice(reasons, 3)),
         f"Mend the source, or the contract in {run.pipeline.where('sources', batch.source)}, then bring it back:",

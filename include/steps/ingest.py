@@ -129,7 +129,7 @@ def load(run: Run, checked: list[dict[str, Any]]) -> tuple[dict[str, Any], list[
     reopened = [touched.to_dict() for touched in sorted(loaded.touched, key=lambda touched: touched.start)]
     if reopened:
         log.info("%s: late or changed rows touch earlier windows: %s", run.pipeline.pipeline, reopened)
-    if not any(batch.row_count + batch.quarantined_count for batch in batches if batch.source == run.pipeline.main):
+    if not any(batch.received for batch in batches if batch.source == run.pipeline.main):
         raise NothingToDo(
             f"{run.pipeline.pipeline} {run.pipeline.main} {window}: the source has no rows in this window;"
             f" {loaded.counts.received} rows of other sources are loaded"
@@ -256,7 +256,7 @@ def _checked(run: Run, source: str, window: Window, fetch: dict[str, Any]) -> Ba
     passed = sum(result.is_passed for result in batch.results)
     log.info(
         "%s %s %s: %d rows received, %d accepted, %d quarantined; %d of %d checks passed",
-        *(run.pipeline.pipeline, source, window, batch.row_count + batch.quarantined_count, batch.row_count),
+        *(run.pipeline.pipeline, source, window, batch.received, batch.row_count),
         *(batch.quarantined_count, passed, len(batch.results)),
     )
     broken = breaches(batch.results)

@@ -74,11 +74,10 @@ def record_quality(
         Rows that were new or changed although they were due in an earlier window; None for a blocked batch.
     """
     profile = record_profile(cursor, lake, pipeline.pipeline, window, batch, run)
-    received = batch.row_count + batch.quarantined_count
     facts = BatchFacts(
-        received=received,
+        received=batch.received,
         late=late,
-        traced=received,  # reading a payload to its end compares its bytes with their hash, or raises
+        traced=batch.received,  # reading a payload to its end compares its bytes with their hash, or raises
         covers=batch.covers,
         newest_at=batch.newest_at,
         agreements=agreements.measured if agreements else {},

@@ -75,6 +75,11 @@ class Batch:
     after_count: int = 0
     is_reread: bool = False
 
+    @property
+    def received(self) -> int:
+        """Rows that came, accepted and quarantined."""
+        return self.row_count + self.quarantined_count
+
 
 @dataclass
 class Counts:

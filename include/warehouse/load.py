@@ -89,10 +89,10 @@ def load_window(
             counts = _count(judged, merged)
             record.record_lineage(cursor, pipeline, window, batch, counts, run, loaded_at)
             _add(loaded, counts, merged)
-        for source in dict.fromkeys(batch.source for batch in batches if batch.row_count + batch.quarantined_count):
+        for source in dict.fromkeys(batch.source for batch in batches if batch.received):
             record.advance(cursor, pipeline.pipeline, source, window)
         main = [batch for batch in batches if batch.source == pipeline.main]
-        if any(batch.row_count + batch.quarantined_count for batch in main):  # otherwise there is nothing to monitor
+        if any(batch.received for batch in main):  # otherwise there is nothing to monitor
             is_simulated = any(batch.is_simulated for batch in main)
             record.record_run(cursor, pipeline, window, loaded, run, is_simulated, loaded_at)
         loaded.touched |= record.touched_before(cursor, run)
@@ -118,7 +118,7 @@ def _judged(batch: Batch, agreements: Agreements) -> Batch:
 
 def _count(batch: Batch, merged: Merged) -> Counts:
     return Counts(
-        received=batch.row_count + batch.quarantined_count,
+        received=batch.received,
         inserted=merged.inserted,
         revised=merged.revised,
         corrected=merged.corrected,

@@ -22,6 +22,10 @@ insert into ml.prediction (pipeline, entity, valid_at, model_version, predicted,
     is_simulated, run_id)
 values ('p', '', '2025-01-01', 1, 1.5, 1, 2, true, false, 's1'),
     ('p', '', '2025-01-31', 1, 2.5, 2, 3, false, false, 's1');
+insert into ops.quarantine (pipeline, source, window_start_at, window_end_at, rule, column_name, reason, status,
+    fetched_at, pending, run_id)
+values ('p', 's', '2025-01-01', '2025-02-01', 'range', 'a', 'too high', 'accepted', '2025-02-01',
+    '{[2025-01-01, 2025-02-01)}', 'r1');
 insert into ops.alert (pipeline, kind, message, run_id) values ('p', 'failure', 'no way', 'r1');
 insert into feature.vector values ('p', '', '2025-01-31', 1, '{"a": 1}');
 insert into ml.drift (pipeline, window_start_at, window_end_at, model_version, feature, row_count,
@@ -85,6 +89,7 @@ def test_what_is_new_is_told_of_what_is_old(old_database: str) -> None:
     assert rows(old_database, "select severity, status from ops.alert") == [("critical", "expired")], (
         "nobody is flooded"
     )
+    assert rows(old_database, "select status, is_waiting from ops.quarantine") == [("overridden", True)]
     assert rows(old_database, "select version, to_at from mart.live_version") == [(1, None)]
     assert rows(old_database, "select count(*) from feature.set") == [(0,)], "the next load builds the features"
 
@@ -99,3 +104,4 @@ def test_going_back_keeps_the_predictions_too(old_database: str) -> None:
         command.downgrade(config, "0003")
     engine.dispose()
     assert rows(old_database, "select is_seen from ml.prediction order by valid_at") == [(True,), (False,)]
+    assert rows(old_database, "select status from ops.quarantine") == [("accepted",)]
