@@ -131,18 +131,18 @@ def _meaning(
 ) -> CicloError:
     """Return what an `error` node means; it comes with 400 as well as with 200."""
     node = error if isinstance(error, dict) else {"mensaje": error}
-    said = " ".join(str(node[key]) for key in ("mensaje", "detalle") if node.get(key))
-    said = endpoint.scrub(" ".join(said.split()))[:200]
-    if "secondsToReset" in node or "timeReset" in node or "límite de consultas" in said.lower():
+    message = " ".join(str(node[key]) for key in ("mensaje", "detalle") if node.get(key))
+    message = endpoint.scrub(" ".join(message.split()))[:200]
+    if "secondsToReset" in node or "timeReset" in node or "límite de consultas" in message.lower():
         pause = sie.pause(node, datetime.now(UTC))
         again = "later" if pause is None else f"in {pause.total_seconds():.0f} seconds"
         what = f"Banxico's limit of requests for this token is used up, it answers again {again}"
         return extract.unavailable(what, pause)
-    if "token" in said.lower() or status in (401, 403):
-        return http.token_refused(extract, source.connection, f"Banxico refused the token ({said})", "BANXICO_TOKEN")
+    if "token" in message.lower() or status in (401, 403):
+        return http.token_refused(extract, source.connection, f"Banxico refused the token ({message})", "BANXICO_TOKEN")
     if 400 <= status < 500:
-        return extract.broken(f"Banxico refused the series {', '.join(ids)} ({said})", "correct pipeline.yaml")
-    return extract.unavailable(f"Banxico answered {status} with an error ({said})")
+        return extract.broken(f"Banxico refused the series {', '.join(ids)} ({message})", "correct pipeline.yaml")
+    return extract.unavailable(f"Banxico answered {status} with an error ({message})")
 
 
 def _changed(extract: Extract, error: ValueError) -> CicloError:

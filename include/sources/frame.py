@@ -89,13 +89,13 @@ def _is_tight(values: pa.Array) -> bool:
     data = values.buffers()[2]
     if data is None:
         return True
-    found = np.frombuffer(data, np.uint8)
-    return not bool((found <= 32).any() or (found >= 128).any())
+    letters = np.frombuffer(data, np.uint8)
+    return not bool((letters <= 32).any() or (letters >= 128).any())
 
 
 def _instants(valid_at: pd.Series | pa.Array) -> pa.Array:
-    found = pa.Array.from_pandas(valid_at) if isinstance(valid_at, pd.Series) else valid_at
-    return _one_chunk(found).cast(INSTANT)
+    times = pa.Array.from_pandas(valid_at) if isinstance(valid_at, pd.Series) else valid_at
+    return _one_chunk(times).cast(INSTANT)
 
 
 def _inside(times: pa.Array, window: Window, future: datetime | None) -> pa.Array | None:

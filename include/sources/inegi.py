@@ -70,18 +70,18 @@ def _meaning(
 ) -> CicloError:
     """Return what a list of error texts means; its `ErrorCode` tells more than the status."""
     status, pause = payload.status, http.pause(payload.headers)
-    said = endpoint.scrub(" ".join("; ".join(str(error) for error in errors).split()))[:200]
+    message = endpoint.scrub(" ".join("; ".join(str(error) for error in errors).split()))[:200]
     code = next((str(e).partition(":")[2].strip() for e in errors if str(e).startswith("ErrorCode:")), "")
     if code == UNAUTHORISED or status in (401, 403):
-        return http.token_refused(extract, source.connection, f"INEGI refused the token ({said})", "INEGI_TOKEN")
+        return http.token_refused(extract, source.connection, f"INEGI refused the token ({message})", "INEGI_TOKEN")
     if code == NO_RESULTS:
         return extract.broken(
-            f"INEGI has no indicator {indicator} in bank {source.bank}, area {source.area} ({said})",
+            f"INEGI has no indicator {indicator} in bank {source.bank}, area {source.area} ({message})",
             "correct `from`, `bank` or `area` in pipeline.yaml",
         )
     if 400 <= status < 500 and status != 429:
-        return extract.broken(f"INEGI refused indicator {indicator} ({said})", "correct pipeline.yaml")
-    return extract.unavailable(f"INEGI answered {status} with an error ({said})", pause)
+        return extract.broken(f"INEGI refused indicator {indicator} ({message})", "correct pipeline.yaml")
+    return extract.unavailable(f"INEGI answered {status} with an error ({message})", pause)
 
 
 def _changed(extract: Extract, error: ValueError) -> CicloError:

@@ -105,11 +105,11 @@ def _pages(extract: Extract, source: SqlSource, database: connection) -> Iterato
         after = None
         while True:
             cursor.execute(sql_query.last_of_page(source, extract.window, after))
-            found = cursor.fetchall()
-            yield Page(after, found[0] if len(found) == 2 else None)
-            if len(found) < 2:
+            rows = cursor.fetchall()
+            yield Page(after, rows[0] if len(rows) == 2 else None)
+            if len(rows) < 2:
                 return
-            after = found[0]
+            after = rows[0]
 
 
 def _extracted(

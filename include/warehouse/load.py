@@ -84,8 +84,8 @@ def load_window(
             agreements = compare(cursor, pipeline, batch)  # now that the other sources are there, too
             judged = _judged(batch, agreements)
             record.record_verdicts(cursor, pipeline.pipeline, window, judged, run)
-            found = record_quality(cursor, lake, pipeline, window, judged, run, agreements, merged.late)
-            loaded.low += below(pipeline, batch.source, found)
+            scores = record_quality(cursor, lake, pipeline, window, judged, run, agreements, merged.late)
+            loaded.low += below(pipeline, batch.source, scores)
             counts = _count(judged, merged)
             record.record_lineage(cursor, pipeline, window, batch, counts, run, loaded_at)
             _add(loaded, counts, merged)

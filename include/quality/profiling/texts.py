@@ -41,10 +41,10 @@ class Texts:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        found = pc.value_counts(typed.drop_null() if typed.null_count else typed)
-        if not len(found):
+        counted = pc.value_counts(typed.drop_null() if typed.null_count else typed)
+        if not len(counted):
             return
-        texts, counts = found.field(0), found.field(1).to_numpy()
+        texts, counts = counted.field(0), counted.field(1).to_numpy()
         lengths = pc.utf8_length(texts).to_numpy()
         self._widen(pc.min(texts).as_py(), pc.max(texts).as_py(), int(lengths.min()), int(lengths.max()))
         self.count += int(counts.sum())
@@ -120,8 +120,8 @@ class Texts:
 
         if self.tally is not None:
             return list(self.tally.items())
-        found = self.frequent.get_frequent_items(NO_FALSE_POSITIVES)
-        return [(text, estimate) for text, estimate, _, _ in found]
+        items = self.frequent.get_frequent_items(NO_FALSE_POSITIVES)
+        return [(text, estimate) for text, estimate, _, _ in items]
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray | bytes]]:
         """Return everything `restored` needs."""
@@ -136,13 +136,13 @@ class Texts:
         """Return what `state` was taken of."""
         from datasketches import frequent_strings_sketch
 
-        found = cls()
+        texts = cls()
         for name, value in state.items():
-            setattr(found, name, value)
+            setattr(texts, name, value)
         if "distinct" in arrays:
-            found.distinct = Distinct.from_bytes(arrays["distinct"].tobytes())
-            found.frequent = frequent_strings_sketch.deserialize(arrays["frequent"].tobytes())
-        return found
+            texts.distinct = Distinct.from_bytes(arrays["distinct"].tobytes())
+            texts.frequent = frequent_strings_sketch.deserialize(arrays["frequent"].tobytes())
+        return texts
 
 
 def shown(text: str) -> str:

@@ -83,18 +83,18 @@ def members(extract: Extract, path: Path) -> list[str]:
 
 def _name(extract: Extract, names: list[str], member: str) -> str:
     """Return the one name that is meant."""
-    found = [name for name in names if name == member]
-    if not found:
-        found = [name for name in names if not name.endswith("/") and fnmatch.fnmatchcase(name, member)]
-    if len(found) == 1:
-        return found[0]
-    what = f"{len(found)} members {member!r}, {found[:5]}," if found else f"no member {member!r} but {names[:5]}"
+    same = [name for name in names if name == member]
+    if not same:
+        same = [name for name in names if not name.endswith("/") and fnmatch.fnmatchcase(name, member)]
+    if len(same) == 1:
+        return same[0]
+    what = f"{len(same)} members {member!r}, {same[:5]}," if same else f"no member {member!r} but {names[:5]}"
     raise extract.broken(f"the zip has {what}", "correct `member`")
 
 
 def _damaged(extract: Extract, error: Exception) -> Exception:
-    said = " ".join(str(error).split())[:120]
-    return extract.broken(f"the zip cannot be read ({said})", "fetch the window again from the source")
+    message = " ".join(str(error).split())[:120]
+    return extract.broken(f"the zip cannot be read ({message})", "fetch the window again from the source")
 
 
 def _unless_zip(extract: Extract, stream: Any, what: str, way_out: str) -> BinaryIO:
