@@ -10,7 +10,7 @@ comment on column ops.excluded.end_at is 'End of what is excluded, UTC; not in i
 do $$
 declare old record;
 begin
-    for old in select oid, oid::regprocedure as signature, proname, pg_get_functiondef(oid) as definition,
+    for old in select oid, oid::regprocedure::text as signature, proname, pg_get_functiondef(oid) as definition,
                       obj_description(oid) as about
                from pg_proc where pronamespace = 'ops'::regnamespace and proname in ('flag', 'unflag')
     loop
