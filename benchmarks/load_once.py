@@ -12,8 +12,8 @@ from include.steps import ingest
 
 
 def main(warehouse_url: str, folder: str, run_id: str) -> None:
-    """Do what the tasks `check` and `load` do with what `extract` handed on, read from standard input."""
-    for name in ("great_expectations", "pandas", "pyarrow.compute", "pgpq"):
+    """Do what `check`, `load` and `build_features` do with what `extract` handed on, read from standard input."""
+    for name in ("great_expectations", "pandas", "pyarrow.compute", "pgpq", "include.features.table"):
         importlib.import_module(name)  # a warm task has them already
     run, extracted = run_of(warehouse_url, Path(folder), run_id), json.load(sys.stdin)
     begin = time.perf_counter()
@@ -21,9 +21,12 @@ def main(warehouse_url: str, folder: str, run_id: str) -> None:
     between = time.perf_counter()
     loaded, _ = ingest.load(run, [checked])
     seconds = time.perf_counter() - begin
-    print(f"check {between - begin:.1f} s, load {seconds - (between - begin):.1f} s", file=sys.stderr)
-
-    print(json.dumps({**loaded, "seconds": seconds, "peak_mb": peak_mb()}))
+    peak = peak_mb()
+    ingest.build_features(run)
+    with_features = time.perf_counter() - begin
+    told = (("check", between - begin), ("load", seconds - (between - begin)), ("features", with_features - seconds))
+    print(", ".join(f"{step} {took:.1f} s" for step, took in told), file=sys.stderr)
+    print(json.dumps({**loaded, "seconds": seconds, "with_features": with_features, "peak_mb": peak}))
 
 
 if __name__ == "__main__":

@@ -34,14 +34,16 @@ create table peer (measured_at timestamptz, station_id bigint, {COLUMNS}, pulse_
 
 
 def measure_first() -> Iterator[dict[str, Any]]:
-    """Yield the first load against both peers: ``load_first`` and ``load_first_to_sql``."""
+    """Yield the first load against both peers, ``load_first`` and ``load_first_to_sql``, and with its features."""
     with warehouse() as (folder, superuser_url, warehouse_url):
         path = write_csv(folder / "rows.csv", ROWS)
         extracted = _extracted(warehouse_url, folder, path)
         before = copy_rows(superuser_url, path)
-        first = _load(warehouse_url, folder, extracted, "first")["seconds"]
+        loaded = _load(warehouse_url, folder, extracted, "first")
+        first = loaded["seconds"]
         peer = (before + copy_rows(superuser_url, path)) / 2  # the first one also makes the server's log files
         yield figure("load_first", first, peer, "s", ROWS)
+        yield figure("load_first_with_features", loaded["with_features"], peer, "s", ROWS)
         frame = _to_sql(superuser_url, path) * ROWS / FRAME_ROWS
         yield figure("load_first_to_sql", first, frame, "s", ROWS)
 

@@ -105,5 +105,7 @@ def keep(run: Run, path: Path) -> dict[str, object]:
     return {
         "source": "rows",
         "window": WINDOW.to_dict(),
-        "fetches": [indexed(run, "rows", WINDOW, [record]) | {"number": 0, "window": WINDOW.to_dict()}],
+        "fetches": [
+            indexed(run, "rows", WINDOW, [record]) | {"number": 0, "window": WINDOW.to_dict(), "is_reread": False}
+        ],
     }

@@ -50,6 +50,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.hookimpl(optionalhook=True)  # where tests run one after the other, nobody asks
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Return one more than there are cores: the journeys wait for the scheduler most of the time."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Keep a file's tests on one worker, and all journeys, which share one system; each worker is a session."""
     from xdist.scheduler import LoadScopeScheduling
@@ -100,7 +106,7 @@ def warehouse_url(postgres_url: str, migrated_template: str) -> Iterator[str]:
 
     name = f"warehouse_{uuid4().hex[:12]}"
     with closing(postgres.connect(postgres_url)) as link, link.cursor() as cursor:
-        cursor.execute(f'create database {name} owner warehouse template "{migrated_template}"')
+        cursor.execute(f'create database {name} owner warehouse template "{migrated_template}" strategy file_copy')
         yield _as_warehouse(postgres_url, name)
         cursor.execute(f"drop database {name} with (force)")
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from include.features import versions
+from include.features.reach import main_rows
 from include.spec import recipes
 
 if TYPE_CHECKING:
@@ -67,13 +68,17 @@ def build(pipeline: Pipeline, tables: Tables, window: Window | None = None) -> p
     moments = versions.ordered(at for name, key_ in keys.items() for at in versions.revised_at(tables[name], key_))
     is_wanted = _is_inside(rows["valid_at"], window)
     revisions_before = moments.searchsorted(rows["available_at"], side="right")
-    parts = []
+    parts, place, reach = [], np.arange(len(rows)), main_rows(pipeline)
+    row_of = (~main.duplicated([*key, "valid_at"])).to_numpy().cumsum() - 1  # of each version
     for count in np.unique(revisions_before[is_wanted]):  # between two revisions nothing that was known changes
-        known = tables
+        is_meant = (revisions_before == count) & is_wanted
+        next_meant = np.minimum.accumulate(np.where(is_meant, place, len(rows) + reach)[::-1])[::-1]
+        is_read = next_meant - place <= reach
+        known = tables | {pipeline.main: main[is_read[row_of]]}
         if len(moments):
             moment = moments[count - 1] if count else None
-            known = {n: versions.newest(versions.known_at(tables[n], k, moment), k) for n, k in keys.items()}
-        parts.append(_features(pipeline, known)[(revisions_before == count) & is_wanted])
+            known = {n: versions.newest(versions.known_at(known[n], k, moment), k) for n, k in keys.items()}
+        parts.append(_features(pipeline, known).set_axis(place[is_read])[is_meant[is_read]])
     out = pd.concat(parts).sort_index() if parts else _features(pipeline, tables).iloc[:0]
     horizon, by = pipeline.target.horizon, rows["entity"]
     first_known = versions.first_known(main, key, pipeline.target.column, rows)

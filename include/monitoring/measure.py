@@ -46,14 +46,14 @@ class Drift:
 
 def profile(rows: pd.DataFrame, features: list[str]) -> list[Profile]:
     """Profile features over rows, one entry a feature, in order."""
-    found = []
+    profiles = []
     for name in features:
         values = rows[name].to_numpy("float64")
         kept = values[np.isfinite(values)]
         stats = (kept.mean(), kept.std(), kept.min(), kept.max()) if len(kept) else (None,) * 4
         mean, deviation, low, high = (None if s is None else float(s) for s in stats)
-        found.append(Profile(name, len(values), len(values) - len(kept), mean, deviation, low, high))
-    return found
+        profiles.append(Profile(name, len(values), len(values) - len(kept), mean, deviation, low, high))
+    return profiles
 
 
 def mean_shift(current: list[Profile], reference: dict[str, float | None], thresholds: Thresholds) -> list[Drift]:
@@ -72,7 +72,7 @@ def mean_shift(current: list[Profile], reference: dict[str, float | None], thres
     limit = thresholds.mean_shift_pct
     if limit is None:
         return []
-    found = []
+    drifts = []
     for item in current:
         if item.feature not in thresholds.features:
             continue
@@ -81,5 +81,5 @@ def mean_shift(current: list[Profile], reference: dict[str, float | None], thres
         # Exactly at the limit is allowed, also where binary fractions make 10 % a hair more than 10.
         is_breached = shift is not None and abs(shift) > limit and not math.isclose(abs(shift), limit, rel_tol=1e-9)
         rows = item.row_count - item.null_count
-        found.append(Drift(item.feature, rows, base, item.mean, shift, limit, is_breached))
-    return found
+        drifts.append(Drift(item.feature, rows, base, item.mean, shift, limit, is_breached))
+    return drifts

@@ -36,10 +36,10 @@ class Backwards:
         before = np.iinfo(np.int64).min if self._latest is None else self._latest
         latest = np.maximum.accumulate(np.concatenate(([before], times)))
         self._latest = int(latest[-1])
-        found: list[int] = pc.indices_nonzero(
+        positions: list[int] = pc.indices_nonzero(
             pa.array((times < latest[:-1]) & (times > np.iinfo(np.int64).min))
         ).to_pylist()
-        return found
+        return positions
 
 
 class Slots:
@@ -76,8 +76,8 @@ class Slots:
     @property
     def missing(self) -> np.ndarray:
         """Beginnings of the stretches without a row."""
-        found: np.ndarray = self.starts[~self._seen]
-        return found
+        missing: np.ndarray = self.starts[~self._seen]
+        return missing
 
     def gaps(self) -> str:
         """Name the first gaps in words, UTC."""
@@ -129,6 +129,6 @@ class Newest:
         import pyarrow.compute as pc
 
         for name in self.columns:
-            found = pc.max(valid_at.filter(typed[name].is_valid())).as_py()
-            if found is not None:
-                self.at[name] = max(found, self.at.get(name, found))
+            newest = pc.max(valid_at.filter(typed[name].is_valid())).as_py()
+            if newest is not None:
+                self.at[name] = max(newest, self.at.get(name, newest))

@@ -82,13 +82,13 @@ def changes(now: Mapping[str, Facts], history: Sequence[Mapping[str, Facts]]) ->
     >>> [(change.figure, change.said) for change in changes(grams, [usual] * 6)][0]
     ('mean', 'mean of co_mg_m3 is 2100, usually 2.1 (last 6 batches)')
     """
-    found = []
+    sudden = []
     for column, facts in now.items():
         for figure in FLOORS:
             change = _change(column, figure, facts, [batch[column] for batch in history if column in batch])
-            if change is not None and change not in found:  # all columns have the batch's rows
-                found.append(change)
-    return found
+            if change is not None and change not in sudden:  # all columns have the batch's rows
+                sudden.append(change)
+    return sudden
 
 
 def _change(column: str, figure: str, facts: Facts, history: list[Facts]) -> Change | None:

@@ -12,7 +12,7 @@ from include.quality.judging import judge_part
 from include.quality.order import Order
 from include.quality.profile import Profile
 from include.quality.quarantined import PLACE, QUARANTINED, Found, overridden_rows, quarantined_rows
-from include.quality.rules import rules, stored
+from include.quality.rules import rules
 from include.quality.typing import cast, unreadable
 from include.spec.quality import ExpectedRows
 
@@ -84,7 +84,7 @@ class Check:
         self.source, self.window = source, window
         self.received = self.quarantined = self.quarantined_future = 0
         self.unnamed: dict[str, None] = {}
-        self._columns, self._rules, self._overridden = stored(source), rules(source), overridden
+        self._columns, self._rules, self._overridden = source.stored, rules(source), overridden
         self.counts: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
         self.examples: dict[tuple[str, str], list[str]] = defaultdict(list)
         self.profile = Profile(self._columns)
@@ -117,26 +117,26 @@ class Check:
         typed = {name: cast(raw.column(name), column) for name, column in self._columns.items()}
         times = self._until_now(raw.column("valid_at"))
         self._watch(raw, typed, times)
-        found = [*self._unreadable(raw, typed), *self._timed(raw, times)]
+        faults = [*self._unreadable(raw, typed), *self._timed(raw, times)]
         texts = {name: raw.column(name) for name in self._columns}
-        found += self._judge("raw", texts, raw.num_rows, {fault[0] for fault in found})
-        found += self._judge("core", typed, raw.num_rows, {fault[0] for fault in found})
-        found = self._without_overridden(raw, typed, found)
+        faults += self._judge("raw", texts, raw.num_rows, {fault[0] for fault in faults})
+        faults += self._judge("core", typed, raw.num_rows, {fault[0] for fault in faults})
+        faults = self._without_overridden(raw, typed, faults)
         places = [raw.column(name) for name in ("valid_at", "available_at", *PLACE)]
         names = ["valid_at", "available_at", *PLACE, *typed]
         accepted = pa.RecordBatch.from_arrays([*places, *typed.values()], names=names)
-        if found:
-            accepted = accepted.filter(_all_but(raw.num_rows, found))
+        if faults:
+            accepted = accepted.filter(_all_but(raw.num_rows, faults))
         self._order.take(accepted)
         self._widen(accepted)
         self.received += raw.num_rows
         self.quarantined += raw.num_rows - accepted.num_rows
-        return Part(accepted, quarantined_rows(raw, found))
+        return Part(accepted, quarantined_rows(raw, faults))
 
-    def quarantine(self, raw: pa.RecordBatch, found: list[Found]) -> pa.RecordBatch:
+    def quarantine(self, raw: pa.RecordBatch, faults: list[Found]) -> pa.RecordBatch:
         """Return rows that were accepted and turned out to break a rule together with others, as quarantined ones."""
-        self.quarantined += len({position for position, *_ in found})
-        return quarantined_rows(raw, found)
+        self.quarantined += len({position for position, *_ in faults})
+        return quarantined_rows(raw, faults)
 
     def note(self, rule: str, column: str, rows: int, reasons: list[str]) -> None:
         """Count what broke a rule that is looked for elsewhere."""
@@ -163,12 +163,12 @@ class Check:
 
     def _unreadable(self, raw: pa.RecordBatch, typed: dict[str, pa.Array]) -> list[Found]:
         """Find texts that cannot be read as their column's type."""
-        found: list[Found] = []
+        faults: list[Found] = []
         for name, values in typed.items():
             positions = _positions(unreadable(raw.column(name), values))
             reasons = [f"{name} = {text!r} cannot be read" for text in _picked(raw.column(name), positions)]
-            found += self._found("type", name, raw.num_rows, positions, reasons)
-        return found
+            faults += self._found("type", name, raw.num_rows, positions, reasons)
+        return faults
 
     def _until_now(self, times: pa.Array) -> pa.Array:
         """Return the rows' times, null where one lies in the future: it makes no value fresh, no other row late."""
@@ -188,19 +188,21 @@ class Check:
 
         times = raw.column("valid_at")
         untimed = _positions(times.is_null())
-        found = self._found("time", "valid_at", raw.num_rows, untimed, ["the row's time cannot be read"] * len(untimed))
+        faults = self._found(
+            "time", "valid_at", raw.num_rows, untimed, ["the row's time cannot be read"] * len(untimed)
+        )
         if self.window and any(rule.rule == "future" for rule in self._rules):
             later = _positions(pc.and_(times.is_valid(), until_now.is_null()))
             reasons = [f"{at:%Y-%m-%d %H:%M} UTC lies after the fetch" for at in _picked(times, later)]
-            found += self._found("future", "valid_at", raw.num_rows, later, reasons)
+            faults += self._found("future", "valid_at", raw.num_rows, later, reasons)
             self.quarantined_future += len(later)
         for check in self.source.checks:
             if check.kind == "ordered":
                 back = self._backwards.take(until_now)
                 reasons = [f"{at:%Y-%m-%d %H:%M} UTC comes after a later time" for at in _picked(times, back)]
                 broken = self._found(check.name, "*", raw.num_rows, back, reasons)
-                found += broken if check.severity == "stop" else []
-        return found
+                faults += broken if check.severity == "stop" else []
+        return faults
 
     def _judge(self, stage: str, columns: dict[str, pa.Array], row_count: int, faulty: set[int]) -> list[Found]:
         """Run a stage's rules that Great Expectations judges."""
@@ -212,22 +214,22 @@ class Check:
         rows = pa.RecordBatch.from_pydict(
             columns | {rule.reads[0]: truth(rule, columns) for rule in asked if rule.derived}
         )
-        found: list[Found] = []
+        faults: list[Found] = []
         for rule, count, positions, reasons in judge_part(rows, asked, faulty, is_first=not self.received):
             self._count(rule.rule, rule.column, 0, count)
             self._remember(rule.rule, rule.column, reasons)
             if rule.quarantines:
-                found += [(at, rule.rule, rule.column, said) for at, said in zip(positions, reasons, strict=True)]
-        return found
+                faults += [(at, rule.rule, rule.column, reason) for at, reason in zip(positions, reasons, strict=True)]
+        return faults
 
-    def _without_overridden(self, raw: pa.RecordBatch, typed: dict[str, pa.Array], found: list[Found]) -> list[Found]:
+    def _without_overridden(self, raw: pa.RecordBatch, typed: dict[str, pa.Array], faults: list[Found]) -> list[Found]:
         """Leave out rows that somebody has overridden, where they can be loaded at all."""
-        if not self._overridden or not found:
-            return found
+        if not self._overridden or not faults:
+            return faults
         needed = [raw.column("valid_at"), *(typed[name] for name in self.source.key)]
-        overridden = overridden_rows(raw, found, self._overridden)
+        overridden = overridden_rows(raw, faults, self._overridden)
         overridden = {at for at in overridden if all(values[at].is_valid for values in needed)}
-        return [fault for fault in found if fault[0] not in overridden]
+        return [fault for fault in faults if fault[0] not in overridden]
 
     def _found(self, rule: str, column: str, rows: int, positions: list[int], reasons: list[str]) -> list[Found]:
         self._count(rule, column, rows, len(positions))
@@ -256,10 +258,10 @@ def _positions(mask: pa.Array) -> list[int]:
     return pc.indices_nonzero(mask).to_pylist() if pc.any(mask).as_py() else []
 
 
-def _all_but(row_count: int, found: list[Found]) -> pa.Array:
+def _all_but(row_count: int, faults: list[Found]) -> pa.Array:
     import numpy as np
     import pyarrow as pa
 
     kept: np.ndarray = np.ones(row_count, dtype=bool)
-    kept[[position for position, *_ in found]] = False
+    kept[[position for position, *_ in faults]] = False
     return pa.array(kept)

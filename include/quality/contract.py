@@ -128,20 +128,9 @@ def judge(rule: Rule, row_count: int, unexpected_count: int) -> Result:
 def result(rule: Rule, is_passed: bool, row_count: int, unexpected_count: int, observed: str) -> Result:
     """Return what a rule found, in any words; one about a batch of few rows only warns."""
     few = not rule.is_row_level and row_count < MIN_ROWS_FOR_SHARES
-    return Result(
-        rule.rule,
-        rule.column,
-        "warn" if few else rule.severity,
-        is_passed,
-        row_count,
-        unexpected_count,
-        observed,
-        rule.expected,
-        rule.stage,
-        rule.dimension,
-        rule.note,
-        rule.is_row_level,
-    )
+    severity = "warn" if few else rule.severity
+    told = (rule.expected, rule.stage, rule.dimension, rule.note, rule.is_row_level)
+    return Result(rule.rule, rule.column, severity, is_passed, row_count, unexpected_count, observed, *told)
 
 
 def quarantined_result(row_count: int, quarantined_count: int, source: AnySource) -> Result:

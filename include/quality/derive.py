@@ -61,10 +61,10 @@ def _expression(expression: str, columns: Mapping[str, pa.Array]) -> pa.Array:
     read = {name: columns[name] for name in names(expression)}
     frame = pd.DataFrame({name: _series(values) for name, values in read.items()})
     with np.errstate(all="ignore"):  # a row where it cannot be computed breaks it, as NaN compares with nothing
-        found = frame.eval(expression.strip())
-    if len(read) == 0 or not isinstance(found, pd.Series):
-        found = pd.Series(bool(found), index=frame.index)
-    kept = pa.array(found.fillna(False).astype(bool).to_numpy())
+        answers = frame.eval(expression.strip())
+    if len(read) == 0 or not isinstance(answers, pd.Series):
+        answers = pd.Series(bool(answers), index=frame.index)
+    kept = pa.array(answers.fillna(False).astype(bool).to_numpy())
     is_judged = reduce(pc.and_, (values.is_valid() for values in read.values()))
     return pc.if_else(is_judged, kept, pa.scalar(None, pa.bool_()))
 
@@ -126,7 +126,7 @@ def _is_personal(text: str) -> bool:
         return True
     if any(rfc.is_valid(code) or curp.is_valid(code) for code in CODE.findall(text)):
         return True
-    cards = (re.sub(r"[ -]", "", found) for found in CARD.findall(text))
+    cards = (re.sub(r"[ -]", "", number) for number in CARD.findall(text))
     if any(CARD_BEGINS.match(digits) and luhn.is_valid(digits) for digits in cards):
         return True
-    return any(iban.is_valid(found) for found in ACCOUNT.findall(text))
+    return any(iban.is_valid(number) for number in ACCOUNT.findall(text))

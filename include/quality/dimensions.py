@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from include.quality.contract import MIN_ROWS_FOR_SHARES
-from include.quality.rules import stored
 from include.quality.score import (
     BATCH,
     BatchFacts,
@@ -66,49 +65,49 @@ def scores(
     if facts.received <= 0:
         return []
     batch = Measured(source, results, profile, facts)
-    return [found for dimension in DIMENSIONS.values() for found in dimension(batch)]
+    return [score for dimension in DIMENSIONS.values() for score in dimension(batch)]
 
 
 def _completeness(batch: Measured) -> Iterator[Score]:
     columns = []
-    for name in stored(batch.source):
+    for name in batch.source.stored:
         if name in batch.profile and batch.profile[name]["rows"]:
             rows, present = batch.profile[name]["rows"], batch.texts(name)
-            said = f"{present} of {rows} rows have a value"
-            columns.append(score("completeness", name, present / rows, rows, said))
+            basis = f"{present} of {rows} rows have a value"
+            columns.append(score("completeness", name, present / rows, rows, basis))
     every = {check.name for check in batch.source.checks if check.kind == "rows" and check.every}
     gaps = [r for r in batch.of("rows") if r.rule in every]
     for whole in mean("completeness", columns):
         there = math.prod(1 - share_of(r.unexpected_count, r.row_count) for r in gaps)
-        said = "".join(f", times {r.row_count - r.unexpected_count} of {r.row_count} expected times" for r in gaps)
+        basis = "".join(f", times {r.row_count - r.unexpected_count} of {r.row_count} expected times" for r in gaps)
         yield from columns
-        yield score("completeness", BATCH, whole.score / 100 * there, whole.measured_count, whole.basis + said)
+        yield score("completeness", BATCH, whole.score / 100 * there, whole.measured_count, whole.basis + basis)
 
 
 def _validity(batch: Measured) -> Iterator[Score]:
     kinds = ("type", "format", "length", "range", "allowed", "encoding", "time", "future", "expectation")
     columns = []
-    for column, found in by_column(batch.of(*kinds)):
+    for column, broken_rules in by_column(batch.of(*kinds)):
         if texts := batch.texts(column):
-            broken = sum(r.unexpected_count for r in found)
-            said = f"{listed(found)} of {texts} {'rows' if column in KEY else 'values'}"
-            columns.append(score("validity", column, 1 - share_of(broken, texts), texts, said))
-    yield from (found for found in columns if found.column != BATCH)
+            broken = sum(r.unexpected_count for r in broken_rules)
+            basis = f"{listed(broken_rules)} of {texts} {'rows' if column in KEY else 'values'}"
+            columns.append(score("validity", column, 1 - share_of(broken, texts), texts, basis))
+    yield from (broken_rules for broken_rules in columns if broken_rules.column != BATCH)
     yield from mean("validity", columns)
 
 
 def _accuracy(batch: Measured) -> Iterator[Score]:
-    found: dict[str, list[tuple[float, int, str]]] = {}
+    by_target: dict[str, list[tuple[float, int, str]]] = {}
     for check in batch.source.checks:
         measured = batch.facts.agreements.get(check.name)
         if check.kind != "agrees" or measured is None or measured.score is None or not math.isfinite(measured.score):
             continue
         least, what = (1, "share that agrees") if check.correlation is None else (MIN_ROWS_FOR_SHARES, "correlation")
         if measured.compared >= least:
-            said = f"{check.name}: {what} {measured.score:.4f} over {measured.compared} rows"
-            found.setdefault(check.column, []).append((max(measured.score, 0.0), measured.compared, said))
+            basis = f"{check.name}: {what} {measured.score:.4f} over {measured.compared} rows"
+            by_target.setdefault(check.column, []).append((max(measured.score, 0.0), measured.compared, basis))
     columns = []
-    for column, checks in found.items():
+    for column, checks in by_target.items():
         shares, counts, said_of = zip(*checks, strict=True)
         columns.append(score("accuracy", column, sum(shares) / len(shares), sum(counts), "; ".join(said_of)))
     yield from columns
@@ -132,7 +131,7 @@ def _timeliness(batch: Measured) -> Iterator[Score]:
 
 def _currency(batch: Measured) -> Iterator[Score]:
     columns = []
-    for name, column in stored(batch.source).items():
+    for name, column in batch.source.stored.items():
         newest = batch.facts.newest_at.get(name)
         if column.fresh and newest is not None and batch.facts.covers is not None:
             columns.append(_current(name, newest, batch.facts.covers[1], span(column.fresh), batch.values(name)))
@@ -147,8 +146,8 @@ def _current(column: str, newest: datetime, end: datetime, allowed: timedelta, c
     """Score the age of the newest value when the time it may be about ends."""
     age = max(end - newest, timedelta(0))
     old, limit = (timedelta(seconds=round(length.total_seconds())) for length in (age, allowed))
-    said = f"newest value of {newest:%Y-%m-%d %H:%M} UTC, {old} old at the end, {limit} allowed"
-    return score("currency", column, min(1.0, allowed / age) if age else 1.0, max(count, 1), said)
+    basis = f"newest value of {newest:%Y-%m-%d %H:%M} UTC, {old} old at the end, {limit} allowed"
+    return score("currency", column, min(1.0, allowed / age) if age else 1.0, max(count, 1), basis)
 
 
 def _pause(batch: Measured) -> timedelta | None:
@@ -172,10 +171,10 @@ def _integrity(batch: Measured) -> Iterator[Score]:
 
 def _reasonability(batch: Measured) -> Iterator[Score]:
     columns = [
-        found
-        for name, column in stored(batch.source).items()
+        score
+        for name, column in batch.source.stored.items()
         if column.type in ("number", "integer") and batch.values(name) > 0
-        for found in _reasonable(batch, name)
+        for score in _reasonable(batch, name)
     ]
     yield from columns
     yield from mean("reasonability", columns)
@@ -194,17 +193,17 @@ def _reasonable(batch: Measured, name: str) -> Iterator[Score]:
     broken = [r.rule for r in bands if not r.is_passed]
     parts = [] if outliers is None else [f"outliers {outliers}"]
     parts += [listed(neighbours)] if neighbours else []
-    said = f"{', '.join(parts)} of {values} values" if parts else f"mean or spread of {values} values"
-    said += "".join(f", halved by {rule}" for rule in broken)
-    yield score("reasonability", name, (1 - share_of(odd, values)) * BAND ** len(broken), values, said)
+    basis = f"{', '.join(parts)} of {values} values" if parts else f"mean or spread of {values} values"
+    basis += "".join(f", halved by {rule}" for rule in broken)
+    yield score("reasonability", name, (1 - share_of(odd, values)) * BAND ** len(broken), values, basis)
 
 
 def _precision(batch: Measured) -> Iterator[Score]:
     columns = []
     for r in batch.of("decimals"):
         if (values := batch.values(r.column)) > 0:
-            said = f"{listed([r])} of {values} values"
-            columns.append(score("precision", r.column, 1 - share_of(r.unexpected_count, values), values, said))
+            basis = f"{listed([r])} of {values} values"
+            columns.append(score("precision", r.column, 1 - share_of(r.unexpected_count, values), values, basis))
     yield from columns
     yield from mean("precision", columns)
 
@@ -212,30 +211,30 @@ def _precision(batch: Measured) -> Iterator[Score]:
 def _traceability(batch: Measured) -> Iterator[Score]:
     if batch.facts.traced is not None:
         rows, traced = batch.facts.received, batch.facts.traced
-        said = f"{traced} of {rows} rows from payloads whose bytes are those of their SHA-256"
-        yield score("traceability", BATCH, traced / rows, rows, said)
+        basis = f"{traced} of {rows} rows from payloads whose bytes are those of their SHA-256"
+        yield score("traceability", BATCH, traced / rows, rows, basis)
 
 
 def _compliance(batch: Measured) -> Iterator[Score]:
     """Score each column that may hold personal data; the batch is as good as the worst of them."""
-    found = {r.column: r.unexpected_count for r in batch.of("personal")}
+    personal = {r.column: r.unexpected_count for r in batch.of("personal")}
     columns, others, is_all_known = [], 0, True
-    for name, column in stored(batch.source).items():
+    for name, column in batch.source.stored.items():
         texts = batch.texts(name) if name in batch.profile else 0
         if not _may_be_personal(column):
             others += texts
         elif texts and column.personal == "hash":
             columns.append(score("compliance", name, 1.0, texts, f"{texts} values, all masked"))
-        elif texts and name in found:
-            said = f"personal data in {found[name]} of {texts} values"
-            columns.append(score("compliance", name, 1 - share_of(found[name], texts), texts, said))
+        elif texts and name in personal:
+            basis = f"personal data in {personal[name]} of {texts} values"
+            columns.append(score("compliance", name, 1 - share_of(personal[name], texts), texts, basis))
         elif texts:
             is_all_known = False  # nobody looked at this column
     yield from columns
     if columns and is_all_known:
         worst = min(columns, key=lambda one: one.score)
-        count, said = others + sum(one.measured_count for one in columns), f"worst is {worst.column}: {worst.basis}"
-        yield score("compliance", BATCH, worst.score / 100, count, said)
+        count, basis = others + sum(one.measured_count for one in columns), f"worst is {worst.column}: {worst.basis}"
+        yield score("compliance", BATCH, worst.score / 100, count, basis)
     elif others and is_all_known:
         yield score("compliance", BATCH, 1.0, others, f"{others} values of a type or a list that cannot hold it")
 

@@ -51,13 +51,13 @@ def validate(rows: pa.Table | pa.RecordBatch, rules: list[Rule]) -> list[tuple[i
         columns = {name for rule in asked.values() for name in rule.columns}
         frame = _frame(rows.select([name for name in rows.column_names if name in columns] or rows.column_names))
         answers |= dict(zip(asked, _run(frame, list(asked.values())), strict=True))
-    found = []
+    outcomes = []
     for rule in rules:
         item = answers[_question(rule)]
         _refuse_failure(rule, item.exception_info or {})
         broken = [int(at) for at in item.result.get("unexpected_index_list") or []] if rule.is_row_level else []
-        found.append((int(item.result.get("unexpected_count") or 0), broken))
-    return found
+        outcomes.append((int(item.result.get("unexpected_count") or 0), broken))
+    return outcomes
 
 
 def _few_columns(rules: dict[tuple[str, str], Rule]) -> Iterator[dict[tuple[str, str], Rule]]:
@@ -103,8 +103,8 @@ def _refuse_failure(rule: Rule, info: dict[str, Any]) -> None:
     """Raise if a rule could not be run; its result looks like a breach by no row, and would let every row pass."""
     for failure in (info, *info.values()):  # one failure, or one for each metric
         if isinstance(failure, dict) and failure.get("raised_exception"):
-            said = failure.get("exception_message")
-            raise RuntimeError(f"Great Expectations failed on {rule.rule} of {rule.column}: {said}")
+            message = failure.get("exception_message")
+            raise RuntimeError(f"Great Expectations failed on {rule.rule} of {rule.column}: {message}")
 
 
 def _run(frame: pd.DataFrame, rules: list[Rule]) -> list[Any]:
@@ -163,13 +163,13 @@ def rendered(findings: list[dict[str, Any]], name: str) -> list[tuple[str, str]]
     report = ExpectationSuiteValidationResult(success, results, name, statistics={}, meta={})
     _, *sections, _ = ValidationResultsPageRenderer(run_info_at_end=True).render(report).to_json_dict()["sections"]
     view = _section_view()
-    found = []
+    sentences = []
     for section in sections:
         body = {**section, "content_blocks": section["content_blocks"][1:]}  # the first one is the column's name
         column = section["section_name"]
         html = view.render({"section": body, "section_loop": {"index": 1}})
-        found.append(("*" if column == "Table-Level Expectations" else column, html))
-    return found
+        sentences.append(("*" if column == "Table-Level Expectations" else column, html))
+    return sentences
 
 
 def _merged(finding: dict[str, Any]) -> Any:

@@ -58,15 +58,15 @@ def judge_part(rows: pa.RecordBatch, asked: Sequence[Rule], faulty: set[int], is
     """
     import numpy as np
 
-    found: list[Broken] = []
+    judged: list[Broken] = []
     if not faulty:
-        found += _judged(rows, asked, None, is_first)
+        judged += _judged(rows, asked, None, is_first)
     else:
         sound = np.setdiff1d(np.arange(rows.num_rows), list(faulty))
-        found += _judged(rows, [rule for rule in asked if not rule.is_row_level], None, is_first)
-        found += _judged(rows, [rule for rule in asked if rule.is_row_level], sound, is_first)
+        judged += _judged(rows, [rule for rule in asked if not rule.is_row_level], None, is_first)
+        judged += _judged(rows, [rule for rule in asked if rule.is_row_level], sound, is_first)
     order = {(rule.rule, rule.column): place for place, rule in enumerate(asked)}
-    return sorted(found, key=lambda one: order[one.rule.rule, one.rule.column])
+    return sorted(judged, key=lambda one: order[one.rule.rule, one.rule.column])
 
 
 def _judged(rows: pa.RecordBatch, asked: Sequence[Rule], sound: np.ndarray | None, is_first: bool) -> Iterator[Broken]:

@@ -67,18 +67,19 @@ def _broken(table: pa.Table, check: Step | Frozen, key: Sequence[str]) -> dict[P
         numbers = values.to_numpy().astype(float)
         jump = np.abs(np.diff(numbers, prepend=np.nan))
         with np.errstate(invalid="ignore"):
-            found = np.flatnonzero(follows & (jump > check.max))
-        said = [f"{check.column} = {numbers[at]:.15g} after {numbers[at - 1]:.15g}" for at in found]
+            positions = np.flatnonzero(follows & (jump > check.max))
+        reasons = [f"{check.column} = {numbers[at]:.15g} after {numbers[at - 1]:.15g}" for at in positions]
     else:
         length = _runs(table, check.column, follows)
-        found = np.flatnonzero(length > check.rows)
-        shown = values.take(found).to_pylist()
-        said = [
-            f"{check.column} = {value!r} for the {length[at]}th time" for at, value in zip(found, shown, strict=True)
+        positions = np.flatnonzero(length > check.rows)
+        shown = values.take(positions).to_pylist()
+        reasons = [
+            f"{check.column} = {value!r} for the {length[at]}th time"
+            for at, value in zip(positions, shown, strict=True)
         ]
-    payloads, numbers_ = (table.column(name).take(found).to_pylist() for name in PLACE)
+    payloads, numbers_ = (table.column(name).take(positions).to_pylist() for name in PLACE)
     places = zip(payloads, numbers_, strict=True)
-    return {place: reason for place, reason in zip(places, said, strict=True) if place[0] is not None}
+    return {place: reason for place, reason in zip(places, reasons, strict=True) if place[0] is not None}
 
 
 def _follows(table: pa.Table, check: Step | Frozen, key: Sequence[str]) -> np.ndarray:

@@ -93,7 +93,7 @@ class ColumnProfile:
         """
         texts, values = self.rows - self.null_count, self.values.count
         distinct = self._distinct()
-        found = {
+        facts = {
             **{name: getattr(self, name) for name in ("rows", "null_count", "unreadable_count")},
             "null_share": _share(self.null_count, self.rows),
             "type_conformity": _share(texts - self.unreadable_count, texts),
@@ -105,7 +105,7 @@ class ColumnProfile:
             **self.values.facts(),
         }
         hidden = VALUES_SHOWN if self.is_hidden else ()
-        return {name: None if name in hidden else found.get(name) for name in FIGURES}
+        return {name: None if name in hidden else facts.get(name) for name in FIGURES}
 
     def _distinct(self) -> tuple[int, int, int]:
         if self.values.distinct is not None:
@@ -132,12 +132,12 @@ class ColumnProfile:
         """
         head, arrays = unpack(data)
         own, state = head["column"], head["values"]
-        found = cls(own["type"], own["format"], own["is_hidden"])
+        profile = cls(own["type"], own["format"], own["is_hidden"])
         for name in COUNTS:
-            setattr(found, name, own[name])
-        is_text = found.type == "text"
-        found.values = Texts.restored(state, arrays) if is_text else Numbers.restored(found.type, state, arrays)
-        return found
+            setattr(profile, name, own[name])
+        is_text = profile.type == "text"
+        profile.values = Texts.restored(state, arrays) if is_text else Numbers.restored(profile.type, state, arrays)
+        return profile
 
 
 class Profile:

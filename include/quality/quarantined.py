@@ -19,12 +19,12 @@ QUARANTINED = (*PLACE, "valid_at", "rule", "column_name", "reason", "raw_row")
 HIDDEN = "***"
 
 
-def quarantined_rows(raw: pa.RecordBatch, found: list[Found]) -> pa.RecordBatch:
+def quarantined_rows(raw: pa.RecordBatch, all_faults: list[Found]) -> pa.RecordBatch:
     """Return one row for each quarantined row, as it came, with every reason; `QUARANTINED`."""
     import pyarrow as pa
 
     faults: dict[int, list[Found]] = defaultdict(list)
-    for fault in found:
+    for fault in all_faults:
         faults[fault[0]].append(fault)
     positions = sorted(faults)
     reasons = ["; ".join(reason for *_, reason in faults[position]) for position in positions]
@@ -36,10 +36,10 @@ def quarantined_rows(raw: pa.RecordBatch, found: list[Found]) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, names=list(QUARANTINED))
 
 
-def overridden_rows(raw: pa.RecordBatch, found: list[Found], overridden: frozenset[str]) -> set[int]:
+def overridden_rows(raw: pa.RecordBatch, faults: list[Found], overridden: frozenset[str]) -> set[int]:
     """Return the positions of faulty rows that somebody has overridden."""
-    broken = {at for at, rule, *_ in found if rule in NEVER_OVERRIDDEN}
-    positions = sorted({at for at, *_ in found} - broken)
+    broken = {at for at, rule, *_ in faults if rule in NEVER_OVERRIDDEN}
+    positions = sorted({at for at, *_ in faults} - broken)
     texts = _as_json(raw, positions, {})
     return {at for at, text in zip(positions, texts, strict=True) if canonical(json.loads(text)) in overridden}
 

@@ -37,7 +37,7 @@ def rules(source: AnySource) -> list[Rule]:
     """
     rows = list(_always(source))
     batch: list[Rule] = []
-    for name, column in stored(source).items():
+    for name, column in source.stored.items():
         rows += _text_rules(name, column)
         rows += _value_rules(name, column)
         batch += _share_rules(name, column)
@@ -49,14 +49,9 @@ def rules(source: AnySource) -> list[Rule]:
     return [*rows, *each_row, unique, *batch, *(rule for rule in own if not rule.is_row_level)]
 
 
-def stored(source: AnySource) -> dict[str, Column]:
-    """Return the columns that are read: all but personal data that never leaves the source."""
-    return {name: column for name, column in source.columns.items() if column.personal != "drop"}
-
-
 def _always(source: AnySource) -> Iterator[Rule]:
     """Yield what is asked of every source."""
-    for name in stored(source):
+    for name in source.stored:
         yield Rule("type", name, "stop", "every value readable", True, "raw")
     yield Rule("time", "valid_at", "stop", "every time readable", True, "raw")
     if source.kind == "csv_file":  # others are asked for the window alone
@@ -74,9 +69,9 @@ def _text_rules(name: str, column: Column) -> Iterator[Rule]:
     if column.length is not None:
         fewest, most = column.length
         arguments = {"column": name, "min_value": fewest, "max_value": most}
-        said = f"{fewest} letters" if fewest == most else f"{fewest} to {most} letters"
+        expected = f"{fewest} letters" if fewest == most else f"{fewest} to {most} letters"
         yield Rule(
-            *("length", name, "stop", said, True, "raw"),
+            *("length", name, "stop", expected, True, "raw"),
             expectation="expect_column_value_lengths_to_be_between",
             arguments=arguments,
         )
@@ -98,23 +93,23 @@ def _value_rules(name: str, column: Column) -> Iterator[Rule]:
         arguments = {"column": name, "value_set": list(column.allowed)}
         yield _row("allowed", name, "be_in_set", arguments, f"one of {', '.join(map(str, column.allowed))}")
     if column.decimals is not None:
-        said = f"at most {column.decimals} digits after the point"
-        yield _truth("decimals", name, ("decimals", name, str(column.decimals)), said, dimension="precision")
+        expected = f"at most {column.decimals} digits after the point"
+        yield _truth("decimals", name, ("decimals", name, str(column.decimals)), expected, dimension="precision")
     if column.unique:
         yield Rule("unique", name, "stop", f"one row for each {name}", True, dimension="uniqueness")
 
 
 def _share_rules(name: str, column: Column) -> Iterator[Rule]:
     """Yield what a column must show over the whole batch."""
-    said = f"at least {column.completeness:.0%} of rows have a value"
+    expected = f"at least {column.completeness:.0%} of rows have a value"
     yield Rule(
-        *("completeness", name, column.severity, said, False, "core", "completeness", column.note),
+        *("completeness", name, column.severity, expected, False, "core", "completeness", column.note),
         expectation="expect_column_values_to_not_be_null",
         arguments={"column": name, "mostly": column.completeness},
     )
     if column.fresh:
-        said = f"a value not older than {column.fresh} at the window's end"
-        yield Rule("fresh", name, column.severity, said, False, "core", "currency", column.note)
+        expected = f"a value not older than {column.fresh} at the window's end"
+        yield Rule("fresh", name, column.severity, expected, False, "core", "currency", column.note)
 
 
 def _check_rule(check: Any) -> Rule:
@@ -179,17 +174,17 @@ def _said_bounds(low: float | None, high: float | None) -> str:
 
 
 def _bounds(column: Column) -> str:
-    said = _said_bounds(column.min, column.max)
-    return said if column.unit == "1" else f"{said} {column.unit}"
+    bounds = _said_bounds(column.min, column.max)
+    return bounds if column.unit == "1" else f"{bounds} {column.unit}"
 
 
-def _row(rule: str, name: str, expectation: str, arguments: dict[str, Any], said: str, **facts: Any) -> Rule:
+def _row(rule: str, name: str, expectation: str, arguments: dict[str, Any], expected: str, **facts: Any) -> Rule:
     own = f"expect_column_values_to_{expectation}"
-    return Rule(rule, name, "stop", said, True, expectation=own, arguments=arguments, **facts)
+    return Rule(rule, name, "stop", expected, True, expectation=own, arguments=arguments, **facts)
 
 
-def _truth(rule: str, name: str, derived: tuple[str, ...], said: str, severity: Any = "stop", **facts: Any) -> Rule:
-    return _judged(Rule(rule, name, severity, said, True, derived=derived, reads=(name,), **facts))
+def _truth(rule: str, name: str, derived: tuple[str, ...], expected: str, severity: Any = "stop", **facts: Any) -> Rule:
+    return _judged(Rule(rule, name, severity, expected, True, derived=derived, reads=(name,), **facts))
 
 
 def _judged(rule: Rule) -> Rule:

@@ -115,28 +115,28 @@ def mean(dimension: str, columns: Sequence[Score]) -> Iterator[Score]:
     worst = min(columns, key=lambda one: one.score)
     share = sum(one.score for one in columns) / len(columns) / 100
     count = sum(one.measured_count for one in columns)
-    said = f"mean of {len(columns)}, least {worst.column}: {worst.basis}" if len(columns) > 1 else worst.basis
-    yield score(dimension, BATCH, share, count, said)
+    basis = f"mean of {len(columns)}, least {worst.column}: {worst.basis}" if len(columns) > 1 else worst.basis
+    yield score(dimension, BATCH, share, count, basis)
 
 
-def row_by_row(dimension: str, found: Sequence[Result]) -> Iterator[Score]:
+def row_by_row(dimension: str, results: Sequence[Result]) -> Iterator[Score]:
     """Yield the share of rows that keep all of some rules: at least 1 less the shares that break each of them."""
-    groups = [(column, rules) for column, rules in by_column(found) if column != BATCH]
-    for column, rules in [*groups, *([(BATCH, found)] if found else [])]:
+    groups = [(column, rules) for column, rules in by_column(results) if column != BATCH]
+    for column, rules in [*groups, *([(BATCH, results)] if results else [])]:
         rows = max(r.row_count for r in rules)
         broken = sum(share_of(r.unexpected_count, r.row_count) for r in rules)
         yield score(dimension, column, 1 - broken, rows, f"{listed(rules)} of {rows} rows")
 
 
-def by_column(found: Iterable[Result]) -> list[tuple[str, list[Result]]]:
+def by_column(results: Iterable[Result]) -> list[tuple[str, list[Result]]]:
     """Return results by their column, in the order of the columns' names."""
-    ordered = sorted(found, key=lambda r: r.column)
+    ordered = sorted(results, key=lambda r: r.column)
     return [(column, list(rules)) for column, rules in groupby(ordered, key=lambda r: r.column)]
 
 
-def listed(found: Iterable[Result]) -> str:
+def listed(results: Iterable[Result]) -> str:
     """Return which rules were broken and how often; rules that were kept are not worth a word beside them."""
-    all_of_them = list(found)
+    all_of_them = list(results)
     broken = [r for r in all_of_them if r.unexpected_count] or all_of_them[:1]
     return ", ".join(f"{r.rule} {r.unexpected_count}" for r in broken)
 

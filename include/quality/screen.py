@@ -59,12 +59,12 @@ def _beyond(values: pa.Array, low: Any, high: Any) -> np.ndarray:
     bounds = pc.min_max(values).as_py()
     if bounds["min"] is None:
         return _nowhere()
-    found = _nowhere()
+    positions = _nowhere()
     if low is not None and bounds["min"] < low:
-        found = _places(pc.less(values, low))
+        positions = _places(pc.less(values, low))
     if high is not None and bounds["max"] > high:
-        found = np.union1d(found, _places(pc.greater(values, high)))
-    return found
+        positions = np.union1d(positions, _places(pc.greater(values, high)))
+    return positions
 
 
 def _lengths(values: pa.Array) -> pa.Array:
@@ -84,8 +84,8 @@ def _among(values: pa.Array, listed: list[Any], is_wanted: bool) -> np.ndarray |
         known = pa.array(listed, values.type)
     except (pa.ArrowInvalid, pa.ArrowTypeError):
         return None
-    found = pc.is_in(values, value_set=known)
-    return _places(found if is_wanted else pc.invert(pc.or_(found, values.is_null())))
+    is_known = pc.is_in(values, value_set=known)
+    return _places(is_known if is_wanted else pc.invert(pc.or_(is_known, values.is_null())))
 
 
 def _different(values: pa.Array, regex: str) -> np.ndarray | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
+from collections import deque
 from collections.abc import Iterable, Iterator
-from queue import Empty, Full, Queue
-from typing import TYPE_CHECKING, Any, TypeVar
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar, cast
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -41,47 +41,12 @@ def gather(batches: Iterable[pa.RecordBatch], rows: int = ROWS) -> Iterator[pa.R
 
 def ahead(items: Iterable[Item], depth: int = 1) -> Iterator[Item]:
     """Yield the same items, made by a thread that is up to `depth` of them ahead; its error is raised here."""
-    queue: Queue[tuple[bool, Any]] = Queue(depth)
-    is_over = threading.Event()
-
-    def offer(entry: tuple[bool, Any]) -> bool:
-        while not is_over.is_set():
-            try:
-                queue.put(entry, timeout=0.1)
-                return True
-            except Full:
-                continue
-        return False
-
-    def run() -> None:
+    iterator, end = iter(items), object()
+    with ThreadPoolExecutor(1, "read ahead") as reader:
+        waiting = deque(reader.submit(next, iterator, end) for _ in range(depth + 1))
         try:
-            for item in items:
-                if not offer((True, item)):
-                    return
-            offer((False, None))
-        except BaseException as error:
-            offer((False, error))
-
-    worker = threading.Thread(target=run, name="read ahead", daemon=True)
-    worker.start()
-    try:
-        while True:
-            is_item, value = queue.get()
-            if not is_item:
-                break
-            yield value
-        if value is not None:
-            raise value
-    finally:
-        is_over.set()
-        _drain(queue)
-        worker.join()
-
-
-def _drain(queue: Queue[Any]) -> None:
-    """Let go of what is still held."""
-    try:
-        while True:
-            queue.get_nowait()
-    except Empty:
-        return
+            while (item := waiting.popleft().result()) is not end:
+                waiting.append(reader.submit(next, iterator, end))
+                yield cast(Item, item)
+        finally:
+            reader.shutdown(cancel_futures=True)

@@ -119,8 +119,8 @@ def _instant(text: pa.Array) -> pa.Array:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    found = pc.replace_substring_regex(_matching(text, INSTANT), r"(\.[0-9]{6})[0-9]+", r"\1")
-    read = pd.to_datetime(found.to_pandas(), errors="coerce", utc=True, format="ISO8601").astype("datetime64[us, UTC]")
+    cut = pc.replace_substring_regex(_matching(text, INSTANT), r"(\.[0-9]{6})[0-9]+", r"\1")
+    read = pd.to_datetime(cut.to_pandas(), errors="coerce", utc=True, format="ISO8601").astype("datetime64[us, UTC]")
     inside = read.where(read.between(*map(pd.Timestamp, CALENDAR)))
     return pa.Array.from_pandas(inside, type=pa.timestamp("us", "UTC"))
 

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 def results(check: Check) -> list[Result]:
     """Return what every rule found; one that measured nothing gives no result."""
     checks = {own.name: own for own in check.source.checks}
-    found = [_verdict(check, rule, checks.get(rule.rule)) for rule in check.rules]
+    verdicts = [_verdict(check, rule, checks.get(rule.rule)) for rule in check.rules]
     share = quarantined_result(
         check.received - check.quarantined_future, check.quarantined - check.quarantined_future, check.source
     )
-    return [*(verdict for verdict in found if verdict is not None), share]
+    return [*(verdict for verdict in verdicts if verdict is not None), share]
 
 
 def _verdict(check: Check, rule: Rule, asked: Any) -> Result | None:
@@ -43,8 +43,8 @@ def _verdict(check: Check, rule: Rule, asked: Any) -> Result | None:
 
 def _schema(check: Check, rule: Rule) -> Result:
     """Warn of columns that came although the contract does not name them."""
-    said = f"columns came that the contract does not name: {', '.join(check.unnamed)}" if check.unnamed else ""
-    return result(rule, not said, check.received, 0, said or "no others came")
+    observed = f"columns came that the contract does not name: {', '.join(check.unnamed)}" if check.unnamed else ""
+    return result(rule, not observed, check.received, 0, observed or "no others came")
 
 
 def _fresh(check: Check, rule: Rule) -> Result | None:
@@ -57,8 +57,8 @@ def _fresh(check: Check, rule: Rule) -> Result | None:
         return result(rule, not check.received, check.received, check.received, "no value at all")
     age = check.window.end - newest
     is_passed = age <= span(allowed)
-    said = f"the newest value is of {newest:%Y-%m-%d %H:%M} UTC, {age} before the end"
-    return result(rule, is_passed, check.received, int(not is_passed), said)
+    observed = f"the newest value is of {newest:%Y-%m-%d %H:%M} UTC, {age} before the end"
+    return result(rule, is_passed, check.received, int(not is_passed), observed)
 
 
 def _expected_rows(check: Check, rule: Rule, asked: ExpectedRows) -> Result | None:

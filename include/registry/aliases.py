@@ -33,7 +33,7 @@ def champion(mlflow_url: str, pipeline: str) -> Champion | None:
         if answer.status_code in (400, 404) and answer.json().get("error_code") in NO_SUCH:
             return None
         answer.raise_for_status()
-        found = answer.json()["model_version"]
+        version = answer.json()["model_version"]
     except requests.RequestException as error:
         raise SourceUnavailable(f"MLflow at {mlflow_url} does not answer ({type(error).__name__}): make run") from error
-    return Champion(int(found["version"]), {tag["key"]: tag["value"] for tag in found.get("tags", [])})
+    return Champion(int(version["version"]), {tag["key"]: tag["value"] for tag in version.get("tags", [])})

@@ -116,15 +116,15 @@ def register(pipeline: str, logged: Logged, tags: dict[str, str]) -> Version:
                 raise
         tags = {**tags, "sha256": _sha256(_stored(f"models:/{logged.model_id}"))}
         same_model = f"name = '{pipeline}' and tags.model_id = '{logged.model_id}'"
-        found = next(iter(registry.search_model_versions(same_model)), None) or registry.create_model_version(
+        version = next(iter(registry.search_model_versions(same_model)), None) or registry.create_model_version(
             pipeline,
             f"models:/{logged.model_id}",
             logged.run_id,
             tags={**tags, "model_id": logged.model_id},
             model_id=logged.model_id,
         )
-        registry.set_registered_model_alias(pipeline, CHALLENGER, found.version)
-    return Version(pipeline, int(found.version), logged.run_id, tags)
+        registry.set_registered_model_alias(pipeline, CHALLENGER, version.version)
+    return Version(pipeline, int(version.version), logged.run_id, tags)
 
 
 def by_alias(pipeline: str, alias: str) -> Version | None:
@@ -139,12 +139,12 @@ def by_alias(pipeline: str, alias: str) -> Version | None:
 
     with _answering():
         try:
-            found = _client().get_model_version_by_alias(pipeline, alias)
+            version = _client().get_model_version_by_alias(pipeline, alias)
         except MlflowException as error:
             if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 return None
             raise
-    return Version(pipeline, int(found.version), found.run_id, dict(found.tags))
+    return Version(pipeline, int(version.version), version.run_id, dict(version.tags))
 
 
 def by_number(pipeline: str, number: int) -> Version:
@@ -156,8 +156,8 @@ def by_number(pipeline: str, number: int) -> Version:
         If MLflow does not answer; a retry may help.
     """
     with _answering():
-        found = _client().get_model_version(pipeline, str(number))
-    return Version(pipeline, number, found.run_id, dict(found.tags))
+        version = _client().get_model_version(pipeline, str(number))
+    return Version(pipeline, number, version.run_id, dict(version.tags))
 
 
 def promote(version: Version) -> None:
@@ -237,9 +237,9 @@ def _reviewed(where: str) -> Iterator[None]:
         root = error.__context__ if isinstance(error, MlflowException) else error  # MLflow wraps it in one of its own
         if not isinstance(root, UntrustedTypesFoundException):
             raise
-        found = str(root).splitlines()[0]
+        finding = str(root).splitlines()[0]
         raise ContractBroken(
-            f"{where}: {found} Review the type, then add it to TRUSTED_TYPES in include/registry/mlflow_registry.py"
+            f"{where}: {finding} Review the type, then add it to TRUSTED_TYPES in include/registry/mlflow_registry.py"
         ) from error
 
 

@@ -7,7 +7,6 @@ dates included, series in whatever order. What the answers hold is read by `incl
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -18,7 +17,6 @@ from include.errors import CicloError
 from include.sources import frame, sie
 from include.sources.payload import Endpoint, Extract, Opener, Payload
 from include.sources.web import http
-from include.sources.web.json_body import MAX_BYTES, Unfit, decode
 from include.spec.model import BanxicoSource
 from include.windows import Window
 
@@ -39,7 +37,7 @@ def fetch(extract: Extract, source: BanxicoSource, endpoint: Endpoint) -> Iterat
     if days is None:
         return
     if not endpoint.token or not endpoint.token.isascii() or not endpoint.token.isprintable():
-        raise _token_refused(extract, source, "there is no usable token")
+        raise http.token_refused(extract, source.connection, "there is no usable token", "BANXICO_TOKEN")
     ids = list(dict.fromkeys(column.from_ for column in source.columns.values()))
     for at in range(0, len(ids), IDS_PER_REQUEST):
         for span in spans(*days):
@@ -48,19 +46,7 @@ def fetch(extract: Extract, source: BanxicoSource, endpoint: Endpoint) -> Iterat
 
 def parse(extract: Extract, source: BanxicoSource, payloads: Sequence[Opener]) -> Iterator[pa.RecordBatch]:
     """Join the series of all payloads on their date; see `include.sources.parse`."""
-    series: dict[str, list[frame.Observation]] = {}
-    for opened in payloads:
-        try:
-            with opened() as stream:
-                answered = sie.read(decode(stream.read()), source.increment)
-        except ValueError as error:
-            raise extract.broken(
-                f"the payload is not what Banxico's SIE sends: {error}", "fetch the window again from the source"
-            ) from None
-        for id_, rows in answered.items():
-            series.setdefault(id_, []).extend(rows)
-    columns = {name: series.get(column.from_, []) for name, column in source.columns.items()}
-    yield frame.build(source, extract.window, *frame.outer_join(columns))
+    yield frame.join(extract, source, payloads, lambda document: sie.read(document, source.increment), "Banxico's SIE")
 
 
 def dates(window: Window, today: date) -> Days | None:
@@ -99,8 +85,8 @@ def _ask(extract: Extract, source: BanxicoSource, endpoint: Endpoint, ids: list[
     """Ask for one batch and return its payload if it is an answer to what was asked."""
     path = DATA.format(ids=",".join(ids), first=days[0], last=days[1])
     path += f"?incremento={source.increment}" if source.increment else ""
-    payload, document = _get(extract, source, endpoint, path, ids)
     try:
+        payload, document = _get(extract, source, endpoint, path, ids)
         answered = sie.read(document, source.increment, days)
     except ValueError as error:
         raise _changed(extract, error) from None
@@ -115,8 +101,8 @@ def _refuse_unknown(extract: Extract, source: BanxicoSource, endpoint: Endpoint,
 
     The service refuses ids none of which it knows; an empty list says nothing about them.
     """
-    _, document = _get(extract, source, endpoint, SERIES.format(ids=",".join(ids)), ids)
     try:
+        _, document = _get(extract, source, endpoint, SERIES.format(ids=",".join(ids)), ids)
         known = {entry["idSerie"] for entry in sie.entries(document)}
     except ValueError as error:
         raise _changed(extract, error) from None
@@ -132,17 +118,8 @@ def _get(
     extract: Extract, source: BanxicoSource, endpoint: Endpoint, path: str, ids: list[str]
 ) -> tuple[Payload, dict[str, Any]]:
     """Return an answer that is no refusal, as it came and decoded."""
-    limits = replace(endpoint.limits, max_bytes=min(endpoint.limits.max_bytes, MAX_BYTES))
-    headers = {"Bmx-Token": endpoint.token or "", "Accept": "application/json"}
-    payload = http.get(extract, endpoint, path, headers, limits)
-    try:
-        document = decode(payload.content)
-    except Unfit as error:
-        http.check(extract, payload, source.connection, http.is_json)
-        raise _changed(extract, error) from None
-    except ValueError as error:
-        http.check(extract, payload, source.connection, http.is_json)
-        raise extract.unavailable(f"Banxico answered something that is not JSON: {error}") from None
+    token = {"Bmx-Token": endpoint.token or ""}
+    payload, document = http.get_json(extract, endpoint, path, token, source.connection, "Banxico")
     if isinstance(document, dict) and document.get("error"):
         raise _meaning(extract, source, endpoint, document["error"], payload.status, ids)
     http.check(extract, payload, source.connection, http.is_json)
@@ -154,24 +131,19 @@ def _meaning(
 ) -> CicloError:
     """Return what an `error` node means; it comes with 400 as well as with 200."""
     node = error if isinstance(error, dict) else {"mensaje": error}
-    said = " ".join(str(node[key]) for key in ("mensaje", "detalle") if node.get(key))
-    said = endpoint.scrub(" ".join(said.split()))[:200]
-    if "secondsToReset" in node or "timeReset" in node or "límite de consultas" in said.lower():
+    message = " ".join(str(node[key]) for key in ("mensaje", "detalle") if node.get(key))
+    message = endpoint.scrub(" ".join(message.split()))[:200]
+    if "secondsToReset" in node or "timeReset" in node or "límite de consultas" in message.lower():
         pause = sie.pause(node, datetime.now(UTC))
         again = "later" if pause is None else f"in {pause.total_seconds():.0f} seconds"
         what = f"Banxico's limit of requests for this token is used up, it answers again {again}"
         return extract.unavailable(what, pause)
-    if "token" in said.lower() or status in (401, 403):
-        return _token_refused(extract, source, f"Banxico refused the token ({said})")
+    if "token" in message.lower() or status in (401, 403):
+        return http.token_refused(extract, source.connection, f"Banxico refused the token ({message})", "BANXICO_TOKEN")
     if 400 <= status < 500:
-        return extract.broken(f"Banxico refused the series {', '.join(ids)} ({said})", "correct pipeline.yaml")
-    return extract.unavailable(f"Banxico answered {status} with an error ({said})")
+        return extract.broken(f"Banxico refused the series {', '.join(ids)} ({message})", "correct pipeline.yaml")
+    return extract.unavailable(f"Banxico answered {status} with an error ({message})")
 
 
 def _changed(extract: Extract, error: ValueError) -> CicloError:
     return extract.broken(f"Banxico changed its format: {error}", "adapt include/sources/sie.py")
-
-
-def _token_refused(extract: Extract, source: BanxicoSource, what: str) -> CicloError:
-    way_out = f"set the password of the Airflow Connection {source.connection} (BANXICO_TOKEN in .env)"
-    return extract.broken(what, way_out)

@@ -44,7 +44,7 @@ def dialect_of(source: CsvSource) -> Dialect:
 
 
 def _parse_one(extract: Extract, source: CsvSource, stream: BinaryIO, place: int) -> Iterator[pa.RecordBatch]:
-    columns = {name: column for name, column in source.columns.items() if column.personal != "drop"}
+    columns = source.stored
     headers = dict.fromkeys([*source.time.columns, *(column.from_ for column in columns.values())])
     wanted = [*headers, *(column.from_ for column in source.columns.values())]
     is_first = True

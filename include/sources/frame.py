@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from itertools import count
 from typing import Any
@@ -14,7 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.sources.outside import Outside
+from include.sources.payload import Extract, Opener
 from include.sources.publication import available_at
+from include.sources.web.json_body import decode
 from include.spec.model import Source
 from include.windows import Window
 
@@ -64,17 +66,15 @@ def build(
     inside = _inside(times, window, future)
     if outside is not None and inside is not None:
         outside.take(times)
-    names = [name for name, column in source.columns.items() if column.personal != "drop"]
     kept = times if inside is None else times.filter(inside)
     rows = np.arange(first_row, first_row + len(times))
     data = [kept, _available(source, kept), pa.array(np.full(len(kept), payload, dtype="int32"))]
     data.append(pa.array(rows if inside is None else rows[inside.to_numpy(zero_copy_only=False)]))
-    for name in names:
-        column = source.columns[name]
+    for name, column in source.stored.items():
         values = _strings(texts.get(name), len(times))
         values = values if inside is None else values.filter(inside)
         data.append(blank(values, ["", *source.missing, *column.missing]))
-    return pa.RecordBatch.from_arrays(data, names=["valid_at", "available_at", *PLACE, *names])
+    return pa.RecordBatch.from_arrays(data, names=["valid_at", "available_at", *PLACE, *source.stored])
 
 
 def blank(values: pa.Array, markers: Sequence[str]) -> pa.Array:
@@ -89,13 +89,13 @@ def _is_tight(values: pa.Array) -> bool:
     data = values.buffers()[2]
     if data is None:
         return True
-    found = np.frombuffer(data, np.uint8)
-    return not bool((found <= 32).any() or (found >= 128).any())
+    letters = np.frombuffer(data, np.uint8)
+    return not bool((letters <= 32).any() or (letters >= 128).any())
 
 
 def _instants(valid_at: pd.Series | pa.Array) -> pa.Array:
-    found = pa.Array.from_pandas(valid_at) if isinstance(valid_at, pd.Series) else valid_at
-    return _one_chunk(found).cast(INSTANT)
+    times = pa.Array.from_pandas(valid_at) if isinstance(valid_at, pd.Series) else valid_at
+    return _one_chunk(times).cast(INSTANT)
 
 
 def _inside(times: pa.Array, window: Window, future: datetime | None) -> pa.Array | None:
@@ -124,24 +124,39 @@ def _one_chunk(values: Any) -> pa.Array:
     return values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
 
 
-def outer_join(series: Mapping[str, Sequence[Observation]]) -> tuple[pd.Series, dict[str, list[str | None]]]:
-    """Join series of one value a date into rows, ordered by date; no observation is lost.
+def join(
+    extract: Extract,
+    source: Source,
+    payloads: Sequence[Opener],
+    series_of: Callable[[Any], Mapping[str, list[Observation]]],
+    sender: str,
+) -> pa.RecordBatch:
+    """Join the series of all payloads on their date: no observation is lost. `sender` is named in messages.
 
     Two observations of one series on one date become two rows, and every observation whose
     date cannot be read a row of its own, at the end.
 
-    Parameters
-    ----------
-    series : mapping of column name to sequence of (datetime or None, str or None)
-        Times in UTC.
-
-    Returns
-    -------
-    valid_at : pandas.Series
-        datetime64[us, UTC], shape (rows,).
-    texts : dict of column name to list of str or None
-        Shape (rows,) each.
+    Raises
+    ------
+    ContractBroken
+        A payload cannot be read. A retry brings the same.
     """
+    series: defaultdict[str, list[Observation]] = defaultdict(list)
+    for opened in payloads:
+        try:
+            with opened() as stream:
+                answered = series_of(decode(stream.read()))
+        except ValueError as error:
+            way_out = "fetch the window again from the source"
+            raise extract.broken(f"the payload is not what {sender} sends: {error}", way_out) from None
+        for id_, rows in answered.items():
+            series[id_].extend(rows)
+    columns = {name: series.get(column.from_, []) for name, column in source.columns.items()}
+    return build(source, extract.window, *_outer_join(columns))
+
+
+def _outer_join(series: Mapping[str, Sequence[Observation]]) -> tuple[pd.Series, dict[str, list[str | None]]]:
+    """Return the times, datetime64[us, UTC], and the texts a column of the joined rows, shape (rows,) each."""
     rows: dict[tuple[bool, datetime, int], dict[str, str | None]] = {}
     undated = count()
     for name, observations in series.items():

@@ -14,20 +14,19 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import pyarrow as pa
 
-from include.errors import CicloError
 from include.sources import frame
-from include.sources.payload import MIB, Endpoint, Extract, Opener, Payload
+from include.sources.payload import Endpoint, Extract, Opener, Payload
 from include.sources.rest.asking import Ask
 from include.sources.rest.pages import Walk
 from include.sources.rest.rows import Page, said
 from include.sources.rest.times import instants
 from include.sources.web import http
-from include.sources.web.json_body import decode
+from include.sources.web.json_body import MAX_BYTES, decode
 from include.sources.web.session import TRANSIENT
 from include.spec.model import HttpJsonSource
 from include.spec.paging import BearerAuth, HeaderAuth, QueryAuth
 
-LARGEST_PAGE = 32 * MIB
+LARGEST_PAGE = MAX_BYTES
 ROWS_PER_BATCH = 100_000
 LONGEST_ERROR = 64 * 1024
 SHORTEST_SECRET = 8  # a shorter one can be there by chance
@@ -38,7 +37,7 @@ def fetch(extract: Extract, source: HttpJsonSource, endpoint: Endpoint) -> Itera
     """Ask page by page, at the declared pace, and yield each answer; see `include.sources.fetch`."""
     token = endpoint.token or ""
     if source.auth is not None and not (token.strip() == token != "" and token.isascii() and token.isprintable()):
-        raise _token_refused(extract, source, "there is no usable token")
+        raise http.token_refused(extract, source.connection, "there is no usable token")
     try:
         walk = Walk(extract, source, endpoint.url)
         root = _at_root(endpoint)
@@ -131,9 +130,9 @@ def _refuse_error(extract: Extract, source: HttpJsonSource, endpoint: Endpoint, 
         return
     what = f"{http.host(payload.request['url'])} answered {status} and says: {endpoint.scrub(told)}"
     if status in PASSING or status >= 500:
-        raise extract.unavailable(what, http.pause(payload.headers, payload.fetched_at))
+        raise extract.unavailable(what, http.pause(payload.headers))
     if status in (401, 403):
-        raise _token_refused(extract, source, what)
+        raise http.token_refused(extract, source.connection, what)
     raise extract.broken(what, _mend(source))
 
 
@@ -156,10 +155,6 @@ def _told(payload: Payload) -> str:
         return said(decode(content)) if payload.status != 200 else ""
     except ValueError:
         return ""
-
-
-def _token_refused(extract: Extract, source: HttpJsonSource, what: str) -> CicloError:
-    return extract.broken(what, f"set the password of the Airflow Connection {source.connection}")
 
 
 def _mend(source: HttpJsonSource) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -21,7 +20,6 @@ from include.errors import CicloError
 from include.sources import frame
 from include.sources.payload import Endpoint, Extract, Opener, Payload
 from include.sources.web import http
-from include.sources.web.json_body import MAX_BYTES, Unfit, decode
 from include.spec.model import InegiSource
 
 PATH = "app/api/indicadores/desarrolladores/jsonxml/INDICATOR/{id}/es/{area}/false/{bank}/2.0/{token}?type=json"
@@ -36,7 +34,7 @@ NO_RESULTS, UNAUTHORISED = "100", "110"
 def fetch(extract: Extract, source: InegiSource, endpoint: Endpoint) -> Iterator[Payload]:
     """Ask for each column's indicator; see `include.sources.fetch`."""
     if not endpoint.token:
-        raise _token_refused(extract, source, "there is no token")
+        raise http.token_refused(extract, source.connection, "there is no token", "INEGI_TOKEN")
     indicators = dict.fromkeys(column.from_ for column in source.columns.values())
     for indicator in indicators:
         yield _ask(extract, source, endpoint, indicator)
@@ -44,40 +42,18 @@ def fetch(extract: Extract, source: InegiSource, endpoint: Endpoint) -> Iterator
 
 def parse(extract: Extract, source: InegiSource, payloads: Sequence[Opener]) -> Iterator[pa.RecordBatch]:
     """Join the indicators of all payloads on the start of their period; see `include.sources.parse`."""
-    series: dict[str, list[frame.Observation]] = {}
-    for opened in payloads:
-        try:
-            with opened() as stream:
-                answered = _series(decode(stream.read()))
-        except ValueError as error:
-            raise extract.broken(
-                f"the payload is not what INEGI's indicators API sends: {error}",
-                "fetch the window again from the source",
-            ) from None
-        for indicator, rows in answered.items():
-            series.setdefault(indicator, []).extend(rows)
-    columns = {name: series.get(column.from_, []) for name, column in source.columns.items()}
-    yield frame.build(source, extract.window, *frame.outer_join(columns))
+    yield frame.join(extract, source, payloads, _series, "INEGI's indicators API")
 
 
 def _ask(extract: Extract, source: InegiSource, endpoint: Endpoint, indicator: str) -> Payload:
     """Ask for one indicator and return its payload if it is an answer to what was asked."""
     token = quote(endpoint.token or "", safe="")
     path = PATH.format(id=indicator, area=quote(source.area, safe=""), bank=source.bank, token=token)
-    limits = replace(endpoint.limits, max_bytes=min(endpoint.limits.max_bytes, MAX_BYTES))
-    payload = http.get(extract, endpoint, path, {"Accept": "application/json"}, limits)
     try:
-        document = decode(payload.content)
-    except Unfit as error:
+        payload, document = http.get_json(extract, endpoint, path, {}, source.connection, "INEGI")
+        if isinstance(document, list):
+            raise _meaning(extract, source, endpoint, document, payload, indicator)
         http.check(extract, payload, source.connection, http.is_json)
-        raise _changed(extract, error) from None
-    except ValueError as error:
-        http.check(extract, payload, source.connection, http.is_json)
-        raise extract.unavailable(f"INEGI answered something that is not JSON: {error}") from None
-    if isinstance(document, list):
-        raise _meaning(extract, source, endpoint, document, payload, indicator)
-    http.check(extract, payload, source.connection, http.is_json)
-    try:
         answered = _series(document)
     except ValueError as error:
         raise _changed(extract, error) from None
@@ -93,28 +69,23 @@ def _meaning(
     extract: Extract, source: InegiSource, endpoint: Endpoint, errors: list[Any], payload: Payload, indicator: str
 ) -> CicloError:
     """Return what a list of error texts means; its `ErrorCode` tells more than the status."""
-    status, pause = payload.status, http.pause(payload.headers, datetime.now(UTC))
-    said = endpoint.scrub(" ".join("; ".join(str(error) for error in errors).split()))[:200]
+    status, pause = payload.status, http.pause(payload.headers)
+    message = endpoint.scrub(" ".join("; ".join(str(error) for error in errors).split()))[:200]
     code = next((str(e).partition(":")[2].strip() for e in errors if str(e).startswith("ErrorCode:")), "")
     if code == UNAUTHORISED or status in (401, 403):
-        return _token_refused(extract, source, f"INEGI refused the token ({said})")
+        return http.token_refused(extract, source.connection, f"INEGI refused the token ({message})", "INEGI_TOKEN")
     if code == NO_RESULTS:
         return extract.broken(
-            f"INEGI has no indicator {indicator} in bank {source.bank}, area {source.area} ({said})",
+            f"INEGI has no indicator {indicator} in bank {source.bank}, area {source.area} ({message})",
             "correct `from`, `bank` or `area` in pipeline.yaml",
         )
     if 400 <= status < 500 and status != 429:
-        return extract.broken(f"INEGI refused indicator {indicator} ({said})", "correct pipeline.yaml")
-    return extract.unavailable(f"INEGI answered {status} with an error ({said})", pause)
+        return extract.broken(f"INEGI refused indicator {indicator} ({message})", "correct pipeline.yaml")
+    return extract.unavailable(f"INEGI answered {status} with an error ({message})", pause)
 
 
 def _changed(extract: Extract, error: ValueError) -> CicloError:
     return extract.broken(f"INEGI changed its format: {error}", "adapt include/sources/inegi.py")
-
-
-def _token_refused(extract: Extract, source: InegiSource, what: str) -> CicloError:
-    way_out = f"set the password of the Airflow Connection {source.connection} (INEGI_TOKEN in .env)"
-    return extract.broken(what, way_out)
 
 
 def _series(document: Any) -> dict[str, list[frame.Observation]]:

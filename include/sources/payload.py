@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from tempfile import SpooledTemporaryFile
@@ -135,7 +136,7 @@ class _Reader(io.BufferedReader):
         super().__init__(file)
 
     def close(self) -> None:
-        if not self.closed:
+        with suppress(ValueError):  # it has ended before
             self.detach()
 
 

@@ -96,10 +96,7 @@ def _shift_months(clock: pd.Series, published: Published) -> pd.Series:
     """Move naive times by whole months and onto the fixed day; a day the month lacks becomes its last."""
     if not published.months and published.day is None:
         return clock
-    times = clock.to_numpy(dtype="datetime64[us]")
-    months, days = times.astype("datetime64[M]"), times.astype("datetime64[D]")
-    target = months + published.months
-    last_day = (target + 1).astype("datetime64[D]") - target.astype("datetime64[D]") - 1
-    wanted = days - months if published.day is None else np.timedelta64(published.day - 1, "D")
-    date = target.astype("datetime64[D]") + np.minimum(wanted, last_day)
-    return pd.Series(date + (times - days), index=clock.index, name=clock.name)
+    moved = clock + pd.DateOffset(months=published.months)
+    if published.day is None:
+        return moved
+    return moved + pd.to_timedelta(moved.dt.days_in_month.clip(upper=published.day) - moved.dt.day, unit="D")

@@ -55,7 +55,7 @@ def fetch(extract: Extract, source: SqlSource, endpoint: Endpoint) -> Iterator[P
 
 def parse(extract: Extract, source: SqlSource, payloads: Sequence[Opener]) -> Iterator[pa.RecordBatch]:
     """Read the rows of all payloads, in order; see `include.sources.parse`."""
-    columns = {name: column.from_ for name, column in source.columns.items() if column.personal != "drop"}
+    columns = {name: column.from_ for name, column in source.stored.items()}
     for place, opened in enumerate(payloads):
         with opened() as stream:
             for part in delimited.batches(extract, stream, delimited.Dialect(",")):
@@ -105,11 +105,11 @@ def _pages(extract: Extract, source: SqlSource, database: connection) -> Iterato
         after = None
         while True:
             cursor.execute(sql_query.last_of_page(source, extract.window, after))
-            found = cursor.fetchall()
-            yield Page(after, found[0] if len(found) == 2 else None)
-            if len(found) < 2:
+            rows = cursor.fetchall()
+            yield Page(after, rows[0] if len(rows) == 2 else None)
+            if len(rows) < 2:
                 return
-            after = found[0]
+            after = rows[0]
 
 
 def _extracted(

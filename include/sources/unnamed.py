@@ -27,5 +27,5 @@ def told(schema: pa.Schema) -> list[str]:
     >>> told(tell(batch, ["so2"]).schema), told(batch.schema)
     (['so2'], [])
     """
-    found: list[str] = json.loads((schema.metadata or {}).get(KEY, b"[]"))
-    return found
+    names: list[str] = json.loads((schema.metadata or {}).get(KEY, b"[]"))
+    return names

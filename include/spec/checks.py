@@ -21,8 +21,8 @@ def whole_pipeline(pipeline: Parts) -> Iterator[Fault]:
     mains = [name for name, source in pipeline.sources.items() if source.main]
     if len(mains) != 1:
         path = ("sources", mains[1], "main") if mains else ("sources",)
-        found = ", ".join(mains) or "none"
-        yield Fault(path, f"exactly one source needs `main: true`, found {found}; mark the one that has the target")
+        named = ", ".join(mains) or "none"
+        yield Fault(path, f"exactly one source needs `main: true`, found {named}; mark the one that has the target")
         return  # everything below needs to know the main source
     yield from _sources(pipeline)
     yield from _agreements(pipeline)

@@ -113,18 +113,18 @@ class CsvSource(Source):
 
     @model_validator(mode="after")
     def _marks_differ(self) -> Self:
-        found = []
+        faults = []
         if self.delimiter == self.decimal and not self.quoted_decimals:
             what = f"{self.delimiter!r} is the decimal mark too; one of them is another, or write quoted_decimals: true"
-            found.append(Fault(("delimiter",), what))
+            faults.append(Fault(("delimiter",), what))
         if self.delimiter == self.thousands and not self.quoted_decimals:
             what = f"{self.thousands!r} is the delimiter too; one of them is another, or write quoted_decimals: true"
-            found.append(Fault(("thousands",), what))
+            faults.append(Fault(("thousands",), what))
         if self.thousands == self.decimal:
-            found.append(Fault(("thousands",), f"{self.thousands!r} is the decimal mark too; one of them is another"))
+            faults.append(Fault(("thousands",), f"{self.thousands!r} is the decimal mark too; one of them is another"))
         if self.quoted_decimals and self.quote == "none":
-            found.append(Fault(("quoted_decimals",), "there are no quotes with quote: none; remove one of the two"))
-        refuse(found)
+            faults.append(Fault(("quoted_decimals",), "there are no quotes with quote: none; remove one of the two"))
+        refuse(faults)
         return self
 
     @model_validator(mode="after")
@@ -135,12 +135,12 @@ class CsvSource(Source):
             (("columns", name, "from"), column.from_) for name, column in self.columns.items()
         ]
         wanted += [(("time", "columns", i), text) for i, text in enumerate(self.time.columns)]
-        found = [
+        faults = [
             Fault(path, f"{text!r} is no position and there is no header; write one such as '#3'")
             for path, text in wanted
             if not re.fullmatch(POSITION, text)
         ]
         if self.skip_rows_after_header:
-            found.append(Fault(("skip_rows_after_header",), "there is no header; write skip_lines"))
-        refuse(found)
+            faults.append(Fault(("skip_rows_after_header",), "there is no header; write skip_lines"))
+        refuse(faults)
         return self

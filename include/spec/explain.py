@@ -86,11 +86,11 @@ def _path(loc: Sequence[str | int], data: Any) -> Path:
 
 def _faults(path: Path, detail: Any, data: Any) -> Iterator[Fault]:
     kind, ctx = detail["type"], detail.get("ctx", {})
-    found = ctx.get("error")
-    if isinstance(found, Faulty):
-        yield from (Fault((*path, *fault.path), fault.message) for fault in found.faults)
+    cause = ctx.get("error")
+    if isinstance(cause, Faulty):
+        yield from (Fault((*path, *fault.path), fault.message) for fault in cause.faults)
     elif kind == "value_error":
-        yield Fault(path, str(found))
+        yield Fault(path, str(cause))
     elif kind == "union_tag_not_found":
         yield Fault((*path, "kind"), f"missing; add `kind:`, one of {', '.join(_kinds(path, data))}")
     elif kind == "union_tag_invalid":

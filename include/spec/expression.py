@@ -38,8 +38,8 @@ def names(expression: str) -> list[str]:
     if fault := next(_faults(tree), None):
         raise ValueError(f"{expression!r} {fault}")
     called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    found = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in called]
-    ordered = sorted(found, key=lambda node: (node.lineno, node.col_offset))
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in called]
+    ordered = sorted(nodes, key=lambda node: (node.lineno, node.col_offset))
     if not ordered:
         raise ValueError(f"{expression!r} reads no column; compare at least one")
     return list(dict.fromkeys(node.id for node in ordered))

@@ -35,9 +35,9 @@ class Faulty(ValueError):
 
 def refuse(faults: Iterable[Fault]) -> None:
     """Raise all faults at once, if there are any."""
-    found = tuple(faults)
-    if found:
-        raise Faulty(found)
+    raised = tuple(faults)
+    if raised:
+        raise Faulty(raised)
 
 
 def dotted(path: Path) -> str:

@@ -64,7 +64,7 @@ def input_model(pipeline: Pipeline, source: str | None = None) -> type[InputReco
     'MXN/USD'
     """
     name = source or pipeline.main
-    columns = {key: column for key, column in pipeline.sources[name].columns.items() if column.personal != "drop"}
+    columns = pipeline.sources[name].stored
     model: type[InputRecord] = create_model(
         "".join(part.title() for part in f"{pipeline.pipeline}_{name}_input".split("_")),
         __base__=InputRecord,
@@ -95,11 +95,11 @@ def _field(name: str, column: Column) -> Any:
 def _schema(column: Column) -> dict[str, Any]:
     """Return the facts by the names JSON Schema has for them."""
     length: tuple[int | None, int | None] = column.length or (None, None)
-    found: dict[str, Any] = {"unit": column.unit, "minimum": column.min, "maximum": column.max}
-    found |= {"minLength": length[0], "maxLength": length[1], "decimals": column.decimals}
-    found["enum"] = [*column.allowed, *([] if column.required else [None])] if column.allowed else None
-    found["pattern"] = f"^(?:{column.format})$" if column.format and column.type == "text" else None
-    return {key: value for key, value in found.items() if value is not None}
+    facts: dict[str, Any] = {"unit": column.unit, "minimum": column.min, "maximum": column.max}
+    facts |= {"minLength": length[0], "maxLength": length[1], "decimals": column.decimals}
+    facts["enum"] = [*column.allowed, *([] if column.required else [None])] if column.allowed else None
+    facts["pattern"] = f"^(?:{column.format})$" if column.format and column.type == "text" else None
+    return {key: value for key, value in facts.items() if value is not None}
 
 
 def _validator(name: str, column: Column) -> Callable[[Any, Callable[[Any], Any]], Any]:
@@ -117,8 +117,8 @@ def _validator(name: str, column: Column) -> Callable[[Any, Callable[[Any], Any]
             raise _fault("type", f"{name} = {value!r}: expected {wanted}") from None
         if column.type == "integer" and typed not in INTEGERS:
             raise _fault("type", f"{name} = {value!r}: expected {wanted}, of 64 bits")
-        for rule, said in _broken(typed, column):
-            raise _fault(rule, f"{name} = {value!r}: expected {said}")
+        for rule, expected in _broken(typed, column):
+            raise _fault(rule, f"{name} = {value!r}: expected {expected}")
         return typed
 
     return validate

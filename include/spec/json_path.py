@@ -26,13 +26,13 @@ def compiled(path: str) -> JSONPath:
     from jsonpath import JSONPath, JSONPathEnvironment, JSONPathError  # only such sources pay for the import
 
     try:
-        found = JSONPathEnvironment(strict=True).compile(path)
+        query = JSONPathEnvironment(strict=True).compile(path)
     except (JSONPathError, RecursionError) as problem:
         reason = str(problem.args[0]) if problem.args else type(problem).__name__
         raise ValueError(f"{path!r} is not a JSONPath ({reason}); write one such as $.results") from None
-    if not isinstance(found, JSONPath):
+    if not isinstance(query, JSONPath):
         raise ValueError(f"{path!r} is several paths; write one such as $.results")
-    return found
+    return query
 
 
 def steps(path: str) -> Steps:
@@ -48,10 +48,10 @@ def steps(path: str) -> Steps:
     >>> steps("$.period['from time'][0]")
     ('period', 'from time', 0)
     """
-    found = compiled(path)
-    if not found.singular_query():
+    query = compiled(path)
+    if not query.singular_query():
         raise ValueError(f"{path!r} can select several values; write a path of names and positions, such as $.date.utc")
-    return tuple(_step(segment.selectors[0]) for segment in found.segments)
+    return tuple(_step(segment.selectors[0]) for segment in query.segments)
 
 
 def _step(selector: JSONPathSelector) -> str | int:

@@ -83,12 +83,12 @@ class _Counted(Paging):
 
     @model_validator(mode="after")
     def _size_is_whole(self) -> Self:
-        found = []
+        faults = []
         if self.size_param is not None and self.size is None:
-            found.append(Fault(("size_param",), "has nothing to send; add `size`"))
+            faults.append(Fault(("size_param",), "has nothing to send; add `size`"))
         if self.until == "short" and self.size is None:
-            found.append(Fault(("until",), "short means below `size`; add `size`, the rows a full page has"))
-        refuse(found)
+            faults.append(Fault(("until",), "short means below `size`; add `size`, the rows a full page has"))
+        refuse(faults)
         return self
 
 

@@ -47,7 +47,6 @@ class Alerts(Strict):
     on: tuple[Event, ...] = Field(
         default=("failure", "quality", "retrain", "promotion"), description="Which events are told."
     )
-    channels: tuple[Literal["log"], ...] = Field(default=("log",), description="Where they are told.")
 
 
 class Replay(Strict):
@@ -65,19 +64,19 @@ class Replay(Strict):
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
-        found = []
+        faults = []
         if self.end <= self.start:
-            found.append(Fault(("end",), f"{self.end} is not after start {self.start}; swap them"))
+            faults.append(Fault(("end",), f"{self.end} is not after start {self.start}; swap them"))
         if self.history and self.history[0] >= self.history[1]:
-            found.append(Fault(("history",), f"{self.history[1]} is not after {self.history[0]}; swap them"))
+            faults.append(Fault(("history",), f"{self.history[1]} is not after {self.history[0]}; swap them"))
         elif self.history and self.history[1] > self.start:
-            found.append(
+            faults.append(
                 Fault(("start",), f"{self.start} lies inside history; begin at its end {self.history[1]} or later")
             )
         count = (self.end - self.start).days // SHORTEST_DAYS[self.step]
         if count > MOST_WINDOWS:
-            found.append(Fault(("step",), f"makes about {count} windows; choose a longer one, or play a shorter time"))
-        refuse(found)
+            faults.append(Fault(("step",), f"makes about {count} windows; choose a longer one, or play a shorter time"))
+        refuse(faults)
         return self
 
     @property

@@ -111,12 +111,12 @@ class ExpectedRows(_Check):
 
     @model_validator(mode="after")
     def _asks(self) -> Self:
-        found = []
+        faults = []
         if self.every is None and self.min is None and self.max is None:
-            found.append(Fault(("every",), "nothing is asked; write every, min or max"))
+            faults.append(Fault(("every",), "nothing is asked; write every, min or max"))
         if self.min is not None and self.max is not None and self.min > self.max:
-            found.append(Fault(("min",), f"{self.min} is above max {self.max}; swap them"))
-        refuse(found)
+            faults.append(Fault(("min",), f"{self.min} is above max {self.max}; swap them"))
+        refuse(faults)
         return self
 
 
@@ -202,8 +202,8 @@ class ExtraExpectation(_Check):
 
     def reads(self) -> list[str]:
         """Return the columns of the source it reads."""
-        found = [self.arguments.get(key) for key in ("column", "column_A", "column_B")]
-        return [name for name in (*found, *self.arguments.get("column_list", ())) if name is not None]
+        named = [self.arguments.get(key) for key in ("column", "column_A", "column_B")]
+        return [name for name in (*named, *self.arguments.get("column_list", ())) if name is not None]
 
 
 Check = Annotated[

@@ -79,25 +79,25 @@ class Column(Strict):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        found = []
+        faults = []
         if self.min is not None and self.max is not None and self.min >= self.max:
-            found.append(Fault(("min",), f"{self.min:g} is not below max {self.max:g}; swap them"))
+            faults.append(Fault(("min",), f"{self.min:g} is not below max {self.max:g}; swap them"))
         if self.type not in ("number", "integer"):
-            found += [
+            faults += [
                 Fault((key,), f"is for numbers and this column is {self.type}; remove it")
                 for key in ("min", "max")
                 if getattr(self, key) is not None
             ]
-        found += _unfit_facts(self)
+        faults += _unfit_facts(self)
         if self.completeness < 0.8 and self.note is None:
-            found.append(
+            faults.append(
                 Fault(("completeness",), f"{self.completeness:g} is below 0.8; add a `note` that says why, or raise it")
             )
         if self.personal == "hash" and self.type != "text":
-            found.append(Fault(("personal",), f"a hash is text and this column is {self.type}; write type: text"))
+            faults.append(Fault(("personal",), f"a hash is text and this column is {self.type}; write type: text"))
         if self.personal == "drop" and self.required:
-            found.append(Fault(("required",), "a dropped column is never read; remove `required`"))
-        refuse(found)
+            faults.append(Fault(("required",), "a dropped column is never read; remove `required`"))
+        refuse(faults)
         return self
 
 
@@ -176,27 +176,32 @@ class Source(Strict):
         words: Any = {"title": True, "connection": True, "columns": {"__all__": {"description", "unit", "note"}}}
         return hashlib.sha256(self.model_dump_json(exclude=words).encode()).hexdigest()
 
+    @property
+    def stored(self) -> dict[str, Column]:
+        """The columns that are read and kept: all but personal data that never leaves the source."""
+        return {name: column for name, column in self.columns.items() if column.personal != "drop"}
+
     @model_validator(mode="after")
     def _columns_fit(self) -> Self:
-        found = []
+        faults = []
         for i, name in enumerate(self.key):
             column = self.columns.get(name)
             if column is None:
-                found.append(Fault(("key", i), f"{name!r} is not among columns; {one_of(name, self.columns)}"))
+                faults.append(Fault(("key", i), f"{name!r} is not among columns; {one_of(name, self.columns)}"))
             elif not column.required:
-                found.append(Fault(("key", i), f"{name!r} may be missing; write required: true at that column"))
+                faults.append(Fault(("key", i), f"{name!r} may be missing; write required: true at that column"))
         readers: dict[str, str] = {}
         for name, column in self.columns.items():
             if name in RESERVED:
-                found.append(Fault(("columns", name), "is a column every table has; rename yours"))
+                faults.append(Fault(("columns", name), "is a column every table has; rename yours"))
             first = readers.setdefault(column.from_, name)
             if first != name:
-                found.append(
+                faults.append(
                     Fault(
                         ("columns", name, "from"), f"{column.from_!r} is already read by {first!r}; remove one of them"
                     )
                 )
-        refuse([*found, *check_faults(self)])
+        refuse([*faults, *check_faults(self)])
         return self
 
 

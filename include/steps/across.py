@@ -32,11 +32,11 @@ def across(run: Run, source: str, checker: Check, accepted_uri: str) -> Broken:
     repeats = _repeats(run, source, checker, accepted_uri)
     gone = {place for places in repeats.values() for place in places}
     rows = partial(_rows_but, run, accepted_uri, gone)
-    found = {**_relations(run, source, rows), **_neighbours(run, source, checker, rows)}
+    broken_beside = {**_relations(run, source, rows), **_neighbours(run, source, checker, rows)}
     severities = {(rule.rule, rule.column): rule.severity for rule in checker.rules}
     accepted = checker.received - checker.quarantined
     broken: Broken = {}
-    for (rule, column), places in (repeats | found).items():
+    for (rule, column), places in (repeats | broken_beside).items():
         judged = accepted if (rule, column) in repeats else accepted - len(gone)
         checker.note(rule, column, judged, list(places.values()))
         if severities[rule, column] == "stop":
@@ -69,12 +69,12 @@ def _repeats(run: Run, source: str, checker: Check, uri: str) -> dict[tuple[str,
     if checker.is_ordered:  # then no two rows share a key
         return {}
     with transaction(run.engine) as connection, connection.cursor() as cursor:
-        found = repeats.find(cursor, run.pipeline, source, run.lake.reading(uri))
+        repeated = repeats.find(cursor, run.pipeline, source, run.lake.reading(uri))
     key = "*" if checker.source.key else "valid_at"
-    said = ", ".join((*checker.source.key, "valid_at"))
+    names = ", ".join((*checker.source.key, "valid_at"))
     return {
-        ("repeated", "*"): dict.fromkeys(found["repeated"], "the very same row came before"),
-        ("unique", key): dict.fromkeys(found["unique"], f"expected one row for each {said}"),
+        ("repeated", "*"): dict.fromkeys(repeated["repeated"], "the very same row came before"),
+        ("unique", key): dict.fromkeys(repeated["unique"], f"expected one row for each {names}"),
     }
 
 
@@ -98,5 +98,5 @@ def _neighbours(run: Run, source: str, checker: Check, rows: Rows) -> dict[tuple
         return {}
     with transaction(run.engine) as connection, connection.cursor() as cursor:
         before = rows_before(cursor, run.pipeline, source, checks, checker.spans["valid_at"][0])
-    found = find(rows(), checks, checker.source.key, before)
-    return {(check.name, check.column): found[check.name] for check in checks}
+    broken = find(rows(), checks, checker.source.key, before)
+    return {(check.name, check.column): broken[check.name] for check in checks}

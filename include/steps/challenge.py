@@ -45,20 +45,20 @@ def against_champion(
     from include.training.evaluate import measure
 
     champion = _standing(version)
-    found: dict[str, Any] = {"version": None, "metrics": None, "is_unseen": True, "is_older": False, "unopposed": None}
+    facts: dict[str, Any] = {"version": None, "metrics": None, "is_unseen": True, "is_older": False, "unopposed": None}
     if champion is None:
-        return None, found | {"unopposed": "there is no champion yet"}
-    found["version"] = champion.number
+        return None, facts | {"unopposed": "there is no champion yet"}
+    facts["version"] = champion.number
     model = load(champion)
     if missing := model.missing(holdout):
         cannot = f"version {champion.number} cannot be compared: pipeline.yaml no longer makes {', '.join(missing)}"
-        return None, found | {"unopposed": cannot}
+        return None, facts | {"unopposed": cannot}
     actual, predicted = holdout["target"].to_numpy(), model.predict(holdout)
     # The champion was fitted on targets known until then, and every held-out row is about a later time.
-    found["is_unseen"] = _at(champion.tags["trained_until"]) <= _at(snapshot["holdout_start"])
-    found["is_older"] = _at(snapshot["end"]) < _at(champion.tags["cut_at"])
-    found["metrics"] = measure(actual, predicted).to_dict()
-    return compare(run, actual, challenger, predicted), found
+    facts["is_unseen"] = _at(champion.tags["trained_until"]) <= _at(snapshot["holdout_start"])
+    facts["is_older"] = _at(snapshot["end"]) < _at(champion.tags["cut_at"])
+    facts["metrics"] = measure(actual, predicted).to_dict()
+    return compare(run, actual, challenger, predicted), facts
 
 
 def _at(text: str) -> datetime:

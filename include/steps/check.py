@@ -212,8 +212,8 @@ def _take_out(
         for batch in run.lake.reading(quarantined_uri):
             quarantined.add(batch)
         for raw in _raw(run, fetched):
-            if found := [(at, *broken[place]) for at, place in enumerate(places_of(raw)) if place in broken]:
-                quarantined.add(numbered(checker.quarantine(raw, found), fetched.payload_ids, other))
+            if faults := [(at, *broken[place]) for at, place in enumerate(places_of(raw)) if place in broken]:
+                quarantined.add(numbered(checker.quarantine(raw, faults), fetched.payload_ids, other))
     return accepted.uri, quarantined.uri
 
 

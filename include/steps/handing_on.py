@@ -37,10 +37,10 @@ def batch_of(run: Run, kept: dict[str, Any]) -> Batch:
     from include.warehouse.batch import Batch
 
     try:
-        found = run.lake.get_frame(kept["results_uri"]).to_dict("records")
+        records = run.lake.get_frame(kept["results_uri"]).to_dict("records")
     except PayloadLost:
         raise PayloadLost(f"{kept['results_uri']} is not in the lake any more: clear the task that wrote it") from None
-    results = [Result(**{str(name): value for name, value in record.items()}) for record in found]
+    results = [Result(**{str(name): value for name, value in record.items()}) for record in records]
     spans = {name: tuple(map(datetime.fromisoformat, span)) for name, span in kept["spans"].items()}
     covers = tuple(map(datetime.fromisoformat, kept["covers"])) or None
     fetched_at = datetime.fromisoformat(kept["fetched_at"]) if kept["fetched_at"] else None

@@ -85,8 +85,8 @@ def check(run: Run, extracted: dict[str, Any]) -> dict[str, Any]:
                 raise
             log.warning("%s", error)
             blocked.append(error)
-    if blocked and not kept:
-        raise blocked[-1]
+    if blocked and (not kept or (kept[-1][0] is not extracted["fetches"][-1] and _has_rows(run, source, window))):
+        raise blocked[-1]  # what an older fetch brought is there already
     return {**extracted, "fetches": [fetch for fetch, _ in kept], "batches": [batch for _, batch in kept]}
 
 
@@ -114,7 +114,7 @@ def load(run: Run, checked: list[dict[str, Any]]) -> tuple[dict[str, Any], list[
     from include.warehouse.load import Disagreement, load_window
 
     windows = [Window.from_dict(item["window"]) for item in checked]
-    window = Window(max(found.start for found in windows), min(found.end for found in windows))
+    window = Window(max(one.start for one in windows), min(one.end for one in windows))
     batches = [batch_of(run, kept) for item in checked for kept in item["batches"]]
     try:
         with transaction(run.engine) as connection:
@@ -122,8 +122,8 @@ def load(run: Run, checked: list[dict[str, Any]]) -> tuple[dict[str, Any], list[
             with connection.cursor() as cursor:
                 record_loaded(cursor, run.lake, run.pipeline.pipeline, window, batches, run.ref)
                 record_due(cursor, run.pipeline, loaded.changes)
-    except Disagreement as found:  # rolled back; what was found stays on record
-        block(run, window, found.batch, found.broken)
+    except Disagreement as disagreement:  # rolled back; what was found stays on record
+        block(run, window, disagreement.batch, disagreement.broken)
     _warn_of_low_scores(run, window, loaded.low)
     log.info("%s %s: %s", run.pipeline.pipeline, window, loaded.counts)
     reopened = [touched.to_dict() for touched in sorted(loaded.touched, key=lambda touched: touched.start)]
@@ -208,6 +208,14 @@ def _is_outdated(run: Run, source: str, window: Window) -> bool:
     return bool(older)
 
 
+def _has_rows(run: Run, source: str, window: Window) -> bool:
+    from include.warehouse.engine import transaction
+    from include.warehouse.tables import has_rows
+
+    with transaction(run.engine) as connection, connection.cursor() as cursor:
+        return has_rows(cursor, run.pipeline.table(source), window.start, window.end)
+
+
 def _fetched_before(run: Run, source: str, window: Window) -> list[dict[str, Any]]:
     """Return the fetches in the lake that hold rows about the times of a window, oldest first."""
     from include.sources.publication import reach_back, reach_forward
@@ -288,9 +296,9 @@ def _is_overridden(run: Run, source: str, window: Window, fetch: dict[str, Any])
 
     with run.engine.connect() as connection:
         overridden = overridden_batches(connection, run.pipeline.pipeline, source)
-    said = overridden.get(fetch["payloads"][0]["sha256"]) if fetch["payloads"] else None
-    if said:
+    override = overridden.get(fetch["payloads"][0]["sha256"]) if fetch["payloads"] else None
+    if override:
         log.warning(
-            "%s %s %s: breaks its contract, and is overridden by %s", run.pipeline.pipeline, source, window, said
+            "%s %s %s: breaks its contract, and is overridden by %s", run.pipeline.pipeline, source, window, override
         )
-    return bool(said)
+    return bool(override)

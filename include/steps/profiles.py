@@ -37,13 +37,13 @@ def sudden_changes(run: Run, source: str, window: Window, profile: Profile) -> l
         return []
     with run.engine.connect() as connection:
         history = facts_before(connection, run.pipeline.pipeline, source, window.end, HISTORY)
-    found = changes(profile.facts(), history)
-    said: dict[str, list[str]] = {}
-    for change in found:
+    sudden = changes(profile.facts(), history)
+    sentences: dict[str, list[str]] = {}
+    for change in sudden:
         if abs(change.z) >= run.pipeline.quality.change:
-            said.setdefault(change.column, []).append(change.said)
+            sentences.setdefault(change.column, []).append(change.said)
     return [
         Result("change", column, "warn", False, profile.rows, 0, "; ".join(told),
                f"much as in the {len(history)} batches before", "core", "reasonability")
-        for column, told in said.items()
+        for column, told in sentences.items()
     ]  # fmt: skip

@@ -161,7 +161,8 @@ def open_run(pipeline: Pipeline, context: Mapping[str, Any], is_strict: bool = T
     interval = None
     if dag_run.data_interval_start and dag_run.data_interval_end > dag_run.data_interval_start:
         interval = Window(dag_run.data_interval_start, dag_run.data_interval_end)
-    events = [dict(e.extra) for found in (context.get("triggering_asset_events") or {}).values() for e in found]
+    by_asset = context.get("triggering_asset_events") or {}
+    events = [dict(event.extra) for events in by_asset.values() for event in events]
     run = Run(
         pipeline=pipeline,
         ref=RunRef(dag_run.dag_id, dag_run.run_id),

@@ -129,7 +129,7 @@ def compare_and_decide(run: Run, snapshot: dict[str, Any], fitted: list[dict[str
         "chosen": chosen,
         "candidates": metrics,
         "naive": metrics[naive],
-        "against_naive": {n: found.to_dict() for n, found in against_naive.items()},
+        "against_naive": {n: comparison_.to_dict() for n, comparison_ in against_naive.items()},
         "champion": champion,
         "against_champion": comparison.to_dict() if comparison else None,
         "policy": policy.model_dump(),

@@ -176,16 +176,16 @@ def _observed(check: Agrees, agreement: Agreement, is_passed: bool) -> str:
     if not compared:
         return f"not measured: none of {row_count} rows has a counterpart in {check.with_}"
     if check.correlation is None:
-        said = f"{agreement.disagreeing} of {compared} rows ({agreement.disagreeing / compared:.1%}) further apart"
+        observed = f"{agreement.disagreeing} of {compared} rows ({agreement.disagreeing / compared:.1%}) further apart"
     elif compared < MIN_ROWS_FOR_SHARES:
-        said = f"not measured: {compared} rows are too few for a correlation"
+        observed = f"not measured: {compared} rows are too few for a correlation"
     elif agreement.score is None:
-        said = f"no correlation over {compared} rows: one of the two never changes"
+        observed = f"no correlation over {compared} rows: one of the two never changes"
     else:
-        said = f"{agreement.score:.3f} over {compared} rows"
+        observed = f"{agreement.score:.3f} over {compared} rows"
     if row_count > compared:
-        said += f"; {row_count - compared} of {row_count} rows have no counterpart"
-    return said if is_passed else "; ".join((said, *agreement.examples))
+        observed += f"; {row_count - compared} of {row_count} rows have no counterpart"
+    return observed if is_passed else "; ".join((observed, *agreement.examples))
 
 
 def _has_column(cursor: PgCursor, pipeline: Pipeline, source: str, column: str) -> bool:

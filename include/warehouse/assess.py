@@ -43,15 +43,15 @@ def compare(cursor: PgCursor, pipeline: Pipeline, batch: Batch) -> Agreements:
     if not batch.row_count or batch.covers is None:
         return Agreements()
     start, end = batch.covers
-    found = Agreements()
+    agreements = Agreements()
     for check in pipeline.sources[batch.source].checks:
         if isinstance(check, Agrees):
             agreement = measure(cursor, pipeline, batch.source, check, Window(start, end))
             if agreement.compared < MIN_ROWS_FOR_SHARES:
                 agreement = measure(cursor, pipeline, batch.source, check, Window(min(start, end - LOOK_BACK), end))
-            found.measured[check.name] = agreement
-            found.results.append(judge_agreement(check, agreement))
-    return found
+            agreements.measured[check.name] = agreement
+            agreements.results.append(judge_agreement(check, agreement))
+    return agreements
 
 
 def record_quality(
@@ -82,12 +82,12 @@ def record_quality(
         newest_at=batch.newest_at,
         agreements=agreements.measured if agreements else {},
     )
-    found = scores(pipeline.sources[batch.source], batch.results, profile, facts)
+    measured = scores(pipeline.sources[batch.source], batch.results, profile, facts)
     place = (pipeline.pipeline, batch.source, window.start, window.end, batch.sha256)
     rows = [
         (*place, one.dimension, one.column, one.score, pipeline.quality.threshold(one.dimension), one.measured_count,
          one.basis, agreements is not None, batch.is_simulated, run.run_id)
-        for one in found
+        for one in measured
     ]  # fmt: skip
     execute_values(
         cursor,
@@ -106,13 +106,13 @@ def record_quality(
         (*place, run.run_id),
     )
     own = set(cursor.fetchall())  # the same batch again, by another run, is no news; by a retry of this one it may be
-    return [one for one in found if (one.dimension, one.column) in own]
+    return [one for one in measured if (one.dimension, one.column) in own]
 
 
-def below(pipeline: Pipeline, source: str, found: list[Score]) -> list[str]:
+def below(pipeline: Pipeline, source: str, scores_: list[Score]) -> list[str]:
     """Return in words which scores of a batch as a whole lie below their thresholds."""
     return [
         f"{source} {one.dimension} {one.score:.1f} is below {pipeline.quality.threshold(one.dimension):g}: {one.basis}"
-        for one in found
+        for one in scores_
         if one.column == BATCH and one.score < pipeline.quality.threshold(one.dimension)
     ]

@@ -88,5 +88,5 @@ class _Encoded(io.RawIOBase):
             if chunk is None:
                 return b""
             self._rest = memoryview(chunk)
-        found, self._rest = self._rest[:size], self._rest[size:]
-        return bytes(found)
+        taken, self._rest = self._rest[:size], self._rest[size:]
+        return bytes(taken)

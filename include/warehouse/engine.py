@@ -50,9 +50,9 @@ def answering() -> Iterator[None]:
         psycopg2.InterfaceError,
     ) as error:
         cause = getattr(error, "orig", None) or error
-        said = next(iter(str(cause).strip().splitlines()), type(cause).__name__)
+        message = next(iter(str(cause).strip().splitlines()), type(cause).__name__)
         raise SourceUnavailable(
-            f"the warehouse does not answer ({said}): look whether its Postgres is up and the Airflow Connection"
+            f"the warehouse does not answer ({message}): look whether its Postgres is up and the Airflow Connection"
             " warehouse leads to it; nothing is half loaded, clear the task once it answers"
         ) from error
 

@@ -11,8 +11,8 @@ from include.warehouse import record
 from include.warehouse.assess import Agreements, below, compare, record_quality
 from include.warehouse.batch import Batch, Counts, Loaded, RunRef
 from include.warehouse.merge import Merged, merge
-from include.warehouse.reread import is_filled, read_again
-from include.warehouse.tables import ensure_table
+from include.warehouse.reread import covered, read_again
+from include.warehouse.tables import ensure_table, has_rows
 from include.windows import Window
 
 if TYPE_CHECKING:
@@ -84,8 +84,8 @@ def load_window(
             agreements = compare(cursor, pipeline, batch)  # now that the other sources are there, too
             judged = _judged(batch, agreements)
             record.record_verdicts(cursor, pipeline.pipeline, window, judged, run)
-            found = record_quality(cursor, lake, pipeline, window, judged, run, agreements, merged.late)
-            loaded.low += below(pipeline, batch.source, found)
+            scores = record_quality(cursor, lake, pipeline, window, judged, run, agreements, merged.late)
+            loaded.low += below(pipeline, batch.source, scores)
             counts = _count(judged, merged)
             record.record_lineage(cursor, pipeline, window, batch, counts, run, loaded_at)
             _add(loaded, counts, merged)
@@ -103,7 +103,7 @@ def _merge(
     cursor: PgCursor, lake: Lake, pipeline: Pipeline, source: str, window: Window, batches: list[Batch]
 ) -> list[Merged]:
     ensure_table(cursor, pipeline, source)
-    if any(batch.is_reread for batch in batches) and is_filled(cursor, pipeline, batches):
+    if any(batch.is_reread for batch in batches) and has_rows(cursor, pipeline.table(source), *covered(batches)):
         return read_again(cursor, lake, pipeline, window, batches, _clock(cursor))
     return [merge(cursor, lake, pipeline, window, batch, _clock(cursor)) for batch in batches]
 

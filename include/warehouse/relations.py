@@ -57,11 +57,11 @@ def find(
     """
     spec = pipeline.sources[source]
     stage(cursor, pipeline, source, rows)
-    found: dict[tuple[str, str], dict[Place, str]] = {}
+    broken: dict[tuple[str, str], dict[Place, str]] = {}
     for name, column in stored_columns(pipeline, source).items():
         if column.unique:
             cursor.execute(sql.SQL(SHARED).format(column=sql.Identifier(name)))
-            found["unique", name] = {(at, row): f"{name} = {value!r} is not alone" for at, row, value in cursor}
+            broken["unique", name] = {(at, row): f"{name} = {value!r} is not alone" for at, row, value in cursor}
     for check in spec.checks:
         if isinstance(check, Reference):
             table, _, to = check.to.rpartition(".")
@@ -72,10 +72,10 @@ def find(
                     table=sql.Identifier(*table.split(".")), **{key: sql.Identifier(own) for key, own in names.items()}
                 )
             )
-            said = {(at, row): f"{check.column} = {value!r} is not in {check.to}" for at, row, value in cursor}
-            found[check.name, check.column] = said
+            reasons = {(at, row): f"{check.column} = {value!r} is not in {check.to}" for at, row, value in cursor}
+            broken[check.name, check.column] = reasons
     cursor.execute("drop table staged")
-    return found
+    return broken
 
 
 def _refuse_missing(cursor: PgCursor, pipeline: Pipeline, source: str, check: Reference) -> None:
@@ -119,7 +119,7 @@ def rows_before(
         ),
         (first, first - reach, most),
     )
-    found = cursor.fetchall()
+    rows = cursor.fetchall()
     fields = [accepted_schema(pipeline, source).field(name) for name in names]
-    columns = list(zip(*found, strict=True)) or [()] * len(names)
+    columns = list(zip(*rows, strict=True)) or [()] * len(names)
     return pa.table([pa.array(values, field.type) for values, field in zip(columns, fields, strict=True)], names=names)

@@ -50,9 +50,9 @@ def find(cursor: PgCursor, pipeline: Pipeline, source: str, rows: Iterator[pa.Re
         "key": sql.SQL(", ").join(map(sql.Identifier, ("valid_at", *pipeline.sources[source].key))),
         "own": sql.SQL(", ").join(map(sql.Identifier, stored_columns(pipeline, source))),
     }
-    found: dict[str, set[Place]] = {"repeated": set(), "unique": set()}
+    places: dict[str, set[Place]] = {"repeated": set(), "unique": set()}
     cursor.execute(sql.SQL(FIND).format(**names))
     for rule, payload, row_number in cursor:
-        found[rule].add((payload, row_number))
+        places[rule].add((payload, row_number))
     cursor.execute("drop table staged")
-    return found
+    return places

@@ -153,7 +153,7 @@ def read_again(
     """
     source = batches[0].source
     names = _names(pipeline, source)
-    first, last = _covered(batches)
+    first, last = covered(batches)
     values: dict[str, Any] = {"loaded_at": loaded_at, "pipeline": pipeline.pipeline}
     values |= {"start": window.start, "end": window.end, "first": first, "last": last}
     fields = accepted_fields(pipeline, source) | {"_fetch": "integer"}
@@ -181,17 +181,8 @@ def read_again(
     return [*merged[:-1], replace(merged[-1], withdrawn=withdrawn, touched=touched, changes=changes)]
 
 
-def is_filled(cursor: PgCursor, pipeline: Pipeline, batches: list[Batch]) -> bool:
-    """Tell whether a source's table has a row about the times that its batches cover."""
-    first, last = _covered(batches)
-    table = sql.Identifier(pipeline.table(batches[0].source))
-    query = sql.SQL("select exists (select from core.{} where valid_at >= %s and valid_at < %s)").format(table)
-    cursor.execute(query, (first, last))
-    [(is_there,)] = cursor.fetchall()
-    return bool(is_there)
-
-
-def _covered(batches: list[Batch]) -> tuple[datetime, datetime]:
+def covered(batches: list[Batch]) -> tuple[datetime, datetime]:
+    """Return the span of times that batches cover, UTC, the second excluded."""
     covers = [batch.covers for batch in batches if batch.covers]
     return min(start for start, _ in covers), max(end for _, end in covers)
 

@@ -10,6 +10,8 @@ from include.errors import ConfigError
 from include.spec.types import TYPES
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from psycopg2.extensions import cursor as PgCursor
 
     from include.spec.model import Column, Pipeline
@@ -36,7 +38,7 @@ $$
 
 def stored_columns(pipeline: Pipeline, source: str) -> dict[str, Column]:
     """Return a source's columns that are stored: all but personal data that never leaves the source."""
-    return {name: column for name, column in pipeline.sources[source].columns.items() if column.personal != "drop"}
+    return pipeline.sources[source].stored
 
 
 def ensure_table(cursor: PgCursor, pipeline: Pipeline, source: str) -> None:
@@ -160,3 +162,13 @@ def _comment(cursor: PgCursor, table: str, column: str | None, text: str) -> Non
         *map(sql.Identifier, (table, column) if column else (table,))
     )
     cursor.execute(sql.SQL("comment on {} is {}").format(kind, sql.Literal(text)))
+
+
+def has_rows(cursor: PgCursor, table: str, first: datetime, last: datetime) -> bool:
+    """Tell whether ``core.<table>`` is there and has a row about a time from `first` on and before `last`, UTC."""
+    cursor.execute("select to_regclass(%s) is not null", (f'core."{table}"',))
+    if not cursor.fetchone()[0]:  # type: ignore[index]
+        return False
+    query = sql.SQL("select exists (select from core.{} where valid_at >= %s and valid_at < %s)")
+    cursor.execute(query.format(sql.Identifier(table)), (first, last))
+    return bool(cursor.fetchone()[0])  # type: ignore[index]

@@ -183,7 +183,7 @@ def other_warehouse(postgres_url: str, migrated_template: str, warehouse: Wareho
     """A second warehouse, migrated and empty, that shares the lake of the first."""
     name = f"warehouse_{uuid4().hex[:12]}"
     with closing(postgres.connect(postgres_url)) as link, link.cursor() as cursor:
-        cursor.execute(f'create database {name} owner warehouse template "{migrated_template}"')
+        cursor.execute(f'create database {name} owner warehouse template "{migrated_template}" strategy file_copy')
         engine = connect_engine(postgres.with_database(postgres_url, name, "warehouse", secret("postgres_warehouse")))
         yield Warehouse(engine, warehouse.spec, warehouse.lake)
         engine.dispose()

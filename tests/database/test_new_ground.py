@@ -1,6 +1,5 @@
 """Where a table has no rows yet a batch is copied straight in; what is there afterwards is what a comparison gives."""
 
-from dataclasses import astuple
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -72,13 +71,12 @@ def outcome(warehouse, *loads: list[dict[str, Any]], anchor: bool) -> tuple[Any,
 
 def counted(counts: Any, edge_count: int, number: int) -> tuple[int, ...]:
     """Return counts without the edges, which are new once and unchanged ever after."""
-    received, inserted, revised, unchanged, *_ = astuple(counts)
     is_first = number == 0
     return (
-        received - edge_count,
-        inserted - edge_count * is_first,
-        revised,
-        unchanged - edge_count * (not is_first),
+        counts.received - edge_count,
+        counts.inserted - edge_count * is_first,
+        counts.revised,
+        counts.unchanged - edge_count * (not is_first),
     )
 
 

@@ -1,6 +1,7 @@
 """The closed loop through the real scheduler: what a data team sees in its first minutes, and its first failure."""
 
 import json
+from datetime import UTC
 
 import pytest
 import requests
@@ -137,7 +138,7 @@ def test_airflow_lists_the_runs(played):
     printed = played.airflow("dags", "list-runs", "ingest_usdmxn", "--output", "json")
     runs = json.loads(printed.splitlines()[-1])  # Airflow may print warnings before it
     replayed = {run["run_id"]: run["state"] for run in runs if run["run_id"].startswith("replay__")}
-    assert replayed == {run_id_of(window): "success" for window in PLANS["usdmxn"].windows()}
+    assert replayed == {run_id_of(window): "success" for window in PLANS["usdmxn"].windows(UTC)}
 
 
 def test_training_on_demand_works_from_the_command_line(played):

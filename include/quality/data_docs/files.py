@@ -75,16 +75,16 @@ def _index(folder: Path, pipeline: Path) -> None:
     _replace(pipeline / "index.html", index_page(pipeline.name, "../index.html", groups))
     every = [
         {
-            "name": found.name,
-            "href": f"{found.name}/index.html",
+            "name": child.name,
+            "href": f"{child.name}/index.html",
             "more": 0,
             "entries": [
-                _entry(page, f"{found.name}/{source.name}/")
-                for source in _folders(found)
+                _entry(page, f"{child.name}/{source.name}/")
+                for source in _folders(child)
                 for page in _newest_windows(source)[:1]
             ],
         }
-        for found in _folders(folder)
+        for child in _folders(folder)
     ]
     _replace(folder / "index.html", index_page("Data quality", None, every))
 

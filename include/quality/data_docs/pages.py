@@ -66,8 +66,8 @@ def index_page(title: str, up: str | None, groups: list[dict[str, Any]]) -> str:
 
 def facts_of(beginning: str) -> dict[str, Any]:
     """Return what `Report.facts` gave, from the beginning of a page; empty where it holds none."""
-    found = FACTS.search(beginning)
-    return json.loads(html.unescape(found[1])) if found else {}
+    match = FACTS.search(beginning)
+    return json.loads(html.unescape(match[1])) if match else {}
 
 
 def _finding(result: Result, rule: Rule | None, report: Report) -> dict[str, Any]:

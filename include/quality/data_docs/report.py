@@ -114,13 +114,13 @@ def examples(quarantined: Iterable[pa.RecordBatch], masked: Iterable[str] = ()) 
         The value as it came, or for whole rows the reason, with the row's place in its payload, from 0.
     """
     hidden = set(masked)
-    found: dict[tuple[str, str], list[str]] = {}
+    reasons: dict[tuple[str, str], list[str]] = {}
     rows = (row for batch in quarantined for row in _rows(batch))
     for row in islice(rows, LOOKED_AT):
-        shown = found.setdefault((row["rule"], row["column_name"]), [])
+        shown = reasons.setdefault((row["rule"], row["column_name"]), [])
         if len(shown) < SHOWN:
             shown.append(f"{_value(row, hidden)} (row {row['row_number']})")
-    return found
+    return reasons
 
 
 def _rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
@@ -132,5 +132,5 @@ def _value(row: dict[str, Any], hidden: set[str]) -> str:
     raw, column = json.loads(row["raw_row"]), row["column_name"]
     if column in hidden or (column not in raw and hidden):
         return "not shown, personal data"
-    said = repr(raw[column]) if column in raw else str(row["reason"])
-    return said if len(said) <= LONGEST else f"{said[:LONGEST]}…"
+    text = repr(raw[column]) if column in raw else str(row["reason"])
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

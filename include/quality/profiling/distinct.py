@@ -37,7 +37,7 @@ class Distinct:
         hashed = hashes(bits)
         chosen = np.flatnonzero(hashed < np.uint64(self._sketch.theta64))
         self._waiting.append((hashed[chosen], bits[chosen]))
-        if sum(len(found) for found, _ in self._waiting) > WAITING:
+        if sum(len(part) for part, _ in self._waiting) > WAITING:
             self._show()
 
     def take_texts(self, texts: Iterable[str]) -> None:
@@ -53,8 +53,8 @@ class Distinct:
 
     def estimate(self) -> tuple[float, float, float]:
         """Return the estimate and its bounds, two standard deviations (95 %) away."""
-        found = self._compact()
-        return found.get_estimate(), found.get_lower_bound(2), found.get_upper_bound(2)
+        sketch = self._compact()
+        return sketch.get_estimate(), sketch.get_lower_bound(2), sketch.get_upper_bound(2)
 
     def to_bytes(self) -> bytes:
         """Return it in the library's own format."""
@@ -65,9 +65,9 @@ class Distinct:
         """Return what `to_bytes` gave."""
         from datasketches import compact_theta_sketch
 
-        found = cls()
-        found._others = [compact_theta_sketch.deserialize(data)]
-        return found
+        distinct = cls()
+        distinct._others = [compact_theta_sketch.deserialize(data)]
+        return distinct
 
     def _show(self) -> None:
         """Show the sketch what waits: of each value once, and no more than can still be among the smallest."""

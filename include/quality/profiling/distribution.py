@@ -72,8 +72,8 @@ class Distribution:
         steps = np.linspace(0, 1, BINS + 1)  # by shares where the width itself is beyond a float64
         edges = np.linspace(low, high, BINS + 1) if high - low < math.inf else low * (1 - steps) + high * steps
         places = np.clip(np.searchsorted(edges, self.values, side="right") - 1, 0, BINS - 1)
-        found = np.bincount(places, weights=self.counts, minlength=BINS).cumsum()
-        ends = [0, *(round(int(end) * self.total / self.size) for end in found)]
+        cumulated = np.bincount(places, weights=self.counts, minlength=BINS).cumsum()
+        ends = [0, *(round(int(end) * self.total / self.size) for end in cumulated)]
         return {"edges": edges.tolist(), "counts": np.diff(ends).tolist()}
 
     def outliers(self) -> dict[str, dict[str, float | int | None]]:

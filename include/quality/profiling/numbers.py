@@ -61,9 +61,9 @@ class Numbers:
 
         if self.distinct is None:
             digits = self.decimals if self.type == "number" and self.decimals < MOST_DECIMALS else None
-            found = Tally.of(values, low, high, digits)
-            if found is not None and (self.tally is None or (found := self.tally + found) is not None):
-                self.tally = found
+            tally = Tally.of(values, low, high, digits)
+            if tally is not None and (self.tally is None or (tally := self.tally + tally) is not None):
+                self.tally = tally
                 return
             self.distinct = self.sketch()
             self.tally = None
@@ -75,10 +75,10 @@ class Numbers:
 
         if self.distinct is not None:
             return self.distinct
-        found = Distinct()
+        distinct = Distinct()
         if self.tally is not None:
-            found.take_numbers(self.tally.values.view(np.int64))
-        return found
+            distinct.take_numbers(self.tally.values.view(np.int64))
+        return distinct
 
     def merged(self, other: Numbers) -> Numbers:
         """Return the profile of both columns' values."""
@@ -137,8 +137,8 @@ class Numbers:
 
     def _mean(self) -> float:
         """Return the mean, which rounding could carry beyond the ends."""
-        found = self.moments.average()
-        return min(max(found, float(self.low)), float(self.high)) if found is not None else float(self.high)
+        mean = self.moments.average()
+        return min(max(mean, float(self.low)), float(self.high)) if mean is not None else float(self.high)
 
     def show(self, value: Any) -> Any:
         """Return a value as JSON has it; instants in UTC and days in ISO 8601."""
@@ -166,19 +166,19 @@ class Numbers:
     @classmethod
     def restored(cls, type_: str, state: dict[str, Any], arrays: dict[str, np.ndarray]) -> Numbers:
         """Return what `state` was taken of."""
-        found = cls(type_)
+        numbers = cls(type_)
         for name in ("count", "default_count", "decimals", "low", "high"):
-            setattr(found, name, state[name])
-        found.moments = Moments(*state["moments"])
-        found.sample = Sample(bound=state["bound"])
+            setattr(numbers, name, state[name])
+        numbers.moments = Moments(*state["moments"])
+        numbers.sample = Sample(bound=state["bound"])
         if len(arrays["sample_numbers"]):
             pieces = [arrays["sample_numbers"]], [arrays["sample_values"]]
-            found.sample = Sample(found.sample.size, state["bound"], *pieces, held=len(arrays["sample_numbers"]))
+            numbers.sample = Sample(numbers.sample.size, state["bound"], *pieces, held=len(arrays["sample_numbers"]))
         if "tally_values" in arrays:
-            found.tally = Tally(arrays["tally_values"], arrays["tally_counts"])
+            numbers.tally = Tally(arrays["tally_values"], arrays["tally_counts"])
         if "distinct" in arrays:
-            found.distinct = Distinct.from_bytes(arrays["distinct"].tobytes())
-        return found
+            numbers.distinct = Distinct.from_bytes(arrays["distinct"].tobytes())
+        return numbers
 
 
 def decimals(values: np.ndarray, known: int = 0) -> int:

@@ -49,16 +49,16 @@ class Tally:
             return cls(values[:1].copy(), np.array([len(values)], np.int64))
         if values.dtype == np.int64 and high - low < BINS:
             counts = np.bincount(values - low)
-            found = np.flatnonzero(counts)
-            return cls(found + low, counts[found]) if len(found) <= LIMIT else None
+            present = np.flatnonzero(counts)
+            return cls(present + low, counts[present]) if len(present) <= LIMIT else None
         if digits is not None and max(-low, high) * 10.0**digits < EXACT and (high - low) * 10.0**digits < BINS:
             whole = np.rint(values * 10.0**digits).astype(np.int64)
             counted = cls.of(whole, int(whole.min()), int(whole.max()))
             return counted and cls(counted.values / 10.0**digits, counted.counts)
         if len(values) > FIRST and len(np.unique(values[:FIRST])) > LIMIT:
             return None
-        found, counts = np.unique(values, return_counts=True)
-        return cls(found, counts) if len(found) <= LIMIT else None
+        present, counts = np.unique(values, return_counts=True)
+        return cls(present, counts) if len(present) <= LIMIT else None
 
     def __add__(self, other: Tally) -> Tally | None:
         """Return the counts of both; None if more than `LIMIT` values are distinct."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from include.quality.profiling.defaults import TEXTS
@@ -40,10 +41,10 @@ class Texts:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        found = pc.value_counts(typed.drop_null() if typed.null_count else typed)
-        if not len(found):
+        counted = pc.value_counts(typed.drop_null() if typed.null_count else typed)
+        if not len(counted):
             return
-        texts, counts = found.field(0), found.field(1).to_numpy()
+        texts, counts = counted.field(0), counted.field(1).to_numpy()
         lengths = pc.utf8_length(texts).to_numpy()
         self._widen(pc.min(texts).as_py(), pc.max(texts).as_py(), int(lengths.min()), int(lengths.max()))
         self.count += int(counts.sum())
@@ -60,7 +61,8 @@ class Texts:
 
     def _tell_apart(self, counted: dict[str, int]) -> None:
         if self.tally is not None:
-            self.tally = _sum(self.tally, counted)
+            self.tally = Counter(self.tally)
+            self.tally.update(counted)
             if len(self.tally) <= LIMIT and sum(map(len, self.tally)) <= LETTERS:
                 return
             counted = self.tally
@@ -85,8 +87,8 @@ class Texts:
             if texts.low is not None and texts.high is not None:
                 both._widen(texts.low, texts.high, texts.shortest or 0, texts.longest or 0)
         if self.tally is not None and other.tally is not None:
-            both.tally = {}
-            both._tell_apart(_sum(self.tally, other.tally))
+            both.tally = self.tally
+            both._tell_apart(other.tally)
             return both
         both.tally = None
         (one, frequent), (two, further) = self.sketches(), other.sketches()
@@ -118,8 +120,8 @@ class Texts:
 
         if self.tally is not None:
             return list(self.tally.items())
-        found = self.frequent.get_frequent_items(NO_FALSE_POSITIVES)
-        return [(text, estimate) for text, estimate, _, _ in found]
+        items = self.frequent.get_frequent_items(NO_FALSE_POSITIVES)
+        return [(text, estimate) for text, estimate, _, _ in items]
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray | bytes]]:
         """Return everything `restored` needs."""
@@ -134,13 +136,13 @@ class Texts:
         """Return what `state` was taken of."""
         from datasketches import frequent_strings_sketch
 
-        found = cls()
+        texts = cls()
         for name, value in state.items():
-            setattr(found, name, value)
+            setattr(texts, name, value)
         if "distinct" in arrays:
-            found.distinct = Distinct.from_bytes(arrays["distinct"].tobytes())
-            found.frequent = frequent_strings_sketch.deserialize(arrays["frequent"].tobytes())
-        return found
+            texts.distinct = Distinct.from_bytes(arrays["distinct"].tobytes())
+            texts.frequent = frequent_strings_sketch.deserialize(arrays["frequent"].tobytes())
+        return texts
 
 
 def shown(text: str) -> str:
@@ -153,13 +155,6 @@ def shown(text: str) -> str:
     """
     short = text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
     return short.replace("\0", "\ufffd")
-
-
-def _sum(one: dict[str, int], two: dict[str, int]) -> dict[str, int]:
-    both = dict(one)
-    for text, count in two.items():
-        both[text] = both.get(text, 0) + count
-    return both
 
 
 def _show(counted: dict[str, int], distinct: Distinct, frequent: Any) -> None:

@@ -64,26 +64,26 @@ def _options(limits: Limits) -> dict[str, Any]:
 
 
 def _not_connected(extract: Extract, source: SqlSource, endpoint: Endpoint, error: psycopg2.Error) -> CicloError:
-    said = _first_line(endpoint, error)
-    if isinstance(error, psycopg2.ProgrammingError) or any(reason in said for reason in REFUSED):
+    message = _first_line(endpoint, error)
+    if isinstance(error, psycopg2.ProgrammingError) or any(reason in message for reason in REFUSED):
         return extract.broken(
-            f"the database refused the connection ({said})", f"correct the Airflow Connection {source.connection}"
+            f"the database refused the connection ({message})", f"correct the Airflow Connection {source.connection}"
         )
-    return extract.unavailable(f"the database does not answer ({said})")
+    return extract.unavailable(f"the database does not answer ({message})")
 
 
 def _refusal(source: SqlSource, endpoint: Endpoint, error: Exception) -> str:
-    said = _first_line(endpoint, error)
+    message = _first_line(endpoint, error)
     if isinstance(error, errors.UndefinedTable | errors.InvalidSchemaName):
-        return f"the table {source.table} does not exist ({said})"
+        return f"the table {source.table} does not exist ({message})"
     if isinstance(error, errors.UndefinedColumn):
-        return f"the table {source.table} lacks a column ({said})"
+        return f"the table {source.table} lacks a column ({message})"
     if isinstance(error, errors.InsufficientPrivilege):
-        return f"the login may not read {source.table} ({said})"
+        return f"the login may not read {source.table} ({message})"
     if isinstance(error, psycopg2.DataError | UnicodeError):
         # Postgres quotes the value it stumbled over, and that may be a person's.
         return f"{source.table} holds a value that cannot be extracted ({type(error).__name__})"
-    return f"{source.table} cannot be extracted ({said})"
+    return f"{source.table} cannot be extracted ({message})"
 
 
 def _first_line(endpoint: Endpoint, error: Exception) -> str:

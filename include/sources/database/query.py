@@ -53,7 +53,7 @@ def selected(extract: Extract, source: SqlSource, endpoint: Endpoint) -> tuple[l
 
 def rows(source: SqlSource, window: Window, columns: Sequence[str], page: Page) -> Composed:
     """Return the SELECT of a page of a window: all values as text, ordered by time, key and the rest."""
-    keys = [source.columns[name].from_ for name in source.key if source.columns[name].personal != "drop"]
+    keys = [source.columns[name].from_ for name in source.key if name in source.stored]
     if source.incremental.column is not None:
         keys.insert(0, source.incremental.column)
     as_text = {column: SQL("t.{}::text").format(Identifier(column)) for column in columns}

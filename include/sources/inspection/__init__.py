@@ -47,9 +47,9 @@ def inspect(path: Path, member: str | None = None) -> Found:
     if not len(table.columns[0]):
         raise extract.broken("it has a header and no rows", "ask for a file with data")
     clock = clocks.find(layout.headers, table.columns)
-    found = _found(path.name, sample, layout, table, clock)
-    _check(extract, found)
-    return found
+    inspected = _found(path.name, sample, layout, table, clock)
+    _check(extract, inspected)
+    return inspected
 
 
 def _found(file: str, sample: Sample, layout: Layout, table: TextTable, clock: clocks.Clock | None) -> Found:
@@ -87,7 +87,7 @@ def _times(table: TextTable, clock: clocks.Clock | None) -> tuple[int, int]:
     return int(times.isna().sum()), int(times.dropna().duplicated(keep=False).sum())
 
 
-def _check(extract: LookedAt, found: Found) -> None:
+def _check(extract: LookedAt, inspected: Found) -> None:
     """Make sure that the spec takes the draft.
 
     Raises
@@ -95,11 +95,11 @@ def _check(extract: LookedAt, found: Found) -> None:
     ContractBroken
         It does not, because the file holds what the spec has no words for. A retry brings the same.
     """
-    if not found.facts:
+    if not inspected.facts:
         raise extract.broken("it has no column beside its time", "ask for a file with values")
-    [source] = read(yaml_of(found)).data["sources"].values()
+    [source] = read(yaml_of(inspected)).data["sources"].values()
     try:
         TypeAdapter(CsvSource).validate_json(json.dumps(source), strict=True, by_alias=True, by_name=False)
     except ValidationError as error:
-        said = "; ".join(str(fault["msg"]) for fault in error.errors(include_url=False)[:3])
-        raise extract.broken(f"no source can be drafted from it ({said})", "write the source by hand") from None
+        faults = "; ".join(str(fault["msg"]) for fault in error.errors(include_url=False)[:3])
+        raise extract.broken(f"no source can be drafted from it ({faults})", "write the source by hand") from None

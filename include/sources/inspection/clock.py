@@ -76,20 +76,20 @@ def find(names: Sequence[str], columns: Sequence[pa.Array]) -> Clock | None:
         Of string, shape (rows,) each.
     """
     values = [_distinct(column) for column in columns]
-    dates = {at: found for at in range(len(columns)) if (found := _fitting(values[at], _dates()))}
-    for at, found in dates.items():
-        stamps = [form for form in found if "%H" in form or "%I" in form]
+    dates = {at: formats for at in range(len(columns)) if (formats := _fitting(values[at], _dates()))}
+    for at, formats in dates.items():
+        stamps = [form for form in formats if "%H" in form or "%I" in form]
         if stamps:
             return _chosen((at,), stamps, columns[at], values[at])
-    for at, found in dates.items():
+    for at, formats in dates.items():
         beside = sorted(set(range(len(columns))) - set(dates), key=lambda other: (abs(other - at), other < at))
         for other in beside:
             if clock := _clock(values[other], names[other]):
-                chosen = _chosen((at,), found, columns[at], values[at])
+                chosen = _chosen((at,), formats, columns[at], values[at])
                 why = f"{_shown(names, other)} holds times of day as {clock}, such as {values[other][0]!r}"
                 form = f"{chosen.format} {clock}"
                 return Clock((at, other), form, (*chosen.evidence, why), chosen.is_certain)
-        return _chosen((at,), found, columns[at], values[at])
+        return _chosen((at,), formats, columns[at], values[at])
     return _parts(names, columns)
 
 
@@ -142,18 +142,18 @@ def _clock(values: list[str], name: str) -> str | None:
     """Return how times of day are written, None if the texts are none."""
     formats = [clock for clock in CLOCKS if clock not in BARE or SAYS_TIME.search(name)]
     dated = [f"{BASE} {text}" for text in values]
-    found = _fitting(dated, [f"%Y-%m-%d {clock}" for clock in formats])
-    return found[0].removeprefix("%Y-%m-%d ") if found else None
+    fitting = _fitting(dated, [f"%Y-%m-%d {clock}" for clock in formats])
+    return fitting[0].removeprefix("%Y-%m-%d ") if fitting else None
 
 
-def _chosen(places: tuple[int, ...], found: list[str], column: pa.Array, values: list[str]) -> Clock:
+def _chosen(places: tuple[int, ...], formats: list[str], column: pa.Array, values: list[str]) -> Clock:
     """Choose among the formats that fit; day and month are told apart by days beyond 12 or not at all."""
-    form = found[0]
+    form = formats[0]
     why = f"column {places[0] + 1} holds times as {form}, such as {values[0]!r}"
     other = _swapped(form)
     if other is None:
         return Clock(places, form, (why,))
-    if other not in found:
+    if other not in formats:
         beyond = next((text for text in values if not _share([text], other)), values[0])
         order = "day first" if form.index("%d") < form.index("%m") else "month first"
         return Clock(places, form, (why, f"{order}: {beyond!r} has a number beyond 12 where the month would be"))
@@ -164,10 +164,10 @@ def _chosen(places: tuple[int, ...], found: list[str], column: pa.Array, values:
         return Clock(places, form, (why, f"{abs(unfit[form] - unfit[other])} rows can only be read as {form}"))
     steps = {way: times.diff().abs().dt.total_seconds().median() / 86_400 for way, times in read.items()}
     hint = ", ".join(f"{way} makes steps of {days:.3g} days" for way, days in steps.items())
-    said = (
+    note = (
         f"AMBIGUOUS: no day is beyond 12, so {form} and {other} both fit ({hint}): CONFIRM the order of day and month"
     )
-    return Clock(places, form, (why, said), False)
+    return Clock(places, form, (why, note), False)
 
 
 def _swapped(form: str) -> str | None:
@@ -190,8 +190,8 @@ def _parts(names: Sequence[str], columns: Sequence[pa.Array]) -> Clock | None:
     text = pc.binary_join_element_wise(*(columns[places[part]] for part in form.split()), " ")
     if _share(_distinct(text), form) < ENOUGH:
         return None
-    found = tuple(places[part] for part in form.split())
-    return Clock(found, form, (f"the headers {', '.join(names[place] for place in found)} name the parts of a time",))
+    chosen = tuple(places[part] for part in form.split())
+    return Clock(chosen, form, (f"the headers {', '.join(names[place] for place in chosen)} name the parts of a time",))
 
 
 def _shown(names: Sequence[str], at: int) -> str:

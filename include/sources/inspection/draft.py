@@ -41,61 +41,59 @@ def name_of(text: str, taken: Sequence[str] = (), otherwise: str = "column") -> 
     return unique
 
 
-def yaml_of(found: Found) -> str:
+def yaml_of(inspected: Found) -> str:
     """Return the draft: a ``sources:`` block that the spec accepts, doubts as comments."""
-    return "\n".join([*_source_lines(found), *_column_lines(found)]) + "\n"
+    return "\n".join([*_source_lines(inspected), *_column_lines(inspected)]) + "\n"
 
 
-def _source_lines(found: Found) -> Iterator[str]:
-    dialect, sample = found.layout.dialect, found.sample
-    stem = found.file.rpartition(".")[0] or found.file
+def _source_lines(inspected: Found) -> Iterator[str]:
+    dialect, sample = inspected.layout.dialect, inspected.sample
+    stem = inspected.file.rpartition(".")[0] or inspected.file
     name = name_of(stem, otherwise="file")
-    yield f"# Drafted from {_comment(found.file)}: read every comment, then delete it."
+    yield f"# Drafted from {_comment(inspected.file)}: read every comment, then delete it."
     yield "sources:"
     yield f"  {name}:"
     yield "    kind: csv_file"
     yield "    main: true"
     yield "    connection: local_files    # reads var/files: copy the file there, or name a connection of your own"
-    yield f"    title: {_text(f'Rows of {found.file}')}    # say what it is"
-    yield f"    path: {_text('/' + found.file.lstrip('/'))}"
+    yield f"    title: {_text(f'Rows of {inspected.file}')}    # say what it is"
+    yield f"    path: {_text('/' + inspected.file.lstrip('/'))}"
     if sample.member is not None:
         yield f"    member: {_text(sample.member)}"
     yield f"    delimiter: {_text(dialect.delimiter)}"
     yield f"    encoding: {sample.encoding}{_doubt(sample.evidence)}"
-    yield f"    decimal: {_text(found.marks.decimal)}{_doubt(found.marks.evidence)}"
-    if found.marks.thousands:
-        yield f"    thousands: {_text(found.marks.thousands)}"
-    if found.quoted_decimals:
+    yield f"    decimal: {_text(inspected.marks.decimal)}{_doubt(inspected.marks.evidence)}"
+    if inspected.marks.thousands:
+        yield f"    thousands: {_text(inspected.marks.thousands)}"
+    if inspected.quoted_decimals:
         yield "    quoted_decimals: true"
-    yield from _dialect_lines(found)
-    yield from _time_lines(found)
+    yield from _dialect_lines(inspected)
+    yield from _time_lines(inspected)
     yield "    # published: {after: 1 hour}    # when can a value be known first?"
-    if shared := _shared_markers(found):
+    if shared := _shared_markers(inspected):
         yield f"    missing: {_list(shared)}    # CONFIRM that these mean 'no value'"
 
 
-def _dialect_lines(found: Found) -> Iterator[str]:
-    dialect = found.layout.dialect
-    if dialect.skip_lines:
-        yield f"    skip_lines: {dialect.skip_lines}"
-    if not dialect.has_header:
-        yield "    header: none"
-    if dialect.skip_rows_after_header:
-        yield f"    skip_rows_after_header: {dialect.skip_rows_after_header}"
-    if dialect.skip_rows_at_end:
-        yield f"    skip_rows_at_end: {dialect.skip_rows_at_end}"
-    if not dialect.has_quotes:
-        yield "    quote: none"
+def _dialect_lines(inspected: Found) -> Iterator[str]:
+    dialect = inspected.layout.dialect
+    unusual: dict[str, int | str] = {
+        "skip_lines": dialect.skip_lines,
+        "header": "" if dialect.has_header else "none",
+        "skip_rows_after_header": dialect.skip_rows_after_header,
+        "skip_rows_at_end": dialect.skip_rows_at_end,
+        "quote": "" if dialect.has_quotes else "none",
+    }
+    yield from (f"    {key}: {value}" for key, value in unusual.items() if value)
 
 
-def _time_lines(found: Found) -> Iterator[str]:
-    clock = found.clock
+def _time_lines(inspected: Found) -> Iterator[str]:
+    clock = inspected.clock
     yield "    time:"
     if clock is None:
         yield '      columns: ["#1"]    # NOT FOUND: name the columns that hold the time'
         yield '      format: "%Y-%m-%d"    # NOT FOUND: write how it is written'
         return
-    yield f"      columns: {_list([header_of(found, place) for place in clock.columns])}"
+    yield f"      columns: {_list([header_of(inspected, place) for place in clock.columns])}"
     doubt = "" if clock.is_certain else "    # AMBIGUOUS, CONFIRM: day and month could change places"
     yield f"      format: {_text(clock.format)}{doubt}"
     if "%z" not in clock.format:
@@ -105,15 +103,15 @@ def _time_lines(found: Found) -> Iterator[str]:
         yield f"      two_digit_years_from: {clock.century}    # CONFIRM"
 
 
-def _column_lines(found: Found) -> Iterator[str]:
+def _column_lines(inspected: Found) -> Iterator[str]:
     yield "    columns:"
-    shared = _shared_markers(found)
+    shared = _shared_markers(inspected)
     taken: list[str] = []
-    for facts in found.facts:
-        header = header_of(found, facts.place)
-        name = name_of(found.layout.headers[facts.place], taken, f"column_{facts.place + 1}")
+    for facts in inspected.facts:
+        header = header_of(inspected, facts.place)
+        name = name_of(inspected.layout.headers[facts.place], taken, f"column_{facts.place + 1}")
         taken.append(name)
-        unit, doubt = _unit(found, facts)
+        unit, doubt = _unit(inspected, facts)
         yield f"      {name}:"
         yield f"        from: {_text(header)}"
         if facts.type != "number":
@@ -136,17 +134,17 @@ def _completeness_lines(facts: Facts) -> Iterator[str]:
     yield f"        severity: warn    # {facts.missing:.1%} are missing, perhaps more in a single window"
 
 
-def _shared_markers(found: Found) -> list[str]:
+def _shared_markers(inspected: Found) -> list[str]:
     """Return the markers of at least two columns: they hold for the whole file."""
-    every = [marker for facts in found.facts for marker in facts.markers]
+    every = [marker for facts in inspected.facts for marker in facts.markers]
     return sorted({marker for marker in every if every.count(marker) > 1})
 
 
-def _unit(found: Found, facts: Facts) -> tuple[str, str]:
+def _unit(inspected: Found, facts: Facts) -> tuple[str, str]:
     if facts.type in UNIT_OF:
         return UNIT_OF[facts.type], ""
-    said = found.layout.units[facts.place] if facts.place < len(found.layout.units) else ""
-    inside = re.findall(r"[\[(]([^\])]+)[\])]", said or found.layout.headers[facts.place]) or [said]
+    written = inspected.layout.units[facts.place] if facts.place < len(inspected.layout.units) else ""
+    inside = re.findall(r"[\[(]([^\])]+)[\])]", written or inspected.layout.headers[facts.place]) or [written]
     unit = next((UNITS[text.strip().lower()] for text in inside if text.strip().lower() in UNITS), None)
     return (unit, "") if unit else ("1", "    # CONFIRM: what is it measured in?")
 

@@ -43,19 +43,19 @@ class Found:
     repeated_times: int
 
 
-def header_of(found: Found, place: int) -> str:
+def header_of(inspected: Found, place: int) -> str:
     """Return how the spec addresses a column: by its name if it is the only one of that name."""
-    name = found.layout.headers[place]
-    return name if name and found.layout.headers.count(name) == 1 else f"#{place + 1}"
+    name = inspected.layout.headers[place]
+    return name if name and inspected.layout.headers.count(name) == 1 else f"#{place + 1}"
 
 
-def summary_of(found: Found) -> str:
+def summary_of(inspected: Found) -> str:
     """Return what was found and why, a line each."""
-    sample, layout = found.sample, found.layout
+    sample, layout = inspected.sample, inspected.layout
     looked = "all of it" if sample.is_whole else "its beginning, parts of its middle and its end"
     inside = f" in member {sample.member}" if sample.member else ""
     lines = [
-        f"{found.file}: {sample.size:,} bytes{inside}; looked at {looked}, {found.rows:,} rows",
+        f"{inspected.file}: {sample.size:,} bytes{inside}; looked at {looked}, {inspected.rows:,} rows",
         f"encoding {sample.encoding}: {sample.evidence}",
         *layout.evidence,
     ]
@@ -73,26 +73,29 @@ def summary_of(found: Found) -> str:
     if unnamed := layout.headers.count("") if layout.dialect.has_header else 0:
         lines.append(f"{unnamed} columns have no name: left out where blank, addressed by position otherwise")
     return (
-        "\n".join([*lines, f"numbers: {found.marks.evidence}", *_time_summary(found), *_missing_summary(found)]) + "\n"
+        "\n".join(
+            [*lines, f"numbers: {inspected.marks.evidence}", *_time_summary(inspected), *_missing_summary(inspected)]
+        )
+        + "\n"
     )
 
 
-def _time_summary(found: Found) -> Iterator[str]:
-    if found.clock is None:
+def _time_summary(inspected: Found) -> Iterator[str]:
+    if inspected.clock is None:
         yield "time: NOT FOUND; no column holds dates in a form that is known: write `time` by hand"
         return
-    yield from (f"time: {why}" for why in found.clock.evidence)
-    if found.clock.century:
-        yield f"time: years have two digits; taken for {found.clock.century} to {found.clock.century + 99}: CONFIRM"
-    if found.unread_times:
-        yield f"time: {found.unread_times} of {found.rows} rows have a time that cannot be read"
-    if found.repeated_times:
-        yield f"time: {found.repeated_times} rows share their time with another: declare what tells them apart as `key`"
+    yield from (f"time: {why}" for why in inspected.clock.evidence)
+    if century := inspected.clock.century:
+        yield f"time: years have two digits; taken for {century} to {century + 99}: CONFIRM"
+    if inspected.unread_times:
+        yield f"time: {inspected.unread_times} of {inspected.rows} rows have a time that cannot be read"
+    if count := inspected.repeated_times:
+        yield f"time: {count} rows share their time with another: declare what tells them apart as `key`"
 
 
-def _missing_summary(found: Found) -> Iterator[str]:
-    for facts in found.facts:
-        name = header_of(found, facts.place)
+def _missing_summary(inspected: Found) -> Iterator[str]:
+    for facts in inspected.facts:
+        name = header_of(inspected, facts.place)
         seen = "" if facts.least is None else f", {facts.least:g} to {facts.most:g}"
         marked = f"; 'no value' is written {_few(facts.markers)}" if facts.markers else ""
         yield f"{name}: {facts.type}{seen}, {facts.missing:.1%} missing{marked}"

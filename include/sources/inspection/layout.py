@@ -99,10 +99,10 @@ def _delimiter(extract: LookedAt, text: str) -> tuple[str, str]:
         shown = ", ".join(repr(mark) for mark in DELIMITERS)
         raise extract.broken(f"none of {shown} parts its lines into columns", "ask for delimited text")
     share, width = scores[best]
-    said = _clever(text)
-    if said in scores and said != best and scores[said][0] >= 0.9 * share:
-        best, (share, width) = said, scores[said]
-    agreed = "" if said == best else f"; clevercsv would take {said!r}: CONFIRM"
+    proposed = _clever(text)
+    if proposed in scores and proposed != best and scores[proposed][0] >= 0.9 * share:
+        best, (share, width) = proposed, scores[proposed]
+    agreed = "" if proposed == best else f"; clevercsv would take {proposed!r}: CONFIRM"
     return best, f"delimiter {best!r}: it parts {share:.0%} of the rows looked at into {width} values{agreed}"
 
 
@@ -114,8 +114,8 @@ def _agreement(text: str, mark: str) -> tuple[float, int]:
 
 def _clever(text: str) -> str:
     lines = text[:FEW].splitlines(keepends=True)[:100]
-    found = clevercsv.Detector().detect("".join(lines[:-1] or lines), delimiters=list(DELIMITERS))
-    return (found.delimiter or "") if found is not None else ""
+    dialect = clevercsv.Detector().detect("".join(lines[:-1] or lines), delimiters=list(DELIMITERS))
+    return (dialect.delimiter or "") if dialect is not None else ""
 
 
 def _rows(text: str, delimiter: str) -> list[tuple[int, list[str]]]:
@@ -170,14 +170,14 @@ def _value_share(row: list[str]) -> float:
 
 def _unit_rows(rows: list[list[str]]) -> list[list[str]]:
     """Return the rows below the header that hold no number and no date although the ones after them do."""
-    found: list[list[str]] = []
+    unit_rows: list[list[str]] = []
     for place, row in enumerate(rows[:3]):
         below = rows[place + 1 : place + 21]
         usual = sum(map(_value_share, below)) / len(below) if below else 0.0
         if usual < 0.3 or _value_share(row) > 0 or not any(cell.strip() for cell in row):
             break
-        found.append(row)
-    return found
+        unit_rows.append(row)
+    return unit_rows
 
 
 def _tail(text: str, delimiter: str, width: int) -> tuple[int, int]:

@@ -191,12 +191,12 @@ def encoding_of(extract: Extract, content: bytes) -> tuple[str, str]:
 def _by_likeness(extract: Extract, content: bytes) -> tuple[str, str]:
     lines = [line for line in content.splitlines() if not line.isascii()][:500]
     matches = from_bytes(b"\n".join(lines), cp_isolation=list(LIKELY))
-    found = {match.encoding: match for match in matches}
+    by_encoding = {match.encoding: match for match in matches}
     best = matches.best()
     if best is None:
         raise extract.broken("the file is text in no encoding that is known", "ask the publisher for UTF-8")
-    if "cp1252" in found and found["cp1252"].chaos <= best.chaos:
-        best = found["cp1252"]
+    if "cp1252" in by_encoding and by_encoding["cp1252"].chaos <= best.chaos:
+        best = by_encoding["cp1252"]
     letters = next((word for word in io.StringIO(str(best)).read().split() if not word.isascii()), "")[:30]
     return (
         best.encoding,

@@ -117,9 +117,9 @@ def facts_of(columns: Sequence[tuple[int, pa.Array]], marks: Marks) -> list[Fact
 
 
 def _facts(place: int, column: pa.Array, marks: Marks, sentinels: set[float]) -> Facts:
-    found = pc.value_counts(pc.utf8_trim_whitespace(column))
-    is_filled = pc.not_equal(found.field("values"), "")
-    texts, counts = found.field("values").filter(is_filled), found.field("counts").filter(is_filled).to_numpy()
+    counted = pc.value_counts(pc.utf8_trim_whitespace(column))
+    is_filled = pc.not_equal(counted.field("values"), "")
+    texts, counts = counted.field("values").filter(is_filled), counted.field("counts").filter(is_filled).to_numpy()
     numbers = _numbers(texts, marks)
     is_text = np.isnan(numbers)
     is_marker = _markers(texts, counts, is_text)
@@ -158,8 +158,8 @@ def _numbers(values: pa.Array, marks: Marks) -> np.ndarray:
         values = pc.if_else(is_comma, pc.replace_substring(values, ",", "."), values)
     fits = pc.match_substring_regex(values, PLAIN)
     numbers = pc.cast(pc.if_else(fits, values, pa.scalar(None, pa.string())), pa.float64())
-    found = numbers.to_numpy(zero_copy_only=False).astype(float)
-    return np.where(np.isfinite(found), found, np.nan)
+    floats = numbers.to_numpy(zero_copy_only=False).astype(float)
+    return np.where(np.isfinite(floats), floats, np.nan)
 
 
 def _sentinels(column: pa.Array, marks: Marks, is_sure: bool) -> set[float]:
@@ -170,15 +170,15 @@ def _sentinels(column: pa.Array, marks: Marks, is_sure: bool) -> set[float]:
     """
     numbers = _numbers(pc.utf8_trim_whitespace(column), marks)
     values, counts = np.unique(numbers[~np.isnan(numbers)], return_counts=True)
-    found = set()
+    sentinels = set()
     for end, rest in ((0, values[1:]), (-1, values[:-1])):
         if len(rest) < 5 or counts[end] < 2:
             continue
         value, gap = float(values[end]), abs(values[end] - rest[0 if end == 0 else -1])
         looks_so = (value <= -9 and rest[0] >= 0) or re.fullmatch(r"-?99+(\.9+|\.0)?", str(value))
         if not is_sure or (looks_so and gap > rest[-1] - rest[0]):
-            found.add(value)
-    return found
+            sentinels.add(value)
+    return sentinels
 
 
 def _type(texts: pa.Array, values: np.ndarray) -> str:

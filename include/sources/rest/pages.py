@@ -94,14 +94,14 @@ class Walk:
         paging = self.source.pagination
         if paging is None or paging.total is None:
             return
-        found = value_at(paging.total, document)
-        if not isinstance(found, str) or not (found.isascii() and found.isdigit() and len(found) < 19):
+        total = value_at(paging.total, document)
+        if not isinstance(total, str) or not (total.isascii() and total.isdigit() and len(total) < 19):
             raise self.extract.broken(f"{paging.total!r} is no number of rows in the answer", MEND)
-        if self._total not in (None, int(found)):
+        if self._total not in (None, int(total)):
             raise self.extract.unavailable(
-                f"the list changed while it was read: it had {self._total} rows, on page {len(self.asked)} {found}"
+                f"the list changed while it was read: it had {self._total} rows, on page {len(self.asked)} {total}"
             )
-        self._total = int(found)
+        self._total = int(total)
 
     def _total_came_true(self) -> None:
         if self._total not in (None, self._rows):
@@ -128,9 +128,9 @@ class Walk:
         return rows < (paging.size or 1) if paging.until == "short" else rows == 0
 
     def _text_at(self, path: str, document: Any) -> str:
-        found = value_at(path, document)
-        if found is None or isinstance(found, str):
-            return found or ""
+        value = value_at(path, document)
+        if value is None or isinstance(value, str):
+            return value or ""
         raise self.extract.broken(f"{path!r} is neither text nor null on page {len(self.asked)}", MEND)
 
     def _linked(self, url: str) -> Ask:

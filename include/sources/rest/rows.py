@@ -98,13 +98,13 @@ class Page:
     def _same_length(self, fields: Iterable[str]) -> dict[str, list[Any]]:
         lists: dict[str, list[Any]] = {}
         for field in fields:
-            found = _walk(self._found, steps_of_field(field))
-            if found is ABSENT:
+            values = _walk(self._found, steps_of_field(field))
+            if values is ABSENT:
                 raise ValueError(f"there is no {field!r} at {self.path!r}, only {self.keys()}")
-            if not isinstance(found, list):
-                raise ValueError(f"{field!r} at {self.path!r} is {_kind(found)} and not a list")
-            lists[field] = found
-        lengths = {field: len(found) for field, found in lists.items()}
+            if not isinstance(values, list):
+                raise ValueError(f"{field!r} at {self.path!r} is {_kind(values)} and not a list")
+            lists[field] = values
+        lengths = {field: len(values) for field, values in lists.items()}
         if len(set(lengths.values())) > 1:
             told = ", ".join(f"{field!r} has {length}" for field, length in lengths.items())
             raise ValueError(f"the lists at {self.path!r} are not equally long: {told}"[:400])
@@ -118,8 +118,8 @@ class Page:
 def value_at(path: str, document: Any) -> Any:
     """Return the one value at a path of names and positions; None if it leads nowhere."""
     # `$` is no step, so the document itself is a possible answer
-    found = _walk(document, steps_of_field(path))
-    return None if found is ABSENT else found
+    value = _walk(document, steps_of_field(path))
+    return None if value is ABSENT else value
 
 
 def said(document: Any, depth: int = 3) -> str:
@@ -145,14 +145,14 @@ def _one(path: str, document: Any) -> Any:
     from jsonpath import JSONPathError
 
     try:
-        found = compiled(path).findall(document)
+        matches = compiled(path).findall(document)
     except JSONPathError as problem:
         raise ValueError(f"{path!r} cannot be followed ({str(problem.args[0])[:100]})") from None
-    if len(found) != 1:
+    if len(matches) != 1:
         says = said(document)
         told = f"; it says: {says}" if says else f", only {_shown(document)}" if isinstance(document, dict) else ""
-        raise ValueError(f"{path!r} leads to {len(found) or 'no'} places in the answer{told}")
-    return found[0]
+        raise ValueError(f"{path!r} leads to {len(matches) or 'no'} places in the answer{told}")
+    return matches[0]
 
 
 def _walk(value: Any, steps: Steps) -> Any:

@@ -95,8 +95,10 @@ def instants(rule: JsonTime, parts: Sequence[list[str | None]]) -> pa.Array:
         timestamp[us, UTC], shape (n,).
     """
     read = _reader(rule)
-    found = [None if None in texts else _instant(read, " ".join(map(str, texts))) for texts in zip(*parts, strict=True)]
-    return pa.array(found, INSTANT)
+    moments = [
+        None if None in texts else _instant(read, " ".join(map(str, texts))) for texts in zip(*parts, strict=True)
+    ]
+    return pa.array(moments, INSTANT)
 
 
 def _instant(read: Callable[[str], datetime | None], text: str) -> datetime | None:

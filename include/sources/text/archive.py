@@ -9,7 +9,7 @@ import struct
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 from include.sources.payload import MIB, Extract, Spool
 from include.sources.text.dialect import AS_AGREED
@@ -53,8 +53,8 @@ def opened(extract: Extract, stream: BinaryIO, member: str | None) -> BinaryIO:
         file = archive.open(info)
     except DAMAGED as error:
         raise _damaged(extract, error) from None
-    unpacked = io.BufferedReader(cast(Any, _Member(extract, file, info)), CHUNK)
-    return _unless_zip(extract, cast(BinaryIO, unpacked), f"the member {info.filename!r} is a zip itself", AS_AGREED)
+    unpacked = _Member(extract, file, info)
+    return _unless_zip(extract, unpacked, f"the member {info.filename!r} is a zip itself", AS_AGREED)
 
 
 def is_whole(content: BinaryIO) -> bool:
@@ -83,41 +83,25 @@ def members(extract: Extract, path: Path) -> list[str]:
 
 def _name(extract: Extract, names: list[str], member: str) -> str:
     """Return the one name that is meant."""
-    found = [name for name in names if name == member]
-    if not found:
-        found = [name for name in names if not name.endswith("/") and fnmatch.fnmatchcase(name, member)]
-    if len(found) == 1:
-        return found[0]
-    what = f"{len(found)} members {member!r}, {found[:5]}," if found else f"no member {member!r} but {names[:5]}"
+    same = [name for name in names if name == member]
+    if not same:
+        same = [name for name in names if not name.endswith("/") and fnmatch.fnmatchcase(name, member)]
+    if len(same) == 1:
+        return same[0]
+    what = f"{len(same)} members {member!r}, {same[:5]}," if same else f"no member {member!r} but {names[:5]}"
     raise extract.broken(f"the zip has {what}", "correct `member`")
 
 
 def _damaged(extract: Extract, error: Exception) -> Exception:
-    said = " ".join(str(error).split())[:120]
-    return extract.broken(f"the zip cannot be read ({said})", "fetch the window again from the source")
+    message = " ".join(str(error).split())[:120]
+    return extract.broken(f"the zip cannot be read ({message})", "fetch the window again from the source")
 
 
-def _unless_zip(extract: Extract, stream: BinaryIO, what: str, way_out: str) -> BinaryIO:
-    start = stream.read(len(ZIP_SIGNATURE))
-    if start == ZIP_SIGNATURE:
+def _unless_zip(extract: Extract, stream: Any, what: str, way_out: str) -> BinaryIO:
+    buffered = io.BufferedReader(stream, CHUNK)
+    if buffered.peek(len(ZIP_SIGNATURE)).startswith(ZIP_SIGNATURE):
         raise extract.broken(what, way_out)
-    return cast(BinaryIO, _Joined(start, stream))
-
-
-class _Joined(io.RawIOBase):
-    """Some bytes that were read ahead, then the rest."""
-
-    def __init__(self, start: bytes, rest: BinaryIO) -> None:
-        self._start, self._rest = start, rest
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        if self._start:
-            start, self._start = self._start, b""
-            return start
-        return self._rest.read(size)
+    return buffered
 
 
 class _Member(io.RawIOBase):

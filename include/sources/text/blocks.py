@@ -151,11 +151,11 @@ class Blocks:
         """Refuse a quotation mark that neither begins nor ends a value: readers disagree on what it means."""
         if not quotes.size:
             return
-        found = np.frombuffer(text, np.uint8)
+        letters = np.frombuffer(text, np.uint8)
         beside = np.isin(np.arange(256), [QUOTE, *b"\r\n", *self._dialect.delimiter.encode()])
         opening, closing = quotes[::2], quotes[1::2]
-        before = found[opening[opening > 0] - 1]
-        after = found[closing[closing < end - 1] + 1]
+        before = letters[opening[opening > 0] - 1]
+        after = letters[closing[closing < end - 1] + 1]
         if not (beside[before].all() and beside[after].all()):
             raise self._extract.broken(
                 "a quotation mark stands inside a value that is not quoted",

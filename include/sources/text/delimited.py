@@ -97,12 +97,12 @@ def _fields(extract: Extract, dialect: Dialect, row: bytes) -> list[str]:
     """Return the values of one row."""
     try:
         text = io.StringIO(row.decode(), newline="")
-        found = next(_reader(text, dialect), [])
+        fields = next(_reader(text, dialect), [])
     except (UnicodeDecodeError, csv.Error) as error:
         raise extract.broken(f"the header cannot be read ({error})", AS_AGREED) from None
-    if not found:
+    if not fields:
         raise extract.broken("the file has no header", AS_AGREED)
-    return found
+    return fields
 
 
 def _reader(text: io.StringIO, dialect: Dialect) -> Iterator[list[str]]:
@@ -168,9 +168,9 @@ def _blank_rows(headers: tuple[str, ...], row: int, count: int) -> Iterator[Text
 def _explained(error: Exception, text: pa.Buffer, dialect: Dialect, row: int) -> tuple[str, str]:
     """Say what is wrong, without repeating the file's own text, and the way out."""
     if odd := ODD_ROW.search(str(error)):
-        number, expected, found = map(int, odd.groups())
-        what = f"row {row + number} has {found} values where the header has {expected}"
-        if looks_split(dialect, _row(text, number, dialect), found - expected):
+        number, expected, present = map(int, odd.groups())
+        what = f"row {row + number} has {present} values where the header has {expected}"
+        if looks_split(dialect, _row(text, number, dialect), present - expected):
             return f"{what}: {EXPLANATION}", WAY_OUT
         return what, AS_AGREED
     if "UTF8" in str(error):

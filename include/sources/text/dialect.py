@@ -77,11 +77,11 @@ class TextTable:
     def others(self, wanted: Iterable[str]) -> list[str]:
         """Return the headers that nobody picks, by header or position; columns without one are not worth a word."""
         picked = set(wanted)
-        taken = {int(found[1]) - 1 for name in picked if (found := POSITION.fullmatch(name))}
+        taken = {int(match[1]) - 1 for name in picked if (match := POSITION.fullmatch(name))}
         return [name for at, name in enumerate(self.headers) if name and name not in picked and at not in taken]
 
     def _place(self, extract: Extract, wanted: str) -> int:
-        places = [at for at, found in enumerate(self.headers) if found == wanted]
+        places = [at for at, header in enumerate(self.headers) if header == wanted]
         if len(places) == 1:
             return places[0]
         if places:

@@ -54,14 +54,14 @@ def _clock(text: pa.Array, rule: TimeColumns) -> pd.Series:
         return _strptime(text, rule, has_offset=False)
     fits, digits = _digits(text, *template)
     times, is_time = _instants_of(digits, template[1], rule.two_digit_years_from)
-    found = np.full(len(text), "NaT", dtype="datetime64[us]")
+    clock = np.full(len(text), "NaT", dtype="datetime64[us]")
     read = np.flatnonzero(fits)[is_time]
-    found[read] = times[is_time]
+    clock[read] = times[is_time]
     if len(read) < len(text):
         rest = np.ones(len(text), dtype=bool)
         rest[read] = False
-        found[rest] = _strptime(text.filter(pa.array(rest)), rule, has_offset=False).to_numpy()
-    return pd.Series(found)
+        clock[rest] = _strptime(text.filter(pa.array(rest)), rule, has_offset=False).to_numpy()
+    return pd.Series(clock)
 
 
 def fixed_places(form: str) -> tuple[str, Places] | None:
@@ -154,6 +154,6 @@ def _moved(read: pd.Series, pivot: int) -> pd.Series:
     months = times.astype("datetime64[M]")
     years = months.astype("datetime64[Y]").astype(np.int64) + 1970
     moved = months + 12 * (_full_year(years % 100, pivot) - years)
-    found = moved + (times - months)
-    found[found.astype("datetime64[M]") != moved] = np.datetime64("NaT")
-    return pd.Series(found, read.index, read.dtype)
+    shifted = moved + (times - months)
+    shifted[shifted.astype("datetime64[M]") != moved] = np.datetime64("NaT")
+    return pd.Series(shifted, read.index, read.dtype)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import re
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import requests
 from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
+from urllib3.exceptions import InvalidHeader
+from urllib3.util.retry import Retry
 
+from include.errors import ContractBroken
 from include.sources.payload import Endpoint, Extract, Limits, Payload
 from include.sources.web.download import MoreThanAnnounced, TooBig, download
+from include.sources.web.json_body import MAX_BYTES, Unfit, decode
 from include.sources.web.session import TRANSIENT, within
 
 HEADERS_THAT_MATTER = (
@@ -22,7 +26,6 @@ HEADERS_THAT_MATTER = (
     "x-data-origin",
 )  # fmt: skip
 WEB_PAGES = frozenset({"text/html", "application/xhtml+xml"})
-SECONDS = re.compile(r"[0-9]{1,10}")
 
 
 def get(
@@ -88,6 +91,25 @@ def get(
     )
 
 
+def get_json(
+    extract: Extract, endpoint: Endpoint, path: str, headers: Mapping[str, str], connection: str, sender: str
+) -> tuple[Payload, Any]:
+    """Ask as `get` does and return the answer, whatever its status, with its JSON; `sender` is named in messages.
+
+    Raises what `get` and `check` raise, `SourceUnavailable` where it is no JSON, perhaps cut short, and
+    `Unfit`, a `ValueError`, where no row can be made of it: a retry brings the same.
+    """
+    limits = replace(endpoint.limits, max_bytes=min(endpoint.limits.max_bytes, MAX_BYTES))
+    payload = get(extract, endpoint, path, {"Accept": "application/json", **headers}, limits)
+    try:
+        return payload, decode(payload.content)
+    except ValueError as error:
+        check(extract, payload, connection, is_json)
+        if isinstance(error, Unfit):
+            raise
+        raise extract.unavailable(f"{sender} answered something that is not JSON: {error}") from None
+
+
 def check(extract: Extract, payload: Payload, connection: str, can_carry: Callable[[str], bool]) -> None:
     """Refuse an answer by its status and its kind of body.
 
@@ -112,7 +134,7 @@ def check(extract: Extract, payload: Payload, connection: str, can_carry: Callab
     status, server = payload.status, host(payload.request["url"])
     if status in TRANSIENT or status >= 500:
         asked = f" with Retry-After {payload.headers['retry-after']}" if "retry-after" in payload.headers else ""
-        raise extract.unavailable(f"{server} answered {status}{asked}", pause(payload.headers, payload.fetched_at))
+        raise extract.unavailable(f"{server} answered {status}{asked}", pause(payload.headers))
     if status in (401, 403):
         raise extract.broken(
             f"{server} answered {status}", f"set login and password of the Airflow Connection {connection}"
@@ -135,24 +157,24 @@ def check(extract: Extract, payload: Payload, connection: str, can_carry: Callab
         )
 
 
-def pause(headers: Mapping[str, str], now: datetime) -> timedelta | None:
+def pause(headers: Mapping[str, str]) -> timedelta | None:
     """Return how long a `retry-after` header asks to be left alone; None without one, or where it is no time.
 
     Examples
     --------
-    >>> now = datetime(2025, 1, 1, 12, tzinfo=UTC)
-    >>> print(pause({"retry-after": "90"}, now), pause({"retry-after": "Wed, 01 Jan 2025 12:01:00 GMT"}, now))
-    0:01:30 0:01:00
-    >>> print(pause({"retry-after": "soon"}, now), pause({}, now))
-    None None
+    >>> print(pause({"retry-after": "90"}), pause({"retry-after": "soon"}), pause({}))
+    0:01:30 None None
     """
-    said = headers.get("retry-after", "").strip()
-    if SECONDS.fullmatch(said):
-        return timedelta(seconds=int(said))
     try:
-        return max(parsedate_to_datetime(said).astimezone(UTC) - now, timedelta(0))
-    except (ValueError, OverflowError):
+        return timedelta(seconds=Retry(retry_after_max=sys.maxsize).parse_retry_after(headers["retry-after"]))
+    except (KeyError, InvalidHeader, ValueError, OverflowError):
         return None
+
+
+def token_refused(extract: Extract, connection: str, what: str, variable: str = "") -> ContractBroken:
+    """Return the error for a token that is missing or refused; `variable` is its name in .env."""
+    in_env = f" ({variable} in .env)" if variable else ""
+    return extract.broken(what, f"set the password of the Airflow Connection {connection}{in_env}")
 
 
 def is_json(media_type: str) -> bool:

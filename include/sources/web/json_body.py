@@ -52,12 +52,12 @@ def _refuse(constant: str) -> NoReturn:
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Keep every name of an object: with two of one name nobody could say which value counts."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
         names = [name for name, _ in pairs]
-        twice = next(name for name in found if names.count(name) > 1)
+        twice = next(name for name in fields if names.count(name) > 1)
         raise Unfit(f"the name {twice[:40]!r} occurs twice in one object")
-    return found
+    return fields
 
 
 def _refuse_half_characters(document: Any) -> None:

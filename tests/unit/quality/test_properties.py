@@ -22,8 +22,8 @@ from include.spec.model import CsvSource
 from include.spec.quality import Frozen, Step
 from include.windows import Window
 
-FEW = settings(max_examples=40, derandomize=True, deadline=None)
-MANY = settings(max_examples=100, derandomize=True, deadline=None)
+FEW = settings(max_examples=20, derandomize=True, deadline=None)
+MANY = settings(max_examples=50, derandomize=True, deadline=None)
 FIRST = datetime(2025, 1, 1, tzinfo=UTC)
 WINDOW = Window(FIRST, FIRST + timedelta(hours=6))
 INSTANT = pa.timestamp("us", "UTC")
