@@ -45,9 +45,9 @@ def batches(path: Path) -> Iterator["pa.RecordBatch"]:
 def check(path: Path) -> dict[str, Any]:
     """Run the contract and the profile, all but writing the rows to the lake, which is the load's."""
     from include.quality import verdicts
-    from include.quality.check import Check
+    from include.quality.batch_check import BatchCheck
 
-    checker, checking = Check(load(SPEC).sources["rows"], WINDOW), 0.0
+    checker, checking = BatchCheck(load(SPEC).sources["rows"], WINDOW), 0.0
     for batch in batches(path):
         begin = time.perf_counter()
         checker.take(batch)

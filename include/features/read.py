@@ -149,9 +149,9 @@ def _rows(cursor: PgCursor, feature_set: FeatureSet, window: Window, known_befor
 
 
 def read_marks(engine: Engine, pipeline: Pipeline) -> list[Window]:
-    """Return the times of the main source that somebody marked as suspect with ``ops.flag`` and nobody took back."""
+    """Return the times of the main source that somebody excluded with ``ops.flag`` and nobody took back."""
     query = (
-        "select start_at, end_at from ops.suspect where withdrawn_at is null and pipeline = %s and source in ('*', %s)"
+        "select start_at, end_at from ops.excluded where withdrawn_at is null and pipeline = %s and source in ('*', %s)"
         " order by start_at, end_at"
     )
     with engine.connect() as connection:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from include.spec.model import Pipeline
 
 CHUNK_ROWS = 100_000
+# What a crash of the server takes back is due again with it, so nobody has to wait for the disk after each stretch.
+SETTINGS = "set local synchronous_commit to off; set local work_mem to '64MB'"
 DELETE_GONE = """
 delete from {table} t where t.valid_at >= %s and t.valid_at < %s
     and not exists (select from built b where (b.valid_at, b.entity) = (t.valid_at, t.entity))
@@ -81,8 +83,6 @@ def refresh(engine: Engine, pipeline: Pipeline) -> int:
             built += count
             log.info("%s: features of %d rows built (set %s)", pipeline.pipeline, built, one.set_id)
     with transaction(engine) as connection, connection.cursor() as cursor:
-        for one in every:
-            cursor.execute("select brin_summarize_new_values(%s)", (f'feature."{known_index(one.table)}"',))
         for one in every if built >= CHUNK_ROWS or any(not one.is_filled for one in every) else []:
             cursor.execute(sql.SQL("analyze feature.{}").format(sql.Identifier(one.table)))  # plans, and ciclo status
         show(cursor, pipeline, set_id(pipeline))
@@ -97,6 +97,7 @@ def build_next(cursor: PgCursor, one: FeatureSet) -> int | None:
     """
     name = one.pipeline.pipeline
     place = (name, one.set_id)
+    cursor.execute(SETTINGS)
     cursor.execute("select from feature.set where (pipeline, set_id) = (%s, %s) for update", place)
     cursor.execute(
         "select lower(r), upper(r) from feature.set, unnest(due) r where (pipeline, set_id) = (%s, %s)"
@@ -110,6 +111,7 @@ def build_next(cursor: PgCursor, one: FeatureSet) -> int | None:
     window = _stretch(cursor, name, Window(*row))
     frame = build(one.pipeline, read_context(cursor, one.pipeline, window), window)
     _write(cursor, one, frame, window)
+    cursor.execute("select brin_summarize_new_values(%s)", (f'feature."{known_index(one.table)}"',))
     cursor.execute(
         "update feature.set set due = due - tstzmultirange(%s) where (pipeline, set_id) = (%s, %s)",
         (DateTimeTZRange(window.start, window.end), *place),

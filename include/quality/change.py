@@ -52,7 +52,7 @@ class Change:
         In the unit of the figure; `usual` is the median of the last batches.
     z : float
         Robust z, at least `LIMIT` away from 0.
-    said : str
+    sentence : str
         All of it in a sentence.
     """
 
@@ -61,7 +61,7 @@ class Change:
     now: float
     usual: float
     z: float
-    said: str
+    sentence: str
 
 
 def changes(now: Mapping[str, Facts], history: Sequence[Mapping[str, Facts]]) -> list[Change]:
@@ -79,7 +79,7 @@ def changes(now: Mapping[str, Facts], history: Sequence[Mapping[str, Facts]]) ->
     --------
     >>> usual = {"co_mg_m3": {"rows": 720, "mean": 2.1, "standard_deviation": 1.4}}
     >>> grams = {"co_mg_m3": {"rows": 720, "mean": 2100.0, "standard_deviation": 1400.0}}
-    >>> [(change.figure, change.said) for change in changes(grams, [usual] * 6)][0]
+    >>> [(change.figure, change.sentence) for change in changes(grams, [usual] * 6)][0]
     ('mean', 'mean of co_mg_m3 is 2100, usually 2.1 (last 6 batches)')
     """
     sudden = []
@@ -107,7 +107,7 @@ def _change(column: str, figure: str, facts: Facts, history: list[Facts]) -> Cha
     if abs(z) < LIMIT:
         return None
     where = "*" if figure == "rows" else column
-    return Change(where, figure, float(value), usual, z, _said(where, figure, float(value), usual, len(known)))
+    return Change(where, figure, float(value), usual, z, _sentence(where, figure, float(value), usual, len(known)))
 
 
 def _z(value: float, known: list[float], floor: float, error: float) -> float:
@@ -143,7 +143,7 @@ def _error(figure: str, usual: float, spread: float, facts: Facts) -> float:
     return math.sqrt(share * (1 - share) / rows)
 
 
-def _said(column: str, figure: str, value: float, usual: float, count: int) -> str:
+def _sentence(column: str, figure: str, value: float, usual: float, count: int) -> str:
     name = figure.replace("_", " ")
     form = ".1%" if FLOORS[figure][0] == "share" or figure == "distinct_share" else ".4g"
     what = "number of rows of the batch" if column == "*" else f"{name} of {column}"

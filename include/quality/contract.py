@@ -99,7 +99,7 @@ class Result:
     is_row_level: bool = False
 
     @property
-    def said(self) -> str:
+    def sentence(self) -> str:
         """What it found, in words."""
         what = self.rule if self.column == "*" else f"{self.rule} of {self.column}"
         return f"{what}: {self.observed}, expected {self.expected}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from include.quality.great_expectations_adapter import validate
 from include.quality.quarantined import said_values
-from include.quality.screen import suspects
+from include.quality.screen import may_break
 
 if TYPE_CHECKING:
     import numpy as np
@@ -80,7 +80,7 @@ def _judged(rows: pa.RecordBatch, asked: Sequence[Rule], sound: np.ndarray | Non
     somewhere: list[Rule] = []
     places: list[np.ndarray] = []
     for rule in asked:
-        seen = suspects(rule, rows.column(rule.columns[0])) if len(rule.columns) == 1 else None
+        seen = may_break(rule, rows.column(rule.columns[0])) if len(rule.columns) == 1 else None
         if seen is None:
             anywhere.append(rule)
         elif len(seen):

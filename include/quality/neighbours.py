@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from include.spec.model import AnySource
 
-Place = tuple[int, int]  # payload and row_number
-PLACE = ("payload", "row_number")
+RowId = tuple[int, int]  # payload and row_number
+ROW_ID = ("payload", "row_number")
 
 
 def neighbour_checks(source: AnySource) -> list[Step | Frozen]:
@@ -25,7 +25,7 @@ def neighbour_checks(source: AnySource) -> list[Step | Frozen]:
 
 def find(
     rows: Iterable[pa.RecordBatch], checks: Sequence[Step | Frozen], key: Sequence[str], before: pa.Table | None = None
-) -> dict[str, dict[Place, str]]:
+) -> dict[str, dict[RowId, str]]:
     """Find rows that break a rule between neighbours. Pure; how the rows come never changes the answer.
 
     Parameters
@@ -46,7 +46,7 @@ def find(
     import pyarrow as pa
 
     names = ["valid_at", *key, *dict.fromkeys(check.column for check in checks)]
-    kept = [batch.select([*names, *PLACE]) for batch in rows]  # some forty bytes a row, and that is the memory it takes
+    kept = [batch.select([*names, *ROW_ID]) for batch in rows]  # some forty bytes a row: the memory it takes
     table = pa.Table.from_batches(kept) if kept else None
     if table is None or not table.num_rows:
         return {check.name: {} for check in checks}
@@ -58,7 +58,7 @@ def find(
     return {check.name: _broken(table, check, key) for check in checks}
 
 
-def _broken(table: pa.Table, check: Step | Frozen, key: Sequence[str]) -> dict[Place, str]:
+def _broken(table: pa.Table, check: Step | Frozen, key: Sequence[str]) -> dict[RowId, str]:
     import numpy as np
 
     values = table.column(check.column)
@@ -77,7 +77,7 @@ def _broken(table: pa.Table, check: Step | Frozen, key: Sequence[str]) -> dict[P
             f"{check.column} = {value!r} for the {length[at]}th time"
             for at, value in zip(positions, shown, strict=True)
         ]
-    payloads, numbers_ = (table.column(name).take(positions).to_pylist() for name in PLACE)
+    payloads, numbers_ = (table.column(name).take(positions).to_pylist() for name in ROW_ID)
     places = zip(payloads, numbers_, strict=True)
     return {place: reason for place, reason in zip(places, reasons, strict=True) if place[0] is not None}
 

@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
     from include.quality.contract import Rule
 
-Found = tuple[int, str, str, str]  # position of a row, and rule, column and reason of what it broke
-PLACE = ("payload", "row_number")
-QUARANTINED = (*PLACE, "valid_at", "rule", "column_name", "reason", "raw_row")
+Fault = tuple[int, str, str, str]  # position of a row, and rule, column and reason of what it broke
+ROW_ID = ("payload", "row_number")
+QUARANTINED = (*ROW_ID, "valid_at", "rule", "column_name", "reason", "raw_row")
 HIDDEN = "***"
 
 
-def quarantined_rows(raw: pa.RecordBatch, all_faults: list[Found]) -> pa.RecordBatch:
+def quarantined_rows(raw: pa.RecordBatch, all_faults: list[Fault]) -> pa.RecordBatch:
     """Return one row for each quarantined row, as it came, with every reason; `QUARANTINED`."""
     import pyarrow as pa
 
-    faults: dict[int, list[Found]] = defaultdict(list)
+    faults: dict[int, list[Fault]] = defaultdict(list)
     for fault in all_faults:
         faults[fault[0]].append(fault)
     positions = sorted(faults)
@@ -31,12 +31,12 @@ def quarantined_rows(raw: pa.RecordBatch, all_faults: list[Found]) -> pa.RecordB
     first = [faults[position][0] for position in positions]
     hidden = {at: {column for _, rule, column, _ in own if rule == "personal"} for at, own in faults.items()}
     texts = [[rule for _, rule, _, _ in first], [column for _, _, column, _ in first], reasons]
-    columns = [raw.column(name).take(pa.array(positions, pa.int64())) for name in (*PLACE, "valid_at")]
+    columns = [raw.column(name).take(pa.array(positions, pa.int64())) for name in (*ROW_ID, "valid_at")]
     columns += [pa.array(values, pa.string()) for values in (*texts, _as_json(raw, positions, hidden))]
     return pa.RecordBatch.from_arrays(columns, names=list(QUARANTINED))
 
 
-def overridden_rows(raw: pa.RecordBatch, faults: list[Found], overridden: frozenset[str]) -> set[int]:
+def overridden_rows(raw: pa.RecordBatch, faults: list[Fault], overridden: frozenset[str]) -> set[int]:
     """Return the positions of faulty rows that somebody has overridden."""
     broken = {at for at, rule, *_ in faults if rule in NEVER_OVERRIDDEN}
     positions = sorted({at for at, *_ in faults} - broken)
@@ -67,7 +67,7 @@ def _said_personal(rule: Rule) -> str:
 
 def _as_json(raw: pa.RecordBatch, positions: list[int], hidden: dict[int, set[str]]) -> list[str]:
     """Return rows as they came, each as a JSON object, without what must not be kept."""
-    kept = [name for name in raw.schema.names if name not in PLACE]
+    kept = [name for name in raw.schema.names if name not in ROW_ID]
     rows = raw.select(kept).take(positions).to_pylist() if positions else []
     for at, row in zip(positions, rows, strict=True):
         row.update(dict.fromkeys(hidden.get(at, ()), HIDDEN))

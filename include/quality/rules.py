@@ -143,7 +143,7 @@ def said_of(check: Any) -> str:
         case "rows":
             return _said_rows(check)
         case "mean" | "sd":
-            return f"{check.kind} {_said_bounds(check.min, check.max)}"
+            return f"{check.kind} {_bounds_text(check.min, check.max)}"
         case "step":
             return f"at most {check.max:.15g} from the value before"
         case "frozen":
@@ -162,11 +162,11 @@ def _said_rows(check: Any) -> str:
         share = "" if check.share == 1 else f"at least {check.share:.0%} of "
         parts.append(f"{share}one row each {check.every.removeprefix('1 ')}")
     if check.min is not None or check.max is not None:
-        parts.append(f"{_said_bounds(check.min, check.max)} rows")
+        parts.append(f"{_bounds_text(check.min, check.max)} rows")
     return ", ".join(parts)
 
 
-def _said_bounds(low: float | None, high: float | None) -> str:
+def _bounds_text(low: float | None, high: float | None) -> str:
     shown = [None if bound is None else f"{bound:.15g}" for bound in (low, high)]
     if shown[0] is None or shown[1] is None:
         return f"at most {shown[1]}" if shown[0] is None else f"at least {shown[0]}"
@@ -174,7 +174,7 @@ def _said_bounds(low: float | None, high: float | None) -> str:
 
 
 def _bounds(column: Column) -> str:
-    bounds = _said_bounds(column.min, column.max)
+    bounds = _bounds_text(column.min, column.max)
     return bounds if column.unit == "1" else f"{bounds} {column.unit}"
 
 

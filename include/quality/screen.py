@@ -15,7 +15,7 @@ BOUNDS = ("min_value", "max_value")
 READ = {"column", *BOUNDS, "value_set", "regex", "mostly"}
 
 
-def suspects(rule: Rule, values: pa.Array) -> np.ndarray | None:
+def may_break(rule: Rule, values: pa.Array) -> np.ndarray | None:
     """Return where values stand that may break a rule: no other can. Pure.
 
     Parameters

@@ -8,12 +8,12 @@ from include.quality.contract import Result, judge, quarantined_result, result
 from include.spec.fields import span
 
 if TYPE_CHECKING:
-    from include.quality.check import Check
+    from include.quality.batch_check import BatchCheck
     from include.quality.contract import Rule
     from include.spec.quality import ExpectedRows
 
 
-def results(check: Check) -> list[Result]:
+def results(check: BatchCheck) -> list[Result]:
     """Return what every rule found; one that measured nothing gives no result."""
     checks = {own.name: own for own in check.source.checks}
     verdicts = [_verdict(check, rule, checks.get(rule.rule)) for rule in check.rules]
@@ -23,7 +23,7 @@ def results(check: Check) -> list[Result]:
     return [*(verdict for verdict in verdicts if verdict is not None), share]
 
 
-def _verdict(check: Check, rule: Rule, asked: Any) -> Result | None:
+def _verdict(check: BatchCheck, rule: Rule, asked: Any) -> Result | None:
     kind = asked.kind if asked is not None else rule.rule
     match kind:
         case "schema":
@@ -41,13 +41,15 @@ def _verdict(check: Check, rule: Rule, asked: Any) -> Result | None:
     return judge(rule, *check.counts[rule.rule, rule.column])
 
 
-def _schema(check: Check, rule: Rule) -> Result:
+def _schema(check: BatchCheck, rule: Rule) -> Result:
     """Warn of columns that came although the contract does not name them."""
-    observed = f"columns came that the contract does not name: {', '.join(check.unnamed)}" if check.unnamed else ""
+    observed = (
+        f"columns came that the contract does not name: {', '.join(check.extra_columns)}" if check.extra_columns else ""
+    )
     return result(rule, not observed, check.received, 0, observed or "no others came")
 
 
-def _fresh(check: Check, rule: Rule) -> Result | None:
+def _fresh(check: BatchCheck, rule: Rule) -> Result | None:
     """Judge the age of a column's newest value at the end of what the batch covers."""
     allowed = check.source.columns[rule.column].fresh
     if check.window is None or allowed is None:
@@ -61,7 +63,7 @@ def _fresh(check: Check, rule: Rule) -> Result | None:
     return result(rule, is_passed, check.received, int(not is_passed), observed)
 
 
-def _expected_rows(check: Check, rule: Rule, asked: ExpectedRows) -> Result | None:
+def _expected_rows(check: BatchCheck, rule: Rule, asked: ExpectedRows) -> Result | None:
     """Judge how many rows came: of those expected at their times, or by number."""
     slots = check.slots.get(rule.rule)
     received = check.received - check.quarantined_future
@@ -79,7 +81,7 @@ def _expected_rows(check: Check, rule: Rule, asked: ExpectedRows) -> Result | No
     return result(rule, is_passed, expected, missing, "; ".join(told)) if told else None
 
 
-def _band(check: Check, rule: Rule, asked: Any) -> Result | None:
+def _band(check: BatchCheck, rule: Rule, asked: Any) -> Result | None:
     """Judge a moment of the values as they came."""
     figure = "mean" if asked.kind == "mean" else "standard_deviation"
     facts = check.profile.columns[asked.column].facts()

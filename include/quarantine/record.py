@@ -118,7 +118,7 @@ def record_blocked(
     record_verdicts(cursor, pipeline, window, batch, run)
     values = _record_rows(cursor, lake, pipeline, window, batch, run)
     cursor.execute(REST_OF_A_BATCH, values)
-    reason = "; ".join(result.said for result in broken)
+    reason = "; ".join(result.sentence for result in broken)
     _record_batch(cursor, values, broken[0].rule, broken[0].column, reason)
 
 

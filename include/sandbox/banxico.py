@@ -7,14 +7,14 @@ bad token and of a passed limit are recorded; those of bad ids, dates and unknow
 other clients' notes. Ranges of ids (`SF1-SF5`), `incremento` and XML are not offered.
 """
 
-import json
 import re
 import time
 from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
 
 from include.sandbox.config import SandboxConfig
 from include.sandbox.rate_limit import MEXICO_CITY, Kind, Limiter
@@ -109,8 +109,8 @@ def describe(series: Series, locale: str) -> dict[str, Any]:
     return {
         "idSerie": series.id,
         "titulo": series.title_en if english else series.title,
-        "fechaInicio": series.days[0].strftime(form),
-        "fechaFin": series.days[-1].strftime(form),
+        "fechaInicio": series.entries[0][0].strftime(form),
+        "fechaFin": series.entries[-1][0].strftime(form),
         "periodicidad": "Daily" if english else "Diaria",
         "cifra": series.kind[1 if english else 0],
         "unidad": series.kind[3 if english else 2],
@@ -143,7 +143,7 @@ def router(config: SandboxConfig) -> APIRouter:
     known, limiter = load_series(config.not_published), Limiter(config.limits)
     api = APIRouter(prefix="/SieAPIRest/service/v1/series/{ids}")
 
-    def answer(request: Request, kind: Kind, build: Callable[[Series, str], dict[str, Any]]) -> Response:
+    def answer(request: Request, kind: Kind, build: Callable[[Series, str], dict[str, Any]]) -> JSONResponse:
         token = request.headers.get("Bmx-Token") or request.query_params.get("token") or ""
         if token != config.banxico_token:
             raise SieError(BAD_TOKEN)
@@ -152,22 +152,22 @@ def router(config: SandboxConfig) -> APIRouter:
             raise limit_error(refused_until, now)
         locale = request.query_params.get("locale", "es")
         found = find_series(known, request.path_params["ids"])
-        return _json({"bmx": {"series": [build(series, locale) for series in found]}})
+        return JSONResponse({"bmx": {"series": [build(series, locale) for series in found]}}, media_type=MEDIA_TYPE)
 
     @api.get("")
-    async def metadata(request: Request) -> Response:
+    async def metadata(request: Request) -> JSONResponse:
         return answer(request, "recent", describe)
 
     @api.get("/datos/oportuno")
-    async def newest(request: Request) -> Response:
+    async def newest(request: Request) -> JSONResponse:
         return answer(request, "recent", lambda series, locale: with_data(series, locale, series.data()[-1:]))
 
     @api.get("/datos")
-    async def history(request: Request) -> Response:
+    async def history(request: Request) -> JSONResponse:
         return answer(request, "history", lambda series, locale: with_data(series, locale, series.data()))
 
     @api.get("/datos/{start}/{end}")
-    async def between(request: Request, start: str, end: str) -> Response:
+    async def between(request: Request, start: str, end: str) -> JSONResponse:
         def build(series: Series, locale: str) -> dict[str, Any]:
             return with_data(series, locale, series.data(*read_range(start, end)))
 
@@ -176,11 +176,6 @@ def router(config: SandboxConfig) -> APIRouter:
     return api
 
 
-async def refuse(request: Request, error: SieError) -> Response:
+async def refuse(request: Request, error: SieError) -> JSONResponse:
     """Turn a `SieError` into its answer; to be registered as the application's handler for it."""
-    return _json({"error": error.error}, error.status, error.headers)
-
-
-def _json(body: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-    return Response(text, status, headers, media_type=MEDIA_TYPE)
+    return JSONResponse({"error": error.error}, error.status, error.headers, MEDIA_TYPE)

@@ -10,12 +10,11 @@ the FIX is served.
 
 from __future__ import annotations
 
-import json
-from bisect import bisect_left, bisect_right
 from datetime import date
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
 
 from include.sandbox import market_data
 
@@ -30,8 +29,7 @@ def answer(series: list[tuple[date, float]], start: date, end: date) -> list[dic
     >>> answer([(date(2025, 1, 2), 20.5)], date(2025, 1, 1), date(2025, 1, 2))
     [{'date': '2025-01-02', 'base': 'USD', 'quote': 'MXN', 'rate': 20.5}]
     """
-    days = [day for day, _ in series]
-    chosen = series[bisect_left(days, start) : bisect_right(days, end)]
+    chosen = market_data.between(series, start, end)
     return [{"date": day.isoformat(), "base": "USD", "quote": "MXN", "rate": rate} for day, rate in chosen]
 
 
@@ -57,29 +55,25 @@ def router() -> APIRouter:
     api = APIRouter(prefix="/v2")
 
     @api.get("/rates")
-    async def rates(request: Request) -> Response:
+    async def rates(request: Request) -> JSONResponse:
         asked = request.query_params
         base, quotes = asked.get("base", "EUR"), asked.get("quotes", "MXN").split(",")
         unknown = sorted({base, *quotes} - CURRENCIES)
         if unknown:
-            return _json({"message": f"invalid currency: {', '.join(unknown)}"}, 422)
+            return JSONResponse({"message": f"invalid currency: {', '.join(unknown)}"}, 422)
         known = sorted({*asked.get("providers", "BANXICO").upper().split(",")} & providers.keys())
         if len(known) > 1:
-            return _json({"message": f"the sandbox blends no providers: ask for one of {', '.join(known)}"}, 422)
+            return JSONResponse({"message": f"the sandbox blends no providers: ask for one of {', '.join(known)}"}, 422)
         series = providers[known[0]] if known and (base, quotes) == ("USD", ["MXN"]) else []
         try:
             start = date.fromisoformat(asked.get("from", ""))
             end = date.fromisoformat(asked["to"]) if asked.get("to") else date.max
         except ValueError:
-            return _json({"message": "invalid date"}, 422)
-        return _json(answer(series, start, end))
+            return JSONResponse({"message": "invalid date"}, 422)
+        return JSONResponse(answer(series, start, end))
 
     @api.get("/{path:path}")
-    async def nothing(path: str) -> Response:
-        return _json({"message": "not found"}, 404)
+    async def nothing(path: str) -> JSONResponse:
+        return JSONResponse({"message": "not found"}, 404)
 
     return api
-
-
-def _json(body: Any, status: int = 200) -> Response:
-    return Response(json.dumps(body, separators=(",", ":")), status, media_type="application/json")

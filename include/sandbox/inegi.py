@@ -8,10 +8,10 @@ forwards and backwards. Inflation is published in hundredths of a percent, so re
 lie within about 0.01 % of the published ones, for instance of 133.555 in 2024/01.
 """
 
-import json
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
 
 from include.sandbox import market_data
 from include.sandbox.config import SandboxConfig
@@ -19,6 +19,7 @@ from include.sandbox.config import SandboxConfig
 INDICATOR = "910392"
 ANCHOR = (2025, 1, 138.343)
 NO_RESULTS = ["ErrorInfo:No se encontraron resultados", "ErrorDetails:No se encontraron resultados", "ErrorCode:100"]
+MEDIA_TYPE = "application/json; charset=utf-8"
 UNAUTHORIZED = ["ErrorInfo:No autorizado", "ErrorDetails:No autorizado", "ErrorCode:110"]
 
 
@@ -82,13 +83,13 @@ def router(config: SandboxConfig) -> APIRouter:
     @api.get("/{indicator}/{language}/{area}/{recent}/{bank}/2.0/{token}")
     async def indicator(
         indicator: str, language: str, area: str, recent: str, bank: str, token: str, type: str = "xml"
-    ) -> Response:
+    ) -> JSONResponse:
         if token != config.inegi_token:
-            return _json(UNAUTHORIZED, 401)
+            return JSONResponse(UNAUTHORIZED, 401, media_type=MEDIA_TYPE)
         known = (indicator, area, bank, type) == (INDICATOR, "00", "BIE-BISE", "json")
         if not known or language not in ("es", "en") or recent not in ("true", "false"):
-            return _json(NO_RESULTS, 400)
-        return _json(answer(index[-1:] if recent == "true" else index))
+            return JSONResponse(NO_RESULTS, 400, media_type=MEDIA_TYPE)
+        return JSONResponse(answer(index[-1:] if recent == "true" else index), media_type=MEDIA_TYPE)
 
     return api
 
@@ -104,8 +105,3 @@ def _observation(period: str, value: float) -> dict[str, str | None]:
         "OBS_NOTE": "",
         "COBER_GEO": "0",
     }
-
-
-def _json(body: Any, status: int = 200) -> Response:
-    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-    return Response(text, status, media_type="application/json; charset=utf-8")

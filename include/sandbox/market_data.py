@@ -9,14 +9,17 @@ import csv
 import io
 import sqlite3
 import zipfile
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from contextlib import closing
 from datetime import date, timedelta
 from importlib.util import find_spec
+from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from include.errors import ConfigError
+
+Value = TypeVar("Value")
 
 TARGET_RATE = Path(__file__).parent / "data" / "target_rate.csv"
 # Weekend days on which the recorded answer of SF61745 has no entry, for no stated reason.
@@ -31,8 +34,7 @@ TARGET_RATE_HOLES = {
 
 def fix() -> list[tuple[date, float]]:
     """Return the FIX in MXN per USD by determination day, oldest first, banking days only."""
-    rows = _query("SELECT fecha, tipo_cambio FROM tipo_cambio WHERE fuente = 'FIX' ORDER BY fecha")
-    return [(date.fromisoformat(day), value) for day, value in rows]
+    return _daily("SELECT fecha, tipo_cambio FROM tipo_cambio WHERE fuente = 'FIX' ORDER BY fecha")
 
 
 def ecb_usd_mxn() -> list[tuple[date, float]]:
@@ -50,14 +52,12 @@ def ecb_usd_mxn() -> list[tuple[date, float]]:
 
 def tiie_28d() -> list[tuple[date, float]]:
     """Return the 28-day TIIE in percent a year, oldest first, banking days only."""
-    rows = _query("SELECT fecha, tasa FROM tiie WHERE plazo = 28 ORDER BY fecha")
-    return [(date.fromisoformat(day), value) for day, value in rows]
+    return _daily("SELECT fecha, tasa FROM tiie WHERE plazo = 28 ORDER BY fecha")
 
 
 def udi() -> list[tuple[date, float]]:
     """Return the UDI in MXN, oldest first, every calendar day."""
-    rows = _query("SELECT fecha, valor FROM udis WHERE tipo = 'oficial_banxico' ORDER BY fecha")
-    return [(date.fromisoformat(day), value) for day, value in rows]
+    return _daily("SELECT fecha, valor FROM udis WHERE tipo = 'oficial_banxico' ORDER BY fecha")
 
 
 def accumulated_inflation() -> list[tuple[int, int, float]]:
@@ -102,6 +102,16 @@ def settlement(values: list[tuple[date, float]]) -> list[tuple[date, float]]:
     while len(days) < len(values) + 2:
         days.append(days[-1] + timedelta(days=3 if days[-1].weekday() == 4 else 1))
     return [(days[n + 2], value) for n, (_, value) in enumerate(values)]
+
+
+def between(series: list[tuple[date, Value]], start: date, end: date) -> list[tuple[date, Value]]:
+    """Return the entries from `start` to `end`, both included; the series stands oldest first."""
+    day = itemgetter(0)
+    return series[bisect_left(series, start, key=day) : bisect_right(series, end, key=day)]
+
+
+def _daily(sql: str) -> list[tuple[date, float]]:
+    return [(date.fromisoformat(day), value) for day, value in _query(sql)]
 
 
 def _package(name: str) -> Path:

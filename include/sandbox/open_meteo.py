@@ -8,14 +8,14 @@ recorded answer. Like the service, a bad request is 400 with `{"error": true, "r
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
 
 SIMULATED = {"X-Data-Origin": "SIMULATED"}
 FIRST_DAY = date(2013, 1, 1)
@@ -100,13 +100,12 @@ def router() -> APIRouter:
     api = APIRouter()
 
     @api.get("/v1/air-quality")
-    async def air_quality(request: Request) -> Response:
+    async def air_quality(request: Request) -> JSONResponse:
         try:
             body, status = answer(request.query_params, datetime.now(UTC).date()), 200
         except BadRequestError as refused:
             body, status = {"error": True, "reason": str(refused)}, 400
-        text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-        return Response(text, status, SIMULATED, media_type="application/json; charset=utf-8")
+        return JSONResponse(body, status, SIMULATED, "application/json; charset=utf-8")
 
     return api
 

@@ -4,7 +4,6 @@ The Spanish titles, and the metadata of SF43718, SF43783 and SF61745, are as rec
 the real service; the English ones and the units of SP68257 are worded after its web pages.
 """
 
-from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from datetime import date
 
@@ -46,24 +45,20 @@ class Series:
         Its id and its titles.
     kind : tuple of (str, str, str, str)
         Figure, figure in English, unit, unit in English.
-    days : list of date
-        The days that have an entry, oldest first.
-    values : list of str
-        What is written for each: the number with its thousands commas, or `N/E`.
+    entries : list of (date, str)
+        Oldest first, each day with what is written for it: the number with its thousands commas, or `N/E`.
     """
 
     id: str
     title: str
     title_en: str
     kind: tuple[str, str, str, str]
-    days: list[date]
-    values: list[str]
+    entries: list[tuple[date, str]]
 
     def data(self, start: date = date.min, end: date = date.max) -> list[dict[str, str]]:
         """Return the entries from `start` to `end`, both included, as the wire has them."""
-        span = slice(bisect_left(self.days, start), bisect_right(self.days, end))
-        pairs = zip(self.days[span], self.values[span], strict=True)
-        return [{"fecha": f"{day:%d/%m/%Y}", "dato": value} for day, value in pairs]
+        chosen = market_data.between(self.entries, start, end)
+        return [{"fecha": f"{day:%d/%m/%Y}", "dato": value} for day, value in chosen]
 
 
 def load_series(not_published: frozenset[tuple[str, date]] = frozenset()) -> dict[str, Series]:
@@ -99,5 +94,4 @@ def _build(id_: str, values: list[tuple[date, float]], not_published: frozenset[
     title, title_en, kind, decimals = _CATALOGUE[id_]
     texts = {day: f"{value:,.{decimals}f}" for day, value in values}
     texts |= {day: "N/E" for series, day in not_published if series == id_}
-    days = sorted(texts)
-    return Series(id_, title, title_en, kind, days, [texts[day] for day in days])
+    return Series(id_, title, title_en, kind, sorted(texts.items()))

@@ -25,6 +25,9 @@ CO_DECIMALS = 7110  # hours until the file writes `2,0` instead of `2`, from 200
 # Traffic of a working day by hour, relative to its mean.
 TRAFFIC = [0.62, 0.45, 0.34, 0.28, 0.28, 0.40, 0.72, 1.22, 1.55, 1.42, 1.22, 1.15]
 TRAFFIC += [1.14, 1.12, 1.06, 1.08, 1.18, 1.38, 1.62, 1.66, 1.42, 1.05, 0.88, 0.76]
+# Of each column after the first, in the file's order.
+DECIMALS = {"s1": 0, "nmhc": 0, "benzene": 1, "s2": 0, "nox": 0, "s3": 0, "no2": 0, "s4": 0, "s5": 0}
+DECIMALS |= {"t": 1, "rh": 1, "ah": 4}
 # How many hours are missing, in runs of about how many hours.
 MISSING = {"co": (1683, 24), "nox": (1639, 36), "sensors": (366, 16), "nmhc": (317, 12)}
 
@@ -128,24 +131,11 @@ def _gaps(random: np.random.RandomState) -> dict[str, NDArray[np.bool_]]:
 
 def _columns(values: dict[str, Values], gaps: dict[str, NDArray[np.bool_]]) -> list[list[str]]:
     """Return the 13 value columns as the file writes them."""
-    sensors = gaps["sensors"]
     co = _texts(values["co"], gaps["co"], 1, "-200,0")
     early = [text.removesuffix(",0") for text in co[:CO_DECIMALS]]
-    return [
-        early + co[CO_DECIMALS:],
-        _texts(values["s1"], sensors, 0),
-        _texts(values["nmhc"], gaps["nmhc"], 0),
-        _texts(values["benzene"], sensors, 1, "-200,0"),
-        _texts(values["s2"], sensors, 0),
-        _texts(values["nox"], gaps["nox"], 0),
-        _texts(values["s3"], sensors, 0),
-        _texts(values["no2"], gaps["no2"], 0),
-        _texts(values["s4"], sensors, 0),
-        _texts(values["s5"], sensors, 0),
-        _texts(values["t"], sensors, 1),
-        _texts(values["rh"], sensors, 1),
-        _texts(values["ah"], sensors, 4),
-    ]
+    columns = {name: _texts(values[name], gaps.get(name, gaps["sensors"]), n) for name, n in DECIMALS.items()}
+    columns["benzene"] = _texts(values["benzene"], gaps["sensors"], 1, "-200,0")
+    return [early + co[CO_DECIMALS:], *columns.values()]
 
 
 def _texts(values: Values, gap: NDArray[np.bool_], decimals: int, missing: str = "-200") -> list[str]:

@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 import pyarrow as pa
 
-from include.sources import frame, unnamed
+from include.sources import extra_columns, frame
 from include.sources.payload import Endpoint, Extract, Opener, Payload
 from include.sources.text import archive, delimited, numbers, remote_file
 from include.sources.text.dialect import Dialect
@@ -58,5 +58,5 @@ def _parse_one(extract: Extract, source: CsvSource, stream: BinaryIO, place: int
             place_and_bounds = (place, table.first_row, extract.fetched_at, extract.outside)
             batch = frame.build(source, extract.window, times, texts, *place_and_bounds)
             if batch.num_rows or is_first:
-                yield unnamed.tell(batch, table.others(wanted))
+                yield extra_columns.note(batch, table.others(wanted))
             is_first = False

@@ -22,7 +22,7 @@ from include.windows import Window
 
 Observation = tuple[datetime | None, str | None]
 INSTANT = pa.timestamp("us", "UTC")
-PLACE = ("payload", "row_number")
+ROW_ID = ("payload", "row_number")
 
 
 def build(
@@ -50,7 +50,7 @@ def build(
     payload : int
         Which of the payloads that are parsed together the rows came in, from 0.
     first_row : int
-        Place of the first row among the payload's rows, from 0.
+        RowId of the first row among the payload's rows, from 0.
     future : datetime, optional
         From when on a time lies in the future, UTC: such rows are kept, they are somebody's to explain.
     outside : Outside, optional
@@ -74,7 +74,7 @@ def build(
         values = _strings(texts.get(name), len(times))
         values = values if inside is None else values.filter(inside)
         data.append(blank(values, ["", *source.missing, *column.missing]))
-    return pa.RecordBatch.from_arrays(data, names=["valid_at", "available_at", *PLACE, *source.stored])
+    return pa.RecordBatch.from_arrays(data, names=["valid_at", "available_at", *ROW_ID, *source.stored])
 
 
 def blank(values: pa.Array, markers: Sequence[str]) -> pa.Array:

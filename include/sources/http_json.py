@@ -16,9 +16,9 @@ import pyarrow as pa
 
 from include.sources import frame
 from include.sources.payload import Endpoint, Extract, Opener, Payload
-from include.sources.rest.asking import Ask
-from include.sources.rest.pages import Walk
-from include.sources.rest.rows import Page, said
+from include.sources.rest.paginator import Paginator
+from include.sources.rest.request import Request
+from include.sources.rest.rows import Page, error_message
 from include.sources.rest.times import instants
 from include.sources.web import http
 from include.sources.web.json_body import MAX_BYTES, decode
@@ -39,7 +39,7 @@ def fetch(extract: Extract, source: HttpJsonSource, endpoint: Endpoint) -> Itera
     if source.auth is not None and not (token.strip() == token != "" and token.isascii() and token.isprintable()):
         raise http.token_refused(extract, source.connection, "there is no usable token")
     try:
-        walk = Walk(extract, source, endpoint.url)
+        paginator = Paginator(extract, source, endpoint.url)
         root = _at_root(endpoint)
     except ValueError:
         raise extract.broken(
@@ -49,8 +49,8 @@ def fetch(extract: Extract, source: HttpJsonSource, endpoint: Endpoint) -> Itera
     goes_on = True
     while goes_on:
         asked_at = time.monotonic()
-        payload, document, page = _ask(extract, source, root, walk)
-        goes_on = walk.goes_on(page, document, payload.headers.get("link"))
+        payload, document, page = _ask(extract, source, root, paginator)
+        goes_on = paginator.goes_on(page, document, payload.headers.get("link"))
         del document, page  # before the next is there
         yield payload
         if goes_on:
@@ -93,9 +93,9 @@ def _batch(
     return batch, {name for name, part in read.items() if part.is_absent}
 
 
-def _ask(extract: Extract, source: HttpJsonSource, root: Endpoint, walk: Walk) -> tuple[Payload, Any, Page]:
-    """Ask for the walk's current page and return its payload, document and rows if it is an answer."""
-    ask, headers = _with_token(source, walk.current, root.token or "")
+def _ask(extract: Extract, source: HttpJsonSource, root: Endpoint, paginator: Paginator) -> tuple[Payload, Any, Page]:
+    """Ask for the paginator's current page and return its payload, document and rows if it is an answer."""
+    ask, headers = _with_token(source, paginator.current, root.token or "")
     limits = replace(root.limits, max_bytes=min(root.limits.max_bytes, LARGEST_PAGE))
     payload = http.get(extract, root, ask.relative_url(), headers, limits)
     _refuse_error(extract, source, root, payload)
@@ -112,7 +112,7 @@ def _ask(extract: Extract, source: HttpJsonSource, root: Endpoint, walk: Walk) -
         raise extract.broken(f"{server} answered 200, but {root.scrub(str(error))}", _mend(source)) from None
 
 
-def _with_token(source: HttpJsonSource, ask: Ask, token: str) -> tuple[Ask, dict[str, str]]:
+def _with_token(source: HttpJsonSource, ask: Request, token: str) -> tuple[Request, dict[str, str]]:
     """Return the request with the token in its query, or headers that carry it."""
     headers = {"Accept": "application/json"}
     if isinstance(source.auth, QueryAuth):
@@ -152,7 +152,7 @@ def _refuse_echo(extract: Extract, source: HttpJsonSource, endpoint: Endpoint, p
 def _told(payload: Payload) -> str:
     content = payload.body.open().read(LONGEST_ERROR)
     try:
-        return said(decode(content)) if payload.status != 200 else ""
+        return error_message(decode(content)) if payload.status != 200 else ""
     except ValueError:
         return ""
 

@@ -219,8 +219,9 @@ class Quality(Strict):
         default={},
         description="Least score of a dimension, 0 to 100, below which an alert is raised; 80 where none is named.",
     )
-    suspect: Literal["exclude", "keep"] = Field(
-        default="exclude", description="Whether rows that somebody marked with ops.flag() stay out of training."
+    excluded: Literal["leave_out", "keep"] = Field(
+        default="leave_out",
+        description="What becomes of rows that somebody excluded with ops.flag(): leave_out or keep.",
     )
     change: float = Field(
         default=5.0,

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from include.errors import ContractBroken, NothingToDo, PayloadLost
 from include.quarantine.tell import retry_command
-from include.steps.check import Fetched, block, examine
+from include.steps.examine import Fetched, block, examine
 from include.steps.handing_on import batch_of, kept_batch
 from include.steps.run import Run, asked_window, past_part
 from include.windows import Window, common, midnight

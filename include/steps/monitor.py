@@ -21,7 +21,7 @@ MATURED = """
 select model_version, actual, predicted, lower_bound, upper_bound from mart.prediction_vs_actual p
 where pipeline = %(pipeline)s and known_at >= %(start)s and known_at < %(end)s
     and (%(keep)s or not exists (
-        select from ops.suspect s
+        select from ops.excluded s
         where s.withdrawn_at is null and s.pipeline = p.pipeline and s.source in ('*', %(main)s)
             and ((p.valid_at >= s.start_at and p.valid_at < s.end_at)
                  or (p.target_at >= s.start_at and p.target_at < s.end_at))))
@@ -32,7 +32,7 @@ order by entity, valid_at
 def measure_drift(run: Run) -> dict[str, Any]:
     """Profile each window's features and store how far the watched means moved from the live version's training data.
 
-    Rows that are marked as suspect do not count: bad data is not drift.
+    Rows that are excluded do not count: bad data is not drift.
 
     Returns
     -------
@@ -58,7 +58,7 @@ def measure_drift(run: Run) -> dict[str, Any]:
 def measure_error(run: Run) -> dict[str, Any] | None:
     """Measure what the live version predicted of the targets that became known in each window, and store it.
 
-    Only honest predictions count, of rows that nobody marked as suspect. Returns the figures of the newest
+    Only honest predictions count, of rows that nobody excluded. Returns the figures of the newest
     window, or None where there is no such prediction.
     """
     windows = event_windows(run)
@@ -153,7 +153,7 @@ def _measure_error(run: Run, window: Window) -> Metrics | None:
     from include.training.evaluate import measure
 
     values = {"pipeline": run.pipeline.pipeline, "main": run.pipeline.main, "start": window.start, "end": window.end}
-    values |= {"keep": run.pipeline.quality.suspect == "keep"}
+    values |= {"keep": run.pipeline.quality.excluded == "keep"}
     with run.engine.connect() as connection:
         answer = connection.exec_driver_sql(MATURED, values)
         rows = pd.DataFrame(answer.fetchall(), columns=list(answer.keys()))
@@ -173,7 +173,7 @@ def _measure_error(run: Run, window: Window) -> Metrics | None:
 
 
 def _trusted(run: Run, window: Window) -> pd.DataFrame:
-    from include.steps.suspect import trusted_features
+    from include.steps.excluded import trusted_features
 
     return trusted_features(run, run.run_after, window)[0]
 

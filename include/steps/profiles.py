@@ -41,7 +41,7 @@ def sudden_changes(run: Run, source: str, window: Window, profile: Profile) -> l
     sentences: dict[str, list[str]] = {}
     for change in sudden:
         if abs(change.z) >= run.pipeline.quality.change:
-            sentences.setdefault(change.column, []).append(change.said)
+            sentences.setdefault(change.column, []).append(change.sentence)
     return [
         Result("change", column, "warn", False, profile.rows, 0, "; ".join(told),
                f"much as in the {len(history)} batches before", "core", "reasonability")

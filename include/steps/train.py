@@ -23,12 +23,12 @@ def take_snapshot(run: Run) -> dict[str, Any]:
     Raises
     ------
     NothingToDo
-        If there are fewer rows than the spec asks for, all are marked as suspect, or a training has read the very
+        If there are fewer rows than the spec asks for, all are excluded, or a training has read the very
         same rows before; the run is skipped.
     """
     from include.monitoring.measure import profile
     from include.monitoring.record import record_profiles
-    from include.steps.suspect import trusted_features
+    from include.steps.excluded import trusted_features
     from include.training.snapshot import holdout_start, split, usable
 
     window = asked_window(run) or loaded_window(run)
@@ -36,8 +36,8 @@ def take_snapshot(run: Run) -> dict[str, Any]:
     frame, left_out = trusted_features(run, window.end)
     if left_out and frame.empty:
         raise NothingToDo(
-            f"{name}: all {left_out} rows before {window.end:%Y-%m-%d %H:%M} UTC are marked as suspect: take marks back"
-            " with select ops.unflag(suspect_id, reason), see ops.suspect, or set quality.suspect to keep in"
+            f"{name}: all {left_out} rows before {window.end:%Y-%m-%d %H:%M} UTC are excluded: take marks back"
+            " with select ops.unflag(excluded_id, reason), see ops.excluded, or set quality.excluded to keep in"
             f" {run.pipeline.where('quality')}"
         )
     rows = usable(run.pipeline, frame, window.end, force=bool(run.params.get("force")))

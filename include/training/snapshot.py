@@ -44,9 +44,9 @@ def predictable(pipeline: Pipeline, rows: pd.DataFrame) -> pd.DataFrame:
 def trusted(pipeline: Pipeline, frame: pd.DataFrame, marks: Sequence[Window]) -> pd.DataFrame:
     """Return the rows that nobody doubts: neither they nor the row that gives their target lie in a standing mark.
 
-    With ``quality.suspect: keep`` those are all rows.
+    With ``quality.excluded: keep`` those are all rows.
     """
-    if not marks or pipeline.quality.suspect == "keep" or frame.empty:
+    if not marks or pipeline.quality.excluded == "keep" or frame.empty:
         return frame
     is_doubted = frame["valid_at"].isna()
     for mark in marks:

@@ -248,10 +248,10 @@ def _examples(cursor: PgCursor, check: Agrees, pairs: sql.Composable, values: di
     statement = FARTHEST if check.correlation is None else OUT_OF_LINE
     cursor.execute(sql.SQL(statement).format(pairs=pairs, disagree=sql.SQL(DISAGREE)), values)
     return tuple(
-        f"{_said(at)} UTC: {check.column} {value:.6g}, {check.with_} {second:.6g}"
+        f"{_minute(at)} UTC: {check.column} {value:.6g}, {check.with_} {second:.6g}"
         for at, value, second in cursor.fetchall()
     )
 
 
-def _said(at: datetime) -> str:
+def _minute(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M}"

@@ -38,7 +38,7 @@ class Disagreement(Exception):
     """
 
     def __init__(self, batch: Batch, results: list[Result], broken: list[Result]) -> None:
-        super().__init__("; ".join(result.said for result in broken))
+        super().__init__("; ".join(result.sentence for result in broken))
         self.batch, self.broken = replace(batch, results=[*batch.results, *results]), broken
 
 

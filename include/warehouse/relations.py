@@ -10,7 +10,7 @@ from psycopg2 import sql
 from include.errors import ConfigError
 from include.spec.fields import span
 from include.spec.quality import Frozen, Reference, Step
-from include.warehouse.repeats import Place
+from include.warehouse.repeats import RowId
 from include.warehouse.staging import accepted_schema, stage
 from include.warehouse.tables import stored_columns
 
@@ -42,7 +42,7 @@ def is_asked(pipeline: Pipeline, source: str) -> bool:
 
 def find(
     cursor: PgCursor, pipeline: Pipeline, source: str, rows: Iterator[pa.RecordBatch]
-) -> dict[tuple[str, str], dict[Place, str]]:
+) -> dict[tuple[str, str], dict[RowId, str]]:
     """Find accepted rows that share a unique value, or refer to nothing; the server's disk does the work.
 
     Returns
@@ -57,7 +57,7 @@ def find(
     """
     spec = pipeline.sources[source]
     stage(cursor, pipeline, source, rows)
-    broken: dict[tuple[str, str], dict[Place, str]] = {}
+    broken: dict[tuple[str, str], dict[RowId, str]] = {}
     for name, column in stored_columns(pipeline, source).items():
         if column.unique:
             cursor.execute(sql.SQL(SHARED).format(column=sql.Identifier(name)))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from include.spec.model import Pipeline
 
-Place = tuple[int, int]  # payload and row_number
+RowId = tuple[int, int]  # payload and row_number
 
 # `variants` counts the different rows under one key: with more than one nobody can tell which is right.
 FIND = """
@@ -34,7 +34,7 @@ order by payload, row_number
 """
 
 
-def find(cursor: PgCursor, pipeline: Pipeline, source: str, rows: Iterator[pa.RecordBatch]) -> dict[str, set[Place]]:
+def find(cursor: PgCursor, pipeline: Pipeline, source: str, rows: Iterator[pa.RecordBatch]) -> dict[str, set[RowId]]:
     """Return the places of rows that share their key, by the rule they broke; the server's disk does the sorting.
 
     Of rows that are equal in everything the first is no fault; of rows that share a key and
@@ -50,7 +50,7 @@ def find(cursor: PgCursor, pipeline: Pipeline, source: str, rows: Iterator[pa.Re
         "key": sql.SQL(", ").join(map(sql.Identifier, ("valid_at", *pipeline.sources[source].key))),
         "own": sql.SQL(", ").join(map(sql.Identifier, stored_columns(pipeline, source))),
     }
-    places: dict[str, set[Place]] = {"repeated": set(), "unique": set()}
+    places: dict[str, set[RowId]] = {"repeated": set(), "unique": set()}
     cursor.execute(sql.SQL(FIND).format(**names))
     for rule, payload, row_number in cursor:
         places[rule].add((payload, row_number))

@@ -18,14 +18,14 @@ from include.features.table import record_due, refresh
 from include.lake.store import Lake
 from include.local import postgres
 from include.local.secrets import secret
-from include.quality.check import PLACE, QUARANTINED, Part
+from include.quality.batch_check import QUARANTINED, ROW_ID, Part
 from include.quality.contract import Result
 from include.quarantine.record import record_loaded
 from include.sources.payload import Payload, Spool
 from include.spec.load import load
 from include.spec.model import Pipeline
 from include.spec.types import arrow_type
-from include.steps.check import Fetched
+from include.steps.examine import Fetched
 from include.steps.run import Run
 from include.warehouse import staging
 from include.warehouse.batch import Batch, Counts, Loaded, RunRef
@@ -92,7 +92,7 @@ class Warehouse:
             for place, name in enumerate(QUARANTINED[1:])
         }
         aside = {"payload": pa.array([0] * len(quarantined), pa.int32())} | aside
-        assert tuple(aside)[: len(PLACE)] == PLACE
+        assert tuple(aside)[: len(ROW_ID)] == ROW_ID
         return Part(pa.RecordBatch.from_pydict(columns), pa.RecordBatch.from_pydict(aside))
 
     def batch(

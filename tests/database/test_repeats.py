@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from include.quality.contract import Result, breaches
-from include.steps.check import examine
+from include.steps.examine import examine
 from include.warehouse import repeats
 from include.warehouse.batch import Batch
 from include.warehouse.engine import transaction

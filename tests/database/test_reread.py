@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from include.steps.check import examine
+from include.steps.examine import examine
 from include.warehouse.batch import Batch
 from include.warehouse.loaded_windows import outdated_windows, rows_outside
 from include.windows import Window

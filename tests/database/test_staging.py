@@ -7,7 +7,7 @@ import psycopg2
 import pytest
 
 from include.errors import ContractBroken
-from include.steps.check import examine
+from include.steps.examine import examine
 from include.warehouse import staging
 from include.warehouse.batch import RunRef
 from include.warehouse.engine import transaction

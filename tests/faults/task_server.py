@@ -144,7 +144,7 @@ def child(job: dict[str, Any]) -> int:
 
 def main() -> None:
     """Serve jobs until there are no more."""
-    import_steps = ("include.steps.ingest", "include.steps.check", "include.steps.run")
+    import_steps = ("include.steps.ingest", "include.steps.examine", "include.steps.run")
     preload([*(name for name in warm_modules() if name.startswith(PRELOADED)), *import_steps])
     say(is_ready=True)
     for line in sys.stdin:

@@ -175,7 +175,7 @@ def test_a_row_somebody_overrides_in_the_web_ui_is_loaded_with_the_next_retry(bl
 def test_what_an_analyst_marks_shows_in_the_scorecard(blocked):
     blocked.sql("select ops.flag('basin', '2024-03-01', '2024-03-02', 'analyst', 'the gauge was being cleaned')")
     marked = blocked.sql(
-        "select distinct window_start_at::date, suspect_count from mart.quality_scorecard"
+        "select distinct window_start_at::date, excluded_count from mart.quality_scorecard"
         " where pipeline = 'basin' order by 1"
     )
     assert marked == [["2024-02-01", "0"], ["2024-03-01", "1"]]

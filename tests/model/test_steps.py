@@ -190,7 +190,7 @@ def test_a_moved_mean_asks_for_training_with_its_figures(trained, readings):
     assert row.shift_pct == pytest.approx(30, abs=3)
 
 
-def test_a_window_that_somebody_marked_as_suspect_raises_neither_drift_nor_error(trained, readings):
+def test_a_window_that_somebody_excluded_raises_neither_drift_nor_error(trained, readings):
     trained.load(SECOND, readings(SECOND, level=3.0, slope=-1.0))
     with trained.engine.begin() as connection:
         connection.exec_driver_sql(

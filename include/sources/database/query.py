@@ -13,7 +13,7 @@ from include.spec.model import SqlSource
 from include.windows import Window
 
 INSTANT = SQL("""to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')""")
-Place = tuple[str, str]  # time and growing key of a row, as text
+RowId = tuple[str, str]  # time and growing key of a row, as text
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class Page:
         Time and key of the last row before the page and of its own last row.
     """
 
-    after: Place | None = None
-    until: Place | None = None
+    after: RowId | None = None
+    until: RowId | None = None
 
 
 def selected(extract: Extract, source: SqlSource, endpoint: Endpoint) -> tuple[list[str], set[str]]:
@@ -71,7 +71,7 @@ def copied(query: Composed) -> Composed:
     return SQL("COPY ({}) TO STDOUT WITH (FORMAT csv, FORCE_QUOTE *)").format(query)
 
 
-def last_of_page(source: SqlSource, window: Window, after: Place | None) -> Composed:
+def last_of_page(source: SqlSource, window: Window, after: RowId | None) -> Composed:
     """Return the SELECT of the place a page ends at, and of the one behind it if there is one: 0 to 2 rows."""
     return SQL("SELECT {instant}, {key}::text FROM {table} t WHERE {inside} {order} OFFSET {skipped} LIMIT 2").format(
         instant=INSTANT.format(_time(source)),

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from include.sources.inspection import clock as clocks
 from include.sources.inspection.draft import yaml_of
-from include.sources.inspection.findings import Found, summary_of
+from include.sources.inspection.findings import Inspected, summary_of
 from include.sources.inspection.layout import Layout, layout_of, table_of
 from include.sources.inspection.sample import LookedAt, Sample, sample_of
 from include.sources.inspection.values import facts_of, marks_of
@@ -19,10 +19,10 @@ from include.sources.text.dialect import TextTable
 from include.spec.lines import read
 from include.spec.model import CsvSource
 
-__all__ = ["Found", "inspect", "summary_of", "yaml_of"]
+__all__ = ["Inspected", "inspect", "summary_of", "yaml_of"]
 
 
-def inspect(path: Path, member: str | None = None) -> Found:
+def inspect(path: Path, member: str | None = None) -> Inspected:
     """Find out how a delimited file is written and what its columns hold.
 
     Of a large file the beginning, parts of the middle and the end are looked at, so memory stays bounded.
@@ -47,19 +47,19 @@ def inspect(path: Path, member: str | None = None) -> Found:
     if not len(table.columns[0]):
         raise extract.broken("it has a header and no rows", "ask for a file with data")
     clock = clocks.find(layout.headers, table.columns)
-    inspected = _found(path.name, sample, layout, table, clock)
+    inspected = _inspected(path.name, sample, layout, table, clock)
     _check(extract, inspected)
     return inspected
 
 
-def _found(file: str, sample: Sample, layout: Layout, table: TextTable, clock: clocks.Clock | None) -> Found:
+def _inspected(file: str, sample: Sample, layout: Layout, table: TextTable, clock: clocks.Clock | None) -> Inspected:
     times = () if clock is None else clock.columns
     columns = [
         (at, column) for at, column in enumerate(table.columns) if at not in times and _is_kept(layout, at, column)
     ]
     marks = marks_of([column for _, column in columns])
     unread, repeated = _times(table, clock)
-    return Found(
+    return Inspected(
         file=file,
         sample=sample,
         layout=layout,
@@ -87,7 +87,7 @@ def _times(table: TextTable, clock: clocks.Clock | None) -> tuple[int, int]:
     return int(times.isna().sum()), int(times.dropna().duplicated(keep=False).sum())
 
 
-def _check(extract: LookedAt, inspected: Found) -> None:
+def _check(extract: LookedAt, inspected: Inspected) -> None:
     """Make sure that the spec takes the draft.
 
     Raises

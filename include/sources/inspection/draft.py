@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 
-from include.sources.inspection.findings import Found, header_of
+from include.sources.inspection.findings import Inspected, header_of
 from include.sources.inspection.values import Facts
 from include.spec.source import RESERVED
 
@@ -41,12 +41,12 @@ def name_of(text: str, taken: Sequence[str] = (), otherwise: str = "column") -> 
     return unique
 
 
-def yaml_of(inspected: Found) -> str:
+def yaml_of(inspected: Inspected) -> str:
     """Return the draft: a ``sources:`` block that the spec accepts, doubts as comments."""
     return "\n".join([*_source_lines(inspected), *_column_lines(inspected)]) + "\n"
 
 
-def _source_lines(inspected: Found) -> Iterator[str]:
+def _source_lines(inspected: Inspected) -> Iterator[str]:
     dialect, sample = inspected.layout.dialect, inspected.sample
     stem = inspected.file.rpartition(".")[0] or inspected.file
     name = name_of(stem, otherwise="file")
@@ -74,7 +74,7 @@ def _source_lines(inspected: Found) -> Iterator[str]:
         yield f"    missing: {_list(shared)}    # CONFIRM that these mean 'no value'"
 
 
-def _dialect_lines(inspected: Found) -> Iterator[str]:
+def _dialect_lines(inspected: Inspected) -> Iterator[str]:
     dialect = inspected.layout.dialect
     unusual: dict[str, int | str] = {
         "skip_lines": dialect.skip_lines,
@@ -86,7 +86,7 @@ def _dialect_lines(inspected: Found) -> Iterator[str]:
     yield from (f"    {key}: {value}" for key, value in unusual.items() if value)
 
 
-def _time_lines(inspected: Found) -> Iterator[str]:
+def _time_lines(inspected: Inspected) -> Iterator[str]:
     clock = inspected.clock
     yield "    time:"
     if clock is None:
@@ -103,7 +103,7 @@ def _time_lines(inspected: Found) -> Iterator[str]:
         yield f"      two_digit_years_from: {clock.century}    # CONFIRM"
 
 
-def _column_lines(inspected: Found) -> Iterator[str]:
+def _column_lines(inspected: Inspected) -> Iterator[str]:
     yield "    columns:"
     shared = _shared_markers(inspected)
     taken: list[str] = []
@@ -134,13 +134,13 @@ def _completeness_lines(facts: Facts) -> Iterator[str]:
     yield f"        severity: warn    # {facts.missing:.1%} are missing, perhaps more in a single window"
 
 
-def _shared_markers(inspected: Found) -> list[str]:
+def _shared_markers(inspected: Inspected) -> list[str]:
     """Return the markers of at least two columns: they hold for the whole file."""
     every = [marker for facts in inspected.facts for marker in facts.markers]
     return sorted({marker for marker in every if every.count(marker) > 1})
 
 
-def _unit(inspected: Found, facts: Facts) -> tuple[str, str]:
+def _unit(inspected: Inspected, facts: Facts) -> tuple[str, str]:
     if facts.type in UNIT_OF:
         return UNIT_OF[facts.type], ""
     written = inspected.layout.units[facts.place] if facts.place < len(inspected.layout.units) else ""

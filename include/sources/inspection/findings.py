@@ -12,7 +12,7 @@ from include.sources.inspection.values import Facts, Marks
 
 
 @dataclass(frozen=True)
-class Found:
+class Inspected:
     """Everything that was found out about a file.
 
     Parameters
@@ -43,13 +43,13 @@ class Found:
     repeated_times: int
 
 
-def header_of(inspected: Found, place: int) -> str:
+def header_of(inspected: Inspected, place: int) -> str:
     """Return how the spec addresses a column: by its name if it is the only one of that name."""
     name = inspected.layout.headers[place]
     return name if name and inspected.layout.headers.count(name) == 1 else f"#{place + 1}"
 
 
-def summary_of(inspected: Found) -> str:
+def summary_of(inspected: Inspected) -> str:
     """Return what was found and why, a line each."""
     sample, layout = inspected.sample, inspected.layout
     looked = "all of it" if sample.is_whole else "its beginning, parts of its middle and its end"
@@ -80,7 +80,7 @@ def summary_of(inspected: Found) -> str:
     )
 
 
-def _time_summary(inspected: Found) -> Iterator[str]:
+def _time_summary(inspected: Inspected) -> Iterator[str]:
     if inspected.clock is None:
         yield "time: NOT FOUND; no column holds dates in a form that is known: write `time` by hand"
         return
@@ -93,7 +93,7 @@ def _time_summary(inspected: Found) -> Iterator[str]:
         yield f"time: {count} rows share their time with another: declare what tells them apart as `key`"
 
 
-def _missing_summary(inspected: Found) -> Iterator[str]:
+def _missing_summary(inspected: Inspected) -> Iterator[str]:
     for facts in inspected.facts:
         name = header_of(inspected, facts.place)
         seen = "" if facts.least is None else f", {facts.least:g} to {facts.most:g}"

@@ -122,22 +122,24 @@ def value_at(path: str, document: Any) -> Any:
     return None if value is ABSENT else value
 
 
-def said(document: Any, depth: int = 3) -> str:
+def error_message(document: Any, depth: int = 3) -> str:
     """Return what an error document says, as one line; empty if it says nothing that is known.
 
     Examples
     --------
-    >>> said({"error": True, "reason": "Cannot resolve host"}), said({"errors": [{"detail": "no such day"}]})
-    ('Cannot resolve host', 'no such day')
+    >>> error_message({"error": True, "reason": "Cannot resolve host"})
+    'Cannot resolve host'
+    >>> error_message({"errors": [{"detail": "no such day"}]})
+    'no such day'
     """
     if isinstance(document, str):
         return " ".join(document.split())[:200]
     if not depth:
         return ""
     if isinstance(document, list):
-        return "; ".join(filter(None, (said(part, depth - 1) for part in document[:3])))[:200]
+        return "; ".join(filter(None, (error_message(part, depth - 1) for part in document[:3])))[:200]
     if isinstance(document, dict):
-        return next(filter(None, (said(document.get(word), depth - 1) for word in WORDS_OF_ERRORS)), "")
+        return next(filter(None, (error_message(document.get(word), depth - 1) for word in WORDS_OF_ERRORS)), "")
     return ""
 
 
@@ -149,7 +151,7 @@ def _one(path: str, document: Any) -> Any:
     except JSONPathError as problem:
         raise ValueError(f"{path!r} cannot be followed ({str(problem.args[0])[:100]})") from None
     if len(matches) != 1:
-        says = said(document)
+        says = error_message(document)
         told = f"; it says: {says}" if says else f", only {_shown(document)}" if isinstance(document, dict) else ""
         raise ValueError(f"{path!r} leads to {len(matches) or 'no'} places in the answer{told}")
     return matches[0]

@@ -57,7 +57,7 @@ class TextTable:
     columns : tuple of pyarrow.Array
         Of string without nulls, shape (rows,) each.
     first_row : int
-        Place of the first row among the file's, from 0, header and skipped lines not counted.
+        RowId of the first row among the file's, from 0, header and skipped lines not counted.
     """
 
     headers: tuple[str, ...]

@@ -81,12 +81,12 @@ def _explained(extract: Extract, source: CsvSource, endpoint: Endpoint, shown: s
     except IsADirectoryError:
         raise extract.broken(f"{shown} is a folder", way_out) from None
     except (ImportError, ValueError) as error:
-        raise extract.broken(f"{shown} cannot be opened ({_said(endpoint, error)})", way_out) from None
+        raise extract.broken(f"{shown} cannot be opened ({_message(endpoint, error)})", way_out) from None
     except OSError as error:
-        raise extract.unavailable(f"{shown} cannot be read now ({_said(endpoint, error)})") from None
+        raise extract.unavailable(f"{shown} cannot be read now ({_message(endpoint, error)})") from None
 
 
-def _said(endpoint: Endpoint, error: Any) -> str:
+def _message(endpoint: Endpoint, error: Any) -> str:
     return endpoint.scrub(" ".join(str(error).split()))[:200]
 
 

@@ -132,7 +132,7 @@ def test_a_missing_half_is_told_once_for_all_columns_in_a_sentence() -> None:
     history = [facts(x=day(seed), y=day(seed + 50)) for seed in range(6)]
     (change,) = changes(facts(x=day(99, 100), y=day(98, 100)), history)
     assert (change.column, change.now, change.usual) == ("*", 100, 200)
-    assert change.said == "number of rows of the batch is 100, usually 200 (last 6 batches)"
+    assert change.sentence == "number of rows of the batch is 100, usually 200 (last 6 batches)"
 
 
 def test_the_order_of_the_history_and_the_way_through_json_change_nothing() -> None:
@@ -151,7 +151,7 @@ def test_whatever_comes_there_is_an_answer(batches: list[Texts]) -> None:
     now, *history = [facts(x=texts) for texts in batches]
     for change in changes(now, history):
         assert change.now != change.usual
-        assert change.said
+        assert change.sentence
 
 
 def months() -> list[dict[str, dict[str, Any]]]:

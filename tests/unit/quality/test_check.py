@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.quality import verdicts
-from include.quality.check import QUARANTINED, Check
+from include.quality.batch_check import QUARANTINED, BatchCheck
 from include.quality.contract import Result, breaches
 from include.spec.load import load_all
 from include.spec.model import CsvSource
@@ -49,7 +49,7 @@ class Checked:
 
 
 def check(source: CsvSource, *batches: pa.RecordBatch) -> Checked:
-    checker = Check(source)
+    checker = BatchCheck(source)
     parts = [checker.take(batch) for batch in batches]
     accepted = pa.Table.from_batches([part.accepted for part in parts])
     quarantined = pa.Table.from_batches([part.quarantined for part in parts])
@@ -227,7 +227,7 @@ def test_a_batch_without_rows_passes(contract: Callable, received: Callable) -> 
 
 def test_a_source_that_gave_no_batch_at_all_passes_with_every_result(contract: Callable, received: Callable) -> None:
     source = contract(x={"required": True})
-    assert verdicts.results(Check(source)) == check(source, received(x=[])).results
+    assert verdicts.results(BatchCheck(source)) == check(source, received(x=[])).results
 
 
 def test_every_broken_row_is_named_beyond_the_cap_of_great_expectations_samples(
@@ -281,7 +281,7 @@ def test_rows_are_ordered_where_time_and_key_only_grow(
 def test_rows_found_to_share_their_key_are_counted_as_quarantined(
     contract: Callable, received: Callable, key: tuple[str, ...], rule: str, column: str, reason: str
 ) -> None:
-    checker = Check(contract(key=key, max_rejected=0.05, x={"required": True}))
+    checker = BatchCheck(contract(key=key, max_rejected=0.05, x={"required": True}))
     raw = received(x=FINE)
     checker.take(raw)
     checker.note(rule, column, 30, [reason, reason])

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.quality import verdicts
-from include.quality.check import Check
+from include.quality.batch_check import BatchCheck
 from include.quality.contract import Result
 from include.quality.dimensions import DIMENSIONS, scores
 from include.quality.rules import rules
@@ -74,7 +74,7 @@ def scored(
     **texts: list[str | None],
 ) -> Scored:
     spec = spec or source()
-    check = Check(spec, Window(START, END))
+    check = BatchCheck(spec, Window(START, END))
     check.take(received(valid_at=valid_at, **(CLEAN | texts)))
     for rule, column, count in (("known_town", "town", 0), ("no_jump", "y", 0), *notes):
         check.note(rule, column, 0 if count else check.received, ["as told"] * count)
@@ -195,7 +195,7 @@ def test_a_correlation_is_a_score_where_units_differ_and_none_of_few_rows(receiv
 
 def test_what_nobody_measured_has_no_score(received: Callable) -> None:
     spec = source({"x": {}}, checks=[])
-    check = Check(spec, Window(START, END))
+    check = BatchCheck(spec, Window(START, END))
     check.take(received(x=["5"] * ROWS))
     found = scores(spec, verdicts.results(check), check.profile.facts(), BatchFacts(received=ROWS))
     assert {score.dimension for score in found} == {
@@ -247,7 +247,7 @@ def test_the_main_source_of_a_shipped_pipeline_is_measured_in_nine_dimensions_at
 ) -> None:
     shipped = load_all()[pipeline]
     spec = shipped.sources[shipped.main]
-    check = Check(spec, Window(START, END))
+    check = BatchCheck(spec, Window(START, END))
     texts = {name: [str(5 + hour % 2) for hour in range(ROWS)] for name in spec.columns}
     texts |= {"vapour_pressure_kpa": ["0.0436", "0.0561"] * (ROWS // 2)} if pipeline == "air_quality" else {}
     check.take(received(**texts))

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.quality import verdicts
-from include.quality.check import Check
+from include.quality.batch_check import BatchCheck
 from include.quality.contract import Result
 from include.quality.neighbours import find
 from include.spec.model import CsvSource
@@ -118,7 +118,7 @@ class Checked:
 
 
 def check(source: CsvSource, *batches: pa.RecordBatch) -> Checked:
-    checker = Check(source, WINDOW)
+    checker = BatchCheck(source, WINDOW)
     parts = [checker.take(batch) for batch in batches]
     accepted = [row for part in parts for row in part.accepted.to_pylist()]
     quarantined = [row for part in parts for row in part.quarantined.to_pylist()]

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from include.quality.check import Check
+from include.quality.batch_check import BatchCheck
 from include.spec.inputs import faults, input_model
 from include.spec.load import load_all
 from include.spec.model import Pipeline
@@ -130,7 +130,7 @@ def accepted_by_the_batch_check(spec: Pipeline, *records: dict[str, Any]) -> lis
     columns["row_number"] = pa.array(range(count), pa.int64())
     for name in spec.sources["station"].columns:
         columns[name] = pa.array([_text(record.get(name)) for record in records], pa.string())
-    accepted = Check(spec.sources["station"]).take(pa.RecordBatch.from_pydict(columns)).accepted
+    accepted = BatchCheck(spec.sources["station"]).take(pa.RecordBatch.from_pydict(columns)).accepted
     numbers = set(accepted.column("row_number").to_pylist())
     return [n in numbers for n in range(count)]
 

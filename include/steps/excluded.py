@@ -16,9 +16,9 @@ log = logging.getLogger(__name__)
 
 
 def trusted_features(run: Run, until: datetime, window: Window | None = None) -> tuple[pd.DataFrame, int]:
-    """Read features of the rows about a time before `until` (UTC), or in a window, but for those marked as suspect.
+    """Read features of the rows about a time before `until` (UTC), or in a window, but for those excluded.
 
-    Which rows those are say `include.training.snapshot.trusted` and ``quality.suspect`` in pipeline.yaml.
+    Which rows those are say `include.training.snapshot.trusted` and ``quality.excluded`` in pipeline.yaml.
 
     Returns
     -------
@@ -37,7 +37,7 @@ def trusted_features(run: Run, until: datetime, window: Window | None = None) ->
     if left_out:
         shown = ", ".join(str(mark) for mark in marks[:5]) + (" and more" if len(marks) > 5 else "")
         log.warning(
-            "%s: %d of %d rows are left out, they or their targets are marked as suspect with ops.flag(): %s",
+            "%s: %d of %d rows are left out, they or their targets are excluded with ops.flag(): %s",
             *(run.pipeline.pipeline, left_out, len(frame), shown),
         )
     return kept, left_out

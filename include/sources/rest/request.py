@@ -18,7 +18,7 @@ PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True)
-class Ask:
+class Request:
     """One request, without any secret.
 
     Parameters
@@ -32,7 +32,7 @@ class Ask:
     path: str
     query: tuple[tuple[str, str], ...]
 
-    def with_params(self, params: Mapping[str, str]) -> Ask:
+    def with_params(self, params: Mapping[str, str]) -> Request:
         """Return the same request with some parameters set anew."""
         kept = [(name, value) for name, value in self.query if name not in params]
         return replace(self, query=(*kept, *params.items()))
@@ -42,7 +42,7 @@ class Ask:
         return self.path + ("?" + urlencode(self.query, quote_via=quote, safe="") if self.query else "")
 
 
-def first(source: HttpJsonSource, window: Window, base_url: str) -> Ask:
+def first(source: HttpJsonSource, window: Window, base_url: str) -> Request:
     """Return the request for a window's first page.
 
     Parameters
@@ -62,10 +62,10 @@ def first(source: HttpJsonSource, window: Window, base_url: str) -> Ask:
         if paging.size_param:
             params[paging.size_param] = str(paging.size)
         params[paging.param] = str(paging.start) if isinstance(paging, PagePaging) else "0"
-    return Ask(urlsplit(base_url).path.rstrip("/") + path, tuple(params.items()))
+    return Request(urlsplit(base_url).path.rstrip("/") + path, tuple(params.items()))
 
 
-def following_link(source: HttpJsonSource, base_url: str, current: Ask, link: str) -> Ask | None:
+def following_link(source: HttpJsonSource, base_url: str, current: Request, link: str) -> Request | None:
     """Return the request a link on a page stands for; None if it leads to another host.
 
     A token parameter in it is left out: the token is set anew on each request.
@@ -76,7 +76,7 @@ def following_link(source: HttpJsonSource, base_url: str, current: Ask, link: st
         Tells which parameter is the token.
     base_url : str
         The endpoint's URL, on whose host all pages are.
-    current : Ask
+    current : Request
         The page the link is on, which relative links start from.
     link : str
         URL, whole or relative.
@@ -91,7 +91,7 @@ def following_link(source: HttpJsonSource, base_url: str, current: Ask, link: st
     parts = urlsplit(url)
     secret = source.auth.name if isinstance(source.auth, QueryAuth) else None
     query = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name != secret]
-    return Ask(parts.path or "/", tuple(query))
+    return Request(parts.path or "/", tuple(query))
 
 
 def _place(url: str) -> tuple[str | None, int | None]:

@@ -12,8 +12,8 @@ import sqlalchemy.exc
 from include.errors import NothingToDo
 from include.spec.model import Pipeline
 from include.steps import train
+from include.steps.excluded import trusted_features
 from include.steps.run import Run
-from include.steps.suspect import trusted_features
 from include.warehouse.batch import RunRef
 from include.windows import Window
 
@@ -67,19 +67,19 @@ def test_a_mark_that_was_taken_back_keeps_nothing_out_and_stays_on_record(filled
     number = filled.one(FLAG, "2025-01-05", "2025-01-06")
     filled.sql("select ops.unflag(%s, 'it was a flood after all')", number)
     assert len(snapshot_hours(filled)) == ROWS - 1
-    kept = "select flagged_by, withdrawn_by, withdrawn_reason from ops.suspect"
+    kept = "select flagged_by, withdrawn_by, withdrawn_reason from ops.excluded"
     assert filled.sql(kept) == [("warehouse", "warehouse", "it was a flood after all")]
 
 
 def test_a_pipeline_may_keep_what_is_marked(filled) -> None:
     filled.sql(FLAG, "2025-01-05", "2025-01-06")
-    assert len(snapshot_hours(filled, suspect="keep")) == ROWS - 1
+    assert len(snapshot_hours(filled, excluded="keep")) == ROWS - 1
 
 
 def test_a_mark_of_another_source_or_pipeline_keeps_nothing_out(filled) -> None:
     values = "('readings', 'repairs'), ('other', '*')"
     filled.sql(
-        "insert into ops.suspect (pipeline, source, start_at, end_at, role, reason)"
+        "insert into ops.excluded (pipeline, source, start_at, end_at, role, reason)"
         f" select p, s, '2025-01-05', '2025-01-06', 'analyst', 'doubt' from (values {values}) v (p, s)"
     )
     assert len(snapshot_hours(filled)) == ROWS - 1
@@ -87,7 +87,7 @@ def test_a_mark_of_another_source_or_pipeline_keeps_nothing_out(filled) -> None:
 
 def test_where_everything_is_marked_a_training_has_nothing_to_do_and_says_why(filled) -> None:
     filled.sql(FLAG, "2025-01-01", "2025-02-01")
-    with pytest.raises(NothingToDo, match=r"readings: all 240 rows before .* are marked as suspect: take marks back"):
+    with pytest.raises(NothingToDo, match=r"readings: all 240 rows before .* are excluded: take marks back"):
         train.take_snapshot(run(filled))
 
 

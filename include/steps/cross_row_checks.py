@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from include.quality.check import Check
+    from include.quality.batch_check import BatchCheck
     from include.steps.run import Run
 
-Place = tuple[int, int]  # payload and row_number
-Broken = dict[Place, tuple[str, str, str]]  # the rule that takes a row out, its column and the reason
+RowId = tuple[int, int]  # payload and row_number
+Broken = dict[RowId, tuple[str, str, str]]  # the rule that takes a row out, its column and the reason
 Rows = Callable[[], "Iterator[pa.RecordBatch]"]
 
 
-def across(run: Run, source: str, checker: Check, accepted_uri: str) -> Broken:
+def cross_row_checks(run: Run, source: str, checker: BatchCheck, accepted_uri: str) -> Broken:
     """Look at a batch's accepted rows together, tell the check what broke, and return the rows to quarantine.
 
     A row that repeats another one's key is not judged again: beside it the other would not be alone with its value.
@@ -45,24 +45,24 @@ def across(run: Run, source: str, checker: Check, accepted_uri: str) -> Broken:
     return broken
 
 
-def all_but(batch: pa.RecordBatch, gone: Container[Place]) -> pa.Array:
+def all_but(batch: pa.RecordBatch, gone: Container[RowId]) -> pa.Array:
     """Return a mask of the rows that are not at these places."""
     import pyarrow as pa
 
-    return pa.array([place not in gone for place in places_of(batch)], pa.bool_())
+    return pa.array([place not in gone for place in row_ids_of(batch)], pa.bool_())
 
 
-def places_of(batch: pa.RecordBatch) -> Iterator[Place]:
+def row_ids_of(batch: pa.RecordBatch) -> Iterator[RowId]:
     """Yield each row's payload and its place in it."""
     return zip(batch.column("payload").to_pylist(), batch.column("row_number").to_pylist(), strict=True)
 
 
-def _rows_but(run: Run, uri: str, gone: set[Place]) -> Iterator[pa.RecordBatch]:
+def _rows_but(run: Run, uri: str, gone: set[RowId]) -> Iterator[pa.RecordBatch]:
     for batch in run.lake.reading(uri):
         yield batch.filter(all_but(batch, gone)) if gone else batch
 
 
-def _repeats(run: Run, source: str, checker: Check, uri: str) -> dict[tuple[str, str], dict[Place, str]]:
+def _repeats(run: Run, source: str, checker: BatchCheck, uri: str) -> dict[tuple[str, str], dict[RowId, str]]:
     from include.warehouse import repeats
     from include.warehouse.engine import transaction
 
@@ -78,7 +78,7 @@ def _repeats(run: Run, source: str, checker: Check, uri: str) -> dict[tuple[str,
     }
 
 
-def _relations(run: Run, source: str, rows: Rows) -> dict[tuple[str, str], dict[Place, str]]:
+def _relations(run: Run, source: str, rows: Rows) -> dict[tuple[str, str], dict[RowId, str]]:
     from include.warehouse import relations
     from include.warehouse.engine import transaction
 
@@ -88,7 +88,7 @@ def _relations(run: Run, source: str, rows: Rows) -> dict[tuple[str, str], dict[
         return relations.find(cursor, run.pipeline, source, rows())
 
 
-def _neighbours(run: Run, source: str, checker: Check, rows: Rows) -> dict[tuple[str, str], dict[Place, str]]:
+def _neighbours(run: Run, source: str, checker: BatchCheck, rows: Rows) -> dict[tuple[str, str], dict[RowId, str]]:
     from include.quality.neighbours import find, neighbour_checks
     from include.warehouse.engine import transaction
     from include.warehouse.relations import rows_before

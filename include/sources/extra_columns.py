@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 KEY = b"unnamed_columns"
 
 
-def tell(batch: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBatch:
+def note(batch: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBatch:
     """Return the same rows, with the columns that came beside those of the contract."""
     return batch.replace_schema_metadata({KEY: json.dumps(list(names))}) if names else batch
 
 
-def told(schema: pa.Schema) -> list[str]:
+def noted(schema: pa.Schema) -> list[str]:
     """Return the columns that came beside those of the contract, in their order.
 
     Examples

@@ -87,10 +87,10 @@ class Slots:
         if not len(lost):
             return ""
         runs = np.split(lost, np.flatnonzero(np.diff(lost) > 1) + 1)
-        shown = [self._said(run) for run in runs[:SHOWN]]
+        shown = [self._gap(run) for run in runs[:SHOWN]]
         return "; ".join(shown) + (f"; and {len(runs) - SHOWN} more" if len(runs) > SHOWN else "")
 
-    def _said(self, run: np.ndarray) -> str:
+    def _gap(self, run: np.ndarray) -> str:
         first, last = (str(self.starts[at].astype("datetime64[m]")).replace("T", " ") for at in (run[0], run[-1]))
         return first if len(run) == 1 else f"{first} to {last} ({len(run)})"
 

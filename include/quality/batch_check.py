@@ -1,4 +1,4 @@
-"""Check a source's rows against their contract, part by part: what may load, and what is quarantined."""
+"""BatchCheck a source's rows against their contract, part by part: what may load, and what is quarantined."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from include.quality.arrival import Backwards, Newest, Slots
 from include.quality.derive import truth
 from include.quality.judging import judge_part
 from include.quality.order import Order
 from include.quality.profile import Profile
-from include.quality.quarantined import PLACE, QUARANTINED, Found, overridden_rows, quarantined_rows
+from include.quality.quarantined import QUARANTINED, ROW_ID, Fault, overridden_rows, quarantined_rows
 from include.quality.rules import rules
+from include.quality.timing import Backwards, Newest, Slots
 from include.quality.typing import cast, unreadable
 from include.spec.quality import ExpectedRows
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from include.spec.model import AnySource
     from include.windows import Window
 
-__all__ = ["PLACE", "QUARANTINED", "Check", "Part"]
+__all__ = ["QUARANTINED", "ROW_ID", "BatchCheck", "Part"]
 EXAMPLES = 3
 
 
@@ -45,7 +45,7 @@ class Part:
     quarantined: pa.RecordBatch
 
 
-class Check:
+class BatchCheck:
     """The check of one source in one window. Pure; how rows are cut into parts never changes a verdict.
 
     What takes other rows or another table to see is looked for elsewhere and told with `quarantine`
@@ -66,7 +66,7 @@ class Check:
         Rows so far.
     quarantined_future : int
         Those of them that are about a time after the window.
-    unnamed : dict
+    extra_columns : dict
         Columns that came although the contract does not name them, in their order.
     is_ordered : bool
         Whether time and key of the accepted rows have grown from each row to the next.
@@ -83,7 +83,7 @@ class Check:
     ) -> None:
         self.source, self.window = source, window
         self.received = self.quarantined = self.quarantined_future = 0
-        self.unnamed: dict[str, None] = {}
+        self.extra_columns: dict[str, None] = {}
         self._columns, self._rules, self._overridden = source.stored, rules(source), overridden
         self.counts: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
         self.examples: dict[tuple[str, str], list[str]] = defaultdict(list)
@@ -122,8 +122,8 @@ class Check:
         faults += self._judge("raw", texts, raw.num_rows, {fault[0] for fault in faults})
         faults += self._judge("core", typed, raw.num_rows, {fault[0] for fault in faults})
         faults = self._without_overridden(raw, typed, faults)
-        places = [raw.column(name) for name in ("valid_at", "available_at", *PLACE)]
-        names = ["valid_at", "available_at", *PLACE, *typed]
+        places = [raw.column(name) for name in ("valid_at", "available_at", *ROW_ID)]
+        names = ["valid_at", "available_at", *ROW_ID, *typed]
         accepted = pa.RecordBatch.from_arrays([*places, *typed.values()], names=names)
         if faults:
             accepted = accepted.filter(_all_but(raw.num_rows, faults))
@@ -133,7 +133,7 @@ class Check:
         self.quarantined += raw.num_rows - accepted.num_rows
         return Part(accepted, quarantined_rows(raw, faults))
 
-    def quarantine(self, raw: pa.RecordBatch, faults: list[Found]) -> pa.RecordBatch:
+    def quarantine(self, raw: pa.RecordBatch, faults: list[Fault]) -> pa.RecordBatch:
         """Return rows that were accepted and turned out to break a rule together with others, as quarantined ones."""
         self.quarantined += len({position for position, *_ in faults})
         return quarantined_rows(raw, faults)
@@ -145,9 +145,9 @@ class Check:
 
     def _watch(self, raw: pa.RecordBatch, typed: dict[str, pa.Array], times: pa.Array) -> None:
         """Look at what is measured over the whole batch."""
-        from include.sources.unnamed import told
+        from include.sources.extra_columns import noted
 
-        self.unnamed |= dict.fromkeys(told(raw.schema))
+        self.extra_columns |= dict.fromkeys(noted(raw.schema))
         self.profile.take(raw, typed)
         self.newest.take(times, typed)
         for slots in self.slots.values():
@@ -161,13 +161,13 @@ class Check:
             first, last = self.spans.get(name, (bounds["min"], bounds["max"]))
             self.spans[name] = (min(first, bounds["min"]), max(last, bounds["max"]))
 
-    def _unreadable(self, raw: pa.RecordBatch, typed: dict[str, pa.Array]) -> list[Found]:
+    def _unreadable(self, raw: pa.RecordBatch, typed: dict[str, pa.Array]) -> list[Fault]:
         """Find texts that cannot be read as their column's type."""
-        faults: list[Found] = []
+        faults: list[Fault] = []
         for name, values in typed.items():
             positions = _positions(unreadable(raw.column(name), values))
             reasons = [f"{name} = {text!r} cannot be read" for text in _picked(raw.column(name), positions)]
-            faults += self._found("type", name, raw.num_rows, positions, reasons)
+            faults += self._faults("type", name, raw.num_rows, positions, reasons)
         return faults
 
     def _until_now(self, times: pa.Array) -> pa.Array:
@@ -182,29 +182,29 @@ class Check:
             return times
         return pc.if_else(is_past, times, pa.scalar(None, times.type))
 
-    def _timed(self, raw: pa.RecordBatch, until_now: pa.Array) -> list[Found]:
+    def _timed(self, raw: pa.RecordBatch, until_now: pa.Array) -> list[Fault]:
         """Find rows without a time, with one that lies in the future, or with one that runs backwards."""
         import pyarrow.compute as pc
 
         times = raw.column("valid_at")
         untimed = _positions(times.is_null())
-        faults = self._found(
+        faults = self._faults(
             "time", "valid_at", raw.num_rows, untimed, ["the row's time cannot be read"] * len(untimed)
         )
         if self.window and any(rule.rule == "future" for rule in self._rules):
             later = _positions(pc.and_(times.is_valid(), until_now.is_null()))
             reasons = [f"{at:%Y-%m-%d %H:%M} UTC lies after the fetch" for at in _picked(times, later)]
-            faults += self._found("future", "valid_at", raw.num_rows, later, reasons)
+            faults += self._faults("future", "valid_at", raw.num_rows, later, reasons)
             self.quarantined_future += len(later)
         for check in self.source.checks:
             if check.kind == "ordered":
                 back = self._backwards.take(until_now)
                 reasons = [f"{at:%Y-%m-%d %H:%M} UTC comes after a later time" for at in _picked(times, back)]
-                broken = self._found(check.name, "*", raw.num_rows, back, reasons)
+                broken = self._faults(check.name, "*", raw.num_rows, back, reasons)
                 faults += broken if check.severity == "stop" else []
         return faults
 
-    def _judge(self, stage: str, columns: dict[str, pa.Array], row_count: int, faulty: set[int]) -> list[Found]:
+    def _judge(self, stage: str, columns: dict[str, pa.Array], row_count: int, faulty: set[int]) -> list[Fault]:
         """Run a stage's rules that Great Expectations judges."""
         import pyarrow as pa
 
@@ -214,7 +214,7 @@ class Check:
         rows = pa.RecordBatch.from_pydict(
             columns | {rule.reads[0]: truth(rule, columns) for rule in asked if rule.derived}
         )
-        faults: list[Found] = []
+        faults: list[Fault] = []
         for rule, count, positions, reasons in judge_part(rows, asked, faulty, is_first=not self.received):
             self._count(rule.rule, rule.column, 0, count)
             self._remember(rule.rule, rule.column, reasons)
@@ -222,7 +222,7 @@ class Check:
                 faults += [(at, rule.rule, rule.column, reason) for at, reason in zip(positions, reasons, strict=True)]
         return faults
 
-    def _without_overridden(self, raw: pa.RecordBatch, typed: dict[str, pa.Array], faults: list[Found]) -> list[Found]:
+    def _without_overridden(self, raw: pa.RecordBatch, typed: dict[str, pa.Array], faults: list[Fault]) -> list[Fault]:
         """Leave out rows that somebody has overridden, where they can be loaded at all."""
         if not self._overridden or not faults:
             return faults
@@ -231,7 +231,7 @@ class Check:
         overridden = {at for at in overridden if all(values[at].is_valid for values in needed)}
         return [fault for fault in faults if fault[0] not in overridden]
 
-    def _found(self, rule: str, column: str, rows: int, positions: list[int], reasons: list[str]) -> list[Found]:
+    def _faults(self, rule: str, column: str, rows: int, positions: list[int], reasons: list[str]) -> list[Fault]:
         self._count(rule, column, rows, len(positions))
         self._remember(rule, column, reasons)
         return [(at, rule, column, reason) for at, reason in zip(positions, reasons, strict=True)]
@@ -258,7 +258,7 @@ def _positions(mask: pa.Array) -> list[int]:
     return pc.indices_nonzero(mask).to_pylist() if pc.any(mask).as_py() else []
 
 
-def _all_but(row_count: int, faults: list[Found]) -> pa.Array:
+def _all_but(row_count: int, faults: list[Fault]) -> pa.Array:
     import numpy as np
     import pyarrow as pa
 

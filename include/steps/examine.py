@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from include.errors import ContractBroken
 from include.sources.outside import Outside
-from include.steps.across import Broken, across, all_but, places_of
+from include.steps.cross_row_checks import Broken, all_but, cross_row_checks, row_ids_of
 from include.steps.profiles import keep_profile, sudden_changes
 from include.windows import Window, midnight
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from include.quality.check import Check
+    from include.quality.batch_check import BatchCheck
     from include.quality.contract import Result
     from include.spec.model import Pipeline
     from include.steps.run import Run
@@ -67,7 +67,7 @@ def examine(run: Run, fetched: Fetched) -> Batch:
         The lake or the warehouse does not answer. A retry is safe.
     """
     from include.quality import verdicts
-    from include.quality.check import Check
+    from include.quality.batch_check import BatchCheck
     from include.quarantine.override import overridden_rows
     from include.warehouse.batch import Batch
     from include.warehouse.loaded_windows import loaded_span
@@ -77,10 +77,10 @@ def examine(run: Run, fetched: Fetched) -> Batch:
         loaded = loaded_span(connection, run.pipeline, fetched.source)
     outside = _outside(run.pipeline, fetched.window, loaded)
     sha256 = _batch_hash(run, fetched, overridden)
-    checker = Check(run.pipeline.sources[fetched.source], fetched.window, overridden)
+    checker = BatchCheck(run.pipeline.sources[fetched.source], fetched.window, overridden)
     folder = f"batches/{run.pipeline.pipeline}/{fetched.source}/{_folder(run, fetched, sha256)}"
     accepted, quarantined = _divide(run, fetched, checker, folder, outside)
-    if broken := across(run, fetched.source, checker, accepted):
+    if broken := cross_row_checks(run, fetched.source, checker, accepted):
         accepted, quarantined = _take_out(run, fetched, checker, folder, broken, accepted, quarantined)
     if outside.before or outside.after:
         log.warning(
@@ -128,9 +128,9 @@ def block(run: Run, window: Window, batch: Batch, broken: list[Result]) -> None:
     reasons = chain.from_iterable(rows.column("reason") for rows in run.lake.reading(batch.quarantined_uri))
     lines = [
         f"{name} {batch.source} {window}: blocked, nothing was loaded.",
-        *(f"Broken: {result.said}" for result in broken),
+        *(f"Broken: {result.sentence}" for result in broken),
         *(
-            f"Quarantined by: {r.said}"
+            f"Quarantined by: {r.sentence}"
             for r in batch.results
             if r.is_row_level and r.severity == "stop" and not r.is_passed
         ),
@@ -166,8 +166,8 @@ def _outside(pipeline: Pipeline, window: Window, loaded: tuple[datetime, datetim
     return Outside(min(first, window.start), max(end, last, window.end))
 
 
-def _divide(run: Run, fetched: Fetched, checker: Check, folder: str, outside: Outside) -> tuple[str, str]:
-    """Check all parts, the next one being read meanwhile, and write both outcomes; return where they lie."""
+def _divide(run: Run, fetched: Fetched, checker: BatchCheck, folder: str, outside: Outside) -> tuple[str, str]:
+    """BatchCheck all parts, the next one being read meanwhile, and write both outcomes; return where they lie."""
     from include.quality.stream import ahead, gather
     from include.warehouse.staging import accepted_schema, numbered, quarantined_schema
 
@@ -199,7 +199,13 @@ def _raw(run: Run, fetched: Fetched, outside: Outside | None = None) -> Iterator
 
 
 def _take_out(
-    run: Run, fetched: Fetched, checker: Check, folder: str, broken: Broken, accepted_uri: str, quarantined_uri: str
+    run: Run,
+    fetched: Fetched,
+    checker: BatchCheck,
+    folder: str,
+    broken: Broken,
+    accepted_uri: str,
+    quarantined_uri: str,
 ) -> tuple[str, str]:
     """Quarantine accepted rows that broke a rule together with others; how they came is read from the lake again."""
     from include.warehouse.staging import accepted_schema, numbered, quarantined_schema
@@ -212,12 +218,12 @@ def _take_out(
         for batch in run.lake.reading(quarantined_uri):
             quarantined.add(batch)
         for raw in _raw(run, fetched):
-            if faults := [(at, *broken[place]) for at, place in enumerate(places_of(raw)) if place in broken]:
+            if faults := [(at, *broken[place]) for at, place in enumerate(row_ids_of(raw)) if place in broken]:
                 quarantined.add(numbered(checker.quarantine(raw, faults), fetched.payload_ids, other))
     return accepted.uri, quarantined.uri
 
 
-def _write_report(run: Run, fetched: Fetched, checker: Check, batch: Batch) -> None:
+def _write_report(run: Run, fetched: Fetched, checker: BatchCheck, batch: Batch) -> None:
     """Write the batch's page of Great Expectations' Data Docs."""
     from include.quality import data_docs
     from include.settings import settings

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from include.sources.payload import Extract
-from include.sources.rest.asking import Ask, first, following_link, rel_next
+from include.sources.rest.request import Request, first, following_link, rel_next
 from include.sources.rest.rows import Page, value_at
 from include.spec.model import HttpJsonSource
 from include.spec.paging import CursorPaging, LinkPaging, OffsetPaging, PagePaging
@@ -15,7 +15,7 @@ from include.spec.paging import CursorPaging, LinkPaging, OffsetPaging, PagePagi
 MEND = "correct `pagination` in pipeline.yaml"
 
 
-class Walk:
+class Paginator:
     """Leads through the pages of one window.
 
     Parameters
@@ -30,13 +30,13 @@ class Walk:
 
     def __init__(self, extract: Extract, source: HttpJsonSource, base_url: str) -> None:
         self.extract, self.source, self.base_url = extract, source, base_url
-        self.asked: dict[Ask, None] = {first(source, extract.window, base_url): None}
+        self.asked: dict[Request, None] = {first(source, extract.window, base_url): None}
         self._rows = 0
         self._total: int | None = None
         self._seen: set[bytes] = set()
 
     @property
-    def current(self) -> Ask:
+    def current(self) -> Request:
         """The page to ask for now."""
         return next(reversed(self.asked))
 
@@ -109,7 +109,7 @@ class Walk:
                 f"the list changed while it was read: the pages held {self._rows} of {self._total} rows"
             )
 
-    def _next(self, page: Page, document: Any, link: str | None) -> Ask | None:
+    def _next(self, page: Page, document: Any, link: str | None) -> Request | None:
         paging = self.source.pagination
         if isinstance(paging, CursorPaging):
             cursor = self._text_at(paging.next, document)
@@ -133,7 +133,7 @@ class Walk:
             return value or ""
         raise self.extract.broken(f"{path!r} is neither text nor null on page {len(self.asked)}", MEND)
 
-    def _linked(self, url: str) -> Ask:
+    def _linked(self, url: str) -> Request:
         linked = following_link(self.source, self.base_url, self.current, url)
         if linked is None:
             raise self.extract.broken(
