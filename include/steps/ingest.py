@@ -70,8 +70,8 @@ def check(run: Run, extracted: dict[str, Any]) -> dict[str, Any]:
     Raises
     ------
     ContractBroken
-        If a breach blocks the batch, or with `from_lake` every one of them. The verdict, the
-        quarantined rows and an alert are recorded; nothing is loaded. Not retried.
+        If a breach blocks the batch; with `from_lake` every one of them, or the newest where rows are
+        there. Verdict, quarantined rows and an alert are recorded; nothing is loaded. Not retried.
     """
     source, window = extracted["source"], Window.from_dict(extracted["window"])
     kept, blocked = [], []
