@@ -154,7 +154,7 @@ def test_the_quarantine_is_listed_as_a_table_and_for_programs(ciclo: Ciclo):
 
 @pytest.mark.usefixtures("quarantined")
 def test_an_entry_is_shown_and_overridden_with_a_reason_alone(ciclo: Ciclo):
-    assert "\n  fix_mxn     99.0\n" in ciclo("quarantine", "show", "1").stdout
+    assert "\n  fix_mxn       99.0\n" in ciclo("quarantine", "show", "1").stdout
     refused = ciclo("quarantine", "override", "1")
     assert (refused.returncode, len(refused.stderr.splitlines())) == (1, 1)
     assert "overriding needs a reason" in refused.stderr
