@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from include.warehouse.batch import Batch
     from include.windows import Window
 
+ANEW = "drop table if exists " + ", ".join(
+    f"pg_temp.{name}" for name in ("fetches", "before", "chain", "changed_key", "wanted", "misread", "changed")
+)
 FETCHES = """
 create temporary table fetches (
     _fetch integer, payload_id bigint, start_at timestamptz, end_at timestamptz, _fetched_at timestamptz,
@@ -100,7 +103,8 @@ select b.* from before b join changed_key using ({key}) where not exists (
         and w.available_at = b.available_at)
 """
 WRITE = (
-    "delete from core.{table} t using changed_key b where {same_key_tb}",
+    """delete from core.{table} t using changed_key b
+       where {same_key_tb} and not exists (select from wanted w where {same_key_wb})""",
     "delete from core.{history} t using changed_key b where {same_key_tb} and not t.is_corrected",
     """insert into core.{history} ({kept}, superseded_at, is_corrected)
        select {kept}, %(loaded_at)s, true from misread""",
@@ -108,7 +112,9 @@ WRITE = (
        select {kept}, superseded_at from (
            select w.*, lead(recorded_at) over (partition by {key} order by _version) as superseded_at from wanted w
        ) w where not _is_newest""",
-    "insert into core.{table} ({kept}) select {kept} from wanted where _is_newest",
+    "update core.{table} t set {sets} from wanted b where {same_key_tb} and b._is_newest",
+    """insert into core.{table} ({kept})
+       select {kept} from wanted b where _is_newest and not exists (select from core.{table} t where {same_key_tb})""",
 )
 # Of each fetch: rows that are new, revised by the source, corrected by us, and told later than they should have been.
 COUNTS = """
@@ -159,6 +165,7 @@ def read_again(
     fields = accepted_fields(pipeline, source) | {"_fetch": "integer"}
     staged = stage_as(cursor, "staged", fields, _rows(lake, batches))
     refuse_short(batches[-1].accepted_uri, staged, sum(batch.row_count for batch in batches))
+    cursor.execute(ANEW)
     cursor.execute(FETCHES)
     execute_values(cursor, "insert into fetches values %s", list(_fetches(batches)))
     cursor.execute("analyze staged")
@@ -214,6 +221,10 @@ def _names(pipeline: Pipeline, source: str) -> dict[str, sql.Composable]:
         "kept": identifiers([*kept, "recorded_at"]),
         "told": identifiers([name for name in kept if name != "available_at"]),
         "own": identifiers(own),
+        "sets": sql.SQL(", ").join(
+            sql.SQL("{0} = b.{0}").format(sql.Identifier(name))
+            for name in ("available_at", "recorded_at", "payload_id", *own)
+        ),
         "before_it": sql.SQL(", ").join(sql.SQL("lag({}) over earlier").format(sql.Identifier(name)) for name in own),
         "key_d": identifiers(key, "d"),
     }

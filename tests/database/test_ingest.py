@@ -442,6 +442,16 @@ def test_rebuilding_where_everything_is_there_already_changes_nothing(play, ware
     assert warehouse.state() == before
 
 
+def test_reading_every_source_again_at_once_changes_nothing(play, warehouse) -> None:
+    spec, window = load_all()["usdmxn"], WINDOWS["usdmxn"]
+    play(spec, window)
+    before = warehouse.state()
+    counts = play(spec, window, from_lake=True)
+    assert counts["unchanged"] == counts["received"] - counts["quarantined"] > 0
+    core = {name: state for name, state in warehouse.state().items() if name.startswith("core.")}
+    assert core == {name: state for name, state in before.items() if name.startswith("core.")}
+
+
 def test_a_window_wider_than_its_fetches_is_rebuilt_from_all_of_them(play, rebuild) -> None:
     spec, instants = load_all()["usdmxn"], [datetime(2025, month, 15, tzinfo=UTC) for month in (1, 2, 3, 4)]
     for bounds in (("2025-01-01", "2025-02-01"), ("2025-02-01", "2025-03-01"), ("2025-03-01", "2025-04-01")):

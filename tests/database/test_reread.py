@@ -101,6 +101,16 @@ def test_rows_that_came_in_other_payloads_stay(warehouse, fetch) -> None:
     assert [level for level, _ in warehouse.sql(NOW)] == [1.0, 2.5, 3.0]
 
 
+def test_a_column_that_the_spec_has_lost_keeps_its_values(warehouse, fetch) -> None:
+    warehouse.load(fetch("a", 1.0, -200.0))
+    warehouse.sql("update core.readings set note = 'kept'")
+    fewer = warehouse.with_spec(lambda sources: sources["meter"]["columns"].pop("note"))
+    again = fetch("a", 1.0, None, is_reread=True)
+    uri = fewer.batch([{"at": 0, "level_m": 1.0}, {"at": 1}], payload_id=again.payload_ids[0]).accepted_uri
+    assert fewer.load(replace(again, accepted_uri=uri), run_id="again").corrected == 1
+    assert warehouse.sql("select level_m, note from core.readings order by valid_at") == [(1.0, "kept"), (None, "kept")]
+
+
 def test_reading_again_what_says_the_same_changes_nothing(warehouse, fetch) -> None:
     warehouse.load(fetch("a", 1.0, 2.0))
     warehouse.load(fetch("b", 1.5, fetched_at=TUESDAY), run_id="second")
