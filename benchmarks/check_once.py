@@ -1,4 +1,4 @@
-"""``python -m benchmarks.check_once check|plain FILE``: one way over a file, once; say what it took and found.
+"""``python -m benchmarks.check_once check|plain FILE``: one way over a file, once; say what it took and outcome.
 
 ``check`` parses it and runs contract and profile as a task does; ``plain`` is pandas and Great Expectations as
 their guides use them: the whole file as one frame, one suite, nothing of this project but the spec.
@@ -23,14 +23,14 @@ SPEC = Path(__file__).with_name("quality.yaml")
 
 
 def main(what: str, path: Path) -> None:
-    """Print as JSON: seconds, seconds of both cores, peak and what was found."""
+    """Print as JSON: seconds, seconds of both cores, peak and what was outcome."""
     for name in ("great_expectations", "pandas", "pyarrow.compute", "datasketches"):
         importlib.import_module(name)  # a warm task has them already
     begin, spent = time.perf_counter(), time.process_time()
-    found = {"check": check, "plain": plain}[what](path)
+    outcome = {"check": check, "plain": plain}[what](path)
     taken = {"seconds": time.perf_counter() - begin, "cpu_seconds": time.process_time() - spent}
 
-    print(json.dumps({**found, **taken, "peak_mb": peak_mb()}))
+    print(json.dumps({**outcome, **taken, "peak_mb": peak_mb()}))
 
 
 def batches(path: Path) -> Iterator["pa.RecordBatch"]:
@@ -75,8 +75,8 @@ def plain(path: Path) -> dict[str, Any]:
     frame["fall"] = (frame["level_0_m"] - frame["level_1_m"] <= 99.9).where(
         frame["level_0_m"].notna() & frame["level_1_m"].notna()
     )
-    found = [*_plain(frame, _shares(source)), *_plain(frame[is_read].reset_index(drop=True), _single(source))]
-    return {"rows": len(frame), "results": found}
+    outcome = [*_plain(frame, _shares(source)), *_plain(frame[is_read].reset_index(drop=True), _single(source))]
+    return {"rows": len(frame), "results": outcome}
 
 
 def _shares(source: Any) -> Iterator[tuple[str, str, str, dict[str, Any]]]:

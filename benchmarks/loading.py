@@ -83,8 +83,8 @@ def _load(warehouse_url: str, folder: Path, extracted: str, run_id: str) -> dict
     """Check and load in a process of their own, warm as a task is; return seconds, peak and counts."""
     command = [sys.executable, "-m", "benchmarks.load_once", warehouse_url, str(folder), run_id]
     done = subprocess.run(command, cwd=ROOT, input=extracted, stdout=subprocess.PIPE, text=True, check=True)
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    outcome: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return outcome
 
 
 def copy_rows(url: str, path: Path) -> float:

@@ -45,8 +45,8 @@ def measure() -> Iterator[dict[str, Any]]:
 def _once(what: str, path: Path) -> dict[str, Any]:
     command = [sys.executable, "-m", "benchmarks.check_once", what, str(path)]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    outcome: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return outcome
 
 
 def _refuse_differences(ours: dict[str, Any], plain: dict[str, Any]) -> None:

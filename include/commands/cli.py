@@ -50,16 +50,18 @@ def env() -> None:
 @app.command()
 def run(pipeline: Annotated[str | None, typer.Argument(help="One pipeline; all when left out.")] = None) -> None:
     """Start everything and run each pipeline's replay through the Airflow scheduler."""
+    from include.commands.system import known_pipelines
     from include.local import console, runtime
     from include.local.replay import run as replay
     from include.spec.declared import undeclared
     from include.spec.load import load_all
 
+    pipelines = list(known_pipelines(pipeline).values())
     if faults := undeclared(load_all().values()):  # a broken pipeline.yaml is told before anything starts
         raise ConfigError("\n".join(faults))
     with console.progress() as report:
         runtime.up(report)
-    replay([pipeline] if pipeline else None)
+    replay(pipelines)
     console.print_addresses(runtime.services())
 
 
@@ -74,7 +76,8 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")
 @app.command()
 def reread(pipeline: Annotated[str, typer.Argument(help="The pipeline whose contract was corrected.")]) -> None:
     """Read what was loaded under an older contract again from the lake, a window at a time, through Airflow."""
-    from include.commands.system import airflow, known_pipelines, load_again, warehouse
+    from include.commands.system import known_pipelines, load_again, warehouse
+    from include.local.airflow_api import AirflowApi
     from include.warehouse.loaded_windows import windows_to_read_again
 
     spec, engine = known_pipelines(pipeline)[pipeline], warehouse()
@@ -83,7 +86,7 @@ def reread(pipeline: Annotated[str, typer.Argument(help="The pipeline whose cont
     if not windows:
         typer.echo(f"{pipeline}: everything was read by the contract as it is now.")
         return
-    api = airflow()
+    api = AirflowApi.of_runtime()
     for number, window in enumerate(windows, 1):
         typer.echo(f"{number}/{len(windows)} {pipeline} {window}: reading again")
         if trouble := load_again(api, pipeline, window, {**window.to_dict(), "from_lake": True}, "reread"):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from include.commands.system import airflow, known_pipelines, load_again, warehouse
+from include.commands.system import known_pipelines, load_again, warehouse
 
 if TYPE_CHECKING:
     from include.quarantine.entries import Wanted
@@ -82,6 +82,7 @@ def retry(
     end: End = None,
 ) -> None:
     """Load the windows with waiting entries again, from the lake, through Airflow; say what became of them."""
+    from include.local.airflow_api import AirflowApi
     from include.quarantine.entries import windows
     from include.quarantine.tell import outcome
     from include.windows import Window
@@ -92,7 +93,7 @@ def retry(
     if not confs:
         typer.echo("Nothing waits in quarantine that this asks for.")
         return
-    api, failed = airflow(), []
+    api, failed = AirflowApi.of_runtime(), []
     for name, conf in confs:
         window = Window.from_dict(conf)
         typer.echo(f"{name} {window}: loading again")

@@ -37,20 +37,14 @@ def known_pipelines(name: str | None) -> dict[str, Pipeline]:
 def load_again(api: AirflowApi, pipeline: str, window: Window, conf: dict, why: str) -> str:
     """Run one window's ``ingest_<pipeline>`` to its end; return why it failed, or nothing."""
     from include.local.airflow_api import DONE
+    from include.local.processes import wait_for
 
     dag_id = f"ingest_{pipeline}"
     run_id = f"{why}__{str(window).replace('..', '__')}__{time.time_ns()}"
     api.trigger(dag_id, run_id, conf)
-    give_up = time.monotonic() + RUN_SECONDS
-    while (state := api.run_state(dag_id, run_id)) not in DONE:
-        if time.monotonic() > give_up:
-            raise SourceUnavailable(f"{dag_id} {run_id} has not ended in {RUN_SECONDS} s: see {api.url}/dags/{dag_id}")
-        time.sleep(POLL_SECONDS)
-    if state == "success":
-        return ""
-    broken = [task for task in api.tasks(dag_id, run_id) if task["state"] == "failed"]
-    reason = api.last_log_line(dag_id, run_id, broken[0]) if broken else "no task says why"
-    return f"{dag_id} failed: {reason}\nIts log: {api.url}/dags/{dag_id}/runs/{run_id}"
+    if not wait_for(lambda: api.run_state(dag_id, run_id) in DONE, RUN_SECONDS, POLL_SECONDS):
+        raise SourceUnavailable(f"{dag_id} {run_id} has not ended in {RUN_SECONDS} s: see {api.url}/dags/{dag_id}")
+    return "" if api.run_state(dag_id, run_id) == "success" else api.why_failed(dag_id, run_id)
 
 
 def warehouse() -> Engine:
@@ -60,12 +54,3 @@ def warehouse() -> Engine:
 
     preflight.check_postgres("or start everything with make run or ciclo up")
     return connect_engine(environment.database_url("warehouse"))
-
-
-def airflow() -> AirflowApi:
-    """Return a signed-in client of this runtime's Airflow."""
-    from include.local import environment
-    from include.local.airflow_api import AirflowApi
-    from include.local.secrets import secret
-
-    return AirflowApi(environment.airflow_url(), "admin", secret("airflow_admin"))

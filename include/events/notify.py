@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from include.errors import CicloError, ConfigError
-from include.events.memory import keep, recall
 
 if TYPE_CHECKING:
     from include.events.listener import Listener
@@ -22,6 +21,7 @@ FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
 # A stream that never falls silent starts a run as often as this many quiet times.
 LONGEST_BURST = 10
+KEY = "newest_row"  # under which the store remembers its time
 
 log = logging.getLogger(__name__)
 
@@ -103,17 +103,31 @@ class PostgresNotifyTrigger(BaseEventTrigger):
     async def _has_missed(self, listener: Listener) -> bool:
         """Tell whether rows came since the newest one that was seen; the very first look has nothing to compare."""
         if self._newest is None:
-            self._newest = await recall(self.asset_state_store)
+            with _forgetful():
+                self._newest = await self.asset_state_store.aget(KEY) if self.asset_state_store else None
         before, newest = self._newest, await listener.newest(self.table, self.time_column)
         await self._remember(newest)
         return before is not None and newest > before
 
     async def _remember(self, newest: str) -> None:
-        """Keep the newest row's time, beyond a restart of the triggerer."""
-        if newest == self._newest:
-            return
-        self._newest = newest
-        await keep(self.asset_state_store, newest)
+        """Keep the newest row's time, beyond a restart of the triggerer, in Airflow's store for the asset."""
+        is_known, self._newest = newest == self._newest, newest
+        if self.asset_state_store and not is_known:
+            with _forgetful():
+                await self.asset_state_store.aset(KEY, newest)
+
+
+@contextmanager
+def _forgetful() -> Iterator[None]:
+    """Go on where Airflow does not remember, and say what it costs: a memory is only needed after a restart."""
+    from airflow.sdk.exceptions import AirflowRuntimeError
+
+    try:
+        yield
+    except AirflowRuntimeError as error:
+        log.warning(
+            "Airflow does not remember the newest row (%s): after a restart nobody knows what was missed", error
+        )
 
 
 def next_pause(pause: float, lasted: float, needs_a_person: bool) -> float:

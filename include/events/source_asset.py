@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from airflow.sdk import Asset, AssetWatcher
 
 from include.errors import ConfigError
-from include.events.packages import missing_packages
+from include.events.queues import missing_packages
 from include.spec.events import Notify, Queue
 
 if TYPE_CHECKING:
@@ -52,6 +52,6 @@ def _queue(queue: Queue) -> AssetWatcher:
         scheme=queue.scheme,
         kafka_config_id=queue.connection,
         topics=list(queue.topics),
-        apply_function="include.events.message.place_of",
+        apply_function="include.events.queues.place_of",
     )
     return AssetWatcher(name=f"queue_{queue.scheme}", trigger=trigger)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
+import json
 import re
+from typing import BinaryIO
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from include.errors import ContractBroken
 from include.lake.files import Files
-from include.lake.parquet import from_parquet, to_parquet, write_parquet
 
 FRAME = re.compile(r"(batches|snapshots)(/[A-Za-z0-9_=\-][A-Za-z0-9_=.\-]*)+\.parquet")
 BELOW_ROOT = re.compile(r"(?:.*/)?((?:batches|snapshots)/.*)")
@@ -42,8 +45,11 @@ def put_frame(files: Files, name: str, frame: pd.DataFrame) -> str:
         )
     if name.startswith("batches/") or not files.exists(name):
         with files.writing(name) as file:
-            write_parquet(frame, file)
-    elif not get_frame(files, name).equals(from_parquet(to_parquet(frame))):
+            _write_parquet(frame, file)
+        return files.uri(name)
+    buffer = io.BytesIO()
+    _write_parquet(frame, buffer)
+    if not get_frame(files, name).equals(_from_parquet(buffer.getvalue())):
         raise ContractBroken(f"{files.uri(name)} holds other rows already: give the snapshot a new name")
     return files.uri(name)
 
@@ -63,7 +69,7 @@ def get_frame(files: Files, uri: str) -> pd.DataFrame:
         raise ContractBroken(f"{uri} is not the URI of a frame: it lies below batches/ or snapshots/")
     [content] = files.read([name])
     try:
-        return from_parquet(content)
+        return _from_parquet(content)
     except (pa.ArrowException, OSError):
         raise ContractBroken(f"{files.uri(name)} is damaged: run its window again or restore it") from None
 
@@ -72,3 +78,26 @@ def _frame_name(uri: str) -> str | None:
     """Return the part of a frame's URI below the root of the lake, wherever that lay."""
     match = BELOW_ROOT.fullmatch(uri)
     return match[1] if match and FRAME.fullmatch(match[1]) else None
+
+
+def _write_parquet(frame: pd.DataFrame, file: BinaryIO) -> None:
+    """Write a frame to a file as Parquet, zstd; its index is not kept."""
+    pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), file, compression="zstd")
+
+
+def _from_parquet(content: bytes) -> pd.DataFrame:
+    """Read a frame back; pandas alone would turn object columns of text into its own text type.
+
+    Raises
+    ------
+    pyarrow.ArrowException, OSError
+        The bytes are no Parquet, or damaged.
+    """
+    table = pq.read_table(io.BytesIO(content))
+    frame = table.to_pandas()
+    described = json.loads((table.schema.metadata or {}).get(b"pandas", b'{"columns": []}'))["columns"]
+    for column in described:
+        if column["numpy_type"] == "object" and column["pandas_type"] in ("unicode", "empty"):
+            values = frame[column["name"]]
+            frame[column["name"]] = values.astype(object).mask(values.isna(), None)
+    return frame

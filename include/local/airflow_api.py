@@ -9,6 +9,8 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from include.errors import SourceUnavailable
+from include.local.environment import airflow_url
+from include.local.secrets import secret
 
 DONE = {"success", "failed"}
 # The server closes a connection that was idle for five seconds, perhaps just when a call is on its way. Every call
@@ -39,6 +41,11 @@ class AirflowApi:
         self._credentials = {"username": user, "password": password}
         self._sign_in()
 
+    @classmethod
+    def of_runtime(cls) -> AirflowApi:
+        """Return a client of this runtime's Airflow, signed in as its administrator."""
+        return cls(airflow_url(), "admin", secret("airflow_admin"))
+
     def trigger(self, dag_id: str, run_id: str, conf: dict[str, Any]) -> None:
         """Start a run; one that exists already stays as it is."""
         body = {"dag_run_id": run_id, "logical_date": None, "conf": conf}
@@ -59,6 +66,15 @@ class AirflowApi:
         """Return the task instances of a run."""
         answer = self.call("GET", f"dags/{dag_id}/dagRuns/{run_id}/taskInstances", params={"limit": 200})
         return list(answer.json()["task_instances"])
+
+    def why_failed(self, dag_id: str, run_id: str) -> str:
+        """Say which task of a failed run failed and why, and where its log is."""
+        failed = [task for task in self.tasks(dag_id, run_id) if task["state"] == "failed"]
+        where = f"Its log: {self.url}/dags/{dag_id}/runs/{run_id}"
+        if not failed:
+            return f"{dag_id} failed: no task says why\n{where}"
+        reason = self.last_log_line(dag_id, run_id, failed[0])
+        return f"{dag_id} failed: {reason}\nThe task: {name_of(failed[0])}. {where}"
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str) -> str:
         """Return a value a task left for others."""
@@ -123,3 +139,8 @@ class AirflowApi:
         except requests.RequestException as error:
             reason = type(error).__name__
             raise SourceUnavailable(f"Airflow at {self.url} does not answer ({reason}): see ciclo status") from error
+
+
+def name_of(task: dict[str, Any]) -> str:
+    """Return a task instance's name as the web UI shows it."""
+    return str(task.get("rendered_map_index") or task["task_id"])

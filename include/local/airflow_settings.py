@@ -9,7 +9,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +20,9 @@ from include.spec import lines
 FILE = Path(__file__).resolve().parents[2] / "airflow_settings.yaml"
 
 # Section of the file -> key that names an entry -> further keys, each with Airflow's word for it.
-_CONNECTION = {
-    "conn_type": "conn_type",
-    "conn_host": "host",
-    "conn_schema": "schema",
-    "conn_login": "login",
-    "conn_password": "password",
-    "conn_port": "port",
-    "conn_extra": "extra",
-}
+_CONNECTION = {f"conn_{word}": word for word in ("host", "schema", "login", "password", "port", "extra")}
 _SECTIONS: dict[str, tuple[str, dict[str, str]]] = {
-    "connections": ("conn_id", _CONNECTION),
+    "connections": ("conn_id", {"conn_type": "conn_type", **_CONNECTION}),
     "pools": ("pool_name", {"pool_slot": "slots", "pool_description": "description"}),
     "variables": ("variable_name", {"variable_value": "value"}),
 }
@@ -50,12 +42,44 @@ def read(file: Path, environ: Mapping[str, str]) -> Declared:
     """
     try:
         document = lines.read(file.read_text())
-    except lines.BadLine as fault:
-        raise ConfigError(f"{file.name}, line {fault.line}: {fault.message}.") from fault
-    reader = _Reader(file.name, document, environ)
-    reader.check_keys((), {"airflow"})
-    reader.check_keys(("airflow",), set(_SECTIONS))
-    return {section: reader.entries(section) for section in _SECTIONS}
+    except lines.BadLine as bad:
+        raise ConfigError(f"{file.name}, line {bad.line}: {bad.message}.") from bad
+
+    def fault(path: lines.Path, what: str) -> ConfigError:
+        return ConfigError(f"{file.name}, line {document.line(path)}: {what}.")
+
+    def known(path: lines.Path, value: Any, keys: Iterable[str]) -> dict[str, Any]:
+        """Return a mapping that has no other keys than these."""
+        listed = ", ".join(sorted(keys))
+        if not isinstance(value, dict):
+            raise fault(path, f"a mapping is needed here, with {listed}")
+        for key in value:
+            if key not in keys:
+                raise fault((*path, key), f"{key} is not known here; use {listed}")
+        return value
+
+    def expand(path: lines.Path, value: Any) -> Any:
+        """Put the environment's values in place."""
+        if isinstance(value, dict):
+            return {key: expand((*path, key), inner) for key, inner in value.items()}
+        return _NAMED.sub(lambda match: value_of(path, match), value) if isinstance(value, str) else value
+
+    def value_of(path: lines.Path, match: re.Match[str]) -> str:
+        value = environ.get(match["name"]) or match["default"]
+        if value is None:
+            raise fault(path, f"{match['name']} is not set; set it in .env")
+        return value
+
+    sections = known(("airflow",), known((), document.data, ["airflow"]).get("airflow"), _SECTIONS)
+    declared: Declared = {section: {} for section in _SECTIONS}
+    for section, (naming_key, words) in _SECTIONS.items():
+        for number, entry in enumerate(sections.get(section) or []):
+            path = ("airflow", section, number)
+            values = expand(path, known(path, entry, [naming_key, *words]))
+            if not (name := values.pop(naming_key, None)):
+                raise fault(path, f"the entry has no {naming_key}; add one")
+            declared[section][str(name)] = {words[key]: v for key, v in values.items() if v not in (None, "")}
+    return declared
 
 
 def apply(declared: Declared, migrate: bool = False) -> None:
@@ -88,63 +112,8 @@ def _airflow_format(section: str, entries: Mapping[str, dict[str, Any]]) -> dict
     return {name: entry.get("value", "") for name, entry in entries.items()}
 
 
-class _Reader:
-    """Reads one document, naming the line of whatever is wrong."""
-
-    def __init__(self, name: str, document: lines.Document, environ: Mapping[str, str]) -> None:
-        self._name, self._document, self._environ = name, document, environ
-
-    def entries(self, section: str) -> dict[str, dict[str, Any]]:
-        naming_key, words = _SECTIONS[section]
-        found = {}
-        for number, entry in enumerate(self._at(("airflow", section)) or []):
-            path = ("airflow", section, number)
-            self.check_keys(path, {naming_key, *words})
-            values = {key: self._expand((*path, key), value) for key, value in entry.items()}
-            if not values.get(naming_key):
-                raise self._fault(path, f"the entry has no {naming_key}; add one")
-            given = {key: value for key, value in values.items() if key in words and value not in (None, "")}
-            found[str(values[naming_key])] = {words[key]: value for key, value in given.items()}
-        return found
-
-    def check_keys(self, path: lines.Path, known: set[str]) -> None:
-        mapping = self._at(path)
-        if not isinstance(mapping, dict):
-            raise self._fault(path, f"a mapping is needed here, with {', '.join(sorted(known))}")
-        for key in mapping:
-            if key not in known:
-                raise self._fault((*path, key), f"{key} is not known here; use {', '.join(sorted(known))}")
-
-    def _at(self, path: lines.Path) -> Any:
-        value = self._document.data
-        for step in path:
-            value = value.get(step) if isinstance(value, dict) else value[step]
-        return value
-
-    def _fault(self, path: lines.Path, what: str) -> ConfigError:
-        return ConfigError(f"{self._name}, line {self._document.line(path)}: {what}.")
-
-    def _expand(self, path: lines.Path, value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: self._expand((*path, key), inner) for key, inner in value.items()}
-        return _NAMED.sub(lambda match: self._value_of(path, match), value) if isinstance(value, str) else value
-
-    def _value_of(self, path: lines.Path, match: re.Match[str]) -> str:
-        value = self._environ.get(match["name"]) or match["default"]
-        if value is None:
-            raise self._fault(path, f"{match['name']} is not set; set it in .env")
-        return value
-
-
-def main(arguments: list[str]) -> int:
-    """Apply the project's file; return the exit code."""
-    try:
-        apply(read(FILE, os.environ), migrate="--migrate" in arguments)
-    except CicloError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        apply(read(FILE, os.environ), migrate="--migrate" in sys.argv)
+    except CicloError as error:
+        sys.exit(str(error))

@@ -10,11 +10,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 OLDEST, NEWEST = (3, 11), (3, 13)
 NAMES = ("python3.13", "python3.12", "python3.11")
 UV = "0.13.9"
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+ROOT = str(Path(os.path.abspath(__file__)).parents[2])
 WAY_OUT = "name another Python, e.g. PYTHON=python3.12 make run"
 
 
@@ -67,23 +68,24 @@ def prepare(
     install
         Called with the project, its interpreter and the lock files when they changed.
     """
-    venv = os.path.join(root, ".venv")
-    inside = os.path.join(venv, "bin", "python")
+    venv = Path(root, ".venv")
+    inside, made = str(venv / "bin" / "python"), venv / "ciclo-identity"
     identity = f"{venv} {version_of(python)}"  # a moved folder or another Python makes a new one
-    if read(os.path.join(venv, "ciclo-identity")) != identity or version_of(inside) != version_of(python):
-        make_venv(python, venv)
-        write(os.path.join(venv, "ciclo-identity"), identity)
+    if not holds(made, identity) or version_of(inside) != version_of(python):
+        make_venv(python, str(venv))
+        made.write_text(identity)
     locks = [os.path.join(root, name) for name in ("requirements.txt", "requirements-dev.txt")]
-    digest = digest_of([*locks, os.path.join(root, "pyproject.toml")])
-    stamps = [os.path.join(venv, "ciclo-run"), os.path.join(venv, "ciclo-dev")]
-    if read(stamps[1 if with_dev else 0]) == digest:
+    contents = b"".join(Path(file).read_bytes() for file in [*locks, os.path.join(root, "pyproject.toml")])
+    digest = hashlib.sha256(UV.encode() + contents).hexdigest()
+    stamps = [venv / "ciclo-run", venv / "ciclo-dev"]
+    if holds(stamps[with_dev], digest):
         return
     for stamp in stamps:  # an interrupted installation must not look finished
-        if os.path.exists(stamp):
-            os.remove(stamp)
+        if stamp.exists():
+            stamp.unlink()
     (install or install_locks)(root, inside, locks if with_dev else locks[:1])
     for stamp in stamps if with_dev else stamps[:1]:
-        write(stamp, digest)
+        stamp.write_text(digest)
 
 
 def make_venv(python: str, venv: str) -> None:
@@ -115,28 +117,9 @@ def execute(command: "list[str]", complaint: str) -> None:
         raise Refusal(f"{complaint}: see the lines above, mend the cause (often the network) and run the same again.")
 
 
-def digest_of(files: "list[str]") -> str:
-    """Return a digest of the files' contents and of what installs them."""
-    digest = hashlib.sha256(UV.encode())
-    for file in files:
-        with open(file, "rb") as stream:
-            digest.update(stream.read())
-    return digest.hexdigest()
-
-
-def read(path: str) -> "str | None":
-    """Return a small file's text, or None when there is none."""
-    try:
-        with open(path) as stream:
-            return stream.read()
-    except OSError:
-        return None
-
-
-def write(path: str, text: str) -> None:
-    """Write a small file."""
-    with open(path, "w") as stream:
-        stream.write(text)
+def holds(stamp: Path, text: str) -> bool:
+    """Tell whether a small file is there and has this text."""
+    return stamp.is_file() and stamp.read_text() == text
 
 
 def say(text: str) -> None:

@@ -2,9 +2,10 @@
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from include.local import environment, health, postgres
 from include.local.processes import MARKER
@@ -51,7 +52,7 @@ class Step:
 
     name: str
     action: Callable[[], None]
-    needs: tuple[str, ...] = field(default=())
+    needs: tuple[str, ...] = ()
 
 
 def postgres_component(data: Path, port: int, superuser_url: str, marker: str) -> Component:
@@ -78,45 +79,30 @@ def postgres_component(data: Path, port: int, superuser_url: str, marker: str) -
 def all_components() -> tuple[Component, ...]:
     """Return every component of this installation, without those that ``.env`` names elsewhere."""
     options = settings()
-    found = [] if options.postgres_url else [_embedded_postgres()]
-    found += [] if options.sandbox_url else [_sandbox()]
-    found += [] if options.mlflow_url else [_mlflow()]
+    found = []
+    if not options.postgres_url:
+        data, url = options.var / "postgres", environment.superuser_url()
+        found.append(postgres_component(data, options.postgres_port, url, str(options.var)))
+    if not options.sandbox_url:
+        found.append(_web_server("sandbox", "include.sandbox", directory=options.root))
+    if not options.mlflow_url:
+        how = ("server", "--serve-artifacts", "--host", environment.HOST, "--workers", "1")
+        found.append(_web_server("mlflow", "mlflow", *how, directory=options.var, needs=("databases",)))
     return (*found, *_airflow())
 
 
-def _embedded_postgres() -> Component:
-    options = settings()
-    data = options.var / "postgres"
-    return postgres_component(data, options.postgres_port, environment.superuser_url(), str(options.var))
-
-
-def _sandbox() -> Component:
-    options = settings()
-    url = environment.sandbox_url()
+def _web_server(name: str, module: str, *arguments: str, **more: Any) -> Component:
+    """Return a Python module that listens on the port which the settings have under its name."""
+    port = getattr(settings(), f"{name}_port")
+    url = f"http://{environment.HOST}:{port}"
     return Component(
-        name="sandbox",
-        command=(sys.executable, "-m", "include.sandbox", "--port", str(options.sandbox_port)),
+        name=name,
+        command=(sys.executable, "-m", module, *arguments, "--port", str(port)),
         is_healthy=lambda _: health.answers(f"{url}/health"),
-        directory=options.root,
         url=url,
-        port=options.sandbox_port,
-        port_variable="CICLO_SANDBOX_PORT",
-    )
-
-
-def _mlflow() -> Component:
-    options = settings()
-    url = environment.mlflow_url()
-    command = (sys.executable, "-m", "mlflow", "server", "--serve-artifacts", "--host", environment.HOST)
-    return Component(
-        name="mlflow",
-        command=(*command, "--port", str(options.mlflow_port), "--workers", "1"),
-        is_healthy=lambda _: health.answers(f"{url}/health"),
-        directory=options.var,
-        needs=("databases",),
-        url=url,
-        port=options.mlflow_port,
-        port_variable="CICLO_MLFLOW_PORT",
+        port=port,
+        port_variable=f"CICLO_{name.upper()}_PORT",
+        **more,
     )
 
 

@@ -30,15 +30,8 @@ def prepare() -> None:
     airflow_settings.apply(airflow_settings.read(airflow_settings.FILE, variables), migrate=True)
 
 
-def main() -> int:
-    """Prepare; return 1 with one sentence on stderr if that fails."""
+if __name__ == "__main__":
     try:
         prepare()
     except CicloError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        sys.exit(str(error))

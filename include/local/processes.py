@@ -1,14 +1,30 @@
-"""Finding and ending processes that belong to a runtime, by the marks in their environment."""
+"""Finding and ending processes that belong to a runtime, by the marks in their environment.
+
+``python -m include.local.processes COMPONENT COMMAND…`` is how supervisord starts a component.
+"""
 
 import os
 import signal
-from collections.abc import Iterable
+import sys
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 
 MARKER = "CICLO_RUNTIME"  # the runtime folder, in every process of a runtime
 COMPONENT = "CICLO_COMPONENT"  # the component, in its process and all that come from it
+
+T = TypeVar("T")
+
+
+def wait_for(probe: Callable[[], T], seconds: float, pause: float = 0.05) -> T:
+    """Ask until the answer counts as true, or the time is over; return the last answer."""
+    deadline = time.monotonic() + seconds
+    while not (answer := probe()) and time.monotonic() < deadline:
+        time.sleep(pause)
+    return answer
 
 
 def belonging_to(var: Path, component: str | None = None) -> list[psutil.Process]:
@@ -130,3 +146,7 @@ def _describe(process: psutil.Process) -> str:
         return f"{process.name()} ({process.pid})"
     except psutil.Error:
         return f"process {process.pid}"
+
+
+if __name__ == "__main__":
+    start_alone(sys.argv[1], sys.argv[2:])

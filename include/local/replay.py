@@ -14,14 +14,16 @@ from threading import Event
 from typing import Any, TypeVar
 
 from include.errors import CicloError, ConfigError
-from include.local.airflow_api import DONE, AirflowApi
-from include.local.moment import Moment, Watch
+from include.local.airflow_api import DONE, AirflowApi, name_of
+from include.local.processes import wait_for
+from include.local.report import Moment, Watch, console, live, result_table
 from include.spec.model import Pipeline
 from include.windows import Window
 
 POLL_SECONDS = 0.5
 RUN_SECONDS = 900
 PARSE_SECONDS = 90
+SHOWN = ("running", "queued", "up_for_retry")
 VERBS = ("ingest", "monitor", "train", "score")
 
 
@@ -58,36 +60,24 @@ def replay(connect: Callable[[], AirflowApi], pipelines: list[Pipeline], watch: 
             stop.set()
 
 
-def run(names: list[str] | None = None) -> None:
-    """Play the plans of the named pipelines, or of all, with live progress; print what the loops did.
+def run(pipelines: list[Pipeline]) -> None:
+    """Play the plans of some pipelines with live progress; print what the loops did.
 
     Raises
     ------
     ConfigError
-        If a name is none of a pipeline, or a DAG file cannot be loaded.
+        If a DAG file cannot be loaded.
     ReplayFailed
         If a run fails.
     """
-    from include.local import environment, report
     from include.local.runtime import status
-    from include.local.secrets import secret
-    from include.spec.load import load_all
 
-    specs = load_all()
-    unknown = sorted(set(names or []) - set(specs))
-    if unknown:
-        raise ConfigError(f"there is no pipeline {', '.join(unknown)}; there are {', '.join(specs)}")
-    chosen = [specs[name] for name in names or specs]
-
-    def connect() -> AirflowApi:
-        return AirflowApi(environment.airflow_url(), "admin", secret("airflow_admin"))
-
-    wait_for_dags(connect(), {f"{verb}_{spec.pipeline}" for spec in chosen for verb in VERBS})
-    console = report.console()
-    with report.live([spec.pipeline for spec in chosen], console) as watch:
-        replay(connect, chosen, watch)
+    names = [spec.pipeline for spec in pipelines]
+    wait_for_dags(AirflowApi.of_runtime(), {f"{verb}_{name}" for name in names for verb in VERBS})
+    with live(names, console()) as watch:
+        replay(AirflowApi.of_runtime, pipelines, watch)
     state = status()["pipelines"]
-    console.print(report.result_table({spec.pipeline: state[spec.pipeline] for spec in chosen}))
+    console().print(result_table({name: state[name] for name in names}))
 
 
 def wait_for_dags(api: AirflowApi, wanted: set[str]) -> None:
@@ -142,14 +132,14 @@ class _Replay:
             self.api.retry_failed(dag_id, run_id)
         state = self._wait(lambda: self._state_when_done(dag_id, run_id), f"{dag_id} {run_id} to end")
         if state == "failed":
-            raise ReplayFailed(self._failure(dag_id, run_id))
+            raise ReplayFailed(f"{run_id}: {self.api.why_failed(dag_id, run_id)}\nMend that, then run the same again.")
 
     def _state_when_done(self, dag_id: str, run_id: str) -> str | None:
         state = self.api.run_state(dag_id, run_id)
         if state in DONE:
             return state
         tasks = self.api.tasks(dag_id, run_id)
-        shown = tuple(f"{_name(t)} {t['state']}" for t in tasks if t["state"] in ("running", "queued", "up_for_retry"))
+        shown = tuple(f"{name_of(t)} {t['state']}" for t in tasks if t["state"] in SHOWN)
         waiting = [t for t in tasks if t["state"] == "up_for_retry"]
         self._show(dag_id, shown, trouble=self._trouble(dag_id, run_id, waiting[0]) if waiting else "")
         return None
@@ -159,35 +149,23 @@ class _Replay:
         key = (dag_id, run_id, task["task_id"], task["map_index"], task["try_number"])
         if key not in self.troubles:
             reason = self.api.last_log_line(dag_id, run_id, task)
-            self.troubles[key] = f"{_name(task)} failed on try {task['try_number']} and is tried again: {reason}"
+            self.troubles[key] = f"{name_of(task)} failed on try {task['try_number']} and is tried again: {reason}"
         return self.troubles[key]
 
     def _followers(self, dag_id: str, run_id: str) -> list[tuple[str, str]]:
         """Return the runs a finished run started; wait until the scheduler has made those it must make."""
         name = self.pipeline.pipeline
         if self.api.woken_runs(dag_id, run_id) is not None:
-            return self._wait(lambda: self.api.woken_runs(dag_id, run_id) or None, f"{dag_id} to wake the next DAG")
+            return self._wait(lambda: self.api.woken_runs(dag_id, run_id), f"{dag_id} to wake the next DAG")
         triggered = [t for t in self.api.tasks(dag_id, run_id) if t["task_id"] == "trigger_training"]
         if triggered and triggered[0]["state"] == "success":
             return [(f"train_{name}", self.api.xcom(dag_id, run_id, "trigger_training", "trigger_run_id"))]
         return []
 
     def _wait(self, probe: Callable[[], T | None], what: str) -> T:
-        give_up = time.monotonic() + RUN_SECONDS
-        while time.monotonic() < give_up:
-            if (found := probe()) is not None:
-                return found
-            time.sleep(POLL_SECONDS)
+        if found := wait_for(probe, RUN_SECONDS, POLL_SECONDS):
+            return found
         raise ReplayFailed(f"waited {RUN_SECONDS} s for {what}: see var/log/scheduler.log, then run the same again")
-
-    def _failure(self, dag_id: str, run_id: str) -> str:
-        """Say which task failed and why, in one sentence a person can act on."""
-        failed = [t for t in self.api.tasks(dag_id, run_id) if t["state"] == "failed"]
-        where = f"{self.api.url}/dags/{dag_id}/runs/{run_id}"
-        if not failed:
-            return f"{dag_id} {run_id} failed: see {where}"
-        reason = self.api.last_log_line(dag_id, run_id, failed[0])
-        return f"{dag_id} {run_id}: {_name(failed[0])} failed. {reason} The log: {where}; then run the same again"
 
     def _show(self, dag_id: str, tasks: tuple[str, ...] = (), done: int | None = None, trouble: str = "") -> None:
         done = self.done if done is None else done
@@ -203,7 +181,3 @@ def run_id_of(window: Window) -> str:
     'replay__2004-03-01__2004-04-01'
     """
     return "replay__" + str(window).replace("..", "__")
-
-
-def _name(task: dict[str, Any]) -> str:
-    return str(task.get("rendered_map_index") or task["task_id"])

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
@@ -14,7 +15,21 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from include.local.moment import Moment, Watch
+
+@dataclass(frozen=True)
+class Moment:
+    """Where a replay stands: shown to people while it runs."""
+
+    pipeline: str
+    done: int
+    total: int
+    window: str
+    dag_id: str
+    tasks: tuple[str, ...] = ()
+    trouble: str = ""
+
+
+Watch = Callable[[Moment], None]
 
 
 @contextmanager

@@ -18,12 +18,8 @@ from include.settings import settings
 HEALTHY_WITHIN_SECONDS = 180
 
 
-def silent(name: str, state: str) -> None:
-    """Report nothing."""
-
-
 def up(
-    report: Report = silent,
+    report: Report = lambda name, state: None,
     components: tuple[Component, ...] | None = None,
     steps: tuple[Step, ...] | None = None,
     seconds: float = HEALTHY_WITHIN_SECONDS,

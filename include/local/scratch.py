@@ -11,13 +11,13 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from include.errors import ConfigError
 from include.local import postgres
+from include.local.processes import wait_for
 
 SECONDS = 60  # to start in; a busy machine takes some of them
 
@@ -38,6 +38,8 @@ def scratch_warehouse() -> Iterator[str]:
     ConfigError
         The server does not start; the message carries its last line. A retry may help on a busy machine.
     """
+    from include.warehouse.migrate import upgrade
+
     with tempfile.TemporaryDirectory(prefix="ciclo-scratch-") as name, socket.create_server(("127.0.0.1", 0)) as probe:
         folder, port, password = Path(name), int(probe.getsockname()[1]), secrets.token_hex(16)
         folder.chmod(0o755)  # the server may run as a user of its own
@@ -51,32 +53,15 @@ def scratch_warehouse() -> Iterator[str]:
             server = subprocess.Popen(command, cwd=folder / "data", stdout=output, stderr=output, **account)
         with server:
             try:
-                _wait(server, url, log)
-                yield _database(url, password)
+                wait_for(lambda: postgres.answers(url) or server.poll() is not None, SECONDS)
+                if not postgres.answers(url):
+                    last = next(reversed(log.read_text().splitlines()), "it said nothing")
+                    raise ConfigError(
+                        f"a temporary Postgres does not start ({last}); try again, or free memory and disk"
+                    )
+                postgres.create_databases(url, ["warehouse"], lambda _: password)
+                own = postgres.with_database(url, "warehouse", "warehouse", password)
+                upgrade(own)
+                yield own
             finally:
                 server.send_signal(signal.SIGINT)
-
-
-def _wait(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not postgres.answers(url):
-        if server.poll() is not None or time.monotonic() > deadline:
-            last = next(reversed(log.read_text().splitlines()), "it said nothing")
-            raise ConfigError(f"a temporary Postgres does not start ({last}); try again, or free memory and disk")
-        time.sleep(0.05)
-
-
-def _database(url: str, password: str) -> str:
-    """Create the role and its database, migrate it and return its URL."""
-    from psycopg2 import sql
-
-    from include.warehouse.migrate import upgrade
-
-    role = sql.Identifier("warehouse")
-    with closing(postgres.connect(url)) as link, link.cursor() as cursor:
-        cursor.execute(sql.SQL("create role {} login password {}").format(role, sql.Literal(password)))
-        cursor.execute(sql.SQL("create database {} owner {}").format(role, role))
-        cursor.execute("create role analyst nologin")
-    own = postgres.with_database(url, "warehouse", "warehouse", password)
-    upgrade(own)
-    return own

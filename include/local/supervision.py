@@ -7,13 +7,15 @@ over a unix socket that only this user can open.
 
 import hashlib
 import os
+import re
 import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -21,11 +23,11 @@ from xmlrpc.client import Fault, ServerProxy
 
 from include.errors import ConfigError
 from include.local.components import Component
-from include.local.incidents import Incident, parse_incidents
-from include.local.processes import record_session
+from include.local.processes import record_session, wait_for
 from include.local.secrets import write_private
 
 LONGEST_SOCKET = 88  # the system's limit is 104 (macOS), and supervisord binds <path>.<pid> first
+_INCIDENT = re.compile(r"^(?P<at>\S+ \S+),\d+ \w+ (?P<what>exited|gave up): (?P<name>\S+) (?:\((?P<how>.*)\))?")
 ALIVE = ("STARTING", "RUNNING", "BACKOFF")
 
 _HEAD = """\
@@ -65,6 +67,15 @@ stdout_logfile={log}
 stdout_logfile_maxbytes=10MB
 stdout_logfile_backups=3
 {user}"""
+
+
+@dataclass(frozen=True)
+class Incident:
+    """One unplanned end of a component: when (UTC), and how in supervisord's words."""
+
+    name: str
+    at: datetime
+    how: str
 
 
 class Supervisor:
@@ -115,12 +126,9 @@ class Supervisor:
         self.socket.unlink(missing_ok=True)
         command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self.conf)]
         done = subprocess.run(command, env=dict(env), capture_output=True, text=True, check=False)
-        deadline = time.monotonic() + 15
-        while done.returncode == 0 and time.monotonic() < deadline:
-            if self.is_running():
-                record_session(self.var, self._call("getPID"))
-                return
-            time.sleep(0.05)
+        if done.returncode == 0 and wait_for(self.is_running, 15):
+            record_session(self.var, self._call("getPID"))
+            return
         reason = (done.stderr.strip().splitlines() or ["it does not answer on its socket"])[-1]
         raise ConfigError(f"supervisord did not start ({reason}); see {self.var}/log/supervisord.log.")
 
@@ -141,19 +149,17 @@ class Supervisor:
         alive = [name for name, info in self.processes().items() if name in names and info["statename"] in ALIVE]
         for name in alive:
             self._call("stopProcess", name, False)
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+
+        def are_gone() -> bool:
             states = self.processes()
-            if all(states[name]["statename"] not in (*ALIVE, "STOPPING") for name in alive if name in states):
-                return
-            time.sleep(0.05)
+            return all(states[name]["statename"] not in (*ALIVE, "STOPPING") for name in alive if name in states)
+
+        wait_for(are_gone, seconds)
 
     def shut_down(self, seconds: float = 20) -> None:
         """End supervisord with whatever it still runs, and wait until it no longer answers."""
         self._call("shutdown")
-        deadline = time.monotonic() + seconds
-        while self.socket.exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
+        wait_for(lambda: not self.socket.exists(), seconds)
         if self.socket.parent != self.conf.parent:
             shutil.rmtree(self.socket.parent, ignore_errors=True)
 
@@ -173,7 +179,7 @@ class Supervisor:
 
     def _program(self, component: Component) -> str:
         # Another system user can neither read our interpreter nor end our processes.
-        prefix = () if component.user else (sys.executable, "-m", "include.local.start", component.name)
+        prefix = () if component.user else (sys.executable, "-m", "include.local.processes", component.name)
         return _PROGRAM.format(
             name=component.name,
             command=_escape(shlex.join([*prefix, *component.command])),
@@ -182,6 +188,26 @@ class Supervisor:
             log=_escape(self.log_of(component.name)),
             user=f"user={component.user}\n" if component.user else "",
         )
+
+
+def parse_incidents(lines: list[str]) -> list[Incident]:
+    """Return the unplanned ends that supervisord's log lines (local time) tell of.
+
+    Examples
+    --------
+    >>> line = "2026-11-23 02:20:00,123 WARN exited: mlflow (exit status 1; not expected)"
+    >>> [(i.name, i.how) for i in parse_incidents([line])]
+    [('mlflow', 'exit status 1')]
+    """
+    found = [match for line in lines if (match := _INCIDENT.match(line))]
+    return [
+        Incident(
+            match["name"],
+            datetime.strptime(match["at"], "%Y-%m-%d %H:%M:%S").astimezone(UTC),
+            (match["how"] or match["what"]).partition(";")[0],
+        )
+        for match in found
+    ]
 
 
 def _escape(value: object) -> str:

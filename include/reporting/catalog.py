@@ -2,120 +2,65 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import json
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
-OWN = "n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'public')"  # public has Alembic's mark alone
-SCHEMAS = (
-    f"select n.nspname, obj_description(n.oid, 'pg_namespace') from pg_namespace n where {OWN} order by array_position("
-    "array['raw', 'core', 'feature', 'ml', 'ops', 'mart'], n.nspname::text), n.nspname"
-)
-RELATIONS = f"""
-    select n.nspname, c.relname, c.relkind in ('v', 'm'), obj_description(c.oid, 'pg_class')
-    from pg_class c join pg_namespace n on n.oid = c.relnamespace
-    where {OWN} and c.relkind in ('r', 'p', 'v', 'm', 'f') order by c.relname
+# Schemas in the order in which data goes through them; of public, which has Alembic's mark alone, nothing is told.
+QUERY = """
+    select n.nspname as name, obj_description(n.oid, 'pg_namespace') as comment, array(
+        select to_jsonb(t) from (
+            select c.relname as name, n.nspname || '.' || c.relname as full_name, c.relkind in ('v', 'm') as is_view,
+                   obj_description(c.oid, 'pg_class') as comment, array(
+                select to_jsonb(col) from (
+                    select a.attname as name, format_type(a.atttypid, a.atttypmod) as type,
+                           a.attnotnull as is_required, col_description(c.oid, a.attnum) as comment,
+                           exists (select from pg_constraint k where k.conrelid = c.oid and k.contype = 'p'
+                                   and a.attnum = any(k.conkey)) as is_key,
+                           (select string_agg(distinct k.confrelid::regclass::text, ', ') from pg_constraint k
+                            where k.conrelid = c.oid and k.contype = 'f' and a.attnum = any(k.conkey)) as leads_to,
+                           exists (select from pg_index i where i.indrelid = c.oid and i.indisunique
+                                   and not i.indisprimary and i.indnkeyatts = 1 and i.indkey[0] = a.attnum) as is_unique
+                    from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+                    order by a.attnum) col) as columns
+            from pg_class c where c.relnamespace = n.oid and c.relkind in ('r', 'p', 'v', 'm', 'f')
+            order by c.relname) t) as tables, array(
+        select to_jsonb(f) from (
+            select p.proname as name, pg_get_function_arguments(p.oid) as arguments,
+                   pg_get_function_result(p.oid) as result, obj_description(p.oid, 'pg_proc') as comment
+            from pg_proc p where p.pronamespace = n.oid and p.prorettype <> 'trigger'::regtype
+            order by p.proname, p.oid) f) as functions
+    from pg_namespace n where n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'public')
+    order by array_position(array['raw', 'core', 'feature', 'ml', 'ops', 'mart'], n.nspname::text), n.nspname
 """
-COLUMNS = f"""
-    select n.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-           col_description(c.oid, a.attnum),
-           coalesce((select 'key' from pg_constraint k
-                     where k.conrelid = c.oid and k.contype = 'p' and a.attnum = any(k.conkey)), ''),
-           coalesce((select string_agg(distinct k.confrelid::regclass::text, ', ') from pg_constraint k
-                     where k.conrelid = c.oid and k.contype = 'f' and a.attnum = any(k.conkey)), ''),
-           exists (select from pg_index i where i.indrelid = c.oid and i.indisunique and not i.indisprimary
-                   and i.indnkeyatts = 1 and i.indkey[0] = a.attnum)
-    from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
-    where {OWN} and c.relkind in ('r', 'p', 'v', 'm', 'f') and a.attnum > 0 and not a.attisdropped order by a.attnum
-"""
-FUNCTIONS = f"""
-    select n.nspname, p.proname, pg_get_function_arguments(p.oid), pg_get_function_result(p.oid),
-           obj_description(p.oid, 'pg_proc')
-    from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-    where {OWN} and p.prorettype <> 'trigger'::regtype order by p.proname, p.oid
-"""
 
 
-@dataclass(frozen=True)
-class DbColumn:
-    """One column; `references` names the tables its foreign keys lead to, `comment` carries the unit."""
+def read(connection: Connection) -> list[Any]:
+    """Return every schema of ours in the order in which data goes through them.
 
-    name: str
-    type: str
-    is_required: bool
-    comment: str | None
-    is_key: bool
-    references: str
-    is_unique: bool
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table, or a view."""
-
-    schema: str
-    name: str
-    is_view: bool
-    comment: str | None
-    columns: tuple[DbColumn, ...]
-
-    @property
-    def full_name(self) -> str:
-        """``schema.table``."""
-        return f"{self.schema}.{self.name}"
+    Returns
+    -------
+    list
+        Schemas: `name`, `comment`, `tables` and `functions`, both by name. A function has `name`, `arguments`,
+        `result`, `comment`; those of triggers are left out. A table or view has `name`, `full_name`, `is_view`,
+        `comment`, `columns`, and as `current` the table whose history it is, or None. A column has `name`, `type`,
+        `is_required`, `comment`, which carries the unit, `is_key`, `leads_to` (the tables of its foreign keys)
+        and `is_unique`.
+    """
+    text = connection.exec_driver_sql(f"select coalesce(jsonb_agg(s), '[]')::text from ({QUERY}) s").scalar_one()
+    schemas: list[Any] = json.loads(text, object_hook=lambda found: SimpleNamespace(**found))
+    for schema in schemas:
+        tables = {table.name: table for table in schema.tables}
+        for table in schema.tables:
+            current = tables.get(table.name.removesuffix("_history"))
+            table.current = None if current is table else current
+    return schemas
 
 
-@dataclass(frozen=True)
-class Function:
-    """A function that people may call; those of triggers are left out."""
-
-    schema: str
-    name: str
-    arguments: str
-    result: str
-    comment: str | None
-
-
-@dataclass(frozen=True)
-class Schema:
-    """One schema with everything in it, tables and functions by name."""
-
-    name: str
-    comment: str | None
-    tables: tuple[Table, ...]
-    functions: tuple[Function, ...]
-
-
-def read(connection: Connection) -> list[Schema]:
-    """Return every schema of ours in the order in which data goes through them."""
-
-    def rows(query: str) -> list[tuple]:
-        return [tuple(row) for row in connection.exec_driver_sql(query)]
-
-    columns, functions = rows(COLUMNS), [Function(*row) for row in rows(FUNCTIONS)]
-    tables = [
-        Table(schema, name, is_view, comment, tuple(_column(row) for row in columns if row[:2] == (schema, name)))
-        for schema, name, is_view, comment in rows(RELATIONS)
-    ]
-    return [
-        Schema(
-            name,
-            comment,
-            tuple(table for table in tables if table.schema == name),
-            tuple(function for function in functions if function.schema == name),
-        )
-        for name, comment in rows(SCHEMAS)
-    ]
-
-
-def _column(row: tuple) -> DbColumn:
-    _, _, name, type_, is_required, comment, key, references, is_unique = row
-    return DbColumn(name, type_, is_required, comment, bool(key), references, is_unique)
-
-
-def uncommented(schemas: list[Schema]) -> list[str]:
+def uncommented(schemas: list[Any]) -> list[str]:
     """Return the full names of what nobody has explained. Pure."""
     found = [schema.name for schema in schemas if not schema.comment]
     for schema in schemas:

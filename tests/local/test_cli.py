@@ -186,6 +186,15 @@ def test_a_retry_of_nothing_says_so(ciclo: Ciclo):
     assert (done.returncode, done.stdout) == (0, "Nothing waits in quarantine that this asks for.\n")
 
 
+@pytest.mark.usefixtures("quarantined")
+def test_reading_again_says_so_where_nothing_is_of_an_older_contract_or_no_such_pipeline_is_there(ciclo: Ciclo):
+    done = ciclo("reread", "usdmxn")
+    assert (done.returncode, done.stdout) == (0, "usdmxn: everything was read by the contract as it is now.\n")
+    refused = ciclo("reread", "nothing")
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (1, 1)
+    assert refused.stderr.startswith("there is no pipeline nothing; there are ")
+
+
 @pytest.fixture
 def airflow() -> Iterator[dict[str, Any]]:
     """Give an Airflow that speaks the calls of a retry; `told` sets how its runs end, `asked` is what it got."""

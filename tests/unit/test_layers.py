@@ -100,10 +100,10 @@ def test_a_module_that_nothing_uses_is_complained_about(copy, imports):
 
 
 def test_an_entry_point_that_is_gone_is_complained_about(copy):
-    (copy / "include" / "local" / "start.py").unlink()
+    (copy / "include" / "local" / "container_init.py").unlink()
     done = lint(copy)
     assert done.returncode != 0
-    assert "include.local.start" in done.stdout
+    assert "include.local.container_init" in done.stdout
 
 
 @pytest.mark.parametrize(("package", "door"), DOORS.items())

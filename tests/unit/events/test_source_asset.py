@@ -6,9 +6,8 @@ from datetime import UTC, datetime
 import pytest
 from airflow.sdk import AssetOrTimeSchedule, CronDataIntervalTimetable
 
-from include.events.message import place_of
 from include.events.notify import PostgresNotifyTrigger
-from include.events.packages import unheard
+from include.events.queues import place_of, unheard
 from include.events.source_asset import source_asset
 from include.spec.events import Events
 from include.spec.load import load_all

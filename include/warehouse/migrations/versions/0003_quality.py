@@ -18,7 +18,7 @@ def downgrade() -> None:
     op.execute("drop function ops.flag(text, timestamptz, timestamptz, text, text)")
     op.execute("drop function ops.flag(text, timestamptz, text, text)")
     op.execute("drop function ops.unflag(bigint, text)")
-    op.execute("drop table ops.excluded, ops.quality_score, ops.column_profile")
+    op.execute("drop table ops.suspect, ops.quality_score, ops.column_profile")
     op.execute("delete from ops.quarantine where row_number is null")
     op.execute("drop index ops.quarantine_of_an_empty_batch")
     op.execute("alter table ops.quarantine drop column valid_at, drop column row_count, drop column fetched_at,"

@@ -1,10 +1,10 @@
-"""Finds queues that a pipeline declares and this installation cannot hear: their packages are not in the lock."""
+"""Queues: what is kept of a message, and which queues cannot be heard because their packages are not in the lock."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from include.spec.model import Pipeline
@@ -13,6 +13,19 @@ PACKAGES = {
     "airflow.providers.common.messaging": "apache-airflow-providers-common-messaging",
     "airflow.providers.apache.kafka": "apache-airflow-providers-apache-kafka",
 }
+
+
+def place_of(message: Any) -> str:
+    """Return topic, partition and offset of a Kafka message: all that goes into Airflow's metadata.
+
+    What a message says may be personal, and is not needed: the window decides what is loaded.
+
+    Parameters
+    ----------
+    message : confluent_kafka.Message
+        A message without an error; its value is not read.
+    """
+    return f"{message.topic()} {message.partition()} {message.offset()}"
 
 
 def missing_packages() -> list[str]:
