@@ -89,12 +89,12 @@ def retry(
 
     engine = warehouse()
     with engine.connect() as connection:
-        found = windows(connection, _wanted(pipeline, source, rule, start, end, ids=tuple(ids or ())))
-    if not found:
+        confs = windows(connection, _wanted(pipeline, source, rule, start, end, ids=tuple(ids or ())))
+    if not confs:
         typer.echo("Nothing waits in quarantine that this asks for.")
         return
     api, failed = AirflowApi.of_runtime(), []
-    for name, conf in found:
+    for name, conf in confs:
         window = Window.from_dict(conf)
         typer.echo(f"{name} {window}: loading again")
         if trouble := load_again(api, name, window, conf, "quarantine"):

@@ -96,13 +96,13 @@ def entries_of(connection: Connection, ids: Sequence[int], pipeline: str | None 
     ConfigError
         If a number is none of an entry, or of another pipeline's.
     """
-    found = {e.quarantine_id: e for e in find(connection, Wanted(pipeline=pipeline, ids=tuple(ids), status="all"))}
-    if missing := [number for number in ids if number not in found]:
+    entries = {e.quarantine_id: e for e in find(connection, Wanted(pipeline=pipeline, ids=tuple(ids), status="all"))}
+    if missing := [number for number in ids if number not in entries]:
         of = f" of {pipeline}" if pipeline else ""
         raise ConfigError(
             f"there is no entry {missing[0]}{of} in quarantine: ciclo quarantine list shows those there are"
         )
-    return [found[number] for number in ids]
+    return [entries[number] for number in ids]
 
 
 def count(connection: Connection, wanted: Wanted) -> dict[str, int]:
