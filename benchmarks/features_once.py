@@ -65,8 +65,8 @@ def fill(run: Run, rows: int) -> dict[str, float]:
             f" + (n / {STATIONS}) * interval '1 hour' as at from generate_series(0, %s) n) g",
             (START, rows - 1),
         )
-    with run.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as alone:
-        alone.exec_driver_sql("vacuum analyze core.bench")  # whoever reads rows first would pay for it
+    with run.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as link:
+        link.exec_driver_sql("vacuum analyze core.bench")  # whoever reads rows first would pay for it
     return {}
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from include.spec.model import Pipeline
 
 CHUNK_ROWS = 100_000
-# What a crash of the server takes back is due again with it, so nobody has to wait for the disk after each stretch.
+# What a crash of the server takes back is due again with it: only the last transaction of `refresh` waits for the disk.
 SETTINGS = "set local synchronous_commit to off; set local work_mem to '64MB'"
 DELETE_GONE = """
 delete from {table} t where t.valid_at >= %s and t.valid_at < %s

@@ -51,15 +51,18 @@ from (
 # What the payloads say, and what others said that are not read again: a version where a value changes.
 CHAIN = """
 create temporary table chain on commit drop as
-with told as (
+with arrived as (
     select {kept_s}, f._fetch, f._fetched_at, f._is_reread
     from staged s join fetches f on f._fetch = s._fetch and f.payload_id = s.payload_id
     union all
-    select {kept_b}, -1, coalesce(p.fetched_at, b.recorded_at), true
-    from before b left join raw.payload p on p.payload_id = b.payload_id
+    select {kept_b}, -1, b.recorded_at, true
+    from before b
     where not exists (
         select from fetches f
         where f.payload_id = b.payload_id and b.valid_at >= f.start_at and b.valid_at < f.end_at)
+), told as (
+    select a.*, coalesce(p.fetched_at, a._fetched_at) as _known_at
+    from arrived a left join raw.payload p on p.payload_id = a.payload_id
 ), versions as (
     select t.*, row_number() over (partition by {key} order by _fetched_at, _fetch) as _version
     from (
@@ -67,7 +70,7 @@ with told as (
         from told window earlier as (partition by {key} order by _fetched_at, _fetch)
     ) t where _is_version
 ), dated as (
-    select v.*, max(case when _version = 1 then available_at else greatest(available_at, _fetched_at) end)
+    select v.*, max(case when _version = 1 then available_at else greatest(available_at, _known_at) end)
         over (partition by {key} order by _version) as _since_at
     from versions v
 )
