@@ -17,9 +17,8 @@ from pathlib import Path
 
 from include.errors import ConfigError
 
-# What tasks were seen to import, beside our own packages.
+# What tasks were seen to import, beside our own packages; a module brings the packages it is in.
 LIBRARIES = (
-    "great_expectations",
     "great_expectations.render.renderer.page_renderer",
     "great_expectations.render.view",
     "datasketches",
@@ -27,7 +26,6 @@ LIBRARIES = (
     "stdnum.iban",
     "stdnum.mx.curp",
     "stdnum.mx.rfc",
-    "mlflow",
     "mlflow.sklearn",
     "mlflow.tracking.request_header.registry",
     "mlflow.types.responses",
@@ -36,17 +34,14 @@ LIBRARIES = (
     "sklearn.linear_model",
     "sklearn.pipeline",
     "pandas",
-    "pyarrow",
     "pyarrow.csv",
     "pyarrow.dataset",
     "pyarrow.parquet",
     "sqlalchemy",
-    "psycopg2",
     "psycopg2.sql",
     "fsspec.implementations.chained",
     "skops.io",
     "jinja2.ext",
-    "airflow.sdk",
     "airflow.sdk.definitions.asset.metadata",
     "airflow.sdk.definitions.decorators",
     "airflow.providers.common.compat.assets",
