@@ -48,27 +48,14 @@ LIBRARIES = (
     "airflow.providers.standard.decorators.python",
     "airflow.providers.standard.operators.trigger_dagrun",
 )
-PACKAGES = (
-    "spec",
-    "sources",
-    "lake",
-    "quality",
-    "warehouse",
-    "features",
-    "monitoring",
-    "training",
-    "promotion",
-    "registry",
-    "alerts",
-    "steps",
-)
+ELSEWHERE = ("commands", "events", "local", "pipelines", "reporting", "sandbox")  # packages that no task uses
 
 
 def warm_modules() -> tuple[str, ...]:
     """Return the names of all modules that tasks inherit, the libraries first."""
     root = Path(__file__).parents[2]
-    files = (file for package in PACKAGES for file in sorted((root / "include" / package).rglob("*.py")))
-    own = (".".join(file.relative_to(root).with_suffix("").parts).removesuffix(".__init__") for file in files)
+    files = (file.relative_to(root).with_suffix("") for file in sorted((root / "include").rglob("*.py")))
+    own = (".".join(file.parts).removesuffix(".__init__") for file in files if file.parts[1] not in ELSEWHERE)
     return (*LIBRARIES, *(name for name in own if ".migrations" not in name and not name.endswith(".__main__")))
 
 

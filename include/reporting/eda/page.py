@@ -51,17 +51,14 @@ class Report:
 
 def html(report: Report) -> str:
     """Return the page of a pipeline."""
-    return (
-        _templates()
-        .get_template("page.html.j2")
-        .render(
-            **report.summary,
-            style=_style(),
-            sources=[_source(each) for each in report.portraits],
-            failed=report.failed,
-            quarantine=report.quarantine,
-            most_outliers=DRAWN_OUTLIERS,
-        )
+    template = _templates().get_template("page.html.j2")
+    return template.render(
+        **report.summary,
+        style=_style(),
+        sources=[_source(each) for each in report.portraits],
+        failed=report.failed,
+        quarantine=report.quarantine,
+        most_outliers=DRAWN_OUTLIERS,
     )
 
 
