@@ -9,7 +9,7 @@ import typer
 from include.commands.system import known_pipelines, load_again, warehouse
 
 if TYPE_CHECKING:
-    from include.quarantine.entries import Wanted
+    from include.windows import Window
 
 app = typer.Typer(help="Show what is in quarantine, load it again, or override it.", no_args_is_help=True)
 
@@ -32,10 +32,11 @@ def list_entries(
     as_json: Annotated[bool, typer.Option("--json", help="All of them, for programs.")] = False,
 ) -> None:
     """List what waits in quarantine, the newest window first."""
-    from include.quarantine.entries import find
+    from include.quarantine.entries import Wanted, find
     from include.quarantine.tell import listing
 
-    wanted = _wanted(pipeline, source, rule, start, end, status=status)
+    known_pipelines(pipeline)
+    wanted = Wanted(pipeline, source, rule, (), status, _window(start, end))
     with warehouse().connect() as connection:
         if as_json:
             entries = [entry.to_dict() for entry in find(connection, wanted)]
@@ -83,14 +84,21 @@ def retry(
 ) -> None:
     """Load the windows with waiting entries again, from the lake, through Airflow; say what became of them."""
     from include.local.airflow_api import AirflowApi
-    from include.quarantine.entries import windows
+    from include.quarantine.entries import Wanted, windows
     from include.quarantine.tell import outcome
     from include.windows import Window
 
+    known_pipelines(pipeline)
+    wanted = Wanted(pipeline, source, rule, tuple(ids or ()), "waiting", _window(start, end))
     engine = warehouse()
     with engine.connect() as connection:
+<<<<<<< HEAD
         confs = windows(connection, _wanted(pipeline, source, rule, start, end, ids=tuple(ids or ())))
     if not confs:
+=======
+        found = windows(connection, wanted)
+    if not found:
+>>>>>>> w-loc
         typer.echo("Nothing waits in quarantine that this asks for.")
         return
     api, failed = AirflowApi.of_runtime(), []
@@ -107,21 +115,10 @@ def retry(
         raise typer.Exit(1)
 
 
-def _wanted(
-    pipeline: str | None,
-    source: str | None,
-    rule: str | None,
-    start: str | None,
-    end: str | None,
-    ids: tuple[int, ...] = (),
-    status: str = "waiting",
-) -> "Wanted":
+def _window(start: str | None, end: str | None) -> "Window | None":
     from include.errors import ConfigError
-    from include.quarantine.entries import Wanted
     from include.windows import Window
 
-    known_pipelines(pipeline)
     if (start is None) != (end is None):
         raise ConfigError("give both --start and --end, or neither")
-    window = Window.parse(start, end) if start is not None and end is not None else None
-    return Wanted(pipeline, source, rule, ids, status, window)
+    return Window.parse(start, end) if start is not None and end is not None else None

@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -103,9 +103,7 @@ def manifest(
         "fetch_id": fetch_id,
         "part": part,
         "part_count": part_count,
-        "sha256": stored.sha256,
-        "uri": stored.uri,
-        "byte_count": stored.byte_count,
+        **asdict(stored),
         "rows": rows,
         "media_type": payload.media_type,
         "request": payload.request,

@@ -130,16 +130,9 @@ class Lake:
         """
         complete, incomplete = complete_fetches(self.manifests(pipeline, source, window))
         for fetch in incomplete:
+            which = f"{pipeline} {source} {fetch.window}: fetch {fetch.fetch_id}"
             there, told = len(fetch.payloads), fetch.payloads[0]["part_count"]
-            log.warning(
-                "%s %s %s: fetch %s is left out, %d of its %d payloads are there",
-                pipeline,
-                source,
-                fetch.window,
-                fetch.fetch_id,
-                there,
-                told,
-            )
+            log.warning("%s is left out, %d of its %d payloads are there", which, there, told)
         return complete
 
     def writing(self, name: str, schema: pa.Schema) -> AbstractContextManager[batches.Batches]:

@@ -19,9 +19,6 @@ ROOT = str(Path(os.path.abspath(__file__)).parents[2])
 WAY_OUT = "name another Python, e.g. PYTHON=python3.12 make run"
 
 
-Install = Callable  # (project, its interpreter, lock files) -> None; Python 3.6 cannot say more
-
-
 class Refusal(Exception):
     """The sentence that ends the bootstrap."""
 

@@ -56,24 +56,27 @@ def print_status(status: dict[str, Any], as_json: bool) -> None:
     if status["pipelines"]:
         console.print(report.result_table(status["pipelines"]))
     for name, state in status["pipelines"].items():
-        for line in state["unloaded_windows"]:
-            console.print(f"  {name} {line}", markup=False, soft_wrap=True)
-        for source, (before, after) in state["rows_outside"].items():
-            console.print(
-                f"  {name} {source}: {before} rows lie before the first window and {after} after the last; load them"
-                f" with ingest_{name}, or move schedule.start and schedule.end",
-                soft_wrap=True,
-            )
-        if outdated := state["outdated_windows"]:
-            console.print(
-                f"  {name}: {len(outdated)} windows were loaded under an older contract, {outdated[0]} first; read them"
-                f" again: ciclo reread {name}",
-                soft_wrap=True,
-            )
-        if state["features"]["without_value"]:
-            console.print(f"  {name}: no value at all: {', '.join(state['features']['without_value'])}", soft_wrap=True)
+        for remark in _remarks(name, state):
+            console.print(f"  {name}{remark}", markup=False, soft_wrap=True)
     if "problem" in status:
         console.print(status["problem"], soft_wrap=True)
+
+
+def _remarks(name: str, state: dict[str, Any]) -> Iterator[str]:
+    """Yield what the table has no room for: what waits for a person, and features that have no value."""
+    yield from (f" {line}" for line in state["unloaded_windows"])
+    for source, (before, after) in state["rows_outside"].items():
+        yield (
+            f" {source}: {before} rows lie before the first window and {after} after the last; load them"
+            f" with ingest_{name}, or move schedule.start and schedule.end"
+        )
+    if outdated := state["outdated_windows"]:
+        yield (
+            f": {len(outdated)} windows were loaded under an older contract, {outdated[0]} first; read them"
+            f" again: ciclo reread {name}"
+        )
+    if empty := state["features"]["without_value"]:
+        yield f": no value at all: {', '.join(empty)}"
 
 
 def _services_table(services: dict[str, dict[str, Any]]) -> Table:

@@ -123,11 +123,14 @@ def connection_env(given: Mapping[str, str]) -> dict[str, str]:
     are the user's as well, so that no sandbox token reaches a real host and no real token the
     sandbox.
     """
+
+    def database(prefix: str, name: str) -> dict[str, str]:
+        own = {"NAME": name, "USER": name, "PASSWORD": secret(f"postgres_{name}")}
+        return {f"{prefix}_{key}": value for key, value in {**place, **own}.items()}
+
     server = urlsplit(superuser_url())
-    place = {"HOST": server.hostname or HOST, "PORT": str(server.port or 5432)}
-    values = {f"WAREHOUSE_{key}": value for key, value in place.items()}
-    values |= {"WAREHOUSE_NAME": "warehouse", "WAREHOUSE_USER": "warehouse"}
-    values |= {"WAREHOUSE_PASSWORD": secret("postgres_warehouse"), "WAREHOUSE_SSLMODE": _sslmode(server.query)}
+    place = {"HOST": server.hostname or HOST, "PORT": str(server.port or 5432), "SSLMODE": _sslmode(server.query)}
+    values = database("WAREHOUSE", "warehouse") | {"INTERNAL_DB_HASH_KEY": secret("hash_key")}
     banxico, inegi = secret("sandbox_banxico_token"), secret("sandbox_inegi_token")
     values |= {"CICLO_SANDBOX_BANXICO_TOKEN": banxico, "CICLO_SANDBOX_INEGI_TOKEN": inegi}
     stand_ins: dict[str, dict[str, str]] = {
@@ -142,11 +145,8 @@ def connection_env(given: Mapping[str, str]) -> dict[str, str]:
             values |= {address: sandbox_url(), **rest}
     if "LOCAL_FILES_URL" not in given:
         values["LOCAL_FILES_URL"] = f"file://{settings().var}/files"
-    values |= {"INTERNAL_DB_HASH_KEY": secret("hash_key")}
     if "INTERNAL_DB_HOST" not in given:
-        own = {"NAME": "core_banking", "USER": "core_banking", "PASSWORD": secret("postgres_core_banking")}
-        own |= {**place, "SSLMODE": _sslmode(server.query)}
-        values |= {f"INTERNAL_DB_{key}": value for key, value in own.items()}
+        values |= database("INTERNAL_DB", "core_banking")
     return values
 
 

@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -37,7 +38,8 @@ def belonging_to(var: Path, component: str | None = None) -> list[psutil.Process
     marks = {MARKER: str(var)} | ({} if component is None else {COMPONENT: component})
     me = psutil.Process()
     spared = {me.pid, *(parent.pid for parent in me.parents())}
-    session = _session(var)
+    file = var / "run" / "session"
+    session = int(file.read_text()) if file.is_file() else None
     found = []
     for process in psutil.process_iter():
         if process.pid in spared:
@@ -70,7 +72,10 @@ def end(found: Iterable[psutil.Process], grace: float = 0, seconds: float = 5) -
     servers = [process for process in alive if process.name() == "postgres"]
     others = [process for process in alive if process not in servers]
     for group, politely in ((others, signal.SIGTERM), (servers, signal.SIGINT)):
-        family = {child for process in group for child in _children(process)} | set(group)
+        family = set(group)
+        for process in group:
+            with suppress(psutil.Error):
+                family.update(process.children(recursive=True))
         _signal(group, politely)
         _, stubborn = psutil.wait_procs(family, timeout=seconds)
         _signal(stubborn, signal.SIGKILL)
@@ -101,11 +106,6 @@ def holder_of(port: int) -> str | None:
     return None
 
 
-def _session(var: Path) -> int | None:
-    file = var / "run" / "session"
-    return int(file.read_text()) if file.is_file() else None
-
-
 def _is_hidden_worker(process: psutil.Process, session: int | None, orphans_only: bool) -> bool:
     """Tell whether a process whose environment cannot be read is this user's and of the supervisor's session."""
     try:
@@ -126,19 +126,10 @@ def _has(process: psutil.Process, marks: dict[str, str]) -> bool | None:
     return all(environ.get(key) == value for key, value in marks.items())
 
 
-def _children(process: psutil.Process) -> list[psutil.Process]:
-    try:
-        return process.children(recursive=True)
-    except psutil.Error:
-        return []
-
-
 def _signal(processes: Iterable[psutil.Process], number: signal.Signals) -> None:
     for process in processes:
-        try:
+        with suppress(psutil.NoSuchProcess):
             process.send_signal(number)
-        except psutil.NoSuchProcess:
-            continue
 
 
 def _describe(process: psutil.Process) -> str:

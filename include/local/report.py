@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 
@@ -39,12 +39,12 @@ def live(pipelines: list[str], console: Console) -> Iterator[Watch]:
     A task that is tried again is printed with its reason, either way.
     """
     if not console.is_terminal:
-        yield _Lines(console).watch
+        yield _lines(console)
         return
     columns = (
         TextColumn("[bold]{task.description:12}"),
         BarColumn(24),
-        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+        MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("{task.fields[now]}", style="dim"),
     )
@@ -62,25 +62,22 @@ def live(pipelines: list[str], console: Console) -> Iterator[Watch]:
         yield watch
 
 
-class _Lines:
-    """Prints a line when a pipeline's window, DAG or trouble changes: readable in a log file."""
+def _lines(console: Console) -> Watch:
+    """Return a watch that prints a line when a pipeline's window, DAG or trouble changes: readable in a log file."""
+    lock, started = threading.Lock(), time.monotonic()
+    last: dict[str, tuple[int, str, str]] = {}
 
-    def __init__(self, console: Console) -> None:
-        self.console, self.lock, self.started = console, threading.Lock(), time.monotonic()
-        self.last: dict[str, tuple[int, str, str]] = {}
-
-    def watch(self, moment: Moment) -> None:
-        """Take a moment from any thread."""
+    def watch(moment: Moment) -> None:
         place = (moment.done, moment.dag_id, moment.trouble)
-        with self.lock:
-            if self.last.get(moment.pipeline) == place:
+        with lock:  # moments come from several threads
+            if last.get(moment.pipeline) == place:
                 return
-            self.last[moment.pipeline] = place
-            passed = time.monotonic() - self.started
-            line = (
-                f"{passed:6.0f} s  {moment.done:3}/{moment.total}  {moment.window}  {moment.dag_id}  {moment.trouble}"
-            )
-            self.console.print(line.rstrip(), markup=False, soft_wrap=True)
+            last[moment.pipeline] = place
+            passed = f"{time.monotonic() - started:6.0f} s  {moment.done:3}/{moment.total}"
+            line = f"{passed}  {moment.window}  {moment.dag_id}  {moment.trouble}"
+            console.print(line.rstrip(), markup=False, soft_wrap=True)
+
+    return watch
 
 
 def result_table(pipelines: dict[str, dict[str, Any]]) -> Table:

@@ -95,17 +95,14 @@ def services(components: tuple[Component, ...] | None = None) -> dict[str, dict[
 def external_services() -> dict[str, dict[str, Any]]:
     """Return the servers that ``.env`` names instead of ours, in the form of `services`."""
     options = settings()
-    found = {}
-    if options.postgres_url:
-        url = f"postgresql://{preflight.address(options.postgres_url)}"
-        found["postgres"] = {"healthy": postgres.answers(options.postgres_url), "url": url}
-    if options.mlflow_url:
-        found["mlflow"] = {
-            "healthy": health.answers(f"{options.mlflow_url}/health"),
-            "url": preflight.address(options.mlflow_url),
-        }
     unknown: dict[str, Any] = {"state": "EXTERNAL", "pid": None, "log": None, "restarts": 0, "incidents": []}
-    return {name: {**unknown, **known} for name, known in found.items()}
+    found = {}
+    if url := options.postgres_url:
+        shown = f"postgresql://{preflight.address(url)}"
+        found["postgres"] = unknown | {"healthy": postgres.answers(url), "url": shown}
+    if url := options.mlflow_url:
+        found["mlflow"] = unknown | {"healthy": health.answers(f"{url}/health"), "url": preflight.address(url)}
+    return found
 
 
 def status() -> dict[str, Any]:

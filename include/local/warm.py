@@ -17,9 +17,8 @@ from pathlib import Path
 
 from include.errors import ConfigError
 
-# What tasks were seen to import, beside our own packages.
+# What tasks were seen to import, beside our own packages; a module brings the packages it is in.
 LIBRARIES = (
-    "great_expectations",
     "great_expectations.render.renderer.page_renderer",
     "great_expectations.render.view",
     "datasketches",
@@ -27,7 +26,6 @@ LIBRARIES = (
     "stdnum.iban",
     "stdnum.mx.curp",
     "stdnum.mx.rfc",
-    "mlflow",
     "mlflow.sklearn",
     "mlflow.tracking.request_header.registry",
     "mlflow.types.responses",
@@ -36,44 +34,28 @@ LIBRARIES = (
     "sklearn.linear_model",
     "sklearn.pipeline",
     "pandas",
-    "pyarrow",
     "pyarrow.csv",
     "pyarrow.dataset",
     "pyarrow.parquet",
     "sqlalchemy",
-    "psycopg2",
     "psycopg2.sql",
     "fsspec.implementations.chained",
     "skops.io",
     "jinja2.ext",
-    "airflow.sdk",
     "airflow.sdk.definitions.asset.metadata",
     "airflow.sdk.definitions.decorators",
     "airflow.providers.common.compat.assets",
     "airflow.providers.standard.decorators.python",
     "airflow.providers.standard.operators.trigger_dagrun",
 )
-PACKAGES = (
-    "spec",
-    "sources",
-    "lake",
-    "quality",
-    "warehouse",
-    "features",
-    "monitoring",
-    "training",
-    "promotion",
-    "registry",
-    "alerts",
-    "steps",
-)
+ELSEWHERE = ("commands", "events", "local", "pipelines", "reporting", "sandbox")  # packages that no task uses
 
 
 def warm_modules() -> tuple[str, ...]:
     """Return the names of all modules that tasks inherit, the libraries first."""
     root = Path(__file__).parents[2]
-    files = (file for package in PACKAGES for file in sorted((root / "include" / package).rglob("*.py")))
-    own = (".".join(file.relative_to(root).with_suffix("").parts).removesuffix(".__init__") for file in files)
+    files = (file.relative_to(root).with_suffix("") for file in sorted((root / "include").rglob("*.py")))
+    own = (".".join(file.parts).removesuffix(".__init__") for file in files if file.parts[1] not in ELSEWHERE)
     return (*LIBRARIES, *(name for name in own if ".migrations" not in name and not name.endswith(".__main__")))
 
 

@@ -44,37 +44,27 @@ def pipelines(url: str) -> dict[str, dict[str, Any]]:
 
 def _pipeline(connection: Connection, spec: Pipeline) -> dict[str, Any]:
     name = spec.pipeline
-    loads = (
-        connection.exec_driver_sql(
-            "select count(*) as windows, coalesce(sum(inserted_count), 0)::bigint as inserted,"
-            " coalesce(sum(revised_count), 0)::bigint as revised,"
-            " coalesce(sum(quarantined_count), 0)::bigint as quarantined,"
-            " coalesce(sum(checks_passed_count), 0)::bigint as checks_passed,"
-            " coalesce(sum(checks_total_count), 0)::bigint as checks_total,"
-            " coalesce(bool_or(is_simulated), false) as is_simulated,"
-            " max(window_end_at) as loaded_until from ops.run where pipeline = %s",
-            (name,),
-        )
-        .mappings()
-        .one()
+    done = connection.exec_driver_sql(
+        "select count(*) as windows, coalesce(sum(inserted_count), 0)::bigint as inserted,"
+        " coalesce(sum(revised_count), 0)::bigint as revised,"
+        " coalesce(sum(quarantined_count), 0)::bigint as quarantined,"
+        " coalesce(sum(checks_passed_count), 0)::bigint as checks_passed,"
+        " coalesce(sum(checks_total_count), 0)::bigint as checks_total,"
+        " coalesce(bool_or(is_simulated), false) as is_simulated from ops.run where pipeline = %s",
+        (name,),
     )
-    verdicts: dict[str, int] = dict(
-        connection.exec_driver_sql(
-            "select verdict, count(*) from ml.decision where pipeline = %s group by verdict", (name,)
-        )
-        .tuples()
-        .all()
-    )
+    loads = dict(done.mappings().one())
+    counts = "select verdict, count(*) from ml.decision where pipeline = %s group by verdict"
+    verdicts: dict[str, int] = dict(connection.exec_driver_sql(counts, (name,)).tuples().all())
     return {
         "title": spec.title,
         "rows": _count(connection, name),
-        "is_simulated": loads["is_simulated"],
+        "is_simulated": loads.pop("is_simulated"),
         "simulated_sources": _simulated(connection, name),
         "last_window": _last_window(connection, name),
-        "loads": {key: int(loads[key]) for key in ("windows", "inserted", "revised", "quarantined")}
-        | {"checks_passed": int(loads["checks_passed"]), "checks_total": int(loads["checks_total"])},
-        "verdicts": {key: int(value) for key, value in verdicts.items()},
-        "trainings": int(verdicts.get("promote", 0) + verdicts.get("reject", 0)),
+        "loads": loads,
+        "verdicts": verdicts,
+        "trainings": verdicts.get("promote", 0) + verdicts.get("reject", 0),
         "last_decision": _last_decision(connection, name),
         "features": _features(connection, spec),
         "unloaded_windows": _unloaded(connection, name),
@@ -172,13 +162,10 @@ def _unloaded(connection: Connection, pipeline: str) -> list[str]:
 
 
 def _last_decision(connection: Connection, pipeline: str) -> dict[str, Any] | None:
-    row = (
-        connection.exec_driver_sql(
-            "select verdict, reasons, model_version, decided_at from ml.decision where pipeline = %s"
-            " order by decision_id desc limit 1",
-            (pipeline,),
-        )
-        .mappings()
-        .first()
+    decisions = connection.exec_driver_sql(
+        "select verdict, reasons, model_version, decided_at from ml.decision where pipeline = %s"
+        " order by decision_id desc limit 1",
+        (pipeline,),
     )
+    row = decisions.mappings().first()
     return dict(row) | {"decided_at": row["decided_at"].isoformat()} if row else None

@@ -60,10 +60,6 @@ def from_environment(environ: Mapping[str, str], has_faults: bool = False) -> Sa
     has_faults : bool
         Whether the sandbox may be told to misbehave.
 
-    Returns
-    -------
-    SandboxConfig
-
     Raises
     ------
     ConfigError

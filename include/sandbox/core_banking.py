@@ -11,6 +11,7 @@ import os
 import random
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -107,11 +108,8 @@ def seed(url: str) -> None:
     except psycopg2.OperationalError as error:
         reason = str(error).strip().splitlines()[0]
         raise SourceUnavailable(f"core_banking does not answer ({reason}): start it, then seed again.") from error
-    try:
-        with connection:
-            _seed(connection)
-    finally:
-        connection.close()
+    with closing(connection), connection:
+        _seed(connection)
 
 
 def deals() -> Iterator[tuple[int, datetime, str, str, str, bool]]:

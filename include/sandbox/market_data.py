@@ -89,10 +89,6 @@ def settlement(values: list[tuple[date, float]]) -> list[tuple[date, float]]:
     values : list of (date, float)
         One value per banking day, oldest first.
 
-    Returns
-    -------
-    list of (date, float)
-
     Examples
     --------
     >>> settlement([(date(2026, 3, 5), 17.1), (date(2026, 3, 6), 17.2)])

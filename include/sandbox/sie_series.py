@@ -70,10 +70,6 @@ def load_series(not_published: frozenset[tuple[str, date]] = frozenset()) -> dic
         Series id and day that shall be answered with `N/E`, whether or not the day has a
         value. Without it a day without a value is absent, as in the recorded answers.
 
-    Returns
-    -------
-    dict of str to Series
-
     Raises
     ------
     ConfigError

@@ -71,28 +71,25 @@ def load(config: SandboxConfig) -> AirQuality:
     config : SandboxConfig
         `uci_file`, `var`, `uci_url` and `download_s` are used, in this order.
 
-    Returns
-    -------
-    AirQuality
-
     Raises
     ------
     ConfigError
         The named file is missing or not the station's. A retry brings the same.
     """
-    if config.uci_file:
-        return AirQuality(pack(_read_file(config.uci_file, "UCI_AIR_QUALITY_FILE names")), is_simulated=False)
     kept = config.var / "uci" / MEMBER
-    if kept.exists():
-        return AirQuality(pack(_read_file(kept, "The sandbox keeps")), is_simulated=False)
     settled = kept.with_name("SIMULATED")
-    if config.uci_url and not settled.exists() and (csv := download(config.uci_url, config.download_s)):
-        _keep(kept, csv)
-        return AirQuality(pack(csv), is_simulated=False)
-    _keep(settled, SETTLED)
-    from include.sandbox.station import simulate  # numpy is only loaded where it is needed
+    if config.uci_file:
+        csv = _read_file(config.uci_file, "UCI_AIR_QUALITY_FILE names")
+    elif kept.exists():
+        csv = _read_file(kept, "The sandbox keeps")
+    elif config.uci_url and not settled.exists() and (arrived := download(config.uci_url, config.download_s)):
+        _keep(kept, csv := arrived)
+    else:
+        from include.sandbox.station import simulate  # numpy is only loaded where it is needed
 
-    return AirQuality(pack(simulate()), is_simulated=True)
+        _keep(settled, SETTLED)
+        return AirQuality(pack(simulate()), is_simulated=True)
+    return AirQuality(pack(csv), is_simulated=False)
 
 
 def download(url: str, seconds: float) -> bytes | None:

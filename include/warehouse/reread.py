@@ -55,8 +55,8 @@ with arrived as (
     select {kept_s}, f._fetch, f._fetched_at, f._is_reread
     from staged s join fetches f on f._fetch = s._fetch and f.payload_id = s.payload_id
     union all
-    select {kept_b}, -1, b.recorded_at, true
-    from before b
+    select {kept_b}, -1, coalesce(p.fetched_at, b.recorded_at), true
+    from before b left join raw.payload p on p.payload_id = b.payload_id
     where not exists (
         select from fetches f
         where f.payload_id = b.payload_id and b.valid_at >= f.start_at and b.valid_at < f.end_at)

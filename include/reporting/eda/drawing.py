@@ -47,7 +47,7 @@ def distribution(portrait: Portrait, name: str) -> str:
     box.axis("off")
     bars.set_yticks([])
     bars.spines["left"].set_visible(False)
-    _few_ticks(bars)
+    bars.xaxis.set_major_locator(_locator(5))
     said = f"; median {limits.median:.4g}, middle half {limits.q1:.4g} to {limits.q3:.4g}" if limits else ""
     return _svg(figure, f"Distribution of {name} in {portrait.columns[name].unit}{said}.")
 
@@ -58,7 +58,7 @@ def bars_of(counts: pd.Series, name: str) -> str:
     axes.barh([str(value)[:24] for value in counts.index][::-1], counts.to_numpy()[::-1], color=MAIN, alpha=0.75)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    _few_ticks(axes)
+    axes.xaxis.set_major_locator(_locator(5))
     top = ", ".join(f"{value} {count:,} rows" for value, count in counts.head(3).items())
     return _svg(figure, f"Most frequent values of {name}: {top}.")
 
@@ -184,10 +184,6 @@ def _thinned(x: Any, y: Any, most: int = 300) -> tuple[Any, Any]:
     order = np.argsort(x)
     kept = order[np.unique(np.linspace(0, len(order) - 1, min(most, len(order))).astype(int))] if len(order) else order
     return np.asarray(x)[kept], np.asarray(y)[kept]
-
-
-def _few_ticks(axes: Axes) -> None:
-    axes.xaxis.set_major_locator(_locator(5))
 
 
 def _locator(count: int) -> Any:

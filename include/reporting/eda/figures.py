@@ -14,20 +14,9 @@ if TYPE_CHECKING:
 
 MOST_BINS = 500
 LEAST_FULL = 0.75  # of the steps must have a row at least, or a longer one is taken: weekends are no gaps
-# The step's name, its length in seconds, and how Postgres cuts a time down to it. Weeks begin on Monday.
-STEPS = (
-    ("second", 1, "date_trunc('second', {at})", "1 second"),
-    ("10 seconds", 10, "date_bin('10 seconds', {at}, timestamptz '2000-01-03 00:00Z')", "10 seconds"),
-    ("minute", 60, "date_trunc('minute', {at})", "1 minute"),
-    ("10 minutes", 600, "date_bin('10 minutes', {at}, timestamptz '2000-01-03 00:00Z')", "10 minutes"),
-    ("hour", 3600, "date_trunc('hour', {at})", "1 hour"),
-    ("6 hours", 21600, "date_bin('6 hours', {at}, timestamptz '2000-01-03 00:00Z')", "6 hours"),
-    ("day", 86400, "date_trunc('day', {at})", "1 day"),
-    ("week", 604800, "date_trunc('week', {at})", "1 week"),
-    ("month", 2678400, "date_trunc('month', {at})", "1 month"),
-    ("quarter", 7948800, "date_trunc('quarter', {at})", "3 months"),
-    ("year", 31622400, "date_trunc('year', {at})", "1 year"),
-)
+# The steps with their lengths in seconds; weeks begin on Monday.
+STEPS = {"second": 1, "10 seconds": 10, "minute": 60, "10 minutes": 600, "hour": 3600, "6 hours": 21600}
+STEPS |= {"day": 86400, "week": 604800, "month": 2678400, "quarter": 7948800, "year": 31622400}
 IQR_REACH = 1.5  # Tukey, Exploratory Data Analysis, 1977
 Z_LIMIT, Z_SCALE = 3.5, 0.6745  # Iglewicz and Hoaglin, How to Detect and Handle Outliers, 1993
 
@@ -52,8 +41,10 @@ def step_for(span: timedelta, rows: int) -> Step:
     """
     seconds = span.total_seconds()
     least = max(seconds / MOST_BINS, LEAST_FULL * seconds / max(rows - 1, 1))
-    name, _, sql, interval = next((step for step in STEPS if step[1] >= least), STEPS[-1])
-    return Step(name, sql, interval)
+    name = next((name for name, length in STEPS.items() if length >= least), "year")
+    if name[0].isdigit():
+        return Step(name, f"date_bin('{name}', {{at}}, timestamptz '2000-01-03 00:00Z')", name)
+    return Step(name, f"date_trunc('{name}', {{at}})", "3 months" if name == "quarter" else f"1 {name}")
 
 
 def kind_of(name: str, column: Column, key: tuple[str, ...]) -> str:

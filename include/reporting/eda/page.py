@@ -12,8 +12,6 @@ from include.reporting.eda.figures import correlations
 from include.reporting.eda.reading import DRAWN_OUTLIERS
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from jinja2 import Environment
 
     from include.reporting.eda.reading import Portrait
@@ -53,17 +51,14 @@ class Report:
 
 def html(report: Report) -> str:
     """Return the page of a pipeline."""
-    return (
-        _templates()
-        .get_template("page.html.j2")
-        .render(
-            **report.summary,
-            style=_style(),
-            sources=[_source(each) for each in report.portraits],
-            failed=report.failed,
-            quarantine=report.quarantine,
-            most_outliers=DRAWN_OUTLIERS,
-        )
+    template = _templates().get_template("page.html.j2")
+    return template.render(
+        **report.summary,
+        style=_style(),
+        sources=[_source(each) for each in report.portraits],
+        failed=report.failed,
+        quarantine=report.quarantine,
+        most_outliers=DRAWN_OUTLIERS,
     )
 
 
@@ -130,7 +125,8 @@ def _templates() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     found = Environment(loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    found.filters |= {"count": _count, "number": _number, "share": _share, "day": _day, "moment": _moment}
+    found.filters |= {"count": _count, "number": _number, "share": _share}
+    found.filters |= {"day": "{:%Y-%m-%d}".format, "moment": "{:%Y-%m-%d %H:%M}".format}
     return found
 
 
@@ -155,11 +151,3 @@ def _share(value: float) -> str:
     """Return a share in %; what is not complete never reads as if it were."""
     shown = f"{value * 100:.1f}"
     return "100 %" if value == 1 else f"{'>99.9' if shown == '100.0' else shown} %"
-
-
-def _day(at: datetime) -> str:
-    return at.strftime("%Y-%m-%d")
-
-
-def _moment(at: datetime) -> str:
-    return at.strftime("%Y-%m-%d %H:%M")

@@ -83,8 +83,7 @@ def portrait(connection: Connection, spec: Pipeline, source: str) -> Portrait | 
     facts = spec.sources[source]
     columns = {name: column for name, column in facts.columns.items() if name in there}
     kinds = {name: kind_of(name, column, facts.key) for name, column in columns.items()}
-    numbers = [name for name, kind in kinds.items() if kind in ("number", "flag")]
-    rows, first, last, exact = _exact(connection, table, columns, numbers)
+    rows, first, last, exact = _exact(connection, table, kinds)
     if not rows:
         return None
     step = step_for(last - first, rows)
@@ -116,24 +115,24 @@ def _number(name: str, kind: str = "number") -> str:
     return f'"{name}"::int' if kind == "flag" else f'"{name}"::double precision'
 
 
+def _aggregates(kinds: dict[str, str]) -> str:
+    """Return the aggregates of each column: ``n_<column>``, of numbers and flags also ``mean_``, ``min_``, ``max_``."""
+    asked = [f'count("{name}") as "n_{name}"' for name in kinds]
+    for name, kind in kinds.items():
+        if kind in ("number", "flag"):
+            value = _number(name, kind)
+            asked += [f'avg({value}) as "mean_{name}", min({value}) as "min_{name}", max({value}) as "max_{name}"']
+    return ", ".join(asked)
+
+
 def _exact(
-    connection: Connection, table: str, columns: dict[str, Column], numbers: list[str]
+    connection: Connection, table: str, kinds: dict[str, str]
 ) -> tuple[int, datetime, datetime, dict[str, dict[str, Any]]]:
-    asked = [f'count("{name}")' for name in columns]
-    for name in numbers:
-        value = _number(name, "flag" if columns[name].type == "boolean" else "number")
-        asked += [f"min({value})", f"max({value})", f"avg({value})"]
-    answer = list(
-        connection.exec_driver_sql(
-            f"select count(*), min(valid_at), max(valid_at), {', '.join(asked)} from {table}"
-        ).one()
-    )
-    rows, first, last, *rest = answer
-    exact: dict[str, dict[str, Any]] = {name: {"n": int(n)} for name, n in zip(columns, rest, strict=False)}
-    rest = rest[len(columns) :]
-    for place, name in enumerate(numbers):
-        exact[name] |= dict(zip(("min", "max", "mean"), rest[place * 3 : place * 3 + 3], strict=True))
-    return int(rows), first, last, exact
+    query = f"select count(*) as rows, min(valid_at) as first, max(valid_at) as last, {_aggregates(kinds)} from {table}"
+    row = connection.exec_driver_sql(query).mappings().one()
+    figures = ("n", "mean", "min", "max")
+    exact = {name: {key: row[f"{key}_{name}"] for key in figures if f"{key}_{name}" in row} for name in kinds}
+    return row["rows"], row["first"], row["last"], exact
 
 
 def _sample(connection: Connection, table: str, kinds: dict[str, str], rows: int) -> pd.DataFrame:
@@ -157,16 +156,9 @@ def _bins(connection: Connection, table: str, kinds: dict[str, str], step: Step)
     """Return one row for each step between the first row and the last, those without any row included."""
     import pandas as pd
 
-    asked = [f'count("{name}") as "n_{name}"' for name in kinds]
-    for name, kind in kinds.items():
-        if kind in ("number", "flag"):
-            value = _number(name, kind)
-            asked += [
-                f'{how}({value}) as "{as_}_{name}"' for how, as_ in (("avg", "mean"), ("min", "min"), ("max", "max"))
-            ]
     cut = step.sql.format(at="valid_at")
     result = connection.exec_driver_sql(
-        f"with found as (select {cut} as at, count(*) as rows, {', '.join(asked)} from {table} group by 1)"
+        f"with found as (select {cut} as at, count(*) as rows, {_aggregates(kinds)} from {table} group by 1)"
         f" select * from (select generate_series(min(at), max(at), interval '{step.interval}') as at from found) steps"
         " left join found using (at) order by 1"
     )
