@@ -92,13 +92,8 @@ def retry(
     wanted = Wanted(pipeline, source, rule, tuple(ids or ()), "waiting", _window(start, end))
     engine = warehouse()
     with engine.connect() as connection:
-<<<<<<< HEAD
-        confs = windows(connection, _wanted(pipeline, source, rule, start, end, ids=tuple(ids or ())))
+        confs = windows(connection, wanted)
     if not confs:
-=======
-        found = windows(connection, wanted)
-    if not found:
->>>>>>> w-loc
         typer.echo("Nothing waits in quarantine that this asks for.")
         return
     api, failed = AirflowApi.of_runtime(), []
