@@ -103,9 +103,9 @@ def inspect_file(
 
     from include.sources.inspection import inspect, summary_of, yaml_of
 
-    found = inspect(Path(file), member)
-    typer.echo(summary_of(found), err=True, nl=False)
-    typer.echo(yaml_of(found), nl=False)
+    drafted = inspect(Path(file), member)
+    typer.echo(summary_of(drafted), err=True, nl=False)
+    typer.echo(yaml_of(drafted), nl=False)
 
 
 @app.command()

@@ -102,14 +102,14 @@ async def listening(connection_id: str, channel: str, listener_name: str) -> Asy
 async def _address(connection_id: str) -> dict[str, Any]:
     """Return what libpq needs to connect, as the Airflow Connection has it at this moment."""
     try:
-        found = await Connection.async_get(connection_id)
-        sslmode = (await found.aextra_dejson()).get("sslmode")
+        connection = await Connection.async_get(connection_id)
+        sslmode = (await connection.aextra_dejson()).get("sslmode")
     except AirflowNotFoundException:
         raise ConfigError(f"there is no Airflow Connection {connection_id!r}: declare it, or remove `notify`") from None
     except AirflowRuntimeError as error:
         raise SourceUnavailable(f"Airflow does not give its Connection {connection_id!r} ({error})") from error
-    if found.conn_type != "postgres":
-        raise ConfigError(f"the Airflow Connection {connection_id!r} is of type {found.conn_type}, not postgres")
-    given = {"host": found.host, "port": found.port, "dbname": found.schema, "user": found.login}
-    given |= {"password": found.password, "sslmode": sslmode}
+    if connection.conn_type != "postgres":
+        raise ConfigError(f"the Airflow Connection {connection_id!r} is of type {connection.conn_type}, not postgres")
+    given = {"host": connection.host, "port": connection.port, "dbname": connection.schema, "user": connection.login}
+    given |= {"password": connection.password, "sslmode": sslmode}
     return {key: value for key, value in given.items() if value is not None}

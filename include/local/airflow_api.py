@@ -112,8 +112,8 @@ class AirflowApi:
 
     def import_errors(self) -> list[str]:
         """Return the DAG files that cannot be loaded, with the last line of each error."""
-        found = self.call("GET", "importErrors").json()["import_errors"]
-        return [f"{e['filename']}: {e['stack_trace'].strip().splitlines()[-1]}" for e in found]
+        errors = self.call("GET", "importErrors").json()["import_errors"]
+        return [f"{e['filename']}: {e['stack_trace'].strip().splitlines()[-1]}" for e in errors]
 
     def _sign_in(self) -> None:
         answer = self._send("POST", f"{self.url}/auth/token", json=self._credentials)

@@ -46,9 +46,9 @@ def choose_python(own: str, version: "tuple[int, ...]", candidates: "tuple[str, 
     if OLDEST <= version <= NEWEST:
         return own
     for name in candidates:
-        found = shutil.which(name)
-        if found and OLDEST <= version_of(found) <= NEWEST:  # a version manager's shim may lead nowhere
-            return found
+        path = shutil.which(name)
+        if path and OLDEST <= version_of(path) <= NEWEST:  # a version manager's shim may lead nowhere
+            return path
     raise Refusal(
         f"Python {version[0]}.{version[1]} cannot run this project and no Python 3.11, 3.12 or 3.13 is on the PATH: "
         f"install one, or {WAY_OUT}."

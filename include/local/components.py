@@ -79,16 +79,16 @@ def postgres_component(data: Path, port: int, superuser_url: str, marker: str) -
 def all_components() -> tuple[Component, ...]:
     """Return every component of this installation, without those that ``.env`` names elsewhere."""
     options = settings()
-    found = []
+    components = []
     if not options.postgres_url:
         data, url = options.var / "postgres", environment.superuser_url()
-        found.append(postgres_component(data, options.postgres_port, url, str(options.var)))
+        components.append(postgres_component(data, options.postgres_port, url, str(options.var)))
     if not options.sandbox_url:
-        found.append(_web_server("sandbox", "include.sandbox", directory=options.root))
+        components.append(_web_server("sandbox", "include.sandbox", directory=options.root))
     if not options.mlflow_url:
         how = ("server", "--serve-artifacts", "--host", environment.HOST, "--workers", "1")
-        found.append(_web_server("mlflow", "mlflow", *how, directory=options.var, needs=("databases",)))
-    return (*found, *_airflow())
+        components.append(_web_server("mlflow", "mlflow", *how, directory=options.var, needs=("databases",)))
+    return (*components, *_airflow())
 
 
 def _web_server(name: str, module: str, *arguments: str, **more: Any) -> Component:

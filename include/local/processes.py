@@ -40,14 +40,14 @@ def belonging_to(var: Path, component: str | None = None) -> list[psutil.Process
     spared = {me.pid, *(parent.pid for parent in me.parents())}
     file = var / "run" / "session"
     session = int(file.read_text()) if file.is_file() else None
-    found = []
+    processes = []
     for process in psutil.process_iter():
         if process.pid in spared:
             continue
         has = _has(process, marks)
         if has or (has is None and _is_hidden_worker(process, session, orphans_only=component is not None)):
-            found.append(process)
-    return found
+            processes.append(process)
+    return processes
 
 
 def record_session(var: Path, supervisor_pid: int) -> None:
@@ -55,7 +55,7 @@ def record_session(var: Path, supervisor_pid: int) -> None:
     (var / "run" / "session").write_text(str(os.getsid(supervisor_pid)))
 
 
-def end(found: Iterable[psutil.Process], grace: float = 0, seconds: float = 5) -> list[str]:
+def end(processes: Iterable[psutil.Process], grace: float = 0, seconds: float = 5) -> list[str]:
     """End processes, first politely, with what they started; return what was ended as ``name (pid)``.
 
     The database is asked last, so that its clients can say goodbye.
@@ -67,7 +67,7 @@ def end(found: Iterable[psutil.Process], grace: float = 0, seconds: float = 5) -
     seconds
         Seconds between asking a process to end and killing it.
     """
-    _, alive = psutil.wait_procs(found, timeout=grace)
+    _, alive = psutil.wait_procs(processes, timeout=grace)
     ended = [_describe(process) for process in alive]
     servers = [process for process in alive if process.name() == "postgres"]
     others = [process for process in alive if process not in servers]

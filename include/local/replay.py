@@ -163,8 +163,8 @@ class _Replay:
         return []
 
     def _wait(self, probe: Callable[[], T | None], what: str) -> T:
-        if found := wait_for(probe, RUN_SECONDS, POLL_SECONDS):
-            return found
+        if value := wait_for(probe, RUN_SECONDS, POLL_SECONDS):
+            return value
         raise ReplayFailed(f"waited {RUN_SECONDS} s for {what}: see var/log/scheduler.log, then run the same again")
 
     def _show(self, dag_id: str, tasks: tuple[str, ...] = (), done: int | None = None, trouble: str = "") -> None:

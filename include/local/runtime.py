@@ -96,13 +96,13 @@ def external_services() -> dict[str, dict[str, Any]]:
     """Return the servers that ``.env`` names instead of ours, in the form of `services`."""
     options = settings()
     unknown: dict[str, Any] = {"state": "EXTERNAL", "pid": None, "log": None, "restarts": 0, "incidents": []}
-    found = {}
+    states = {}
     if url := options.postgres_url:
         shown = f"postgresql://{preflight.address(url)}"
-        found["postgres"] = unknown | {"healthy": postgres.answers(url), "url": shown}
+        states["postgres"] = unknown | {"healthy": postgres.answers(url), "url": shown}
     if url := options.mlflow_url:
-        found["mlflow"] = unknown | {"healthy": health.answers(f"{url}/health"), "url": preflight.address(url)}
-    return found
+        states["mlflow"] = unknown | {"healthy": health.answers(f"{url}/health"), "url": preflight.address(url)}
+    return states
 
 
 def status() -> dict[str, Any]:
@@ -115,20 +115,20 @@ def status() -> dict[str, Any]:
     from include.reporting.status import pipelines, with_champions
     from include.spec.load import load_each
 
-    found: dict[str, Any] = {"services": services() | external_services(), "pipelines": {}}
+    state: dict[str, Any] = {"services": services() | external_services(), "pipelines": {}}
     problems = load_each()[1]
     if not Supervisor(settings().var).is_running() and processes.belonging_to(settings().var):
         problems.append("The supervisor is gone and its processes run on without it: make stop, then make run.")
     try:
         warehouse = environment.database_url("warehouse")
-        found["pipelines"] = pipelines(warehouse)
-        found["pipelines"] = with_champions(found["pipelines"], warehouse, environment.mlflow_url())
+        state["pipelines"] = pipelines(warehouse)
+        state["pipelines"] = with_champions(state["pipelines"], warehouse, environment.mlflow_url())
     except SQLAlchemyError as error:
         reason = str(error).strip().splitlines()[0]
         problems.append(f"The warehouse cannot be read ({reason}); start the runtime with make run or ciclo up.")
     except SourceUnavailable as error:
         problems.append(str(error))
-    return found | ({"problem": "\n".join(problems)} if problems else {})
+    return state | ({"problem": "\n".join(problems)} if problems else {})
 
 
 def _supervisor(components: tuple[Component, ...], env: dict[str, str]) -> Supervisor:

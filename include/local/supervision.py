@@ -199,14 +199,14 @@ def parse_incidents(lines: list[str]) -> list[Incident]:
     >>> [(i.name, i.how) for i in parse_incidents([line])]
     [('mlflow', 'exit status 1')]
     """
-    found = [match for line in lines if (match := _INCIDENT.match(line))]
+    matches = [match for line in lines if (match := _INCIDENT.match(line))]
     return [
         Incident(
             match["name"],
             datetime.strptime(match["at"], "%Y-%m-%d %H:%M:%S").astimezone(UTC),
             (match["how"] or match["what"]).partition(";")[0],
         )
-        for match in found
+        for match in matches
     ]
 
 

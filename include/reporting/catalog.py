@@ -51,7 +51,7 @@ def read(connection: Connection) -> list[Any]:
         and `is_unique`.
     """
     text = connection.exec_driver_sql(f"select coalesce(jsonb_agg(s), '[]')::text from ({QUERY}) s").scalar_one()
-    schemas: list[Any] = json.loads(text, object_hook=lambda found: SimpleNamespace(**found))
+    schemas: list[Any] = json.loads(text, object_hook=lambda fields: SimpleNamespace(**fields))
     for schema in schemas:
         tables = {table.name: table for table in schema.tables}
         for table in schema.tables:
@@ -62,10 +62,10 @@ def read(connection: Connection) -> list[Any]:
 
 def uncommented(schemas: list[Any]) -> list[str]:
     """Return the full names of what nobody has explained. Pure."""
-    found = [schema.name for schema in schemas if not schema.comment]
+    names = [schema.name for schema in schemas if not schema.comment]
     for schema in schemas:
         for table in schema.tables:
-            found += [] if table.comment else [table.full_name]
-            found += [f"{table.full_name}.{column.name}" for column in table.columns if not column.comment]
-        found += [f"{schema.name}.{each.name}({each.arguments})" for each in schema.functions if not each.comment]
-    return found
+            names += [] if table.comment else [table.full_name]
+            names += [f"{table.full_name}.{column.name}" for column in table.columns if not column.comment]
+        names += [f"{schema.name}.{each.name}({each.arguments})" for each in schema.functions if not each.comment]
+    return names

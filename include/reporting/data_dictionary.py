@@ -54,8 +54,8 @@ def main(arguments: Sequence[str], url: str, pipelines: Mapping[str, Pipeline], 
     kept = path.read_text(encoding="utf-8") if path.exists() else ""
     if kept == now:
         return 0
-    said = f"{path.name} is not what the database and the pipelines say now: make docs"
-    print(f"{said}{_where(kept, now)}", file=sys.stderr)
+    message = f"{path.name} is not what the database and the pipelines say now: make docs"
+    print(f"{message}{_where(kept, now)}", file=sys.stderr)
     return 1
 
 
@@ -93,10 +93,16 @@ def page(schemas: list[Any], pipelines: Mapping[str, Pipeline]) -> str:
             f"without a comment: {', '.join(nameless)}; add `comment on …` to its file in include/warehouse/sql"
         )
     sources = {f"core.{spec.table(source)}": (spec, source) for spec in pipelines.values() for source in spec.sources}
-    found = Environment(loader=FileSystemLoader(FOLDER), undefined=StrictUndefined, trim_blocks=True)  # noqa: S701 - Markdown
-    found.filters |= {"anchor": _anchor, "cell": _cell, "key": _key, "own_columns": _own_columns, "sentence": _sentence}
-    found.filters |= {"asked": asked, "contract": contract, "licence": _licence, "published": published}
-    return found.get_template("data_dictionary.md.j2").render(schemas=schemas, sources=sources).rstrip() + "\n"
+    environment = Environment(loader=FileSystemLoader(FOLDER), undefined=StrictUndefined, trim_blocks=True)  # noqa: S701 - Markdown
+    environment.filters |= {
+        "anchor": _anchor,
+        "cell": _cell,
+        "key": _key,
+        "own_columns": _own_columns,
+        "sentence": _sentence,
+    }
+    environment.filters |= {"asked": asked, "contract": contract, "licence": _licence, "published": published}
+    return environment.get_template("data_dictionary.md.j2").render(schemas=schemas, sources=sources).rstrip() + "\n"
 
 
 def _own_columns(table: Any) -> list[Any]:
@@ -114,8 +120,8 @@ def _anchor(name: str) -> str:
 
 
 def _key(column: Any) -> str:
-    said = ["key"] * column.is_key + ["unique"] * column.is_unique
-    return " ".join([*said, *[f"→ {column.leads_to}"] * bool(column.leads_to)])
+    words = ["key"] * column.is_key + ["unique"] * column.is_unique
+    return " ".join([*words, *[f"→ {column.leads_to}"] * bool(column.leads_to)])
 
 
 def _sentence(comment: str | None) -> str:

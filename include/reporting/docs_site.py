@@ -111,16 +111,16 @@ def _page(folder: Path, path: str) -> Response:
 
     top = folder.resolve()
     try:
-        found = (top / path).resolve()
-        found = found / "index.html" if found.is_dir() else found
-        is_page = found.is_relative_to(top) and found.suffix == ".html" and found.is_file()
+        file = (top / path).resolve()
+        file = file / "index.html" if file.is_dir() else file
+        is_page = file.is_relative_to(top) and file.suffix == ".html" and file.is_file()
     except (OSError, ValueError):  # a name that no file can have
         is_page = False
     if not is_page:
         return _message(
             404, "There is no such page", "The check of the next batch writes it, if nobody has looked yet."
         )
-    return FileResponse(found, headers=HEADERS, media_type="text/html")
+    return FileResponse(file, headers=HEADERS, media_type="text/html")
 
 
 def _of_run(folder: Path, top: str, dag_id: str, run_id: str, source: str) -> Response:
@@ -129,16 +129,16 @@ def _of_run(folder: Path, top: str, dag_id: str, run_id: str, source: str) -> Re
 
     pipeline = dag_id.removeprefix(INGEST)
     is_known = _is_name(folder / "quality", pipeline) and _is_name(folder / "quality" / pipeline, source)
-    found = pages_of_run(folder / "quality" / pipeline / source, dag_id, run_id) if is_known else []
-    links = [f"{top}/quality/{quote(pipeline)}/{quote(source)}/{quote(path.name)}" for path in found]
+    pages = pages_of_run(folder / "quality" / pipeline / source, dag_id, run_id) if is_known else []
+    links = [f"{top}/quality/{quote(pipeline)}/{quote(source)}/{quote(path.name)}" for path in pages]
     if len(links) == 1:
         return RedirectResponse(links[0], headers=HEADERS)
     if links:
         return _message(
             200, f"{pipeline} {source}: {len(links)} batches", "The run checked several, each its window.", links
         )
-    said = "Either its check has not come so far (the task's log says why), or the page was swept since."
-    return _message(404, f"No report of {source} by run {run_id}", said, [f"{top}/quality/index.html"])
+    message = "Either its check has not come so far (the task's log says why), or the page was swept since."
+    return _message(404, f"No report of {source} by run {run_id}", message, [f"{top}/quality/index.html"])
 
 
 def _is_name(folder: Path, name: str) -> bool:
@@ -155,11 +155,11 @@ def _refused(request: Request, error: Any, base: str) -> Response:
     return JSONResponse({"detail": error.detail}, error.status_code, headers=error.headers)
 
 
-def _message(status: int, title: str, said: str, links: list[str] | None = None) -> Response:
+def _message(status: int, title: str, text: str, links: list[str] | None = None) -> Response:
     from html import escape
 
     from starlette.responses import HTMLResponse
 
     items = "".join(f'<li><a href="{escape(link)}">{escape(link.rpartition("/")[2])}</a></li>' for link in links or [])
-    body = f"<!DOCTYPE html><title>{escape(title)}</title><h1>{escape(title)}</h1><p>{escape(said)}</p><ul>{items}</ul>"
+    body = f"<!DOCTYPE html><title>{escape(title)}</title><h1>{escape(title)}</h1><p>{escape(text)}</p><ul>{items}</ul>"
     return HTMLResponse(body, status, headers=HEADERS)

@@ -62,9 +62,9 @@ def published(source: Source) -> str:
     when = source.published
     if when.after:
         return f"{when.after} after the time they are about"
-    said = [f"{when.months} month{'s' * (when.months != 1)} later"] * bool(when.months)
-    said += [f"on day {when.day}"] * (when.day is not None) + [f"at {when.time} {when.timezone}"] * bool(when.time)
-    return " ".join(said) or "at once"
+    words = [f"{when.months} month{'s' * (when.months != 1)} later"] * bool(when.months)
+    words += [f"on day {when.day}"] * (when.day is not None) + [f"at {when.time} {when.timezone}"] * bool(when.time)
+    return " ".join(words) or "at once"
 
 
 def licence(readme: Path) -> str | None:
@@ -72,8 +72,8 @@ def licence(readme: Path) -> str | None:
     text = readme.read_text(encoding="utf-8") if readme.is_file() else ""
     row = re.search(r"^\|\s*licence\s*\|\s*(.+?)\s*\|\s*$", text, re.IGNORECASE | re.MULTILINE)
     prose = re.search(r"\*\*Licence\.\*\*\s*(.+?)(?=\*\*|\n\s*\n|\Z)", text, re.IGNORECASE | re.DOTALL)
-    found = row or prose
-    return " ".join(found[1].split()) if found else None
+    match = row or prose
+    return " ".join(match[1].split()) if match else None
 
 
 def _range(column: Column) -> list[str]:

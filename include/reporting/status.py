@@ -85,21 +85,21 @@ def with_champions(states: dict[str, dict[str, Any]], url: str, mlflow_url: str)
 
 
 def _champion(url: str, mlflow_url: str, pipeline: str) -> dict[str, Any] | None:
-    found = champion(mlflow_url, pipeline)
-    if found is None:
+    standing = champion(mlflow_url, pipeline)
+    if standing is None:
         return None
     with connect_engine(url).connect() as connection:
         evidence = connection.exec_driver_sql(
             "select evidence from ml.decision where pipeline = %s and verdict = 'promote' and model_version = %s"
             " order by decision_id desc limit 1",
-            (pipeline, found.version),
+            (pipeline, standing.version),
         ).scalar()
     figures = evidence or {}
     return {
-        "version": found.version,
-        "candidate": found.tags.get("candidate"),
-        "trained_until": found.tags.get("trained_until"),
-        "data_origin": found.tags.get("data_origin"),
+        "version": standing.version,
+        "candidate": standing.tags.get("candidate"),
+        "trained_until": standing.tags.get("trained_until"),
+        "data_origin": standing.tags.get("data_origin"),
         "metrics": figures.get("candidates", {}).get(figures.get("chosen")),
         "naive": figures.get("naive"),
     }

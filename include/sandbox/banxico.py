@@ -79,10 +79,10 @@ def find_series(known: dict[str, Series], ids: str) -> list[Series]:
         raise SieError(BAD_IDS)
     if len(asked) > MAX_IDS:
         raise SieError(TOO_MANY_IDS)
-    found = [known[id_] for id_ in reversed(asked) if id_ in known]
-    if not found:
+    series = [known[id_] for id_ in reversed(asked) if id_ in known]
+    if not series:
         raise SieError(UNKNOWN_SERIES, status=404)
-    return found
+    return series
 
 
 def read_range(start: str, end: str) -> tuple[date, date]:
@@ -151,8 +151,8 @@ def router(config: SandboxConfig) -> APIRouter:
         if refused_until := limiter.admit(token, kind, now):
             raise limit_error(refused_until, now)
         locale = request.query_params.get("locale", "es")
-        found = find_series(known, request.path_params["ids"])
-        return JSONResponse({"bmx": {"series": [build(series, locale) for series in found]}}, media_type=MEDIA_TYPE)
+        wanted = find_series(known, request.path_params["ids"])
+        return JSONResponse({"bmx": {"series": [build(series, locale) for series in wanted]}}, media_type=MEDIA_TYPE)
 
     @api.get("")
     async def metadata(request: Request) -> JSONResponse:

@@ -146,8 +146,8 @@ def _seed(connection: Connection) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
         cursor.execute("SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = 'desk'")
-        if found := cursor.fetchone():
-            if not (found[0] or "").startswith("SIMULATED"):
+        if row := cursor.fetchone():
+            if not (row[0] or "").startswith("SIMULATED"):
                 raise ConfigError("core_banking already has a schema desk of its own: name another database.")
             cursor.execute(NOTIFY)
             return

@@ -112,14 +112,14 @@ def router() -> APIRouter:
 
 def _degrees(asked: Mapping[str, str], name: str, limit: int) -> float:
     try:
-        found = float(asked[name])
+        degrees = float(asked[name])
     except KeyError:
         raise BadRequestError(f"Parameter '{name}' is required.") from None
     except ValueError:
         raise BadRequestError(f"Parameter '{name}' must be a number.") from None
-    if not -limit <= found <= limit:
-        raise BadRequestError(f"{name.capitalize()} must be in range of -{limit} to {limit}°. Given: {found}.")
-    return found
+    if not -limit <= degrees <= limit:
+        raise BadRequestError(f"{name.capitalize()} must be in range of -{limit} to {limit}°. Given: {degrees}.")
+    return degrees
 
 
 def _zone(name: str) -> tuple[ZoneInfo, str]:

@@ -48,8 +48,8 @@ def distribution(portrait: Portrait, name: str) -> str:
     bars.set_yticks([])
     bars.spines["left"].set_visible(False)
     bars.xaxis.set_major_locator(_locator(5))
-    said = f"; median {limits.median:.4g}, middle half {limits.q1:.4g} to {limits.q3:.4g}" if limits else ""
-    return _svg(figure, f"Distribution of {name} in {portrait.columns[name].unit}{said}.")
+    quartiles = f"; median {limits.median:.4g}, middle half {limits.q1:.4g} to {limits.q3:.4g}" if limits else ""
+    return _svg(figure, f"Distribution of {name} in {portrait.columns[name].unit}{quartiles}.")
 
 
 def bars_of(counts: pd.Series, name: str) -> str:
@@ -106,8 +106,8 @@ def correlation_matrix(matrix: pd.DataFrame) -> str:
     axes.spines[:].set_visible(False)
     pairs = [(cells[y][x], x, y) for x, y in combinations(range(len(names)), 2) if not isnan(cells[y][x])]
     value, x, y = max(pairs, key=lambda pair: abs(pair[0]), default=(0.0, 0, 0))
-    said = f" The strongest is {names[x]} with {names[y]}: {value:.2f}." if pairs else ""
-    return _svg(figure, f"Spearman's rank correlations of {len(names)} columns.{said}")
+    strongest = f" The strongest is {names[x]} with {names[y]}: {value:.2f}." if pairs else ""
+    return _svg(figure, f"Spearman's rank correlations of {len(names)} columns.{strongest}")
 
 
 def series(portrait: Portrait, name: str) -> str:
@@ -131,8 +131,8 @@ def series(portrait: Portrait, name: str) -> str:
         panels[1].bar(times, counts, width=at.iloc[1] - at.iloc[0] if len(at) > 1 else 0.8, color=BAD, align="edge")
         panels[1].yaxis.set_major_locator(_locator(2))
         panels[1].set_ylabel("quarantined", rotation=0, ha="right", va="center", fontsize=8)
-    said = f"{name} over time, one {portrait.step.name} a step; {len(outliers)} outliers are marked"
-    return _svg(figure, f"{said}; {sum(count for _, count in quarantined)} rows of the source are quarantined.")
+    caption = f"{name} over time, one {portrait.step.name} a step; {len(outliers)} outliers are marked"
+    return _svg(figure, f"{caption}; {sum(count for _, count in quarantined)} rows of the source are quarantined.")
 
 
 def _figure(
@@ -169,12 +169,12 @@ def _svg(figure: Figure, alternative: str) -> str:
 
 def _runs(values: list[float]) -> list[tuple[int, int, float]]:
     """Return start, length and value of each run of equal values above nought."""
-    found, start = [], 0
+    runs, start = [], 0
     for value, run in groupby(values):
         length = len(list(run))
-        found += [(start, length, value)] if value > 0 else []
+        runs += [(start, length, value)] if value > 0 else []
         start += length
-    return found
+    return runs
 
 
 def _thinned(x: Any, y: Any, most: int = 300) -> tuple[Any, Any]:

@@ -97,9 +97,9 @@ def _card(it: Portrait, name: str) -> dict[str, Any]:
     from markupsafe import Markup
 
     column = it.columns[name]
-    chart, said = _shape(it, name)
+    chart, caption = _shape(it, name)
     about = {"name": name, "unit": column.unit, "about": column.description}
-    return {**about, "chart": Markup(chart) if chart else "", "said": said}  # noqa: S704
+    return {**about, "chart": Markup(chart) if chart else "", "said": caption}  # noqa: S704
 
 
 def _shape(it: Portrait, name: str) -> tuple[str, str]:
@@ -124,10 +124,12 @@ def _shape(it: Portrait, name: str) -> tuple[str, str]:
 def _templates() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    found = Environment(loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    found.filters |= {"count": _count, "number": _number, "share": _share}
-    found.filters |= {"day": "{:%Y-%m-%d}".format, "moment": "{:%Y-%m-%d %H:%M}".format}
-    return found
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters |= {"count": _count, "number": _number, "share": _share}
+    environment.filters |= {"day": "{:%Y-%m-%d}".format, "moment": "{:%Y-%m-%d %H:%M}".format}
+    return environment
 
 
 @cache

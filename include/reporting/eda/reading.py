@@ -70,8 +70,8 @@ class Portrait:
 def portraits(connection: Connection, spec: Pipeline) -> list[Portrait]:
     """Return a portrait of each source that has rows, the main one first."""
     order = sorted(spec.sources, key=lambda name: not spec.sources[name].main)
-    found = (portrait(connection, spec, source) for source in order)
-    return [each for each in found if each is not None]
+    drawn = (portrait(connection, spec, source) for source in order)
+    return [each for each in drawn if each is not None]
 
 
 def portrait(connection: Connection, spec: Pipeline, source: str) -> Portrait | None:
@@ -87,7 +87,7 @@ def portrait(connection: Connection, spec: Pipeline, source: str) -> Portrait | 
     if not rows:
         return None
     step = step_for(last - first, rows)
-    found = Portrait(
+    portrait_ = Portrait(
         source=source,
         title=facts.title,
         table=spec.table(source),
@@ -102,10 +102,10 @@ def portrait(connection: Connection, spec: Pipeline, source: str) -> Portrait | 
         bins=_bins(connection, table, kinds, step),
         exact=exact,
     )
-    found.spreads = {name: spread(found.sample[name]) for name in found.of_kind("number")}
-    _count_outliers(connection, table, found)
-    found.quarantined = _quarantined(connection, spec.pipeline, source, step)
-    return found
+    portrait_.spreads = {name: spread(portrait_.sample[name]) for name in portrait_.of_kind("number")}
+    _count_outliers(connection, table, portrait_)
+    portrait_.quarantined = _quarantined(connection, spec.pipeline, source, step)
+    return portrait_
 
 
 _COLUMNS = "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0 and not attisdropped"
@@ -168,9 +168,9 @@ def _bins(connection: Connection, table: str, kinds: dict[str, str], step: Step)
     return frame.astype({name: "float64" for name in frame.columns if name != "at"})
 
 
-def _count_outliers(connection: Connection, table: str, found: Portrait) -> None:
+def _count_outliers(connection: Connection, table: str, portrait: Portrait) -> None:
     """Count the values outside the limits in all rows, and read the farthest of them."""
-    for name, each in found.spreads.items():
+    for name, each in portrait.spreads.items():
         if each is None:
             continue
         value = _number(name)
@@ -180,12 +180,12 @@ def _count_outliers(connection: Connection, table: str, found: Portrait) -> None
             f"select count(*) filter (where {outside}), count(*) filter (where {outside}) from {table}",
             (each.iqr_low, each.iqr_high, low, high),
         ).one()
-        found.exact[name] |= {"iqr": int(iqr), "z": None if each.z_low is None else int(drawn)}
+        portrait.exact[name] |= {"iqr": int(iqr), "z": None if each.z_low is None else int(drawn)}
         rows = connection.exec_driver_sql(
             f"select valid_at, {value} from {table} where {outside} order by abs({value} - %s) desc, valid_at limit %s",
             (low, high, each.median, DRAWN_OUTLIERS),
         )
-        found.outliers[name] = [(at, float(number)) for at, number in rows]
+        portrait.outliers[name] = [(at, float(number)) for at, number in rows]
 
 
 def _quarantined(connection: Connection, pipeline: str, source: str, step: Step) -> list[tuple[datetime, int]]:

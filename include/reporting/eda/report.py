@@ -37,10 +37,10 @@ def write(url: str, pipelines: Mapping[str, Pipeline], folder: Path) -> list[Pat
     for name, spec in pipelines.items():
         with connect_engine(url).connect() as connection:
             connection.exec_driver_sql("set transaction isolation level repeatable read, read only")
-            found = portraits(connection, spec)
-            if not found:
+            every = portraits(connection, spec)
+            if not every:
                 continue
-            report = Report(spec, found, failed_checks(connection, name), quarantine_by_rule(connection, name))
+            report = Report(spec, every, failed_checks(connection, name), quarantine_by_rule(connection, name))
         folder.mkdir(parents=True, exist_ok=True)
         summaries.append(report.summary)
         written.append(folder / f"{name}.html")
