@@ -134,10 +134,11 @@ def fingerprints(system) -> dict[str, str]:
 
 
 def test_airflow_lists_the_runs(played):
+    zone = load_all()["usdmxn"].zone
     printed = played.airflow("dags", "list-runs", "ingest_usdmxn", "--output", "json")
     runs = json.loads(printed.splitlines()[-1])  # Airflow may print warnings before it
     replayed = {run["run_id"]: run["state"] for run in runs if run["run_id"].startswith("replay__")}
-    assert replayed == {run_id_of(window): "success" for window in PLANS["usdmxn"].windows()}
+    assert replayed == {run_id_of(window): "success" for window in PLANS["usdmxn"].windows(zone)}
 
 
 def test_training_on_demand_works_from_the_command_line(played):
