@@ -24,7 +24,7 @@ def noted(schema: pa.Schema) -> list[str]:
     --------
     >>> import pyarrow as pa
     >>> batch = pa.RecordBatch.from_pydict({"co_mg_m3": ["2.6"]})
-    >>> noted(note(batch, ["so2"]).schema), told(batch.schema)
+    >>> noted(note(batch, ["so2"]).schema), noted(batch.schema)
     (['so2'], [])
     """
     names: list[str] = json.loads((schema.metadata or {}).get(KEY, b"[]"))
