@@ -57,17 +57,12 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Keep a file's tests on one worker, and journeys on two, which share a system each; a worker is a session."""
+    """Keep a file's tests on one worker, and all journeys, which share one system; each worker is a session."""
     from xdist.scheduler import LoadScopeScheduling
 
     class Together(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            file = nodeid.partition("::")[0]
-            if not file.startswith("tests/journey"):
-                return file
-            return (
-                "the shipped pipelines" if file.endswith(("closed_loop.py", "events.py")) else "pipelines of the tests"
-            )
+            return "tests/journey" if nodeid.startswith("tests/journey") else nodeid.partition("::")[0]
 
     return Together(config, log)
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import time
 from typing import Annotated
 
 import typer
@@ -91,6 +92,8 @@ def reread(pipeline: Annotated[str, typer.Argument(help="The pipeline whose cont
         typer.echo(f"{number}/{len(windows)} {pipeline} {window}: reading again")
         if trouble := load_again(api, pipeline, window, {**window.to_dict(), "from_lake": True}, "reread"):
             raise CicloError(f"{trouble}\nMend that, then run the same again: it goes on with this window.")
+    api.trigger(f"monitor_{pipeline}", f"reread__{time.time_ns()}", {})
+    typer.echo(f"All is read again; monitor_{pipeline} decides whether to train.")
 
 
 @app.command("inspect")

@@ -144,7 +144,6 @@ def _read(
     else:
         is_told = sql.SQL("where not is_corrected") if has_corrections(cursor, table) else sql.SQL("")
         query = sql.SQL(statement).format(
-            history=sql.Identifier(f"{table}_history"),
             columns=sql.SQL(", ").join(map(sql.Identifier, own)),
             place=sql.SQL(", ").join(map(sql.Identifier, ["valid_at", *key])),
             is_told=is_told,

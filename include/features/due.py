@@ -21,7 +21,8 @@ FIRST, LAST = datetime(1000, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 INSTANT = timedelta(microseconds=1)
 NEIGHBOURS = """
 select min(before_at), max(after_at) from (
-    select distinct {key} from core.{table} where valid_at between %(first)s and %(last)s
+    select {key} from core.{table} where valid_at between %(first)s and %(last)s
+    union select {key} from core.{history} where valid_at between %(first)s and %(last)s
 ) e, lateral (
     select min(valid_at) as before_at from (
         select valid_at from core.{table} t where {same} and t.valid_at < %(first)s
@@ -59,7 +60,7 @@ def due_window(cursor: PgCursor, pipeline: Pipeline, change: Change) -> Window |
 
 
 def _in_main(cursor: PgCursor, pipeline: Pipeline, change: Change) -> Window:
-    names = key_names(pipeline, pipeline.main)
+    names = key_names(pipeline, pipeline.main)  # of rows that were taken away the history tells whose they were
     values: dict[str, Any] = {"first": change.valid_first, "last": change.valid_last}
     values |= {"before": pipeline.target.horizon, "after": main_rows(pipeline)}
     cursor.execute(sql.SQL(NEIGHBOURS).format(**names), values)
@@ -81,6 +82,7 @@ def key_names(pipeline: Pipeline, source: str) -> dict[str, sql.Composable]:
     same = sql.SQL(" and ").join(sql.SQL("t.{0} = e.{0}").format(sql.Identifier(key)) for key in keys)
     return {
         "table": sql.Identifier(pipeline.table(source)),
+        "history": sql.Identifier(f"{pipeline.table(source)}_history"),
         "key": sql.SQL(", ").join(map(sql.Identifier, keys)) if keys else sql.SQL("true as is_alone"),
         "same": same if keys else sql.SQL("true"),
     }

@@ -54,6 +54,14 @@ class FeatureSet:
     table: str
     is_filled: bool
 
+    @property
+    def is_readable(self) -> bool:
+        """Whether pipeline.yaml still has every source and column that its features and target read."""
+        columns = {(name, key) for name, source in self.pipeline.sources.items() for key in source.columns}
+        refs = [ref.rpartition(".") for recipe in self.pipeline.features for ref in recipe.reads()]
+        read = {(name or self.pipeline.main, key) for name, _, key in refs}
+        return read | {(self.pipeline.main, self.pipeline.target.column)} <= columns
+
 
 def set_id(pipeline: Pipeline) -> str:
     """Return the hash of what a pipeline's features and target are made from."""

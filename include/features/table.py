@@ -75,7 +75,7 @@ def refresh(engine: Engine, pipeline: Pipeline) -> int:
         every = sets(cursor, pipeline)
     built = 0
     for one in every:
-        while True:
+        while one.is_readable:  # otherwise what is due waits until its columns are back, or the set is retired
             with transaction(engine) as connection, connection.cursor() as cursor:
                 count = build_next(cursor, one)
             if count is None:

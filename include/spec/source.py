@@ -174,7 +174,9 @@ class Source(Strict):
     def contract_sha256(self) -> str:
         """Return a hash of all that decides which rows a payload gives: not of words, nor of where the source is."""
         words: Any = {"title": True, "connection": True, "columns": {"__all__": {"description", "unit", "note"}}}
-        return hashlib.sha256(self.model_dump_json(exclude=words).encode()).hexdigest()
+        words |= {"checks": {"__all__": {"note"}}}
+        said_by_it = self.model_dump_json(exclude=words, exclude_defaults=True)
+        return hashlib.sha256(said_by_it.encode()).hexdigest()
 
     @property
     def stored(self) -> dict[str, Column]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from include.errors import ContractBroken
 from include.sources.outside import Outside
+from include.sources.publication import reach_back
 from include.steps.cross_row_checks import Broken, all_but, cross_row_checks, row_ids_of
 from include.steps.profiles import keep_profile, sudden_changes
 from include.windows import Window, midnight
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from include.quality.batch_check import BatchCheck
     from include.quality.contract import Result
-    from include.spec.model import Pipeline
+    from include.spec.model import Pipeline, Published
     from include.steps.run import Run
     from include.warehouse.batch import Batch
 
@@ -75,7 +76,8 @@ def examine(run: Run, fetched: Fetched) -> Batch:
     with run.engine.connect() as connection:
         overridden = overridden_rows(connection, run.pipeline.pipeline, fetched.source)
         loaded = loaded_span(connection, run.pipeline, fetched.source)
-    outside = _outside(run.pipeline, fetched.window, loaded)
+    published = run.pipeline.sources[fetched.source].published
+    outside = _outside(run.pipeline, fetched.window, published, loaded)
     sha256 = _batch_hash(run, fetched, overridden)
     checker = BatchCheck(run.pipeline.sources[fetched.source], fetched.window, overridden)
     folder = f"batches/{run.pipeline.pipeline}/{fetched.source}/{_folder(run, fetched, sha256)}"
@@ -157,9 +159,12 @@ def _folder(run: Run, fetched: Fetched, sha256: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
-def _outside(pipeline: Pipeline, window: Window, loaded: tuple[datetime, datetime] | None) -> Outside:
+def _outside(
+    pipeline: Pipeline, window: Window, published: Published, loaded: tuple[datetime, datetime] | None
+) -> Outside:
     """Return the counter of rows that no window holds, with those already loaded and the one that is being loaded."""
     first, last = loaded or (window.start, window.end)
+    first = reach_back(Window(first, last), published).start
     if pipeline.schedule.end is None:
         return Outside(min(first, window.start))
     end = midnight(pipeline.schedule.end + timedelta(days=1), pipeline.zone)

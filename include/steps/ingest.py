@@ -48,7 +48,9 @@ def extract(run: Run, source: str, endpoint: Callable[[], Endpoint]) -> dict[str
     window, name = window_of(run), run.pipeline.pipeline
     is_from_lake = run.params.get("from_lake", False)
     fetches = _fetched_before(run, source, window) if is_from_lake or _is_outdated(run, source, window) else []
-    if is_from_lake and not fetches:
+    if is_from_lake and not fetches and _was_empty(run, source, window):
+        fetches = [indexed(run, source, window, []) | {"window": window.to_dict(), "is_reread": True}]
+    elif is_from_lake and not fetches:
         raise ContractBroken(
             f"pipeline {name}, source {source}, window {window}: the lake holds no fetch for it; ask the source: "
             f"trigger ingest_{name} without from_lake"
@@ -70,8 +72,9 @@ def check(run: Run, extracted: dict[str, Any]) -> dict[str, Any]:
     Raises
     ------
     ContractBroken
-        If a breach blocks the batch; with `from_lake` every one of them, or the newest where rows are
-        there. Verdict, quarantined rows and an alert are recorded; nothing is loaded. Not retried.
+        If a breach blocks the batch; with `from_lake` every one of them, or one whose times no newer one
+        brings while rows are there. Verdict, quarantined rows and an alert are recorded; nothing is loaded. Not
+        retried.
     """
     source, window = extracted["source"], Window.from_dict(extracted["window"])
     kept, blocked = [], []
@@ -84,9 +87,13 @@ def check(run: Run, extracted: dict[str, Any]) -> dict[str, Any]:
             if not fetch["is_reread"]:
                 raise
             log.warning("%s", error)
-            blocked.append(error)
-    if blocked and (not kept or (kept[-1][0] is not extracted["fetches"][-1] and _has_rows(run, source, window))):
-        raise blocked[-1]  # what an older fetch brought is there already
+            blocked.append((fetch, error))
+    for fetch, breach in blocked:
+        rows = Window.from_dict(fetch["window"])
+        newer = [Window.from_dict(other["window"]) for other, _ in kept if other["number"] > fetch["number"]]
+        is_replaced = any(other.start <= rows.start and rows.end <= other.end for other in newer)
+        if not kept or (not is_replaced and _has_rows(run, source, rows)):
+            raise breach  # what is there of these times would count as read again
     return {**extracted, "fetches": [fetch for fetch, _ in kept], "batches": [batch for _, batch in kept]}
 
 
@@ -200,12 +207,23 @@ def _is_outdated(run: Run, source: str, window: Window) -> bool:
     from include.sources.publication import reach_back
     from include.warehouse.loaded_windows import outdated_windows
 
-    reached = reach_back(window, run.pipeline.sources[source].published)
+    published = run.pipeline.sources[source].published
+    reached = reach_back(window, published)
     with run.engine.connect() as connection:
-        older = [old for old in outdated_windows(connection, run.pipeline, source) if common(old, reached)]
+        outdated = outdated_windows(connection, run.pipeline, source)
+    older = [old for old in outdated if common(reach_back(old, published), reached)]
     if older:
         log.info("%s %s %s: read again what was loaded under an older contract", run.pipeline.pipeline, source, reached)
     return bool(older)
+
+
+def _was_empty(run: Run, source: str, window: Window) -> bool:
+    """Tell whether a window was loaded, and its load had no payload of a source: a new one, or one without a date."""
+    from include.warehouse.loaded_windows import payload_counts
+
+    with run.engine.connect() as connection:
+        counts = payload_counts(connection, run.pipeline, window)
+    return bool(counts) and not counts.get(source)
 
 
 def _has_rows(run: Run, source: str, window: Window) -> bool:

@@ -18,7 +18,7 @@ def pipeline_of(run: Run, version: Version) -> Pipeline:
     wanted = version.tags.get("feature_set")
     with transaction(run.engine) as connection, connection.cursor() as cursor:
         for one in sets(cursor, run.pipeline):
-            if one.set_id == wanted and one.is_filled:
+            if one.set_id == wanted and one.is_filled and one.is_readable:
                 return one.pipeline
     return run.pipeline
 
@@ -36,7 +36,8 @@ def changed_inputs(run: Run, version: Version) -> str | None:
 
 
 def corrected_inputs(run: Run) -> str | None:
-    """Say that rows were corrected since the last training; None while others are still to be read again."""
+    """Say that rows were corrected since a training was last asked for; None while others are to be read again."""
+    from include.features.reach import reaches
     from include.warehouse.loaded_windows import windows_to_read_again
 
     with run.engine.connect() as connection:
@@ -44,9 +45,13 @@ def corrected_inputs(run: Run) -> str | None:
             return None
         count = connection.exec_driver_sql(
             "select coalesce(sum(corrected_count + withdrawn_count), 0)::bigint from ops.lineage"
-            " where pipeline = %(name)s and loaded_at > (select max(decided_at) from ml.decision"
-            " where pipeline = %(name)s and verdict in ('promote', 'reject'))",
-            {"name": run.pipeline.pipeline},
+            " where pipeline = %(name)s and source = any(%(sources)s) and loaded_at > greatest("
+            "(select max(created_at) from ml.snapshot where pipeline = %(name)s),"
+            " (select max(decided_at) from ml.decision where pipeline = %(name)s and verdict = 'retrain'))",
+            {
+                "name": run.pipeline.pipeline,
+                "sources": list({run.pipeline.main, *(r.source for r in reaches(run.pipeline))}),
+            },
         ).scalar_one()
     return f"the inputs changed: {count} rows that we had misread were corrected" if count else None
 

@@ -13,14 +13,18 @@ if TYPE_CHECKING:
 
     from include.spec.model import Pipeline
 
+# What counts is how a window was read last.
 OUTDATED = """
-select distinct l.window_start_at, l.window_end_at
-from ops.lineage l
-where (l.pipeline, l.source) = (%(pipeline)s, %(source)s) and l.contract_sha256 is distinct from %(contract)s
-    and not tstzrange(l.window_start_at, l.window_end_at) <@ coalesce((
-        select range_agg(tstzrange(n.window_start_at, n.window_end_at)) from ops.lineage n
-        where (n.pipeline, n.source, n.contract_sha256) = (l.pipeline, l.source, %(contract)s)
-            and n.lineage_id > l.lineage_id), '{}')
+with newest as (
+    select distinct on (window_start_at, window_end_at) window_start_at, window_end_at, contract_sha256, lineage_id
+    from ops.lineage where (pipeline, source) = (%(pipeline)s, %(source)s) and window_start_at is not null
+    order by window_start_at, window_end_at, lineage_id desc
+)
+select window_start_at, window_end_at from newest l
+where contract_sha256 is distinct from %(contract)s
+    and not tstzrange(window_start_at, window_end_at) <@ coalesce((
+        select range_agg(tstzrange(n.window_start_at, n.window_end_at)) from newest n
+        where n.contract_sha256 = %(contract)s and n.lineage_id > l.lineage_id), '{}')
 order by 1, 2
 """
 
@@ -32,6 +36,16 @@ def loaded_span(connection: Connection, pipeline: Pipeline, source: str) -> tupl
         (pipeline.pipeline, source),
     ).one()
     return None if row[0] is None else (row[0], row[1])
+
+
+def payload_counts(connection: Connection, pipeline: Pipeline, window: Window) -> dict[str, int]:
+    """Return how many payloads of each source loads of an overlapping window have read; empty where there is none."""
+    rows = connection.exec_driver_sql(
+        "select source, sum(cardinality(payload_ids))::bigint from ops.lineage where pipeline = %s"
+        " and window_start_at < %s and window_end_at > %s group by source",
+        (pipeline.pipeline, window.end, window.start),
+    )
+    return dict(rows.tuples().all())
 
 
 def rows_outside(connection: Connection, pipeline: Pipeline) -> dict[str, tuple[int, int]]:
@@ -49,7 +63,7 @@ def outdated_windows(connection: Connection, pipeline: Pipeline, source: str) ->
     contract = pipeline.sources[source].contract_sha256()
     values = {"pipeline": pipeline.pipeline, "source": source, "contract": contract}
     rows = connection.exec_driver_sql(OUTDATED, values)
-    return [Window(start, end) for start, end in rows if start is not None]
+    return [Window(start, end) for start, end in rows]
 
 
 def windows_to_read_again(connection: Connection, pipeline: Pipeline) -> list[Window]:

@@ -345,6 +345,35 @@ def test_a_snapshot_knows_nothing_that_came_after_it(world_of):
     assert (feature_rows(world.engine, world.spec, None, cut + timedelta(days=9))["target"] == 99).any()
 
 
+@pytest.mark.parametrize("key", ["", "key: [station]"])
+def test_the_neighbours_of_a_row_that_was_taken_away_are_built_again(world_of, key):
+    world = world_of(key=key)
+    hours = [{"valid_at": START + timedelta(hours=h), "station": "a", "co": float(h)} for h in range(40)]
+    world.load("reading", hours, START + timedelta(days=20))
+    table.refresh(world.engine, world.spec)
+    spike = hours[17]["valid_at"]
+    world._parsed = lambda source, rows: pd.DataFrame([row for row in rows if row["valid_at"] != spike])
+    world.read_again("reading", 0)
+    assert table.refresh(world.engine, world.spec) > 0
+    assert len(world.stored()) == 39
+    world.is_as_built_whole()
+
+
+def test_a_set_whose_column_the_spec_has_lost_waits_and_stops_no_other(world_of):
+    world = world_of(key="", features="  - {kind: lag, column: under, periods: [9]}\n")
+    hours = [{"valid_at": START + timedelta(hours=h), "station": "a", "co": float(h), "under": 1.0} for h in range(30)]
+    world.load("reading", hours, START + timedelta(days=20))
+    table.refresh(world.engine, world.spec)
+    reading = world.spec.sources["reading"]
+    columns = {name: column for name, column in reading.columns.items() if name != "under"}
+    sources = world.spec.sources | {"reading": reading.model_copy(update={"columns": columns})}
+    features = tuple(recipe for recipe in world.spec.features if getattr(recipe, "column", "") != "under")
+    world.spec = world.spec.model_copy(update={"sources": sources, "features": features})
+    world.load("reading", [hours[3] | {"co": 7.0}], START + timedelta(days=21))
+    assert table.refresh(world.engine, world.spec) > 0
+    world.is_as_built_whole()
+
+
 def test_only_what_a_load_reaches_is_built_again(world_of):
     world = world_of(key="")
     hours = [{"valid_at": START + timedelta(hours=h), "station": "a", "co": float(h)} for h in range(400)]

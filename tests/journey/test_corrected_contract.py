@@ -106,7 +106,10 @@ def test_windows_of_an_older_contract_are_named_and_read_again_by_one_command(sy
     buoy.write_text(SPEC.replace('"N-A"', '"-200"').replace("unit: m/s,", "unit: m/s, max: 7.9,"))
     assert system.status()["pipelines"]["buoy"]["outdated_windows"] == ["2024-01-01..2024-03-01"]
     assert "ciclo reread buoy" in system.ciclo("status")
-    assert system.ciclo("reread", "buoy").splitlines() == ["1/1 buoy 2024-01-01..2024-03-01: reading again"]
+    assert system.ciclo("reread", "buoy").splitlines() == [
+        "1/1 buoy 2024-01-01..2024-03-01: reading again",
+        "All is read again; monitor_buoy decides whether to train.",
+    ]
     assert system.status()["pipelines"]["buoy"]["outdated_windows"] == []
     assert system.ciclo("reread", "buoy").strip() == "buoy: everything was read by the contract as it is now."
     [[highest, withdrawn]] = system.sql(

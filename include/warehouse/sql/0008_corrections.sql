@@ -3,8 +3,9 @@
 do $$
 declare found record;
 begin
-    for found in select oid::regclass as table_name from pg_class
-                 where relnamespace = 'core'::regnamespace and relkind = 'r' and relname like '%\_history'
+    for found in select c.oid::regclass as table_name from pg_class c
+                 join pg_attribute a on a.attrelid = c.oid and a.attname = 'superseded_at'
+                 where relnamespace = 'core'::regnamespace and relkind = 'r'
     loop
         execute format('alter table %s add column is_corrected boolean not null default false', found.table_name);
         execute format('comment on column %s.is_corrected is %L', found.table_name,

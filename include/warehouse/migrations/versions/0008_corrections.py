@@ -6,6 +6,24 @@ from alembic import op
 
 revision = "0008"
 down_revision = "0007"
+# What was misread was never told: without the column nobody could tell it from what was.
+WITHOUT_CORRECTIONS = """
+do $$
+declare misread record;
+begin
+    for misread in select attrelid::regclass as table_name from pg_attribute
+                   where attname = 'is_corrected' and attrelid::regclass::text like 'core.%'
+    loop
+        execute format('delete from %s where is_corrected', misread.table_name);
+        execute format('alter table %s drop column is_corrected', misread.table_name);
+    end loop;
+    for misread in select pg_get_functiondef(oid) as definition from pg_proc
+                   where pronamespace = 'core'::regnamespace and proname like '%\\_as\\_of'
+    loop
+        execute replace(misread.definition, ' and not is_corrected', '');
+    end loop;
+end $$
+"""
 
 
 def upgrade() -> None:
@@ -14,6 +32,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute(WITHOUT_CORRECTIONS)
     op.execute("drop index ops.lineage_by_window")
     for table in ("lineage", "run"):
         op.execute(f"alter table ops.{table} drop column corrected_count, drop column withdrawn_count")
