@@ -59,7 +59,8 @@ class Listener:
         return sum([1 async for _ in self._link.notifies(timeout=seconds, stop_after=1)])
 
     async def _ask(self, query: Any) -> Any:
-        cursor = await asyncio.wait_for(self._link.execute(query), ANSWER_SECONDS)
+        async with asyncio.timeout(ANSWER_SECONDS):  # before Python 3.12 wait_for may swallow a cancellation
+            cursor = await self._link.execute(query)
         row = await cursor.fetchone()
         return row[0] if row else None
 

@@ -113,9 +113,11 @@ async def running(trigger: PostgresNotifyTrigger) -> AsyncIterator[Callable[...,
     try:
         yield after
     finally:
-        task.cancel()
+        while not task.done():  # a driver that waits with wait_for may swallow a cancellation before Python 3.12
+            task.cancel()
+            await asyncio.wait([task], timeout=1)
         with suppress(asyncio.CancelledError):
-            await task
+            task.result()
 
 
 def test_the_history_of_the_simulated_bank_is_no_news_and_seeding_again_mends_its_trigger(postgres_url: str) -> None:
