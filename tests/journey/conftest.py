@@ -8,11 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import cached_property
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 import pytest
 
 from include.local.airflow_api import AirflowApi
@@ -21,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PORTS = ("AIRFLOW", "MLFLOW", "PREDICTIONS", "POSTGRES", "SANDBOX")
 
 
-@dataclass(frozen=True)
+@dataclass
 class System:
     """A running system, used from outside as its users do."""
 
@@ -37,17 +40,41 @@ class System:
             "bash", "-c", 'eval "$("$0" -m include.commands.cli env)" && airflow "$@"', sys.executable, *arguments
         )
 
-    def sql(self, query: str) -> list[list[str]]:
-        """Return a query's rows as text, through ``ciclo psql``."""
-        rows = self.ciclo("psql", "-c", f"copy ({query}) to stdout").splitlines()
-        return [row.split("\t") for row in rows]
+    def sql(self, query: str, database: str = "warehouse") -> list[list[str]]:
+        """Return a query's rows as text, asked as the role that owns the database; a journey asks hundreds of times."""
+        password = (self.var / "secrets" / f"postgres_{database}").read_text()
+        where = {"host": "127.0.0.1", "port": self.env["CICLO_POSTGRES_PORT"], "options": "-c timezone=UTC"}
+        rows = StringIO()
+        with (
+            closing(psycopg2.connect(dbname=database, user=database, password=password, **where)) as link,
+            link.cursor() as cursor,
+        ):
+            cursor.copy_expert(f"copy ({query}) to stdout", rows)
+            link.commit()
+        return [row.split("\t") for row in rows.getvalue().splitlines()]
 
     def status(self) -> dict[str, Any]:
         return dict(json.loads(self.ciclo("status", "--json")))
 
-    def api(self) -> AirflowApi:
+    def sign_in(self) -> AirflowApi:
         password = (self.var / "secrets" / "airflow_admin").read_text()
         return AirflowApi(f"http://127.0.0.1:{self.env['CICLO_AIRFLOW_PORT']}", "admin", password)
+
+    @cached_property
+    def api(self) -> AirflowApi:
+        """A client that is signed in once for all tests."""
+        return self.sign_in()
+
+    def wait_for_promotion(self, pipeline: str, number: int = 1) -> None:
+        """Wait until a pipeline has promoted so many versions, aliases included."""
+        promoted = f"select run_id from ml.decision where pipeline = '{pipeline}' and verdict = 'promote'"
+        self.wait_for(
+            lambda: (
+                [self.api.run_state(f"train_{pipeline}", run_id) for [run_id] in self.sql(promoted)]
+                == ["success"] * number
+            ),
+            f"promotion {number} of {pipeline}",
+        )
 
     @staticmethod
     def wait_for(probe: Callable[[], bool], what: str, seconds: float = 120) -> None:

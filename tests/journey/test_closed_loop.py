@@ -1,6 +1,5 @@
 """The closed loop through the real scheduler: what a data team sees in its first minutes, and its first failure."""
 
-import json
 from datetime import UTC
 
 import pytest
@@ -41,7 +40,7 @@ def specs() -> list[Pipeline]:
 def played(system):
     """The system after every window of the plans went through the scheduler."""
     moments = []
-    replay(system.api, specs(), moments.append)
+    replay(system.sign_in, specs(), moments.append)
     assert {moment.pipeline for moment in moments} == set(PLANS)
     return system
 
@@ -77,7 +76,7 @@ def test_a_drifted_window_leads_to_training_a_new_version_and_a_decision_with_re
     assert retrains, "no window of the replay drifted"
     for decision_id, reasons in retrains:
         assert "moved" in reasons or "is below 0.68" in reasons
-        assert played.api().run_state("train_air_quality", f"decision_{decision_id}") == "success"
+        assert played.api.run_state("train_air_quality", f"decision_{decision_id}") == "success"
         [[verdict, version]] = played.sql(
             "select verdict, model_version from ml.decision where dag_id = 'train_air_quality'"
             f" and run_id = 'decision_{decision_id}'"
@@ -121,7 +120,7 @@ def test_personal_data_is_nowhere(played):
 
 def test_the_same_again_changes_no_row(played):
     before = fingerprints(played)
-    replay(played.api, specs(), lambda moment: None)
+    replay(played.sign_in, specs(), lambda moment: None)
     assert fingerprints(played) == before
 
 
@@ -135,16 +134,15 @@ def fingerprints(system) -> dict[str, str]:
 
 
 def test_airflow_lists_the_runs(played):
-    printed = played.airflow("dags", "list-runs", "ingest_usdmxn", "--output", "json")
-    runs = json.loads(printed.splitlines()[-1])  # Airflow may print warnings before it
-    replayed = {run["run_id"]: run["state"] for run in runs if run["run_id"].startswith("replay__")}
+    runs = played.api.call("GET", "dags/ingest_usdmxn/dagRuns").json()["dag_runs"]
+    replayed = {run["dag_run_id"]: run["state"] for run in runs if run["dag_run_id"].startswith("replay__")}
     assert replayed == {run_id_of(window): "success" for window in PLANS["usdmxn"].windows(UTC)}
 
 
 def test_training_on_demand_works_from_the_command_line(played):
     conf = '{"reason": "the desk asked", "force": true}'
     played.airflow("dags", "trigger", "train_usdmxn", "--run-id", "by_hand", "--conf", conf)
-    played.wait_for(lambda: played.api().run_state("train_usdmxn", "by_hand") == "success", "train_usdmxn by hand")
+    played.wait_for(lambda: played.api.run_state("train_usdmxn", "by_hand") == "success", "train_usdmxn by hand")
     [[verdict, asked_by]] = played.sql(
         "select verdict, evidence->>'asked_by' from ml.decision where dag_id = 'train_usdmxn' and run_id = 'by_hand'"
     )
@@ -153,7 +151,7 @@ def test_training_on_demand_works_from_the_command_line(played):
 
 
 def test_a_refused_token_fails_visibly_loads_nothing_and_works_once_mended(played):
-    api, window = played.api(), Window.parse("2020-01-01", "2020-02-01")
+    api, window = played.api, Window.parse("2020-01-01", "2020-02-01")
     january = [spec for spec in specs() if spec.pipeline == "usdmxn"]
     plan = Replay.model_validate({"start": "2020-01-01", "end": "2020-02-01", "step": "month"})
     january = [january[0].model_copy(update={"replay": plan})]
@@ -162,14 +160,14 @@ def test_a_refused_token_fails_visibly_loads_nothing_and_works_once_mended(playe
     before = fingerprints(played)["core.usdmxn"]
     set_password(api, good, "0" * 64)
     with pytest.raises(ReplayFailed) as failure:
-        replay(played.api, january, lambda moment: None)
+        replay(played.sign_in, january, lambda moment: None)
     assert "usdmxn" in str(failure.value)
     assert "banxico_api" in str(failure.value)
     assert fingerprints(played)["core.usdmxn"] == before
     [[alerts]] = played.sql(f"select count(*) from ops.alert where kind = 'failure' and run_id = '{run_id_of(window)}'")
     assert alerts != "0"
     set_password(api, good, token)
-    replay(played.api, january, lambda moment: None)
+    replay(played.sign_in, january, lambda moment: None)
     [[rows]] = played.sql("select count(*) from core.usdmxn where valid_at >= '2020-01-01'")
     assert rows == "22"
 

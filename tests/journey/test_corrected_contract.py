@@ -1,6 +1,5 @@
 """A contract that was wrong when the first rows were loaded: corrected, read again, trained on and promoted."""
 
-import json
 import math
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -63,15 +62,14 @@ def buoy(system):
     write(system.var / "files" / "buoy.csv", 50)
     spec.write_text(SPEC)
     dags = {f"{verb}_buoy" for verb in ("ingest", "monitor", "train", "score", "quarantine")}
-    system.wait_for(lambda: dags <= system.api().dag_ids(), "the new DAGs")
+    system.wait_for(lambda: dags <= system.api.dag_ids(), "the new DAGs")
     ingest(system, "first", "2024-01-01", "2024-02-20")
-    system.wait_for(lambda: system.status()["pipelines"]["buoy"]["champion"] is not None, "the first champion")
+    system.wait_for_promotion("buoy")
     return spec
 
 
 def ingest(system, run_id: str, start: str, end: str) -> None:
-    conf = json.dumps({"start": start, "end": end})
-    system.airflow("dags", "trigger", "ingest_buoy", "--run-id", run_id, "--conf", conf)
+    system.api.trigger("ingest_buoy", run_id, {"start": start, "end": end})
 
 
 def test_a_corrected_contract_is_trained_on_and_promoted(system, buoy):
@@ -83,7 +81,7 @@ def test_a_corrected_contract_is_trained_on_and_promoted(system, buoy):
     promoted = (
         "select model_version, evidence->>'asked_by' from ml.decision where pipeline = 'buoy' and verdict = 'promote'"
     )
-    system.wait_for(lambda: len(system.sql(promoted)) == 2, "the promotion of a second version")
+    system.wait_for_promotion("buoy", 2)
     [(first, _), (second, reason)] = sorted(system.sql(promoted))
     assert (int(first), int(second)) == (1, 2)
     assert "rows that we had misread were corrected" in reason

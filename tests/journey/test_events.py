@@ -12,8 +12,8 @@ T = TypeVar("T")
 DEAL = "insert into desk.deal select 990000 + n, now(), 1000, 'buy', 'C0001', true from generate_series(1, 3) n"
 # Only the role itself sees what its sessions do; one that has asked for something after LISTEN sleeps and listens.
 LISTENS = (
-    "copy (select count(*) from pg_stat_activity where application_name = 'ciclo ingest_usdmxn'"
-    " and query like 'SELECT%' and state = 'idle') to stdout"
+    "select count(*) from pg_stat_activity where application_name = 'ciclo ingest_usdmxn'"
+    " and query like 'SELECT%' and state = 'idle'"
 )
 MARK = "select max(loaded_until_at) from ops.watermark where pipeline = 'usdmxn' and source = 'fix'"
 
@@ -70,7 +70,7 @@ def loaded_just_now(system) -> Iterator[str]:
 
 
 def test_an_event_over_the_api_starts_ingest_for_the_window_it_names(system):
-    api, dag_id = system.api(), "ingest_air_quality"
+    api, dag_id = system.api, "ingest_air_quality"
     before = len(event_runs(api, dag_id))
     post_event(api, "source_air_quality", {"start": "2004-01-01", "end": "2004-01-02"})  # before the first measurement
     run = one_more_run(api, dag_id, before)
@@ -82,7 +82,7 @@ def test_an_event_over_the_api_starts_ingest_for_the_window_it_names(system):
 
 
 def test_an_event_that_names_no_window_properly_fails_at_once_with_the_way_out(system):
-    api, dag_id = system.api(), "ingest_air_quality"
+    api, dag_id = system.api, "ingest_air_quality"
     before = len(event_runs(api, dag_id))
     post_event(api, "source_air_quality", {"start": "yesterday"})
     run = one_more_run(api, dag_id, before)
@@ -95,8 +95,8 @@ def test_an_event_that_names_no_window_properly_fails_at_once_with_the_way_out(s
 
 
 def test_an_operation_of_the_desk_starts_ingest_through_the_triggerer(system, loaded_just_now):
-    api, dag_id = system.api(), "ingest_usdmxn"
-    wait_for(lambda: "1\n" in system.ciclo("psql", "-d", "core_banking", "-c", LISTENS) or None, "a listener", 90)
+    api, dag_id = system.api, "ingest_usdmxn"
+    system.wait_for(lambda: system.sql(LISTENS, "core_banking") == [["1"]], "a listener")
     before = len(event_runs(api, dag_id))
     system.ciclo("psql", "-d", "core_banking", "-c", DEAL)
     run = one_more_run(api, dag_id, before)

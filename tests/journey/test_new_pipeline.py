@@ -58,14 +58,14 @@ def harbour(system) -> Callable[[str], list[list[str]]]:
     folder.mkdir()
     (folder / "pipeline.yaml").write_text(REST + drafted)
     dags = {f"{verb}_harbour" for verb in ("ingest", "monitor", "train", "score", "quarantine")}
-    system.wait_for(lambda: dags <= system.api().dag_ids(), "the new DAGs")  # an event wakes nobody before
+    system.wait_for(lambda: dags <= system.api.dag_ids(), "the new DAGs")  # an event wakes nobody before
     return system.sql
 
 
 def test_an_unseen_file_goes_round_the_loop_from_yaml_alone(system, harbour):
     conf = json.dumps({"start": "2024-01-01", "end": "2024-03-01"})
     system.airflow("dags", "trigger", "ingest_harbour", "--run-id", "first", "--conf", conf)
-    system.wait_for(lambda: system.status()["pipelines"]["harbour"]["champion"] is not None, "the first champion")
+    system.wait_for_promotion("harbour")
     [[rows, hours, unknown]] = harbour(
         "select count(*), count(distinct valid_at), count(*) - count(wind) from core.harbour"
     )
@@ -87,8 +87,7 @@ def test_a_row_that_was_corrected_late_is_judged_anew_in_the_window_it_belongs_t
     place = 2 + 24 * 12  # 13 January, midnight
     lines[place] = ";".join([*lines[place].split(";")[:2], "777,7", "5,0", "1013,0"])
     file.write_text("\r\n".join(lines), encoding="utf-8-sig")
-    conf = json.dumps({"start": "2024-01-10", "end": "2024-01-20"})
-    system.airflow("dags", "trigger", "ingest_harbour", "--run-id", "late", "--conf", conf)
+    system.api.trigger("ingest_harbour", "late", {"start": "2024-01-10", "end": "2024-01-20"})
     decided = (
         "select window_start_at::date, window_end_at::date from ml.decision"
         " where pipeline = 'harbour' and dag_id = 'monitor_harbour'"
@@ -105,9 +104,8 @@ def test_with_the_file_gone_the_window_is_rebuilt_from_the_lake(system, harbour)
     system_file = system.var / "files" / "gauge.csv"
     system_file.unlink()
     before = harbour("select md5(string_agg(t::text, ',' order by valid_at)) from core.harbour t")
-    conf = json.dumps({"start": "2024-01-01", "end": "2024-03-01", "from_lake": True})
-    system.airflow("dags", "trigger", "ingest_harbour", "--run-id", "again", "--conf", conf)
-    system.wait_for(lambda: system.api().run_state("ingest_harbour", "again") == "success", "the rebuild")
+    system.api.trigger("ingest_harbour", "again", {"start": "2024-01-01", "end": "2024-03-01", "from_lake": True})
+    system.wait_for(lambda: system.api.run_state("ingest_harbour", "again") == "success", "the rebuild")
     assert harbour("select md5(string_agg(t::text, ',' order by valid_at)) from core.harbour t") == before
     changed = "sum(inserted_count + revised_count + corrected_count + withdrawn_count), sum(unchanged_count)"
     again = harbour(f"select {changed} from ops.run where pipeline = 'harbour' and run_id = 'again'")

@@ -64,14 +64,14 @@ def blocked(system):
     folder.mkdir()
     (folder / "pipeline.yaml").write_text(SPEC)
     dags = {f"{verb}_basin" for verb in ("ingest", "monitor", "quarantine")}
-    system.wait_for(lambda: dags <= system.api().dag_ids(), "the new DAGs")
+    system.wait_for(lambda: dags <= system.api.dag_ids(), "the new DAGs")
     assert run(system, "ingest_basin", "broken", {"start": "2024-02-01", "end": "2024-03-01"}) == "failed"
     return system
 
 
 def run(system, dag_id: str, run_id: str, conf: dict) -> str | None:
     """Trigger a run as the form does, which fills in now as the logical date, and wait for its end."""
-    api = system.api()
+    api = system.api
     body = {"dag_run_id": run_id, "logical_date": datetime.now(UTC).isoformat(), "conf": conf}
     api.call("POST", f"dags/{dag_id}/dagRuns", json=body)
     system.wait_for(lambda: api.run_state(dag_id, run_id) in ("success", "failed"), f"{dag_id} {run_id}")
@@ -79,7 +79,7 @@ def run(system, dag_id: str, run_id: str, conf: dict) -> str | None:
 
 
 def test_the_batch_is_blocked_and_its_log_says_which_rule_how_many_rows_and_the_way_back(blocked):
-    api = blocked.api()
+    api = blocked.api
     tasks = {task["task_id"]: task for task in api.tasks("ingest_basin", "broken")}
     assert (tasks["gauge.check"]["state"], tasks["load"]["state"]) == ("failed", "upstream_failed")
     assert tasks["gauge.check"]["try_number"] == 1  # trying again would bring the same
@@ -98,7 +98,7 @@ def test_the_batch_is_blocked_and_its_log_says_which_rule_how_many_rows_and_the_
 
 def test_people_are_told_and_nothing_is_loaded_or_monitored(blocked):
     assert blocked.sql("select kind from ops.alert where pipeline = 'basin'") == [["failure"]]
-    answer = blocked.api().call("GET", "dags/monitor_basin/dagRuns").json()
+    answer = blocked.api.call("GET", "dags/monitor_basin/dagRuns").json()
     assert answer["dag_runs"] == []
 
 
@@ -117,7 +117,7 @@ def test_it_is_visible_in_quarantine_and_in_the_scorecard(blocked):
 
 def test_the_button_at_the_task_leads_to_its_report_for_people_who_are_signed_in(blocked):
     path = "dags/ingest_basin/dagRuns/broken/taskInstances/gauge.check/links"
-    links = blocked.api().call("GET", path).json()["extra_links"]
+    links = blocked.api.call("GET", path).json()["extra_links"]
     url = f"http://127.0.0.1:{blocked.env['CICLO_AIRFLOW_PORT']}{links['Quality report']}"
     assert requests.get(url, timeout=10).status_code == 401
     password = (blocked.var / "secrets" / "airflow_admin").read_text()
