@@ -315,7 +315,7 @@ class Site:
 
 
 class Chance:
-    """Chooses moments: half of them at random, half in the place that was hit least.
+    """Chooses moments: each place once, then half of them at random, half in the place that was hit least.
 
     Attributes
     ----------
@@ -342,7 +342,7 @@ class Chance:
         """Start a try and return at the chosen moment of it; it is held there, runs on or may have ended."""
         spans = usual.spans(done)
         aims = [span for span in spans if place(span[0]) in self.places]
-        if self.hits.total() % 2 or not aims:
+        if not aims or (self.hits.total() % 2 and not self.missed()):
             attempt = site.start(asked, done=done)
             attempt.follow(self.random.uniform(0, 0.95 * sum(seconds for _, seconds in spans)))
             return attempt

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-KILLS = 8  # in each run
+KILLS = int(os.environ.get("FAULT_KILLS", "4"))  # in each run; FAULT_KILLS=100 proves it at length
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def test_a_task_killed_anywhere_and_tried_again_loads_exactly_what_an_undisturbe
         assert site.contents() == usual.contents, f"after {asked.run_id}"
         assert site.faults() == {}
     print(chance.hits.total(), dict(chance.hits))
-    assert chance.hits.total() >= 50
+    assert chance.hits.total() == KILLS * len(runs)
     assert chance.missed() == []
     assert site.left_over() == []
     gone, kept = site.clean_lake()
