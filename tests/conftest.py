@@ -35,8 +35,9 @@ os.environ |= {
 }
 
 
+_TOGETHER = ("tests/journey", "tests/faults", "tests/model")
 # What takes longest starts first.
-_FIRST = ("tests/journey", "tests/faults", "tests/model", "tests/local", "tests/database")
+_FIRST = (*_TOGETHER, "tests/local", "tests/database")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -57,12 +58,13 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Keep a file's tests on one worker, and all journeys, which share one system; each worker is a session."""
+    """Keep a file's tests on one worker, and a folder's whose tests share what takes long to start."""
     from xdist.scheduler import LoadScopeScheduling
 
     class Together(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return "tests/journey" if nodeid.startswith("tests/journey") else nodeid.partition("::")[0]
+            file = nodeid.partition("::")[0]
+            return next((folder for folder in _TOGETHER if file.startswith(folder)), file)
 
     return Together(config, log)
 

@@ -89,9 +89,9 @@ class System:
         return done.stdout
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """Bring everything up, simulated station included, and prove that nothing is left afterwards."""
+    """Bring everything up, simulated station included, and prove that nothing is left after the last journey."""
     from include.local.processes import belonging_to
 
     var = tmp_path_factory.mktemp("journey") / "var"

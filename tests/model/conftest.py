@@ -37,7 +37,7 @@ START_SECONDS = 120
 PLANT = Path(__file__).with_name("plant.yaml").read_text("utf-8")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def mlflow_folder(throw_away_folder: Path) -> Path:
     """Give the folder in which the MLflow server keeps its database and its artifacts."""
     folder = throw_away_folder / "mlflow"
@@ -45,7 +45,7 @@ def mlflow_folder(throw_away_folder: Path) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def mlflow_server(mlflow_folder: Path) -> Iterator[str]:
     """Start MLflow on a free port with proxied artifacts and one worker; give its URL."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -160,7 +160,7 @@ def plant_world(plant: Pipeline, warehouse_url: str, mlflow_url: str, tmp_path: 
     engine.dispose()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def readings() -> Callable[..., pd.DataFrame]:
     """Give a function that makes a window's hourly rows: the sensors explain the target, more or less."""
 
