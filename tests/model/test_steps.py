@@ -80,12 +80,12 @@ def test_a_decision_row_holds_every_figure_it_was_made_from(trained):
     evidence = row.evidence
     assert evidence["asked_by"] == "there is no champion yet"
     assert evidence["chosen"] == "linear"
-    assert set(evidence["candidates"]) == {"naive", "linear", "forest"}
+    assert set(evidence["candidates"]) == {"naive", "linear"}
     assert evidence["naive"] == evidence["candidates"]["naive"]
     for figures in evidence["candidates"].values():
         assert set(figures) == {"rows", "r2", "rmse", "mae", "coverage"}
         assert figures["rows"] == 5 * 24
-    assert set(evidence["against_naive"]) == {"linear", "forest"}
+    assert set(evidence["against_naive"]) == {"linear"}
     assert evidence["against_naive"]["linear"]["low"] > 0
     assert evidence["champion"]["version"] is None
     assert evidence["against_champion"] is None
