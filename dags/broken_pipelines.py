@@ -5,7 +5,7 @@ while every other pipeline's DAGs go on.
 """
 
 from include.errors import ConfigError
-from include.events.queues import unheard
+from include.events.source_asset import unheard
 from include.spec.declared import undeclared
 from include.spec.load import load_all
 

@@ -43,7 +43,7 @@ class Listener:
             try:
                 count = await self._heard(min(quiet_seconds, left))
             except psycopg.Error:  # what was heard before still counts; the next wait tells of the loss
-                return total
+                break
             if not count:
                 break
             total += count
@@ -67,16 +67,9 @@ class Listener:
 
 @asynccontextmanager
 async def listening(connection_id: str, channel: str, listener_name: str) -> AsyncIterator[Listener]:
-    """Connect as the Airflow Connection says and listen, until the block ends.
+    """Connect as the Airflow Connection, of type postgres, says at this moment and listen, until the block ends.
 
-    Parameters
-    ----------
-    connection_id : str
-        Of a connection of type postgres; read anew each time, so that a change of it is seen.
-    channel : str
-        The channel; what was notified before is never heard.
-    listener_name : str
-        The name under which the database's ``pg_stat_activity`` shows it.
+    What was notified before is never heard; ``pg_stat_activity`` shows `listener_name`.
 
     Raises
     ------

@@ -40,12 +40,8 @@ class PostgresNotifyTrigger(BaseEventTrigger):
 
     Parameters
     ----------
-    pipeline : str
-        Whose ingest is started.
-    connection : str
-        Id of the Airflow Connection; nothing else of it is stored with the trigger.
-    channel : str
-        The channel to listen to.
+    pipeline, connection, channel : str
+        Whose ingest is started, the id of the Airflow Connection (all that is stored of it), and where to listen.
     table, time_column : str
         ``schema.table`` the notifications tell of, and its time: shows whether any were missed.
     quiet_seconds : float
@@ -131,14 +127,9 @@ def _forgetful() -> Iterator[None]:
 
 
 def next_pause(pause: float, lasted: float, needs_a_person: bool) -> float:
-    """Return how long to wait before connecting again, seconds.
+    """Return how long to wait before connecting again, seconds, from the pause before and how long the connection held.
 
-    Parameters
-    ----------
-    pause, lasted : float
-        The pause before this attempt, and how long the connection held, seconds.
-    needs_a_person : bool
-        Whether trying again soon would bring the same: many wrong passwords lock an account.
+    What needs a person is not tried again soon: many wrong passwords lock an account.
 
     Examples
     --------

@@ -18,19 +18,10 @@ OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
 class Batches:
-    """A stream that is being written.
-
-    Attributes
-    ----------
-    uri : str
-        Where it will lie once the block ends well.
-    row_count : int
-        Rows so far.
-    """
+    """A stream that is being written: where it will lie once the block ends well, and its rows so far."""
 
     def __init__(self, uri: str, writer: pa.ipc.RecordBatchStreamWriter) -> None:
-        self.uri, self.row_count = uri, 0
-        self._writer = writer
+        self.uri, self.row_count, self._writer = uri, 0, writer
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Append a batch of the stream's schema."""
@@ -43,10 +34,7 @@ class Batches:
 def writing(files: Files, name: str, schema: pa.Schema) -> Iterator[Batches]:
     """Give a stream to write to; it is there when the block ends well, and replaces one of the same name.
 
-    Parameters
-    ----------
-    name : str
-        ``batches/…``, swept by `Lake.clean`.
+    The name is ``batches/…``, which `Lake.clean` sweeps.
 
     Raises
     ------
@@ -85,9 +73,7 @@ def _guarded(uri: str, read: Callable[[], Any]) -> Any:
     """Read on; Arrow's own errors say that the bytes are damaged, those of the store have a number."""
     try:
         return read()
-    except (pa.ArrowException, EOFError, MemoryError) as error:
-        raise PayloadLost(f"{uri} is damaged ({one_line(error)}): clear the task that wrote it") from None
-    except OSError as error:
-        if error.errno is not None:
+    except (pa.ArrowException, EOFError, MemoryError, OSError) as error:
+        if getattr(error, "errno", None) is not None:
             raise
         raise PayloadLost(f"{uri} is damaged ({one_line(error)}): clear the task that wrote it") from None

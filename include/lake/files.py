@@ -29,10 +29,7 @@ BLOCK_BYTES = 16 * MIB  # of one request to an object store; 10,000 of them make
 class Files:
     """The files below one root, each named by its path from there; safe for any number of processes.
 
-    Parameters
-    ----------
-    uri : str
-        Root, such as ``file:///srv/lake``, ``memory://lake`` or ``s3://connection@bucket/lake``.
+    The root is a URI such as ``file:///srv/lake``, ``memory://lake`` or ``s3://connection@bucket/lake``.
 
     Raises
     ------

@@ -14,22 +14,15 @@ import pyarrow.parquet as pq
 from include.errors import ContractBroken
 from include.lake.files import Files
 
-FRAME = re.compile(r"(batches|snapshots)(/[A-Za-z0-9_=\-][A-Za-z0-9_=.\-]*)+\.parquet")
-BELOW_ROOT = re.compile(r"(?:.*/)?((?:batches|snapshots)/.*)")
+# Below the root of the lake, wherever that lay.
+FRAME = re.compile(r"(?:.*/)?((?:batches|snapshots)(?:/[A-Za-z0-9_=\-][A-Za-z0-9_=.\-]*)+\.parquet)")
 
 
 def put_frame(files: Files, name: str, frame: pd.DataFrame) -> str:
-    """Write a frame as Parquet and return its URI.
+    """Write a frame, without its index, as Parquet and return its URI.
 
-    Parameters
-    ----------
-    files : Files
-        The lake.
-    name : str
-        ``batches/…`` (replaced when written again, swept by `Lake.clean`) or ``snapshots/…``
-        (kept; the same name takes only the same rows).
-    frame : pandas.DataFrame
-        Its index is not kept.
+    A name ``batches/…`` is replaced when written again and swept by `Lake.clean`, one ``snapshots/…`` is kept
+    and takes only the same rows.
 
     Raises
     ------
@@ -39,7 +32,8 @@ def put_frame(files: Files, name: str, frame: pd.DataFrame) -> str:
         The store does not take it. A retry may help.
     """
     name = f"{name}.parquet"
-    if _frame_name(name) != name:
+    match = FRAME.fullmatch(name)
+    if match is None or match[1] != name:
         raise ContractBroken(
             f"{name!r} cannot be a frame's name: begin with batches/ or snapshots/, then letters, digits and _=.-/"
         )
@@ -64,35 +58,22 @@ def get_frame(files: Files, uri: str) -> pd.DataFrame:
     SourceUnavailable
         The store does not answer. A retry may help.
     """
-    name = _frame_name(uri)
-    if name is None:
+    match = FRAME.fullmatch(uri)
+    if match is None:
         raise ContractBroken(f"{uri} is not the URI of a frame: it lies below batches/ or snapshots/")
-    [content] = files.read([name])
+    [content] = files.read([match[1]])
     try:
         return _from_parquet(content)
     except (pa.ArrowException, OSError):
-        raise ContractBroken(f"{files.uri(name)} is damaged: run its window again or restore it") from None
-
-
-def _frame_name(uri: str) -> str | None:
-    """Return the part of a frame's URI below the root of the lake, wherever that lay."""
-    match = BELOW_ROOT.fullmatch(uri)
-    return match[1] if match and FRAME.fullmatch(match[1]) else None
+        raise ContractBroken(f"{files.uri(match[1])} is damaged: run its window again or restore it") from None
 
 
 def _write_parquet(frame: pd.DataFrame, file: BinaryIO) -> None:
-    """Write a frame to a file as Parquet, zstd; its index is not kept."""
     pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), file, compression="zstd")
 
 
 def _from_parquet(content: bytes) -> pd.DataFrame:
-    """Read a frame back; pandas alone would turn object columns of text into its own text type.
-
-    Raises
-    ------
-    pyarrow.ArrowException, OSError
-        The bytes are no Parquet, or damaged.
-    """
+    """Read a frame back; pandas alone would turn object columns of text into its own text type."""
     table = pq.read_table(io.BytesIO(content))
     frame = table.to_pandas()
     described = json.loads((table.schema.metadata or {}).get(b"pandas", b'{"columns": []}'))["columns"]

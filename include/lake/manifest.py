@@ -20,40 +20,20 @@ STAMP = re.compile(r"\d{8}T\d{6}\.\d{6}Z")
 
 @dataclass(frozen=True)
 class Stored:
-    """A payload in the lake.
+    """A payload in the lake."""
 
-    Parameters
-    ----------
-    sha256 : str
-        Of the uncompressed content, 64 hexadecimal digits.
-    uri : str
-        Where it lies.
-    byte_count : int
-        Uncompressed.
-    """
-
-    sha256: str
+    sha256: str  # of the uncompressed content, 64 hexadecimal digits
     uri: str
-    byte_count: int
+    byte_count: int  # uncompressed
 
 
 @dataclass(frozen=True)
 class Fetch:
-    """All that one fetch of a source brought for a window.
-
-    Parameters
-    ----------
-    fetch_id : str
-        Which fetch.
-    window : Window
-        What it was for.
-    payloads : tuple of dict
-        The manifests of its payloads, in the order in which they were fetched; at least one.
-    """
+    """All that one fetch of a source brought for a window."""
 
     fetch_id: str
     window: Window
-    payloads: tuple[dict[str, Any], ...]
+    payloads: tuple[dict[str, Any], ...]  # their manifests, in the order in which they were fetched; at least one
 
     @property
     def fetched_at(self) -> datetime:
@@ -81,14 +61,6 @@ def manifest(
 
     Parameters
     ----------
-    payload : Payload
-        What the source sent.
-    stored : Stored
-        Where the lake keeps it.
-    pipeline, source : str
-        Whose it is.
-    window : Window
-        What it was asked for.
     fetch_id : str
         Which fetch it belongs to: a new one for every try, so that two tries are never mixed.
     part, part_count : int

@@ -113,7 +113,14 @@ class Lake:
             The store does not answer. A retry may help.
         """
         names = [name for name in self._files.names(folder(pipeline, source)) if not window or overlaps(name, window)]
-        return [self._told(name, content) for name, content in zip(names, self._files.read(names), strict=True)]
+        manifests = []
+        for name, content in zip(names, self._files.read(names), strict=True):
+            try:
+                manifests.append(json.loads(content))
+            except ValueError:
+                way_out = "delete it, then fetch its window again or restore it"
+                raise ContractBroken(f"{self._files.uri(name)} is damaged: {way_out}") from None
+        return manifests
 
     def fetches(self, pipeline: str, source: str, window: Window) -> list[Fetch]:
         """Return the complete fetches for windows that overlap a window, oldest first: what it can be rebuilt from.
@@ -160,13 +167,3 @@ class Lake:
             The store does not answer. A retry may help.
         """
         return self._files.delete_unfinished(older_than) + self._files.delete_older("batches", older_than)
-
-    def _told(self, name: str, content: bytes) -> dict[str, Any]:
-        """Read a manifest."""
-        try:
-            told: dict[str, Any] = json.loads(content)
-        except ValueError:
-            raise ContractBroken(
-                f"{self._files.uri(name)} is damaged: delete it, then fetch its window again or restore it"
-            ) from None
-        return told

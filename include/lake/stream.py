@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import shutil
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 import pyarrow as pa
@@ -21,21 +22,14 @@ CHUNK_BYTES = 1024 * 1024
 
 def write_compressed(source: BinaryIO, target: BinaryIO) -> None:
     """Copy everything a reader gives to a file as zstd, about 400 MB of text a second."""
-    with pa.CompressedOutputStream(_KeptOpen(target), "zstd") as compressed:
+    # The end of the compression does not close the file: it has still to be brought to the disk.
+    kept_open = SimpleNamespace(closed=False, write=target.write, flush=target.flush, close=target.flush)
+    with pa.CompressedOutputStream(kept_open, "zstd") as compressed:
         shutil.copyfileobj(source, compressed, CHUNK_BYTES)
 
 
 def open_verified(files: Files, name: str, sha256: str) -> BinaryIO:
     """Return a forward-only stream of a payload's uncompressed bytes, about 500 MB of text a second.
-
-    Parameters
-    ----------
-    files : Files
-        Where it lies.
-    name : str
-        Its name there.
-    sha256 : str
-        What the bytes must hash to, 64 hexadecimal digits.
 
     Raises
     ------
@@ -44,17 +38,18 @@ def open_verified(files: Files, name: str, sha256: str) -> BinaryIO:
     SourceUnavailable
         The store does not answer, now or while it is read. A retry may help.
     """
-    return cast(BinaryIO, io.BufferedReader(_Verified(_Reachable(files, name), sha256), CHUNK_BYTES))
+    return cast(BinaryIO, io.BufferedReader(_Verified(files, name, sha256), CHUNK_BYTES))
 
 
 class _Verified(io.RawIOBase):
     """The uncompressed bytes; their end is given only when their hash is right."""
 
-    def __init__(self, file: _Reachable, sha256: str) -> None:
-        self._file = file
-        self._stream = pa.CompressedInputStream(self._file, "zstd")
-        self._hash = hashlib.sha256()
-        self._expected = sha256
+    def __init__(self, files: Files, name: str, sha256: str) -> None:
+        self._files, self._name = files, name
+        self._file = files.open(name)
+        reachable = SimpleNamespace(closed=False, read=self._read_compressed, close=self._file.close)
+        self._stream = pa.CompressedInputStream(reachable, "zstd")
+        self._hash, self._expected = hashlib.sha256(), sha256
 
     def readable(self) -> bool:
         return True
@@ -64,10 +59,10 @@ class _Verified(io.RawIOBase):
         try:
             count = int(self._stream.readinto(view))
         except OSError:
-            raise self._file.damaged() from None
+            raise self._damaged() from None
         self._hash.update(view[:count])
         if not count and len(view) and self._hash.hexdigest() != self._expected:
-            raise self._file.damaged()
+            raise self._damaged()
         return count
 
     def close(self) -> None:
@@ -75,41 +70,10 @@ class _Verified(io.RawIOBase):
             self._file.close()
         super().close()
 
-
-class _Reachable:
-    """A file of the lake whose failing reads say what they mean, so that they differ from damaged bytes."""
-
-    closed = False
-
-    def __init__(self, files: Files, name: str) -> None:
-        self._files, self._name = files, name
-        self._file = files.open(name)
-
-    def read(self, count: int) -> bytes:
-        with self._files.reachable(self._name):
+    def _read_compressed(self, count: int) -> bytes:
+        with self._files.reachable(self._name):  # a store that fails differs from damaged bytes
             return self._file.read(count)
 
-    def close(self) -> None:
-        self._file.close()
-
-    def damaged(self) -> PayloadLost:
+    def _damaged(self) -> PayloadLost:
         uri = self._files.uri(self._name)
         return PayloadLost(f"{uri} is damaged: delete it, then fetch its window again or restore it")
-
-
-class _KeptOpen:
-    """A file that the end of its compression does not close, so that it can still be brought to the disk."""
-
-    closed = False
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-
-    def write(self, chunk: bytes) -> int:
-        return self._file.write(chunk)
-
-    def flush(self) -> None:
-        self._file.flush()
-
-    def close(self) -> None:
-        self.flush()

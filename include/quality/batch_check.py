@@ -145,7 +145,7 @@ class BatchCheck:
 
     def _watch(self, raw: pa.RecordBatch, typed: dict[str, pa.Array], times: pa.Array) -> None:
         """Look at what is measured over the whole batch."""
-        from include.sources.extra_columns import noted
+        from include.sources.frame import noted
 
         self.extra_columns |= dict.fromkeys(noted(raw.schema))
         self.profile.take(raw, typed)

@@ -8,44 +8,23 @@ quarantined as it came; typing is the business of ``include/quality``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any
 
 import pyarrow as pa
 
 from include.errors import ConfigError
 from include.sources import banxico, csv_file, http_json, inegi, sql
-from include.sources.outside import Outside
-from include.sources.payload import Endpoint, Extract, Limits, Opener, Payload, Spool
+from include.sources.payload import Endpoint, Extract, Limits, Opener, Outside, Payload, Spool
 from include.spec.model import AnySource
 from include.windows import Window
 
-__all__ = ["KINDS", "Endpoint", "Extract", "Limits", "Opener", "Payload", "Spool", "fetch", "parse"]
+__all__ = ["Endpoint", "Extract", "Limits", "Opener", "Payload", "Spool", "fetch", "parse"]
+
+KINDS = {"banxico": banxico, "inegi": inegi, "http_json": http_json, "csv_file": csv_file, "sql": sql}
 
 
-@dataclass(frozen=True)
-class Kind:
-    """The two functions that make a kind of source."""
-
-    fetch: Callable[[Extract, Any, Endpoint], Iterator[Payload]]
-    parse: Callable[[Extract, Any, Sequence[Opener]], Iterator[pa.RecordBatch]]
-    masks_personal_data: bool = False
-
-
-KINDS = {
-    "banxico": Kind(banxico.fetch, banxico.parse),
-    "inegi": Kind(inegi.fetch, inegi.parse),
-    "http_json": Kind(http_json.fetch, http_json.parse),
-    "csv_file": Kind(csv_file.fetch, csv_file.parse),
-    "sql": Kind(sql.fetch, sql.parse, masks_personal_data=True),
-}
-
-
-def fetch(
-    pipeline: str, name: str, source: AnySource, endpoint: Endpoint, window: Window, hash_key: str = ""
-) -> Iterator[Payload]:
+def fetch(pipeline: str, name: str, source: AnySource, endpoint: Endpoint, window: Window) -> Iterator[Payload]:
     """Ask a source for a window and yield its answers as they came, each before the next is asked for.
 
     Parameters
@@ -55,11 +34,9 @@ def fetch(
     source : AnySource
         The source's spec.
     endpoint : Endpoint
-        Where and with what secrets.
+        Where and with what secrets, the key of the hash that replaces personal data among them.
     window : Window
         Half-open, UTC.
-    hash_key : str
-        Key of the hash that replaces personal data; needed by sources with ``personal: hash``.
 
     Yields
     ------
@@ -74,17 +51,16 @@ def fetch(
     ContractBroken
         The answer is not what was agreed, or the token is refused. A retry brings the same.
     ConfigError
-        Personal data in a kind that cannot mask it, or no `hash_key`. A retry brings the same.
+        Personal data in a kind that cannot mask it, or no key to hash it with. A retry brings the same.
     """
     extract = Extract(pipeline, name, window)
-    kind = KINDS[source.kind]
     personal = [column for column, spec in source.columns.items() if spec.personal != "no"]
-    if personal and not kind.masks_personal_data:
+    if personal and source.kind != "sql":
         raise ConfigError(
             f"{extract}: {', '.join(personal)} hold personal data, and kind {source.kind} keeps what was sent as it "
             "came: let the publisher leave them out and delete them from pipeline.yaml, or read them with kind sql"
         )
-    return kind.fetch(extract, source, replace(endpoint, hash_key=hash_key or endpoint.hash_key))
+    return KINDS[source.kind].fetch(extract, source, endpoint)
 
 
 def parse(

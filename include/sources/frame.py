@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -13,8 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from include.sources.outside import Outside
-from include.sources.payload import Extract, Opener
+from include.sources.payload import Extract, Opener, Outside
 from include.sources.publication import available_at
 from include.sources.web.json_body import decode
 from include.spec.model import Source
@@ -23,6 +23,7 @@ from include.windows import Window
 Observation = tuple[datetime | None, str | None]
 INSTANT = pa.timestamp("us", "UTC")
 ROW_ID = ("payload", "row_number")
+UNNAMED = b"unnamed_columns"
 
 
 def build(
@@ -75,6 +76,25 @@ def build(
         values = values if inside is None else values.filter(inside)
         data.append(blank(values, ["", *source.missing, *column.missing]))
     return pa.RecordBatch.from_arrays(data, names=["valid_at", "available_at", *ROW_ID, *source.stored])
+
+
+def note(batch: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBatch:
+    """Return the same rows; the columns that came although the contract names none such stand in the metadata."""
+    return batch.replace_schema_metadata({UNNAMED: json.dumps(list(names))}) if names else batch
+
+
+def noted(schema: pa.Schema) -> list[str]:
+    """Return the columns that came beside those of the contract, in their order.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> batch = pa.RecordBatch.from_pydict({"co_mg_m3": ["2.6"]})
+    >>> noted(note(batch, ["so2"]).schema), noted(batch.schema)
+    (['so2'], [])
+    """
+    names: list[str] = json.loads((schema.metadata or {}).get(UNNAMED, b"[]"))
+    return names
 
 
 def blank(values: pa.Array, markers: Sequence[str]) -> pa.Array:

@@ -16,13 +16,12 @@ import pyarrow as pa
 
 from include.sources import frame
 from include.sources.payload import Endpoint, Extract, Opener, Payload
-from include.sources.rest.paginator import Paginator
-from include.sources.rest.request import Request
+from include.sources.rest.paginator import Paginator, Request
 from include.sources.rest.rows import Page, error_message
 from include.sources.rest.times import instants
 from include.sources.web import http
+from include.sources.web.download import TRANSIENT, host
 from include.sources.web.json_body import MAX_BYTES, decode
-from include.sources.web.session import TRANSIENT
 from include.spec.model import HttpJsonSource
 from include.spec.paging import BearerAuth, HeaderAuth, QueryAuth
 
@@ -82,15 +81,14 @@ def _batch(
 ) -> tuple[pa.RecordBatch, set[str]]:
     """Return some rows of a page, and the names of the columns none of them has."""
     end = min(start + ROWS_PER_BATCH, len(page))
-    parts = [page.fields(field, start, end) for field in source.time.from_]
-    for field, part in zip(source.time.from_, parts, strict=True):
-        if part.is_absent:
+    parts = []
+    for field in source.time.from_:
+        if (texts := page.fields(field, start, end)) is None:
             raise ValueError(f"no row has the time {field!r}, only {page.keys()}")
+        parts.append(texts)
     read = {name: page.fields(column.from_, start, end) for name, column in source.columns.items()}
-    times = instants(source.time, [part.texts for part in parts])
-    texts = {name: part.texts for name, part in read.items()}
-    batch = frame.build(source, extract.window, times, texts, payload=number, first_row=start)
-    return batch, {name for name, part in read.items() if part.is_absent}
+    batch = frame.build(source, extract.window, instants(source.time, parts), read, payload=number, first_row=start)
+    return batch, {name for name, texts in read.items() if texts is None}
 
 
 def _ask(extract: Extract, source: HttpJsonSource, root: Endpoint, paginator: Paginator) -> tuple[Payload, Any, Page]:
@@ -100,7 +98,7 @@ def _ask(extract: Extract, source: HttpJsonSource, root: Endpoint, paginator: Pa
     payload = http.get(extract, root, ask.relative_url(), headers, limits)
     _refuse_error(extract, source, root, payload)
     http.check(extract, payload, source.connection, http.is_json)
-    server = http.host(root.url)
+    server = host(root.url)
     _refuse_echo(extract, source, root, payload)
     try:
         document = decode(payload.content)
@@ -128,7 +126,7 @@ def _refuse_error(extract: Extract, source: HttpJsonSource, endpoint: Endpoint, 
     told = _told(payload)
     if status == 200 or not told:
         return
-    what = f"{http.host(payload.request['url'])} answered {status} and says: {endpoint.scrub(told)}"
+    what = f"{host(payload.request['url'])} answered {status} and says: {endpoint.scrub(told)}"
     if status in PASSING or status >= 500:
         raise extract.unavailable(what, http.pause(payload.headers))
     if status in (401, 403):
@@ -144,7 +142,7 @@ def _refuse_echo(extract: Extract, source: HttpJsonSource, endpoint: Endpoint, p
     content = payload.content
     if token.encode() in content or quote(token, safe="").encode() in content:
         raise extract.broken(
-            f"{http.host(endpoint.url)} repeats the token in its answer, which would be kept in the lake",
+            f"{host(endpoint.url)} repeats the token in its answer, which would be kept in the lake",
             "let the token travel another way (`auth`), or ask for an answer without links (`params`)",
         )
 

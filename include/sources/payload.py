@@ -9,12 +9,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from tempfile import SpooledTemporaryFile
-from typing import Any, BinaryIO, Self, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
 from urllib.parse import quote, unquote, urlsplit
 
 from include.errors import ContractBroken, SourceUnavailable
-from include.sources.outside import Outside
 from include.windows import Window
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 MIB = 1024 * 1024
 Opener = Callable[[], BinaryIO]  # opens a payload's bytes from the start, as often as it is called
@@ -117,7 +119,7 @@ class Spool:
         """Of what was written so far, 64 hexadecimal digits."""
         return self._hash.hexdigest()
 
-    def write(self, chunk: bytes) -> None:
+    def write(self, chunk: bytes | bytearray) -> None:
         """Append a chunk."""
         self._file.write(chunk)
         self._hash.update(chunk)
@@ -126,14 +128,11 @@ class Spool:
     def open(self) -> BinaryIO:
         """Return a seekable reader from the start; the one before it ends."""
         self._file.seek(0)
-        return cast(BinaryIO, _Reader(self._file))
+        return cast(BinaryIO, _Reader(cast(Any, self._file)))
 
 
 class _Reader(io.BufferedReader):
     """A reader whose end leaves the spool as it is."""
-
-    def __init__(self, file: Any) -> None:
-        super().__init__(file)
 
     def close(self) -> None:
         with suppress(ValueError):  # it has ended before
@@ -174,6 +173,25 @@ class Payload:
     def content(self) -> bytes:
         """The whole body in memory: for answers known to be small."""
         return self.body.open().read()
+
+
+@dataclass
+class Outside:
+    """Counts rows of a file that no window holds, before the first or after the last: else nobody would know."""
+
+    first: datetime  # start of the first window, UTC
+    last: datetime | None = None  # end of the last one; None where windows go on without end
+    before: int = 0
+    after: int = 0
+
+    def take(self, times: pa.Array) -> None:
+        """Count a part's rows; those without a time are somebody else's to explain."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        self.before += pc.sum(pc.less(times, pa.scalar(self.first, times.type))).as_py() or 0
+        if self.last is not None:
+            self.after += pc.sum(pc.greater_equal(times, pa.scalar(self.last, times.type))).as_py() or 0
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,14 +13,11 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 from psycopg2.extensions import connection
-from psycopg2.sql import Composed
+from psycopg2.sql import SQL, Composed
 
-from include.sources import frame
-from include.sources.database import query as sql_query
-from include.sources.database.connection import snapshot
-from include.sources.database.query import Page
+from include.sources import frame, postgres
 from include.sources.payload import MIB, Endpoint, Extract, Limits, Opener, Payload, Spool
-from include.sources.personal import keyed_hash
+from include.sources.postgres import Page
 from include.sources.publication import UTC_MICROSECONDS
 from include.sources.text import delimited
 from include.spec.model import SqlSource
@@ -42,12 +41,12 @@ def fetch(extract: Extract, source: SqlSource, endpoint: Endpoint) -> Iterator[P
     """
     if endpoint.limits == Limits():
         endpoint = replace(endpoint, limits=EXTRACT_LIMITS)
-    columns, hashed = sql_query.selected(extract, source, endpoint)
+    columns, hashed = postgres.selected(extract, source, endpoint)
     masks: Masks = {c: partial(keyed_hash, endpoint.hash_key) if c in hashed else None for c in columns}
-    with snapshot(extract, source, endpoint) as database:
+    with postgres.snapshot(extract, source, endpoint) as database:
         is_simulated = _comment(database).upper().startswith("SIMULATED")
         for page in _pages(extract, source, database):
-            query = sql_query.rows(source, extract.window, columns, page)
+            query = postgres.rows(source, extract.window, columns, page)
             body = _extracted(extract, source, endpoint, database, query, masks)
             request = _request(extract, source, columns, hashed, page)
             yield Payload(body, "text/csv", request, 0, {}, datetime.now(UTC), is_simulated)
@@ -79,6 +78,22 @@ def _request(extract: Extract, source: SqlSource, columns: list[str], hashed: se
     return asked | {"key": source.incremental.column, "after": page.after, "until": page.until}
 
 
+def keyed_hash(hash_key: str, value: str | None) -> str | None:
+    """Return HMAC-SHA256 of a value, cut to 16 bytes, as 32 hexadecimal digits; None stays None.
+
+    The same value and key always give the same hash, so rows of one client can be counted
+    and joined; without the key nobody can try out names against it.
+
+    Examples
+    --------
+    >>> keyed_hash("key", "client 1") == keyed_hash("key", "client 1") != keyed_hash("another key", "client 1")
+    True
+    """
+    if value is None:
+        return None
+    return hmac.digest(hash_key.encode(), value.encode(), hashlib.sha256)[:16].hex()
+
+
 def csv_line(values: Iterable[str | None]) -> bytes:
     """Return one CSV line in UTF-8: text always quoted, None empty.
 
@@ -96,7 +111,7 @@ def _pages(extract: Extract, source: SqlSource, database: connection) -> Iterato
         yield Page()
         return
     with database.cursor() as cursor:
-        cursor.execute(sql_query.without_key(source, extract.window))
+        cursor.execute(postgres.without_key(source, extract.window))
         if cursor.fetchone():
             raise extract.broken(
                 f"{source.incremental.column} of {source.table} is null in some rows, which no page would hold",
@@ -104,7 +119,7 @@ def _pages(extract: Extract, source: SqlSource, database: connection) -> Iterato
             )
         after = None
         while True:
-            cursor.execute(sql_query.last_of_page(source, extract.window, after))
+            cursor.execute(postgres.last_of_page(source, extract.window, after))
             rows = cursor.fetchall()
             yield Page(after, rows[0] if len(rows) == 2 else None)
             if len(rows) < 2:
@@ -123,8 +138,10 @@ def _extracted(
             _write_masked(database, query, list(masks.values()), sink)
         else:
             with database.cursor() as cursor:
-                cursor.copy_expert(sql_query.copied(query), sink)
-        return sink.close()
+                copy = SQL("COPY ({}) TO STDOUT WITH (FORMAT csv, FORCE_QUOTE *)")  # text always quoted, null empty
+                cursor.copy_expert(copy.format(query), sink)
+        sink.flush()
+        return sink.spool
     except _Full:
         raise extract.broken(
             f"{source.table} gives more than {endpoint.limits.max_bytes:,} bytes",
@@ -149,26 +166,19 @@ class _Sink:
     """Gathers lines into chunks of a spool, up to a limit in bytes."""
 
     def __init__(self, max_bytes: int) -> None:
-        self._spool, self._lines, self._size, self._left = Spool(), list[bytes](), 0, max_bytes
+        self.spool, self._lines, self._left = Spool(), bytearray(), max_bytes
 
     def write(self, line: bytes) -> None:
-        """Take a line, header and line end included."""
-        self._lines.append(line)
-        self._size += len(line)
-        if self._size >= CHUNK:
-            self._flush()
+        self._lines += line
+        if len(self._lines) >= CHUNK:
+            self.flush()
 
-    def close(self) -> Spool:
-        """Return everything written."""
-        self._flush()
-        return self._spool
-
-    def _flush(self) -> None:
-        self._left -= self._size
+    def flush(self) -> None:
+        self._left -= len(self._lines)
         if self._left < 0:
             raise _Full
-        self._spool.write(b"".join(self._lines))
-        self._lines, self._size = [], 0
+        self.spool.write(self._lines)
+        self._lines = bytearray()
 
 
 def _instants(texts: pa.Array) -> pa.Array | pd.Series:

@@ -11,7 +11,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from include.errors import ContractBroken
-from include.sources.outside import Outside
+from include.sources.payload import Outside
 from include.sources.publication import reach_back
 from include.steps.cross_row_checks import Broken, all_but, cross_row_checks, row_ids_of
 from include.steps.profiles import keep_profile, sudden_changes

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from include.errors import ContractBroken, SourceUnavailable
 from include.sandbox.station import simulate
-from include.sources import Endpoint, Limits, fetch
+from include.sources import Endpoint, Limits, csv_file, fetch
 from include.sources.payload import Extract
-from include.sources.text import archive, numbers, remote_file
+from include.sources.text import archive, numbers
 from include.sources.text.instants import times_of
 from include.spec import lines
 from include.spec.model import CsvSource, TimeColumns
@@ -429,7 +429,7 @@ def test_a_file_has_an_hour_and_eight_gibibytes_unless_its_connection_says_other
         seen.append(endpoint.limits)
         raise extract.unavailable("enough")
 
-    monkeypatch.setattr(remote_file.http, "get", ask)
+    monkeypatch.setattr(csv_file.http, "get", ask)
     for limits in (Limits(), Limits(total_seconds=5)):
         with pytest.raises(SourceUnavailable):
             list(fetch("air_quality", "station", SMALL, Endpoint("https://example.org", limits=limits), ALL_TIME))

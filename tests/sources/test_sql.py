@@ -55,7 +55,7 @@ OPERATIONS = source_of()
 
 
 def extract(url: str, source: SqlSource = OPERATIONS, window: Window = JANUARY, **more: Any) -> Any:
-    [payload] = fetch("usdmxn", "operations", source, Endpoint(url, **more), window, hash_key=KEY)
+    [payload] = fetch("usdmxn", "operations", source, Endpoint(url, hash_key=KEY, **more), window)
     return payload
 
 
@@ -303,7 +303,7 @@ def by_key(rows: int, column: str = "operation_id", **changes: Any) -> SqlSource
 @pytest.mark.parametrize("rows", [1, 2, 3, 4, 5])
 def test_pages_by_key_hold_every_row_once_and_in_order(read: Callable[..., pd.DataFrame], desk: str, rows: int) -> None:
     source = by_key(rows)
-    payloads = list(fetch("usdmxn", "operations", source, Endpoint(desk), JANUARY, hash_key=KEY))
+    payloads = list(fetch("usdmxn", "operations", source, Endpoint(desk, hash_key=KEY), JANUARY))
     assert len(payloads) == -(-4 // rows)
     assert [payload.content.count(b'Z",') for payload in payloads] == [min(rows, 4 - at) for at in range(0, 4, rows)]
     frame = read([payload.content for payload in payloads], source)
@@ -318,7 +318,7 @@ def test_pages_by_key_are_the_same_again(desk: str) -> None:
     first, again = (
         [
             payload.body.sha256
-            for payload in fetch("usdmxn", "operations", by_key(2), Endpoint(desk), JANUARY, hash_key=KEY)
+            for payload in fetch("usdmxn", "operations", by_key(2), Endpoint(desk, hash_key=KEY), JANUARY)
         ]
         for _ in range(2)
     )
@@ -326,7 +326,7 @@ def test_pages_by_key_are_the_same_again(desk: str) -> None:
 
 
 def test_pages_of_one_fetch_see_one_snapshot(desk: str) -> None:
-    payloads = fetch("usdmxn", "operations", by_key(2), Endpoint(desk), JANUARY, hash_key=KEY)
+    payloads = fetch("usdmxn", "operations", by_key(2), Endpoint(desk, hash_key=KEY), JANUARY)
     contents = [next(payloads).content]
     execute(
         desk,
@@ -353,7 +353,7 @@ def test_rows_that_share_time_and_key_are_not_lost_between_pages(read: Callable[
 
 def test_a_growing_key_that_is_null_somewhere_is_refused(desk: str, says_what_to_do: Any) -> None:
     with pytest.raises(ContractBroken, match=r"remark of desk.operation is null in some rows") as caught:
-        list(fetch("usdmxn", "operations", by_key(2, "remark"), Endpoint(desk), JANUARY, hash_key=KEY))
+        list(fetch("usdmxn", "operations", by_key(2, "remark"), Endpoint(desk, hash_key=KEY), JANUARY))
     says_what_to_do(caught.value, "usdmxn", "operations", JANUARY)
 
 
@@ -414,7 +414,7 @@ def test_personal_data_is_nowhere_in_the_lake_or_the_log(
     kept = tmp_path / "lake"
     lake = Lake(kept.as_uri())
     records = []
-    for payload in fetch("usdmxn", "operations", source, Endpoint(desk), JANUARY, hash_key=KEY):
+    for payload in fetch("usdmxn", "operations", source, Endpoint(desk, hash_key=KEY), JANUARY):
         stored = lake.put(payload)
         records.append(repr((payload.request, payload.headers, stored)).encode())
     files = [path.read_bytes() for path in kept.rglob("*") if path.is_file()]

@@ -39,7 +39,8 @@ def inspect(path: Path, member: str | None = None) -> Inspected:
     ConfigError
         There is no such file, it is a folder, or it may not be read. A retry brings the same.
     ContractBroken
-        It is empty, no delimited text, or its decimal commas were split into columns. A retry brings the same.
+        It is empty, no delimited text, a zip that cannot be read, its decimal commas were split into columns, or
+        it holds what the spec has no words for. A retry brings the same.
     """
     extract, sample = sample_of(path, member)
     layout = layout_of(extract, sample)
@@ -58,19 +59,8 @@ def _inspected(file: str, sample: Sample, layout: Layout, table: TextTable, cloc
         (at, column) for at, column in enumerate(table.columns) if at not in times and _is_kept(layout, at, column)
     ]
     marks = marks_of([column for _, column in columns])
-    unread, repeated = _times(table, clock)
-    return Inspected(
-        file=file,
-        sample=sample,
-        layout=layout,
-        clock=clock,
-        marks=marks,
-        facts=tuple(facts_of(columns, marks)),
-        rows=len(table.columns[0]),
-        unread_times=unread,
-        quoted_decimals=layout.dialect.delimiter in (marks.decimal, marks.thousands),
-        repeated_times=repeated,
-    )
+    facts = tuple(facts_of(columns, marks))
+    return Inspected(file, sample, layout, clock, marks, facts, len(table.columns[0]), *_times(table, clock))
 
 
 def _is_kept(layout: Layout, at: int, column: pa.Array) -> bool:
@@ -88,13 +78,7 @@ def _times(table: TextTable, clock: clocks.Clock | None) -> tuple[int, int]:
 
 
 def _check(extract: LookedAt, inspected: Inspected) -> None:
-    """Make sure that the spec takes the draft.
-
-    Raises
-    ------
-    ContractBroken
-        It does not, because the file holds what the spec has no words for. A retry brings the same.
-    """
+    """Make sure that the spec takes the draft: the file may hold what it has no words for."""
     if not inspected.facts:
         raise extract.broken("it has no column beside its time", "ask for a file with values")
     [source] = read(yaml_of(inspected)).data["sources"].values()

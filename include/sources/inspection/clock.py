@@ -40,24 +40,12 @@ CENTURY = 1970
 
 @dataclass(frozen=True)
 class Clock:
-    """How a row's time is written.
+    """How a row's time is written."""
 
-    Parameters
-    ----------
-    columns : tuple of int
-        Places of the columns, from 0.
-    format : str
-        strptime format of their texts, joined with a space.
-    evidence : tuple of str
-        Why, a line each.
-    is_certain : bool
-        False where day and month could change places.
-    """
-
-    columns: tuple[int, ...]
-    format: str
-    evidence: tuple[str, ...]
-    is_certain: bool = True
+    columns: tuple[int, ...]  # their places, from 0
+    format: str  # strptime format of their texts, joined with a space
+    evidence: tuple[str, ...]  # why, a line each
+    is_certain: bool = True  # False where day and month could change places
 
     @property
     def century(self) -> int | None:
@@ -68,12 +56,7 @@ class Clock:
 def find(names: Sequence[str], columns: Sequence[pa.Array]) -> Clock | None:
     """Return how the first time among the columns is written; None if there is none.
 
-    Parameters
-    ----------
-    names : sequence of str
-        Headers, shape (columns,).
-    columns : sequence of pyarrow.Array
-        Of string, shape (rows,) each.
+    `names` are the headers, shape (columns,); the columns are of string, shape (rows,) each.
     """
     values = [_distinct(column) for column in columns]
     dates = {at: formats for at in range(len(columns)) if (formats := _fitting(values[at], _dates()))}

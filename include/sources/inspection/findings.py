@@ -13,34 +13,22 @@ from include.sources.inspection.values import Facts, Marks
 
 @dataclass(frozen=True)
 class Inspected:
-    """Everything that was found out about a file.
+    """Everything that was found out about a file."""
 
-    Parameters
-    ----------
-    file : str
-        Its name.
-    sample, layout, clock, marks : Sample, Layout, Clock or None, Marks
-        What was looked at and how it is written.
-    facts : tuple of Facts
-        Of each column that holds something and is no part of the time.
-    rows, unread_times : int
-        Looked at, and those whose time cannot be read.
-    quoted_decimals : bool
-        True where the decimal mark is the delimiter too.
-    repeated_times : int
-        Rows whose time another row has too.
-    """
-
-    file: str
-    sample: Sample
+    file: str  # its name
+    sample: Sample  # what was looked at
     layout: Layout
     clock: Clock | None
     marks: Marks
-    facts: tuple[Facts, ...]
-    rows: int
-    unread_times: int
-    quoted_decimals: bool
-    repeated_times: int
+    facts: tuple[Facts, ...]  # of each column that holds something and is no part of the time
+    rows: int  # looked at
+    unread_times: int  # rows whose time cannot be read
+    repeated_times: int  # rows whose time another row has too
+
+    @property
+    def quoted_decimals(self) -> bool:
+        """True where the decimal mark, or that of thousands, is the delimiter too."""
+        return self.layout.dialect.delimiter in (self.marks.decimal, self.marks.thousands)
 
 
 def header_of(inspected: Inspected, place: int) -> str:
@@ -57,7 +45,7 @@ def summary_of(inspected: Inspected) -> str:
     lines = [
         f"{inspected.file}: {sample.size:,} bytes{inside}; looked at {looked}, {inspected.rows:,} rows",
         f"encoding {sample.encoding}: {sample.evidence}",
-        *layout.evidence,
+        layout.evidence,
     ]
     if layout.preamble:
         lines.append(f"{len(layout.preamble)} lines before the header, the first {layout.preamble[0].strip()[:60]!r}")
@@ -72,12 +60,8 @@ def summary_of(inspected: Inspected) -> str:
         lines.append("quotation marks stand inside values, so they are taken for letters: CONFIRM")
     if unnamed := layout.headers.count("") if layout.dialect.has_header else 0:
         lines.append(f"{unnamed} columns have no name: left out where blank, addressed by position otherwise")
-    return (
-        "\n".join(
-            [*lines, f"numbers: {inspected.marks.evidence}", *_time_summary(inspected), *_missing_summary(inspected)]
-        )
-        + "\n"
-    )
+    lines += [f"numbers: {inspected.marks.evidence}", *_time_summary(inspected), *_missing_summary(inspected)]
+    return "\n".join(lines) + "\n"
 
 
 def _time_summary(inspected: Inspected) -> Iterator[str]:

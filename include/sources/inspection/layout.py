@@ -6,7 +6,9 @@ import csv
 import io
 import re
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 
 import clevercsv
 import pyarrow as pa
@@ -14,8 +16,7 @@ import pyarrow as pa
 from include.errors import ContractBroken
 from include.sources.inspection.sample import LookedAt, Sample
 from include.sources.text import delimited
-from include.sources.text.dialect import Dialect, TextTable
-from include.sources.text.split_decimals import EXPLANATION, WAY_OUT, looks_split
+from include.sources.text.dialect import EXPLANATION, WAY_OUT, Dialect, TextTable, looks_split
 
 DELIMITERS = (";", ",", "\t", "|")
 LOOK = 300  # rows
@@ -25,40 +26,18 @@ VALUE = re.compile(r"^\s*[+-]?[\d.,:/\-' T]*\d[\d.,:/\-' TZ]*([eE][+-]?\d+)?\s*$
 
 @dataclass(frozen=True)
 class Layout:
-    """How a file is laid out.
+    """How a file is laid out."""
 
-    Parameters
-    ----------
-    dialect : Dialect
-        Delimiter, lines to skip, header, quotes.
-    headers : tuple of str
-        Names, empty where a column has none.
-    units : tuple of str
-        Texts of the row below the header, if it holds units.
-    preamble : tuple of str
-        The lines before the header.
-    blank_tail : int
-        Blank rows at the end.
-    evidence : tuple of str
-        Why, a line each.
-    """
-
-    dialect: Dialect
-    headers: tuple[str, ...]
-    units: tuple[str, ...]
-    preamble: tuple[str, ...]
-    blank_tail: int
-    evidence: tuple[str, ...]
+    dialect: Dialect  # delimiter, lines to skip, header, quotes
+    headers: tuple[str, ...]  # names, empty where a column has none
+    units: tuple[str, ...]  # texts of the row below the header, if it holds units
+    preamble: tuple[str, ...]  # the lines before the header
+    blank_tail: int  # blank rows at the end
+    evidence: str  # why
 
 
 def layout_of(extract: LookedAt, sample: Sample) -> Layout:
-    """Find out how a sample is laid out.
-
-    Raises
-    ------
-    ContractBroken
-        No delimiter parts it into columns, or its decimal commas were split. A retry brings the same.
-    """
+    """Find out how a sample is laid out; raises as `inspect` does."""
     delimiter, why = _delimiter(extract, sample.head)
     rows = _rows(sample.head, delimiter)
     width = _width(rows)
@@ -73,17 +52,11 @@ def layout_of(extract: LookedAt, sample: Sample) -> Layout:
     )
     preamble = tuple(io.StringIO(sample.head, newline="").readlines()[:skip]) if skip else ()
     names = tuple(name.strip() for name in rows[at][1]) if has_header else ("",) * width
-    return Layout(dialect, names, tuple(units[0]) if units else (), preamble, blank, (why,))
+    return Layout(dialect, names, tuple(units[0]) if units else (), preamble, blank, why)
 
 
 def table_of(extract: LookedAt, sample: Sample, layout: Layout) -> TextTable:
-    """Return the sample's rows as the source will read them.
-
-    Raises
-    ------
-    ContractBroken
-        The rows cannot be read. A retry brings the same.
-    """
+    """Return the sample's rows as the source will read them; raises as `inspect` does."""
     head = sample.head if sample.head.endswith(("\n", "\r")) else sample.head + "\n"
     content = io.BytesIO((head + sample.rest).encode())
     parts = list(delimited.batches(extract, content, layout.dialect))
@@ -121,13 +94,9 @@ def _clever(text: str) -> str:
 def _rows(text: str, delimiter: str) -> list[tuple[int, list[str]]]:
     """Return the first rows, each with the number of the line it ends on."""
     reader, rows = csv.reader(io.StringIO(text[: 64 * FEW], newline=""), delimiter=delimiter), []
-    try:
-        for row in reader:
+    with suppress(csv.Error):  # a value beyond reason: the rows before it count, and the reader will refuse it
+        for row in islice(reader, LOOK):
             rows.append((reader.line_num, row))
-            if len(rows) == LOOK:
-                break
-    except csv.Error:
-        pass  # a value beyond reason: the rows before it say what they say, and the reader will refuse it
     return rows
 
 

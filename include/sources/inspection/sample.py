@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import codecs
-import io
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from charset_normalizer import from_bytes
 
-from include.errors import ConfigError, ContractBroken, SourceUnavailable
+from include.errors import ConfigError, ContractBroken
 from include.sources.payload import MIB, Extract
 from include.sources.text import archive
 from include.windows import Window
@@ -30,10 +28,6 @@ class LookedAt(Extract):
     def __init__(self, name: str) -> None:
         super().__init__("draft", name, Window.parse("1900-01-01", "2200-01-01"))
 
-    def unavailable(self, what: str, retry_after: object = None) -> SourceUnavailable:
-        """Return the error for a fault that can pass."""
-        return SourceUnavailable(f"{self.source}: {what}; try again")
-
     def broken(self, what: str, way_out: str) -> ContractBroken:
         """Return the error for a fault that stays."""
         return ContractBroken(f"{self.source}: {what}; {way_out}")
@@ -41,45 +35,19 @@ class LookedAt(Extract):
 
 @dataclass(frozen=True)
 class Sample:
-    """Text of a file, its lines whole.
+    """Text of a file, its lines whole."""
 
-    Parameters
-    ----------
-    head : str
-        From the start of the file.
-    rest : str
-        Whole lines from further on, the last lines at the end of it; empty where `head` is everything.
-    encoding : str
-        What the bytes were read as.
-    evidence : str
-        Why.
-    is_whole : bool
-        True where head is the whole file.
-    size : int
-        Bytes of the file, or of the member.
-    member : str or None
-        The file inside the zip.
-    """
-
-    head: str
-    rest: str
-    encoding: str
-    evidence: str
-    is_whole: bool
-    size: int
-    member: str | None = None
+    head: str  # from the start of the file
+    rest: str  # whole lines from further on, the last lines at the end of it; empty where `head` is everything
+    encoding: str  # what the bytes were read as
+    evidence: str  # why
+    is_whole: bool  # True where head is the whole file
+    size: int  # bytes of the file, or of the member
+    member: str | None = None  # the file inside the zip
 
 
 def sample_of(path: Path, member: str | None = None) -> tuple[LookedAt, Sample]:
-    """Read what there is to look at.
-
-    Raises
-    ------
-    ConfigError
-        There is no such file, it is a folder, or it may not be read. A retry brings the same.
-    ContractBroken
-        It is empty, no text, or a zip that cannot be read. A retry brings the same.
-    """
+    """Read what there is to look at; raises as `inspect` does."""
     extract = LookedAt(path.name)
     if path.is_dir():
         raise ConfigError(f"{path} is a folder: name a file in it")
@@ -120,11 +88,10 @@ def _parts_of_file(file: BinaryIO) -> tuple[list[bytes], int]:
 
 def _parts_of_stream(stream: BinaryIO) -> tuple[list[bytes], int]:
     """Return the same of a stream that only goes forward: pieces further and further apart."""
-    parts, size, apart = [], 0, 1
+    parts, size, apart, last = [], 0, 1, b""
     pieces: list[bytes] = []
-    last = b""
     with stream:
-        for place, chunk in enumerate(_chunks(stream)):
+        for place, chunk in enumerate(iter(lambda: stream.read(PIECE), b"")):
             size += len(chunk)
             if size <= WHOLE:
                 parts.append(chunk)
@@ -136,10 +103,6 @@ def _parts_of_stream(stream: BinaryIO) -> tuple[list[bytes], int]:
     if size <= WHOLE:
         return [b"".join(parts)], size
     return [b"".join(parts)[:HEAD], *pieces, last[-PIECE:]], size
-
-
-def _chunks(stream: BinaryIO) -> Iterator[bytes]:
-    return iter(lambda: stream.read(PIECE), b"")
 
 
 def _decoded(extract: Extract, parts: list[bytes], size: int, member: str | None) -> Sample:
@@ -166,13 +129,7 @@ def _whole_lines(text: str, is_end: bool = False) -> str:
 
 
 def encoding_of(extract: Extract, content: bytes) -> tuple[str, str]:
-    """Return an encoding and why it is that one.
-
-    Raises
-    ------
-    ContractBroken
-        It is no text. A retry brings the same.
-    """
+    """Return an encoding and why it is that one."""
     for mark, name in BOMS.items():
         if content.startswith(mark):
             return name, "it begins with a byte order mark"
@@ -197,8 +154,6 @@ def _by_likeness(extract: Extract, content: bytes) -> tuple[str, str]:
         raise extract.broken("the file is text in no encoding that is known", "ask the publisher for UTF-8")
     if "cp1252" in by_encoding and by_encoding["cp1252"].chaos <= best.chaos:
         best = by_encoding["cp1252"]
-    letters = next((word for word in io.StringIO(str(best)).read().split() if not word.isascii()), "")[:30]
-    return (
-        best.encoding,
-        f"not UTF-8; as {best.encoding} it holds words such as {letters!r}: CONFIRM that they are right",
-    )
+    letters = next((word for word in str(best).split() if not word.isascii()), "")[:30]
+    why = f"not UTF-8; as {best.encoding} it holds words such as {letters!r}: CONFIRM that they are right"
+    return best.encoding, why

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from include.sources.text.numbers import grouped, memory
+from include.sources.text.numbers import grouped
 
 NOTHING = {
     "na", "n/a", "n/e", "nan", "null", "none", "nil", "-", "--", "---", "?", "#n/a", "#n/d", "nd", "n.d.", "s/d", ".",
@@ -48,31 +48,15 @@ class Marks:
 
 @dataclass(frozen=True)
 class Facts:
-    """What one column holds.
+    """What one column holds."""
 
-    Parameters
-    ----------
-    place : int
-        Of the column, from 0.
-    type : str
-        As the spec names it.
-    least, most : float or None
-        Of its numbers.
-    missing : float
-        Share of rows without a value.
-    markers : tuple of str
-        Texts that stand for 'no value', as they are written.
-    rows : int
-        Rows looked at.
-    """
-
-    place: int
-    type: str
-    least: float | None
+    place: int  # from 0
+    type: str  # as the spec names it
+    least: float | None  # of its numbers
     most: float | None
-    missing: float
-    markers: tuple[str, ...]
-    rows: int
+    missing: float  # share of rows without a value
+    markers: tuple[str, ...]  # texts that stand for 'no value', as they are written
+    rows: int  # looked at
 
 
 def marks_of(columns: Sequence[pa.Array]) -> Marks:
@@ -81,7 +65,7 @@ def marks_of(columns: Sequence[pa.Array]) -> Marks:
     example: dict[str, str] = {}
     for column in columns:
         values = pc.utf8_trim_whitespace(pc.unique(column))
-        text = memory(values.buffers()[2] or b"")
+        text = bytes(values.buffers()[2] or b"")
         for key, (mark, pattern) in PATTERNS.items():
             if mark.encode() in text:
                 fit = values.filter(pc.match_substring_regex(values, pattern))
@@ -94,9 +78,8 @@ def marks_of(columns: Sequence[pa.Array]) -> Marks:
 def _marks(count: Counter[str], example: dict[str, str]) -> Marks:
     both = max(PAIRS, key=lambda pair: count[f"{pair} both"])
     if count[f"{both} both"]:
-        return Marks(
-            both[1], both[0], f"decimal {both[1]!r} and thousands {both[0]!r}, as in {example[f'{both} both']!r}"
-        )
+        why = f"decimal {both[1]!r} and thousands {both[0]!r}, as in {example[f'{both} both']!r}"
+        return Marks(both[1], both[0], why)
     space = next((pair for pair in PAIRS if pair[0] not in ".," and count[pair]), None)
     comma, point = count["comma"], count["point"]
     if not comma and not point:

@@ -4,33 +4,48 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import parse_qsl, quote, urlencode, urljoin, urlsplit
+
+from requests.utils import parse_header_links
 
 from include.sources.payload import Extract
-from include.sources.rest.request import Request, first, following_link, rel_next
 from include.sources.rest.rows import Page, value_at
+from include.sources.rest.times import bounds
+from include.spec.http_source import PLACEHOLDER
 from include.spec.model import HttpJsonSource
-from include.spec.paging import CursorPaging, LinkPaging, OffsetPaging, PagePaging
+from include.spec.paging import CursorPaging, LinkPaging, OffsetPaging, PagePaging, QueryAuth
+from include.windows import Window
 
 MEND = "correct `pagination` in pipeline.yaml"
+PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request, without any secret: its path from the host's root and its parameters in their order."""
+
+    path: str
+    query: tuple[tuple[str, str], ...]
+
+    def with_params(self, params: Mapping[str, str]) -> Request:
+        """Return the same request with some parameters set anew."""
+        kept = [(name, value) for name, value in self.query if name not in params]
+        return replace(self, query=(*kept, *params.items()))
+
+    def relative_url(self) -> str:
+        """Return path and query as a URL has them."""
+        return self.path + ("?" + urlencode(self.query, quote_via=quote, safe="") if self.query else "")
 
 
 class Paginator:
-    """Leads through the pages of one window.
-
-    Parameters
-    ----------
-    extract : Extract
-        For messages and for the window.
-    source : HttpJsonSource
-        How the API pages.
-    base_url : str
-        The endpoint's URL: every page stays on its host.
-    """
+    """Leads through the pages of one window; every page stays on the host of `base_url`, the endpoint's URL."""
 
     def __init__(self, extract: Extract, source: HttpJsonSource, base_url: str) -> None:
         self.extract, self.source, self.base_url = extract, source, base_url
-        self.asked: dict[Request, None] = {first(source, extract.window, base_url): None}
+        self.asked: dict[Request, None] = {_first(source, extract.window, base_url): None}
         self._rows = 0
         self._total: int | None = None
         self._seen: set[bytes] = set()
@@ -43,14 +58,7 @@ class Paginator:
     def goes_on(self, page: Page, document: Any, link: str | None) -> bool:
         """Take note of the current page's answer and move to the next one; False if it was the last.
 
-        Parameters
-        ----------
-        page : Page
-            Its rows.
-        document : object
-            The whole answer.
-        link : str or None
-            The header `Link`.
+        The answer is given as its rows, the whole document and the header `Link`.
 
         Raises
         ------
@@ -66,7 +74,10 @@ class Paginator:
         self._watch_total(document)
         following = self._next(page, document, link)
         if following is None:
-            self._total_came_true()
+            if self._total not in (None, self._rows):
+                raise self.extract.unavailable(
+                    f"the list changed while it was read: the pages held {self._rows} of {self._total} rows"
+                )
             return False
         if following in self.asked:
             raise self.extract.broken(f"page {len(self.asked)} leads back to a page that was read before", MEND)
@@ -103,12 +114,6 @@ class Paginator:
             )
         self._total = int(total)
 
-    def _total_came_true(self) -> None:
-        if self._total not in (None, self._rows):
-            raise self.extract.unavailable(
-                f"the list changed while it was read: the pages held {self._rows} of {self._total} rows"
-            )
-
     def _next(self, page: Page, document: Any, link: str | None) -> Request | None:
         paging = self.source.pagination
         if isinstance(paging, CursorPaging):
@@ -133,11 +138,52 @@ class Paginator:
             return value or ""
         raise self.extract.broken(f"{path!r} is neither text nor null on page {len(self.asked)}", MEND)
 
-    def _linked(self, url: str) -> Request:
-        linked = following_link(self.source, self.base_url, self.current, url)
-        if linked is None:
+    def _linked(self, link: str) -> Request:
+        """Return the request that a link, whole or relative, stands for; the token is set anew on each request."""
+        try:
+            url = urljoin(urljoin(self.base_url, self.current.relative_url()), link)
+            is_elsewhere = _place(url) != _place(self.base_url)
+        except ValueError:
+            is_elsewhere = True
+        if is_elsewhere:
             raise self.extract.broken(
                 f"page {len(self.asked)} leads to another host, which is not followed",
                 f"give the Airflow Connection {self.source.connection} the host that has all pages",
             )
-        return linked
+        parts, auth = urlsplit(url), self.source.auth
+        secret = auth.name if isinstance(auth, QueryAuth) else None
+        query = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name != secret]
+        return Request(parts.path or "/", tuple(query))
+
+
+def _first(source: HttpJsonSource, window: Window, base_url: str) -> Request:
+    """Return the request for a window's first page; the path of the endpoint's URL goes before that of the source."""
+    values = bounds(window, source.date_format, source.time.timezone)
+    path = PLACEHOLDER.sub(lambda match: quote(values[match[1]], safe=""), source.path)
+    params = {name: PLACEHOLDER.sub(lambda match: values[match[1]], text) for name, text in source.params.items()}
+    paging = source.pagination
+    if isinstance(paging, PagePaging | OffsetPaging):
+        if paging.size_param:
+            params[paging.size_param] = str(paging.size)
+        params[paging.param] = str(paging.start) if isinstance(paging, PagePaging) else "0"
+    return Request(urlsplit(base_url).path.rstrip("/") + path, tuple(params.items()))
+
+
+def _place(url: str) -> tuple[str | None, int | None]:
+    """Return host and port; the default ports are one place, requests go by the connection's own scheme anyway."""
+    parts = urlsplit(url)
+    if parts.scheme not in PORTS:
+        raise ValueError(f"{parts.scheme!r} is not HTTP")
+    return parts.hostname, None if parts.port == PORTS[parts.scheme] else parts.port
+
+
+def rel_next(link: str | None) -> str:
+    """Return the URL of a header `Link` with rel=next; empty if there is none.
+
+    Examples
+    --------
+    >>> rel_next('<https://api.example.org/a?page=2>; rel="next", <https://api.example.org/a>; rel="first"')
+    'https://api.example.org/a?page=2'
+    """
+    links = parse_header_links(link) if link else []
+    return next((str(entry["url"]) for entry in links if "next" in entry.get("rel", "").lower().split()), "")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from include.spec.json_path import Steps, compiled, steps_of_field
@@ -11,22 +10,6 @@ from include.spec.model import HttpJsonSource
 
 ABSENT: Final = object()
 WORDS_OF_ERRORS = ("message", "reason", "detail", "description", "title", "msg", "errors", "error")
-
-
-@dataclass(frozen=True)
-class Fields:
-    """One field of all rows of a page.
-
-    Parameters
-    ----------
-    texts : list of str or None
-        Shape (rows,): as it came; null and what is not there are None, booleans `true` and `false`.
-    is_absent : bool
-        No row has the field at all.
-    """
-
-    texts: list[str | None]
-    is_absent: bool
 
 
 class Page:
@@ -61,8 +44,10 @@ class Page:
         first = self._found if self._is_columns else next(iter(self._found), None)
         return _shown(first) if isinstance(first, dict) else f"positions 0 to {len(first or ()) - 1}"
 
-    def fields(self, field: str, start: int, end: int) -> Fields:
-        """Return one field of the rows from `start` to `end`, which is not in it.
+    def fields(self, field: str, start: int, end: int) -> list[str | None] | None:
+        """Return one field of the rows from `start` to `end`, which is not in it; None if no row has it at all.
+
+        Texts are as they came, booleans `true` and `false`; null and what is not there are None.
 
         Raises
         ------
@@ -74,10 +59,11 @@ class Page:
         else:
             steps = steps_of_field(field)
             values = [_walk(self._row(n), steps) for n in range(start, end)]
-        texts = [
+        if all(value is ABSENT for value in values):
+            return None
+        return [
             value if isinstance(value, str) else self._text(value, field, n) for n, value in enumerate(values, start)
         ]
-        return Fields(texts, is_absent=all(value is ABSENT for value in values))
 
     def _row(self, number: int) -> Any:
         row = self._found[number]

@@ -26,14 +26,7 @@ ENCRYPTED = 1  # the bit of a member's flags
 def opened(extract: Extract, stream: BinaryIO, member: str | None) -> BinaryIO:
     """Return a file's text as a forward-only stream, unpacked where a member of a zip is named.
 
-    Parameters
-    ----------
-    extract : Extract
-        For messages.
-    stream : binary stream
-        The payload, read forward.
-    member : str or None
-        Name in the zip, or a glob that fits one name in it; None where the file is none.
+    `member` is a name in the zip, or a glob that fits one name in it; None where the file is none.
 
     Raises
     ------
@@ -67,13 +60,7 @@ def is_whole(content: BinaryIO) -> bool:
 
 
 def members(extract: Extract, path: Path) -> list[str]:
-    """Return the names of the files in a zip on disk.
-
-    Raises
-    ------
-    ContractBroken
-        It is no zip that can be read. A retry brings the same.
-    """
+    """Return the names of the files in a zip on disk; `ContractBroken` where it cannot be read."""
     try:
         with zipfile.ZipFile(path) as archive:
             return [info.filename for info in archive.infolist() if not info.is_dir()]

@@ -21,12 +21,7 @@ QUOTE = ord('"')
 class Blocks:
     """Blocks of whole rows, read forward; lines and rows can be taken from the front before.
 
-    Attributes
-    ----------
-    size : int
-        Bytes to have at hand for the next block.
-    lines_taken : int
-        Lines and rows taken from the front so far.
+    `size` bytes are at hand for the next block; `lines_taken` counts the lines and rows taken from the front.
     """
 
     def __init__(self, extract: Extract, stream: BinaryIO, dialect: Dialect, size: int) -> None:

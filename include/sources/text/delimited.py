@@ -20,8 +20,7 @@ import pyarrow.csv
 
 from include.sources.payload import MIB, Extract
 from include.sources.text.blocks import TOO_LONG, Blocks
-from include.sources.text.dialect import AS_AGREED, Dialect, TextTable
-from include.sources.text.split_decimals import EXPLANATION, WAY_OUT, looks_split, refuse_split_columns
+from include.sources.text.dialect import AS_AGREED, EXPLANATION, WAY_OUT, Dialect, TextTable, looks_split, refuse_split
 
 ROWS = 40_000  # in a batch, about
 MOST_ROWS = 65_536
@@ -30,8 +29,6 @@ LARGEST_BLOCK = 32 * MIB
 LONGEST_LINE = MIB
 ODD_ROW = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+)")
 
-__all__ = ["AS_AGREED", "Dialect", "TextTable", "batches"]
-
 
 def batches(extract: Extract, stream: BinaryIO, dialect: Dialect, block: int = FIRST_BLOCK) -> Iterator[TextTable]:
     """Read delimited text and yield its rows; every value stays text, an empty one is ``""``.
@@ -39,16 +36,8 @@ def batches(extract: Extract, stream: BinaryIO, dialect: Dialect, block: int = F
     Rows that hold nothing but spaces may come as empty ones, and those at the end are left out; a byte
     order mark, any line end and quoted delimiters, quotes and line ends are understood.
 
-    Parameters
-    ----------
-    extract : Extract
-        For messages.
-    stream : binary stream
-        The file from its start; read forward only.
-    dialect : Dialect
-        How it is written.
-    block : int
-        Bytes of the first block; the next ones grow to about `ROWS` rows.
+    The stream is read forward only, from its start; `block` is the size of the first block in bytes, and the next
+    ones grow to about `ROWS` rows.
 
     Yields
     ------
@@ -69,7 +58,7 @@ def batches(extract: Extract, stream: BinaryIO, dialect: Dialect, block: int = F
         columns = _columns(extract, text, dialect, len(headers), row + blank + blocks.lines_taken)
         count = len(columns[0])
         if not row:
-            refuse_split_columns(extract, dialect, headers, columns)
+            refuse_split(extract, dialect, headers, columns)
         blocks.size = min(LARGEST_BLOCK, max(block, int(len(text) / max(count, 1) * ROWS)))
         used = _used_rows(columns)
         if used:

@@ -23,14 +23,7 @@ SIMPLE = DIGITS | SIGNS | (np.arange(256) == COMMA)
 def plain(extract: Extract, source: CsvSource, column: Column, values: pa.Array) -> pa.Array:
     """Return the column's text with numbers as the contract reads them; markers and broken values stay as they came.
 
-    Parameters
-    ----------
-    extract : Extract
-        For messages.
-    source, column : CsvSource, Column
-        The marks declared, and what means 'no value'.
-    values : pyarrow.Array
-        Of string without nulls, shape (rows,).
+    The values are of string without nulls, shape (rows,).
 
     Raises
     ------
@@ -39,8 +32,8 @@ def plain(extract: Extract, source: CsvSource, column: Column, values: pa.Array)
     """
     if column.type not in ("number", "integer") or (source.decimal == "." and source.thousands is None):
         return values
-    text = values.buffers()[2] or b""
-    marks = {mark for mark in (".", ",", source.thousands) if mark is not None and mark.encode() in memory(text)}
+    text = bytes(values.buffers()[2] or b"")
+    marks = {mark for mark in (".", ",", source.thousands) if mark is not None and mark.encode() in text}
     if not marks & {source.thousands, *("," if source.decimal == "," else ""), *("." if source.decimal == "," else "")}:
         return values
     markers = pa.array([*source.missing, *column.missing], pa.string())
@@ -103,8 +96,3 @@ def _swapped(values: pa.Array) -> pa.Array | None:
     return pa.Array.from_buffers(
         pa.string(), len(values), [None, pa.py_buffer(starts.tobytes()), pa.py_buffer(swapped)]
     )
-
-
-def memory(buffer: Any) -> bytes:
-    """Return a buffer's bytes, which `in` can search."""
-    return buffer if isinstance(buffer, bytes) else bytes(memoryview(buffer))

@@ -17,9 +17,8 @@ from urllib3.util.retry import Retry
 
 from include.errors import ContractBroken
 from include.sources.payload import Endpoint, Extract, Limits, Payload
-from include.sources.web.download import MoreThanAnnounced, TooBig, download
+from include.sources.web.download import TRANSIENT, download, host, within
 from include.sources.web.json_body import MAX_BYTES, Unfit, decode
-from include.sources.web.session import TRANSIENT, within
 
 HEADERS_THAT_MATTER = (
     "content-type", "content-length", "etag", "last-modified", "date", "retry-after", "location", "link",
@@ -37,20 +36,8 @@ def get(
 ) -> Payload:
     """Ask once, retries included, and return the answer whatever its status.
 
-    A request that carries a token follows no redirect: the token would go elsewhere.
-
-    Parameters
-    ----------
-    extract : Extract
-        For messages.
-    endpoint : Endpoint
-        Base URL, token (scrubbed from every message, log line and from the payload) and limits.
-    path : str
-        Path below the base URL, with its query.
-    headers : mapping, optional
-        Further request headers.
-    limits : Limits, optional
-        In place of the endpoint's, for a request that needs more or deserves less.
+    `path` lies below the endpoint's URL, `limits` stand in place of its own. A request that carries a token
+    follows no redirect: it would go elsewhere. No message, log line or payload shows the token.
 
     Raises
     ------
@@ -64,13 +51,9 @@ def get(
     limits = limits or endpoint.limits
     endpoint, gave_up = replace(endpoint, limits=limits), threading.Event()
     try:
-        response, body = within(limits.total_seconds, lambda: download(url, endpoint, headers or {}, gave_up))
+        response, body = within(limits.total_seconds, lambda: download(extract, url, endpoint, headers or {}, gave_up))
     except TimeoutError:
         raise extract.unavailable(f"{host(url)} did not finish within {limits.total_seconds:g} seconds") from None
-    except MoreThanAnnounced:
-        raise extract.unavailable(f"{host(url)} sent more bytes than its Content-Length says") from None
-    except TooBig as big:
-        raise extract.broken(f"{host(url)} {big}", "ask for a shorter window or a smaller file") from None
     except (InvalidURL, InvalidSchema, MissingSchema):
         raise extract.broken(
             f"{endpoint.scrub(endpoint.url)!r} is not a URL", "give its Airflow Connection a schema, a host and a port"
@@ -111,18 +94,7 @@ def get_json(
 
 
 def check(extract: Extract, payload: Payload, connection: str, can_carry: Callable[[str], bool]) -> None:
-    """Refuse an answer by its status and its kind of body.
-
-    Parameters
-    ----------
-    extract : Extract
-        For messages.
-    payload : Payload
-        The answer.
-    connection : str
-        Airflow Connection id that leads to the source, for the way out.
-    can_carry : callable
-        Tells whether a media type can carry what is expected.
+    """Refuse an answer by its status and its kind of body; `can_carry` tells which media types can be one.
 
     Raises
     ------
@@ -180,14 +152,6 @@ def token_refused(extract: Extract, connection: str, what: str, variable: str = 
 def is_json(media_type: str) -> bool:
     """Tell whether a media type can carry JSON; some servers call it plain text."""
     return media_type.endswith("json") or media_type in ("text/plain", "text/javascript", "application/javascript")
-
-
-def host(url: str) -> str:
-    """Return host and port of a URL, the part of it that is safe and useful in a message."""
-    try:
-        return urlsplit(url).netloc.rpartition("@")[2] or "the source"
-    except ValueError:
-        return "the source"
 
 
 def _reason(error: requests.RequestException) -> str:

@@ -7,8 +7,7 @@ import pytest
 from airflow.sdk import AssetOrTimeSchedule, CronDataIntervalTimetable
 
 from include.events.notify import PostgresNotifyTrigger
-from include.events.queues import place_of, unheard
-from include.events.source_asset import source_asset
+from include.events.source_asset import place_of, source_asset, unheard
 from include.spec.events import Events
 from include.spec.load import load_all
 from include.spec.model import Pipeline

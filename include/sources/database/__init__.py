@@ -1,1 +1,0 @@
-"""Databases: connecting to them, and the query of a window."""
