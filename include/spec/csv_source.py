@@ -45,9 +45,9 @@ class TimeColumns(Strict):
         min_length=1, description="Headers, or positions such as '#1', joined with one space in this order."
     )
     format: DateFormat = Field(description="strptime format of the joined text.")
-    timezone: Zone = Field(default="UTC", description="Zone of times written without an offset.")
+    timezone: Zone = Field("UTC", description="Zone of times written without an offset.")
     two_digit_years_from: int | None = Field(
-        default=None,
+        None,
         ge=1600,
         le=2200,
         description="First of the hundred years that two digits can mean; required with %y.",
@@ -81,34 +81,33 @@ class CsvSource(Source):
         description="Path below the connection's host, which is a URL: https://…, file:///folder or s3://bucket.",
     )
     member: str | None = Field(
-        default=None,
+        None,
         min_length=1,
         examples=["*.csv"],
         description="Name inside the zip, if it is one; * and ? stand for any letters if one name fits.",
     )
     delimiter: Annotated[str, AfterValidator(_delimiter)] = Field(
-        default=",", min_length=1, max_length=1, description="Character between fields."
+        ",", min_length=1, max_length=1, description="Character between fields."
     )
     quote: Literal["double", "none"] = Field(
-        default="double", description='What encloses values that hold a delimiter or a line end: " or nothing.'
+        "double", description='What encloses values that hold a delimiter or a line end: " or nothing.'
     )
-    decimal: Literal[".", ","] = Field(default=".", description="Decimal mark of numbers.")
+    decimal: Literal[".", ","] = Field(".", description="Decimal mark of numbers.")
     thousands: Literal[".", ",", "'", " ", "\u00a0", "\u202f"] | None = Field(
-        default=None, description="Mark between groups of three digits; a number grouped otherwise stays as it came."
+        None, description="Mark between groups of three digits; a number grouped otherwise stays as it came."
     )
     quoted_decimals: bool = Field(
-        default=False,
-        description="True where numbers with a mark stand in quotes, so that it may be the delimiter too.",
+        False, description="True where numbers with a mark stand in quotes, so that it may be the delimiter too."
     )
     encoding: Annotated[str, AfterValidator(_encoding)] = Field(
-        default="utf-8-sig", description="Encoding of the text; utf-8-sig takes a byte order mark or none."
+        "utf-8-sig", description="Encoding of the text; utf-8-sig takes a byte order mark or none."
     )
-    skip_lines: Lines = Field(default=0, description="Lines before the header, such as a title.")
+    skip_lines: Lines = Field(0, description="Lines before the header, such as a title.")
     header: Literal["names", "none"] = Field(
-        default="names", description="'none' where the first row is data: every `from` is a position such as '#3'."
+        "names", description="'none' where the first row is data: every `from` is a position such as '#3'."
     )
-    skip_rows_after_header: Lines = Field(default=0, description="Lines below the header that are no data: units.")
-    skip_rows_at_end: Lines = Field(default=0, description="Lines at the end that are no data, blank ones not counted.")
+    skip_rows_after_header: Lines = Field(0, description="Lines below the header that are no data: units.")
+    skip_rows_at_end: Lines = Field(0, description="Lines at the end that are no data, blank ones not counted.")
     time: TimeColumns = Field(description="How a row's time is written; becomes valid_at.")
 
     @model_validator(mode="after")

@@ -20,7 +20,7 @@ class Notify(Strict):
     connection: ConnectionId = Field(description="The Airflow Connection of that source.")
     channel: Name = Field(description="The channel that is notified when rows were written.")
     quiet_seconds: float = Field(
-        default=2,
+        2,
         ge=0.1,
         le=300,
         description="Wait for so much silence, so that a burst starts one run; in a lasting stream ten times as long.",
@@ -40,7 +40,7 @@ class Events(Strict):
     """What starts the pipeline's ingest beside the clock. An event says when to look, the window says what to load."""
 
     webhook: Literal[True] = Field(
-        default=True, description="Anybody whom Airflow's API allows it may report news; that goes with any event."
+        True, description="Anybody whom Airflow's API allows it may report news; that goes with any event."
     )
-    notify: Notify | None = Field(default=None, description="Listen to a database.")
-    queue: Queue | None = Field(default=None, description="Listen to a message queue.")
+    notify: Notify | None = Field(None, description="Listen to a database.")
+    queue: Queue | None = Field(None, description="Listen to a message queue.")

@@ -26,9 +26,9 @@ class JsonTime(Strict):
         alias="from", min_length=1, description="Fields of the row, joined with one space in this order."
     )
     format: ReadTime = Field(
-        default=ISO, description="iso, unix_seconds, unix_milliseconds, or a strptime format of the joined text."
+        ISO, description="iso, unix_seconds, unix_milliseconds, or a strptime format of the joined text."
     )
-    timezone: Zone = Field(default="UTC", description="Zone of times without an offset, and of the window's bounds.")
+    timezone: Zone = Field("UTC", description="Zone of times without an offset, and of the window's bounds.")
 
 
 class HttpJsonSource(Source):
@@ -44,21 +44,21 @@ class HttpJsonSource(Source):
         default_factory=dict, description="Query parameters; a value may hold {start}, {end} and {end_inclusive}."
     )
     date_format: WrittenTime = Field(
-        default="%Y-%m-%d",
+        "%Y-%m-%d",
         description="How the window's bounds are written: strptime format, unix_seconds or unix_milliseconds.",
     )
-    rows: RowsPath = Field(default="$", description="JSONPath to the one list of rows; $ is the answer itself.")
+    rows: RowsPath = Field("$", description="JSONPath to the one list of rows; $ is the answer itself.")
     orientation: Literal["rows", "columns"] = Field(
-        default="rows", description="rows: a list of rows. columns: one mapping of equally long lists, one a column."
+        "rows", description="rows: a list of rows. columns: one mapping of equally long lists, one a column."
     )
     time: JsonTime = Field(description="How a row's time is written; becomes valid_at.")
     auth: Auth | None = Field(
-        default=None, description="How the token travels, the password of the connection; left out, none is needed."
+        None, description="How the token travels, the password of the connection; left out, none is needed."
     )
     pagination: Pagination | None = Field(
-        default=None, description="How further pages are asked for; left out, there is one answer a window."
+        None, description="How further pages are asked for; left out, there is one answer a window."
     )
-    rate_limit: RateLimit | None = Field(default=None, description="How often the API may be asked.")
+    rate_limit: RateLimit | None = Field(None, description="How often the API may be asked.")
 
     @model_validator(mode="after")
     def _can_be_asked(self) -> Self:

@@ -88,7 +88,7 @@ def faults(error: ValidationError) -> list[str]:
 
 
 def _field(name: str, column: Column) -> Any:
-    facts = Field(default=None, description=column.description, json_schema_extra=_schema(column))
+    facts = Field(None, description=column.description, json_schema_extra=_schema(column))
     return Annotated[TYPES[column.type].python | None, WrapValidator(_validator(name, column)), facts], None
 
 

@@ -27,7 +27,7 @@ class BanxicoSource(Source):
 
     kind: Literal["banxico"] = Field(description="Banco de México, SIE REST.")
     increment: Literal["PorcObsAnt", "PorcAnual", "PorcAcumAnual"] | None = Field(
-        default=None,
+        None,
         description="Ask for the change in per cent against the observation before, the year before or the last"
         " December instead of the level.",
     )
@@ -42,8 +42,8 @@ class InegiSource(Source):
     """INEGI indicators API; each column's `from` is an indicator id such as 910392."""
 
     kind: Literal["inegi"] = Field(description="INEGI indicators API.")
-    bank: Literal["BIE-BISE", "BISE", "BIE"] = Field(default="BIE-BISE", description="INEGI data bank.")
-    area: str = Field(default="00", min_length=1, description="INEGI geographic area; 00 is the whole country.")
+    bank: Literal["BIE-BISE", "BISE", "BIE"] = Field("BIE-BISE", description="INEGI data bank.")
+    area: str = Field("00", min_length=1, description="INEGI geographic area; 00 is the whole country.")
 
     @model_validator(mode="after")
     def _indicators(self) -> Self:
@@ -55,19 +55,15 @@ class Incremental(Strict):
     """How the rows of a window are asked for."""
 
     by: Literal["time", "key"] = Field(
-        default="time",
+        "time",
         description="'time': all rows of the window in one statement and one payload. 'key': in pages ordered by time"
         " and `column`, each a statement and a payload of its own, all from one snapshot; for big tables.",
     )
     column: Name | None = Field(
-        default=None, description="With 'key': the table's growing key, unique and never null, such as an identity."
+        None, description="With 'key': the table's growing key, unique and never null, such as an identity."
     )
     rows: int = Field(
-        default=1_000_000,
-        ge=1,
-        le=10_000_000,
-        description="With 'key': rows a page.",
-        json_schema_extra={"unit": "rows"},
+        1_000_000, ge=1, le=10_000_000, description="With 'key': rows a page.", json_schema_extra={"unit": "rows"}
     )
 
     @model_validator(mode="after")
@@ -89,7 +85,7 @@ class SqlSource(Source):
         description="`schema.table`, lower case.",
     )
     time_column: Name = Field(description="The timestamptz column windows are cut by; becomes valid_at.")
-    incremental: Incremental = Field(default=Incremental(), description="How the rows of a window are asked for.")
+    incremental: Incremental = Field(Incremental(), description="How the rows of a window are asked for.")
 
 
 AnySource = Annotated[BanxicoSource | InegiSource | HttpJsonSource | CsvSource | SqlSource, Field(discriminator="kind")]

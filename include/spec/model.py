@@ -16,17 +16,7 @@ from include.spec.faults import refuse
 from include.spec.fields import NAME, UNITS, ConnectionId, Cron, Name, Span, Strict, Unit, Zone, span
 from include.spec.http_source import HttpJsonSource, JsonTime
 from include.spec.kinds import AnySource, BanxicoSource, InegiSource, SqlSource
-from include.spec.learning import (
-    Candidate,
-    Linear,
-    Naive,
-    Promotion,
-    RandomForest,
-    Split,
-    Target,
-    Thresholds,
-    Training,
-)
+from include.spec.learning import Candidate, Linear, Naive, Promotion, RandomForest, Split, Target, Thresholds, Training
 from include.spec.parts import Alerts, Parts, Replay, Schedule
 from include.spec.recipes import Recipe
 from include.spec.source import Column, Published, Source

@@ -30,9 +30,9 @@ class Schedule(Strict):
     """When the pipeline runs by itself."""
 
     cron: Cron = Field(description="When to run, read in `timezone`.")
-    timezone: Zone = Field(default="UTC", description="IANA zone of the cron line and of calendar features.")
+    timezone: Zone = Field("UTC", description="IANA zone of the cron line and of calendar features.")
     start: Day = Field(description="The first day this pipeline has data for.")
-    end: Day | None = Field(default=None, description="Last day to schedule; leave out for a live source.")
+    end: Day | None = Field(None, description="Last day to schedule; leave out for a live source.")
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -44,22 +44,19 @@ class Schedule(Strict):
 class Alerts(Strict):
     """Who hears about it."""
 
-    on: tuple[Event, ...] = Field(
-        default=("failure", "quality", "retrain", "promotion"), description="Which events are told."
-    )
+    on: tuple[Event, ...] = Field(("failure", "quality", "retrain", "promotion"), description="Which events are told.")
 
 
 class Replay(Strict):
     """What `make run` plays through the scheduler, window by window, in order."""
 
     history: tuple[Day, Day] | None = Field(
-        default=None,
-        description="One first window, loaded at once: its start, and its end, which is not in it.",
+        None, description="One first window, loaded at once: its start, and its end, which is not in it."
     )
     start: Day = Field(description="Start of the first window.")
     end: Day = Field(description="End of the last window, which is not in it.")
     step: Literal["day", "week", "month", "quarter", "year"] = Field(
-        default="month", description="Length of each window, counted from `start`."
+        "month", description="Length of each window, counted from `start`."
     )
 
     @model_validator(mode="after")
@@ -99,15 +96,15 @@ class Parts(Strict):
     owner: str = Field(min_length=2, description="Team that answers for it.")
     impact: Literal["tier_1", "tier_2", "tier_3"] = Field(description="How much a failure matters; tier_1 most.")
     schedule: Schedule = Field(description="When it runs by itself.")
-    events: Events | None = Field(default=None, description="What starts its ingest beside the clock.")
+    events: Events | None = Field(None, description="What starts its ingest beside the clock.")
     sources: dict[Name, AnySource] = Field(min_length=1, description="Where rows come from, by name; one is `main`.")
     features: tuple[Recipe, ...] = Field(min_length=1, description="What models see, in this order.")
     target: Target = Field(description="What is predicted.")
     training: Training = Field(description="What a training reads and who competes.")
     thresholds: Thresholds = Field(description="When the monitor asks for training.")
-    quality: Quality = Field(default=Quality(), description="What is asked of the data's quality as a whole.")
-    promotion: Promotion = Field(default=Promotion(), description="What a challenger has to show.")
-    alerts: Alerts = Field(default=Alerts(), description="Who hears about it.")
+    quality: Quality = Field(Quality(), description="What is asked of the data's quality as a whole.")
+    promotion: Promotion = Field(Promotion(), description="What a challenger has to show.")
+    alerts: Alerts = Field(Alerts(), description="Who hears about it.")
     replay: Replay = Field(description="What `make run` plays through the scheduler.")
     _file: str = PrivateAttr(default="pipeline.yaml")
     _document: Document = PrivateAttr(default_factory=Document)

@@ -51,11 +51,11 @@ def _expression(text: str) -> str:
 class _Check(Strict):
     name: Name = Field(description="What the check is called in results and messages; unique within the source.")
     severity: Severity = Field(
-        default="stop",
+        "stop",
         description="warn: a breach is recorded. stop: rows that break it are quarantined, a batch that breaks it "
         "is blocked.",
     )
-    note: str | None = Field(default=None, min_length=3, description="Why it is asked, or why the limit is what it is.")
+    note: str | None = Field(None, min_length=3, description="Why it is asked, or why the limit is what it is.")
 
     def reads(self) -> list[str]:
         """Return the columns of the source it reads."""
@@ -97,17 +97,17 @@ class ExpectedRows(_Check):
 
     kind: Literal["rows"] = Field(description="How many rows a window must have.")
     every: Span | Literal["weekday", "month"] | None = Field(
-        default=None, description="Distance of the rows' times; each expected time without a row is a gap."
+        None, description="Distance of the rows' times; each expected time without a row is a gap."
     )
-    share: Share = Field(default=1.0, gt=0, le=1, description="Least share of the expected times that must be there.")
+    share: Share = Field(1.0, gt=0, le=1, description="Least share of the expected times that must be there.")
     since: AwareDatetime | None = Field(
-        default=None, description="First time expected; before it nothing is.", json_schema_extra={"unit": "ISO 8601"}
+        None, description="First time expected; before it nothing is.", json_schema_extra={"unit": "ISO 8601"}
     )
     until: AwareDatetime | None = Field(
-        default=None, description="End of the times expected, itself not one.", json_schema_extra={"unit": "ISO 8601"}
+        None, description="End of the times expected, itself not one.", json_schema_extra={"unit": "ISO 8601"}
     )
-    min: Rows | None = Field(default=None, ge=0, description="Least number of rows in a window.")
-    max: Rows | None = Field(default=None, ge=0, description="Largest number of rows in a window.")
+    min: Rows | None = Field(None, ge=0, description="Least number of rows in a window.")
+    max: Rows | None = Field(None, ge=0, description="Largest number of rows in a window.")
 
     @model_validator(mode="after")
     def _asks(self) -> Self:
@@ -122,8 +122,8 @@ class ExpectedRows(_Check):
 
 class _Band(_Check):
     column: Name = Field(description="A number.")
-    min: float | None = Field(default=None, description="Least.", json_schema_extra={"unit": "the column's"})
-    max: float | None = Field(default=None, description="Largest.", json_schema_extra={"unit": "the column's"})
+    min: float | None = Field(None, description="Least.", json_schema_extra={"unit": "the column's"})
+    max: float | None = Field(None, description="Largest.", json_schema_extra={"unit": "the column's"})
 
     @model_validator(mode="after")
     def _asks(self) -> Self:
@@ -148,7 +148,7 @@ class StandardDeviation(_Band):
 
 class _Neighbours(_Check):
     within: Span = Field(
-        default="7 days", description="Rows of one key further apart than this are no neighbours of each other."
+        "7 days", description="Rows of one key further apart than this are no neighbours of each other."
     )
 
 
@@ -176,15 +176,15 @@ class Agrees(_Check):
     with_: Annotated[str, Field(pattern=r"^\w+(\.\w+)?$")] = Field(
         alias="with", description="`source.column` of this pipeline, or another column of this source."
     )
-    within_pct: Percent | None = Field(default=None, gt=0, description="Largest difference from the second value.")
+    within_pct: Percent | None = Field(None, gt=0, description="Largest difference from the second value.")
     correlation: float | None = Field(
-        default=None,
+        None,
         gt=0,
         le=1,
         description="Least coefficient of correlation, where the two have different units.",
         json_schema_extra={"unit": "1"},
     )
-    at_least: Share = Field(default=0.95, gt=0, le=1, description="Least share of compared rows within `within_pct`.")
+    at_least: Share = Field(0.95, gt=0, le=1, description="Least share of compared rows within `within_pct`.")
 
     @model_validator(mode="after")
     def _one_measure(self) -> Self:
@@ -198,7 +198,7 @@ class ExtraExpectation(_Check):
 
     kind: Literal["expectation"] = Field(description="An expectation of Great Expectations that judges row by row.")
     type: Literal[EXPECTATIONS] = Field(description="Its name.")  # type: ignore[valid-type]
-    arguments: dict[str, Any] = Field(default={}, description="Its arguments, as Great Expectations names them.")
+    arguments: dict[str, Any] = Field({}, description="Its arguments, as Great Expectations names them.")
 
     def reads(self) -> list[str]:
         """Return the columns of the source it reads."""
@@ -216,15 +216,13 @@ class Quality(Strict):
     """What a pipeline asks of the quality of its data as a whole."""
 
     thresholds: dict[Dimension, float] = Field(
-        default={},
-        description="Least score of a dimension, 0 to 100, below which an alert is raised; 80 where none is named.",
+        {}, description="Least score of a dimension, 0 to 100, below which an alert is raised; 80 where none is named."
     )
     excluded: Literal["leave_out", "keep"] = Field(
-        default="leave_out",
-        description="What becomes of rows that somebody excluded with ops.flag(): leave_out or keep.",
+        "leave_out", description="What becomes of rows that somebody excluded with ops.flag(): leave_out or keep."
     )
     change: float = Field(
-        default=5.0,
+        5.0,
         gt=0,
         description="How far a figure of a column's profile may lie from the last batches' before a warning.",
         json_schema_extra={"unit": "robust standard deviations"},

@@ -43,8 +43,8 @@ class Value(_Recipe):
 
     kind: Literal["value"] = Field(description="The column itself.")
     column: ColumnRef = Field(description=_COLUMN)
-    delay: Rows = Field(default=0, ge=0, description="Further rows of publication delay to respect.")
-    name: Name | None = Field(default=None, description=_NAME)
+    delay: Rows = Field(0, ge=0, description="Further rows of publication delay to respect.")
+    name: Name | None = Field(None, description=_NAME)
 
     def names(self) -> list[str]:
         """Return the feature names, in order."""
@@ -80,9 +80,9 @@ class Ratio(_Recipe):
 
     kind: Literal["ratio"] = Field(description="The column over another value.")
     column: ColumnRef = Field(description=_COLUMN)
-    over: ColumnRef | None = Field(default=None, description="Another column of the same source.")
-    periods: Rows | None = Field(default=None, ge=1, description="Or the same column, this many rows earlier.")
-    name: Name | None = Field(default=None, description=_NAME)
+    over: ColumnRef | None = Field(None, description="Another column of the same source.")
+    periods: Rows | None = Field(None, ge=1, description="Or the same column, this many rows earlier.")
+    name: Name | None = Field(None, description=_NAME)
 
     @model_validator(mode="after")
     def _one_divisor(self) -> Self:
@@ -124,7 +124,7 @@ class Trailing(_Recipe):
     )
     days: int = Field(ge=1, le=3660, description="How far back.", json_schema_extra={"unit": "days"})
     stat: Literal["sum", "mean", "count"] = Field(description="Which statistic.")
-    name: Name | None = Field(default=None, description=_NAME)
+    name: Name | None = Field(None, description=_NAME)
 
     def names(self) -> list[str]:
         """Return the feature names, in order."""

@@ -26,56 +26,55 @@ class Column(Strict):
     """One column of a source: its facts, used for parsing, checking, DDL comments and docs."""
 
     from_: str = Field(alias="from", min_length=1, description="Name in the source: a header, a series id, a field.")
-    type: TypeName = Field(default="number", description="Type of the stored value.")
+    type: TypeName = Field("number", description="Type of the stored value.")
     unit: Unit = Field(description="Unit of the stored value; 1 for a pure number.")
     description: str = Field(min_length=3, description="What the value is, in one line.")
-    missing: tuple[str, ...] = Field(default=(), description="Further texts that mean 'no value' in this column.")
+    missing: tuple[str, ...] = Field((), description="Further texts that mean 'no value' in this column.")
     min: float | None = Field(
-        default=None,
+        None,
         description="Smallest believable value; a row below goes to quarantine.",
         json_schema_extra={"unit": "the column's"},
     )
     max: float | None = Field(
-        default=None,
+        None,
         description="Largest believable value; a row above goes to quarantine.",
         json_schema_extra={"unit": "the column's"},
     )
     allowed: tuple[str | int | float | bool, ...] = Field(
-        default=(), description="The values there may be; a row with another goes to quarantine."
+        (), description="The values there may be; a row with another goes to quarantine."
     )
     length: tuple[Letters, Letters] | None = Field(
-        default=None, description="Fewest and most letters of a text; a row with another goes to quarantine."
+        None, description="Fewest and most letters of a text; a row with another goes to quarantine."
     )
     format: str | None = Field(
-        default=None,
+        None,
         min_length=1,
         description="Regular expression that the whole text, as it came, must match; a row without goes to quarantine.",
         examples=["[A-Z]{3}"],
     )
     decimals: int | None = Field(
-        default=None,
+        None,
         ge=0,
         le=15,
         description="Most digits after the point; a row with more goes to quarantine.",
         json_schema_extra={"unit": "digits"},
     )
-    unique: bool = Field(default=False, description="Rows of a window that share a value all go to quarantine.")
+    unique: bool = Field(False, description="Rows of a window that share a value all go to quarantine.")
     fresh: Span | None = Field(
-        default=None, description="Largest age of the newest value at the window's end, publication delay aside."
+        None, description="Largest age of the newest value at the window's end, publication delay aside."
     )
     completeness: Share = Field(
-        default=0.8, ge=0, le=1, description="Least share of rows that have a value; below 0.8 a `note` must say why."
+        0.8, ge=0, le=1, description="Least share of rows that have a value; below 0.8 a `note` must say why."
     )
     severity: Literal["warn", "stop"] = Field(
-        default="stop",
-        description="What a breach of completeness or freshness does: warn, or stop, which blocks the batch.",
+        "stop", description="What a breach of completeness or freshness does: warn, or stop, which blocks the batch."
     )
-    required: bool = Field(default=False, description="A row without this value goes to quarantine.")
+    required: bool = Field(False, description="A row without this value goes to quarantine.")
     personal: Literal["no", "hash", "drop"] = Field(
-        default="no",
+        "no",
         description="Personal data, in sources of kind sql: 'hash' keeps a keyed hash, 'drop' never leaves the source.",
     )
-    note: str | None = Field(default=None, min_length=3, description="Why a threshold is what it is.")
+    note: str | None = Field(None, min_length=3, description="Why a threshold is what it is.")
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -124,22 +123,14 @@ class Published(Strict):
     """When a value could first be known, relative to the time it is about."""
 
     months: int = Field(
-        default=0,
-        ge=0,
-        le=120,
-        description="Whole months after the period starts.",
-        json_schema_extra={"unit": "months"},
+        0, ge=0, le=120, description="Whole months after the period starts.", json_schema_extra={"unit": "months"}
     )
     day: int | None = Field(
-        default=None,
-        ge=1,
-        le=28,
-        description="Day of that month, if fixed.",
-        json_schema_extra={"unit": "day of month"},
+        None, ge=1, le=28, description="Day of that month, if fixed.", json_schema_extra={"unit": "day of month"}
     )
-    time: ClockTime | None = Field(default=None, description="Local time of day it is published.")
-    timezone: Zone = Field(default="UTC", description="Zone of `time`.")
-    after: Span | None = Field(default=None, description="Or simply a delay, e.g. '1 hour'.")
+    time: ClockTime | None = Field(None, description="Local time of day it is published.")
+    timezone: Zone = Field("UTC", description="Zone of `time`.")
+    after: Span | None = Field(None, description="Or simply a delay, e.g. '1 hour'.")
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -154,21 +145,18 @@ class Source(Strict):
 
     connection: ConnectionId = Field(description="Airflow Connection id: host and credentials live there, never here.")
     title: str = Field(min_length=3, description="One line for people: what this source is.")
-    main: bool = Field(default=False, description="True for the one source that makes `core.<pipeline>`.")
-    key: tuple[Name, ...] = Field(default=(), description="Key columns beside valid_at.")
-    published: Published = Field(default=Published(), description="When a value could first be known.")
-    missing: tuple[str, ...] = Field(default=(), description="Texts that mean 'no value' in every column.")
+    main: bool = Field(False, description="True for the one source that makes `core.<pipeline>`.")
+    key: tuple[Name, ...] = Field((), description="Key columns beside valid_at.")
+    published: Published = Field(Published(), description="When a value could first be known.")
+    missing: tuple[str, ...] = Field((), description="Texts that mean 'no value' in every column.")
     columns: dict[Name, Column] = Field(
         min_length=1, description="The columns, by the name they have in the warehouse; end it in the unit."
     )
     checks: tuple[Check, ...] = Field(
-        default=(), description="What else must hold: between columns, neighbouring rows, the batch and other tables."
+        (), description="What else must hold: between columns, neighbouring rows, the batch and other tables."
     )
     max_rejected: Share = Field(
-        default=0.05,
-        ge=0,
-        le=1,
-        description="Largest share of rows that may be quarantined before the batch is blocked.",
+        0.05, ge=0, le=1, description="Largest share of rows that may be quarantined before the batch is blocked."
     )
 
     def contract_sha256(self) -> str:
