@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from include.spec.faults import Fault, Path, one_of, refuse
+from include.spec.faults import Fault, Path, one_of
 from include.spec.fields import Strict, Zone
 from include.spec.json_path import RowsPath, steps_of_field
 from include.spec.paging import Auth, LinkPaging, OffsetPaging, PagePaging, Pagination, QueryAuth, RateLimit
@@ -60,29 +60,22 @@ class HttpJsonSource(Source):
     )
     rate_limit: RateLimit | None = Field(None, description="How often the API may be asked.")
 
-    @model_validator(mode="after")
-    def _can_be_asked(self) -> Self:
-        refuse([*_unknown_placeholders(self), *_unusable_fields(self), *_taken_parameters(self)])
-        return self
-
-
-def _unknown_placeholders(source: HttpJsonSource) -> Iterator[Fault]:
-    templates: dict[Path, str] = {("path",): source.path}
-    templates |= {("params", name): value for name, value in source.params.items()}
-    for path, template in templates.items():
-        for name in PLACEHOLDER.findall(template):
-            if name not in BOUNDS:
-                yield Fault(path, f"{'{' + name + '}'!r} is no bound of the window; {one_of(name, BOUNDS)}")
-
-
-def _unusable_fields(source: HttpJsonSource) -> Iterator[Fault]:
-    fields: dict[Path, str] = {("columns", name, "from"): column.from_ for name, column in source.columns.items()}
-    fields |= {("time", "from", i): field for i, field in enumerate(source.time.from_)}
-    for path, field in fields.items():
-        try:
-            steps_of_field(field)
-        except ValueError as problem:
-            yield Fault(path, str(problem))
+    def _faults(self) -> Iterator[Fault]:
+        yield from super()._faults()
+        templates: dict[Path, str] = {("path",): self.path}
+        templates |= {("params", name): value for name, value in self.params.items()}
+        for path, template in templates.items():
+            for name in PLACEHOLDER.findall(template):
+                if name not in BOUNDS:
+                    yield Fault(path, f"{'{' + name + '}'!r} is no bound of the window; {one_of(name, BOUNDS)}")
+        fields: dict[Path, str] = {("columns", name, "from"): column.from_ for name, column in self.columns.items()}
+        fields |= {("time", "from", i): field for i, field in enumerate(self.time.from_)}
+        for path, field in fields.items():
+            try:
+                steps_of_field(field)
+            except ValueError as problem:
+                yield Fault(path, str(problem))
+        yield from _taken_parameters(self)
 
 
 def _taken_parameters(source: HttpJsonSource) -> Iterator[Fault]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from include.spec.faults import Fault, refuse
+from include.spec.faults import Fault
 from include.spec.fields import Name, Percent, Rows, Share, Span, Strict, Zone
 
 
@@ -19,11 +20,9 @@ class TargetCalendar(Strict):
     holidays: tuple[date, ...] = Field((), description="Weekdays without a row.")
     timezone: Zone = Field("UTC", description="IANA zone of the days; the one the rows' dates are midnight in.")
 
-    @model_validator(mode="after")
-    def _one_rule(self) -> Self:
+    def _faults(self) -> Iterator[Fault]:
         if bool(self.step) == self.weekdays or (self.holidays and not self.weekdays):
-            refuse([Fault((), "give either step, or weekdays: true with its holidays")])
-        return self
+            yield Fault((), "give either step, or weekdays: true with its holidays")
 
 
 class Target(Strict):
@@ -81,13 +80,10 @@ class Training(Strict):
     )
     split: Split = Field(description="How the snapshot is cut.")
 
-    @model_validator(mode="after")
-    def _naive_competes(self) -> Self:
+    def _faults(self) -> Iterator[Fault]:
         if not any(isinstance(c, Naive) for c in self.candidates.values()):
-            refuse(
-                [Fault(("candidates",), "none is of kind naive, which must always compete; add `naive: {kind: naive}`")]
-            )
-        return self
+            what = "none is of kind naive, which must always compete; add `naive: {kind: naive}`"
+            yield Fault(("candidates",), what)
 
 
 class Thresholds(Strict):
@@ -102,11 +98,9 @@ class Thresholds(Strict):
     features: tuple[str, ...] = Field((), description="Features watched for a moved mean.")
     min_rows: Rows = Field(30, ge=1, description="Windows with fewer rows are never judged.")
 
-    @model_validator(mode="after")
-    def _something_is_watched(self) -> Self:
+    def _faults(self) -> Iterator[Fault]:
         if self.mean_shift_pct is not None and not self.features:
-            refuse([Fault(("mean_shift_pct",), "watches no feature; list some in `features`, or remove it")])
-        return self
+            yield Fault(("mean_shift_pct",), "watches no feature; list some in `features`, or remove it")
 
 
 class Promotion(Strict):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from collections.abc import Iterator
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from include.spec.faults import Fault, refuse
+from include.spec.faults import Fault
 from include.spec.fields import Span, Strict, span
 from include.spec.json_path import OnePath
 
@@ -44,13 +45,10 @@ class RateLimit(Strict):
         """Seconds from one request to the next."""
         return span(self.per).total_seconds() / self.requests
 
-    @model_validator(mode="after")
-    def _bearable(self) -> Self:
+    def _faults(self) -> Iterator[Fault]:
         if self.pause_seconds > LONGEST_PAUSE_SECONDS:
-            refuse(
-                [Fault(("requests",), "leaves more than 10 minutes between two pages; ask for larger pages instead")]
-            )
-        return self
+            what = "leaves more than 10 minutes between two pages; ask for larger pages instead"
+            yield Fault(("requests",), what)
 
 
 class Paging(Strict):
@@ -76,15 +74,11 @@ class _Counted(Paging):
         "empty", description="Which page is the last without `total`: one without rows, or one below `size`."
     )
 
-    @model_validator(mode="after")
-    def _size_is_whole(self) -> Self:
-        faults = []
+    def _faults(self) -> Iterator[Fault]:
         if self.size_param is not None and self.size is None:
-            faults.append(Fault(("size_param",), "has nothing to send; add `size`"))
+            yield Fault(("size_param",), "has nothing to send; add `size`")
         if self.until == "short" and self.size is None:
-            faults.append(Fault(("until",), "short means below `size`; add `size`, the rows a full page has"))
-        refuse(faults)
-        return self
+            yield Fault(("until",), "short means below `size`; add `size`, the rows a full page has")
 
 
 class PagePaging(_Counted):

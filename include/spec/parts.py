@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date, tzinfo
-from typing import Literal, Self
+from typing import Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import Field, PrivateAttr
 
 from include.spec.csv_source import CsvSource
 from include.spec.events import Events, Notify
-from include.spec.faults import Fault, refuse
+from include.spec.faults import Fault
 from include.spec.fields import Cron, Day, Name, Strict, Zone
 from include.spec.kinds import AnySource, BanxicoSource, InegiSource, SqlSource
 from include.spec.learning import Promotion, Target, Thresholds, Training
@@ -34,11 +35,9 @@ class Schedule(Strict):
     start: Day = Field(description="The first day this pipeline has data for.")
     end: Day | None = Field(None, description="Last day to schedule; leave out for a live source.")
 
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
+    def _faults(self) -> Iterator[Fault]:
         if self.end is not None and self.end < self.start:
-            refuse([Fault(("end",), f"{self.end} is before start {self.start}; swap them")])
-        return self
+            yield Fault(("end",), f"{self.end} is before start {self.start}; swap them")
 
 
 class Alerts(Strict):
@@ -59,22 +58,16 @@ class Replay(Strict):
         "month", description="Length of each window, counted from `start`."
     )
 
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        faults = []
+    def _faults(self) -> Iterator[Fault]:
         if self.end <= self.start:
-            faults.append(Fault(("end",), f"{self.end} is not after start {self.start}; swap them"))
+            yield Fault(("end",), f"{self.end} is not after start {self.start}; swap them")
         if self.history and self.history[0] >= self.history[1]:
-            faults.append(Fault(("history",), f"{self.history[1]} is not after {self.history[0]}; swap them"))
+            yield Fault(("history",), f"{self.history[1]} is not after {self.history[0]}; swap them")
         elif self.history and self.history[1] > self.start:
-            faults.append(
-                Fault(("start",), f"{self.start} lies inside history; begin at its end {self.history[1]} or later")
-            )
+            yield Fault(("start",), f"{self.start} lies inside history; begin at its end {self.history[1]} or later")
         count = (self.end - self.start).days // SHORTEST_DAYS[self.step]
         if count > MOST_WINDOWS:
-            faults.append(Fault(("step",), f"makes about {count} windows; choose a longer one, or play a shorter time"))
-        refuse(faults)
-        return self
+            yield Fault(("step",), f"makes about {count} windows; choose a longer one, or play a shorter time")
 
     @property
     def first(self) -> date:

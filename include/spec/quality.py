@@ -6,13 +6,14 @@ neighbouring rows, the whole batch or another table have to show stands in a sou
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, Field
 
 from include.spec.expression import names
-from include.spec.faults import Fault, refuse
-from include.spec.fields import Name, Percent, Rows, Share, Span, Strict
+from include.spec.faults import Fault
+from include.spec.fields import Bound, Name, Percent, Rows, Share, Span, Strict
 
 Severity = Literal["warn", "stop"]
 Dimension = Literal[
@@ -109,29 +110,23 @@ class ExpectedRows(_Check):
     min: Rows | None = Field(None, ge=0, description="Least number of rows in a window.")
     max: Rows | None = Field(None, ge=0, description="Largest number of rows in a window.")
 
-    @model_validator(mode="after")
-    def _asks(self) -> Self:
-        faults = []
+    def _faults(self) -> Iterator[Fault]:
         if self.every is None and self.min is None and self.max is None:
-            faults.append(Fault(("every",), "nothing is asked; write every, min or max"))
+            yield Fault(("every",), "nothing is asked; write every, min or max")
         if self.min is not None and self.max is not None and self.min > self.max:
-            faults.append(Fault(("min",), f"{self.min} is above max {self.max}; swap them"))
-        refuse(faults)
-        return self
+            yield Fault(("min",), f"{self.min} is above max {self.max}; swap them")
 
 
 class _Band(_Check):
     column: Name = Field(description="A number.")
-    min: float | None = Field(None, description="Least.", json_schema_extra={"unit": "the column's"})
-    max: float | None = Field(None, description="Largest.", json_schema_extra={"unit": "the column's"})
+    min: Bound = Field(None, description="Least.")
+    max: Bound = Field(None, description="Largest.")
 
-    @model_validator(mode="after")
-    def _asks(self) -> Self:
+    def _faults(self) -> Iterator[Fault]:
         if self.min is None and self.max is None:
-            refuse([Fault(("min",), "nothing is asked; write min, max or both")])
+            yield Fault(("min",), "nothing is asked; write min, max or both")
         if self.min is not None and self.max is not None and self.min >= self.max:
-            refuse([Fault(("min",), f"{self.min:g} is not below max {self.max:g}; swap them")])
-        return self
+            yield Fault(("min",), f"{self.min:g} is not below max {self.max:g}; swap them")
 
 
 class Mean(_Band):
@@ -186,11 +181,9 @@ class Agrees(_Check):
     )
     at_least: Share = Field(0.95, gt=0, le=1, description="Least share of compared rows within `within_pct`.")
 
-    @model_validator(mode="after")
-    def _one_measure(self) -> Self:
+    def _faults(self) -> Iterator[Fault]:
         if (self.within_pct is None) == (self.correlation is None):
-            refuse([Fault(("within_pct",), "exactly one measure is needed; write within_pct or correlation")])
-        return self
+            yield Fault(("within_pct",), "exactly one measure is needed; write within_pct or correlation")
 
 
 class ExtraExpectation(_Check):
@@ -228,14 +221,10 @@ class Quality(Strict):
         json_schema_extra={"unit": "robust standard deviations"},
     )
 
-    @model_validator(mode="after")
-    def _scores(self) -> Self:
-        refuse(
-            Fault(("thresholds", name), f"{score:g} is no score; write 0 to 100")
-            for name, score in self.thresholds.items()
-            if not 0 <= score <= 100
-        )
-        return self
+    def _faults(self) -> Iterator[Fault]:
+        for name, score in self.thresholds.items():
+            if not 0 <= score <= 100:
+                yield Fault(("thresholds", name), f"{score:g} is no score; write 0 to 100")
 
     def threshold(self, dimension: str) -> float:
         """Return the least score of a dimension."""

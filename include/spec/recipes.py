@@ -8,11 +8,12 @@ value a person could have known then, publication delay included.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Self, get_args
+from collections.abc import Iterator
+from typing import Annotated, Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from include.spec.faults import Fault, refuse
+from include.spec.faults import Fault
 from include.spec.fields import Name, Rows, Strict
 
 CalendarPart = Literal["hour_of_day", "day_of_week", "day_of_month", "month_of_year"]
@@ -84,15 +85,12 @@ class Ratio(_Recipe):
     periods: Rows | None = Field(None, ge=1, description="Or the same column, this many rows earlier.")
     name: Name | None = Field(None, description=_NAME)
 
-    @model_validator(mode="after")
-    def _one_divisor(self) -> Self:
+    def _faults(self) -> Iterator[Fault]:
         if (self.over is None) == (self.periods is None):
-            has = "neither" if self.over is None else "both"
-            path = () if self.over is None else ("periods",)
-            refuse([Fault(path, f"a ratio has exactly one of `over` and `periods`, this one has {has}; give one")])
+            path, has = ((), "neither") if self.over is None else (("periods",), "both")
+            yield Fault(path, f"a ratio has exactly one of `over` and `periods`, this one has {has}; give one")
         if self.over is not None and self.over.split(".")[:-1] != self.column.split(".")[:-1]:
-            refuse([Fault(("over",), f"{self.over!r} is of another source than {self.column!r}; use columns of one")])
-        return self
+            yield Fault(("over",), f"{self.over!r} is of another source than {self.column!r}; use columns of one")
 
     def names(self) -> list[str]:
         """Return the feature names, in order."""
