@@ -90,15 +90,14 @@ def apply(declared: Declared, migrate: bool = False) -> None:
     """
     from airflow.cli.cli_parser import get_parser
 
-    commands = {"connections": ["import", "--overwrite"], "pools": ["import"], "variables": ["import"]}
     parser = get_parser()
     with tempfile.TemporaryDirectory(prefix="ciclo-") as folder:
         runs = [["db", "migrate"]] if migrate else []
-        for section, words in commands.items():
-            if declared[section]:
+        for section, entries in declared.items():
+            if entries:
                 file = Path(folder) / f"{section}.json"
-                write_private(file, json.dumps(_airflow_format(section, declared[section])))
-                runs.append([section, *words, str(file)])
+                write_private(file, json.dumps(_airflow_format(section, entries)))
+                runs.append([section, "import", *["--overwrite"] * (section == "connections"), str(file)])
         for run in runs:
             arguments = parser.parse_args(run)
             arguments.func(arguments)

@@ -22,52 +22,32 @@ from include.sandbox.sie_series import Series, load_series
 
 MAX_IDS = 20
 MEDIA_TYPE = "application/json;charset=UTF-8"
-BAD_TOKEN = {
-    "url": "https://www.banxico.org.mx/SieAPIRest/service/v1/token",
-    "mensaje": "Token inválido",
-    "detalle": "El token enviado no es válido, favor de verificar. Para obtener un token consultar la url adjunta.",
-}
-BAD_IDS = {
-    "mensaje": "Formato de series incorrecto.",
-    "detalle": "Formato de series debe ser SX####[-SX####][,SX####[-SX####]]",
-}
-TOO_MANY_IDS = {
-    "mensaje": "Límite de series superado.",
-    "detalle": f"Se pueden consultar como máximo {MAX_IDS} series.",
-}
-UNKNOWN_SERIES = {"mensaje": "Serie no encontrada.", "detalle": "Ninguna de las series enviadas existe."}
-BAD_DATES = {
-    "mensaje": "Formato de fecha incorrecto.",
-    "detalle": "El formato de la fecha enviada es incorrecto. Debe ser yyyy-MM-dd.",
-}
-BAD_RANGE = {
-    "mensaje": "Rango de fechas incorrecto.",
-    "detalle": "La fecha inicial debe ser anterior o igual a la fecha final.",
-}
+# What each refusal says: its `mensaje` and its `detalle`.
+BAD_TOKEN = (
+    "Token inválido",
+    "El token enviado no es válido, favor de verificar. Para obtener un token consultar la url adjunta.",
+)
+TOKEN_URL = {"url": "https://www.banxico.org.mx/SieAPIRest/service/v1/token"}
+BAD_IDS = ("Formato de series incorrecto.", "Formato de series debe ser SX####[-SX####][,SX####[-SX####]]")
+TOO_MANY_IDS = ("Límite de series superado.", f"Se pueden consultar como máximo {MAX_IDS} series.")
+UNKNOWN_SERIES = ("Serie no encontrada.", "Ninguna de las series enviadas existe.")
+BAD_DATES = ("Formato de fecha incorrecto.", "El formato de la fecha enviada es incorrecto. Debe ser yyyy-MM-dd.")
+BAD_RANGE = ("Rango de fechas incorrecto.", "La fecha inicial debe ser anterior o igual a la fecha final.")
 
 
 class SieError(Exception):
-    """A refusal: its `error` node, status and headers."""
+    """A refusal: what its `error` node says, further keys of that node, status and headers."""
 
-    def __init__(self, error: dict[str, Any], status: int = 400, headers: dict[str, str] | None = None) -> None:
-        super().__init__(error["mensaje"])
-        self.error, self.status, self.headers = error, status, headers
+    def __init__(
+        self, words: tuple[str, str], more: Any = (), status: int = 400, headers: dict[str, str] | None = None
+    ) -> None:
+        super().__init__(words[0])
+        self.error = dict(zip(("mensaje", "detalle"), words, strict=True)) | dict(more)
+        self.status, self.headers = status, headers
 
 
 def find_series(known: dict[str, Series], ids: str) -> list[Series]:
-    """Return the series of a comma-separated list, in another order than asked.
-
-    Parameters
-    ----------
-    known : dict of str to Series
-        What there is.
-    ids : str
-        One to 20 ids; unknown ones are left out.
-
-    Returns
-    -------
-    list of Series
-        At least one, the last one asked first.
+    """Return the known series of a comma-separated list of 1 to 20 ids, at least one, the last one asked first.
 
     Raises
     ------
@@ -129,13 +109,9 @@ def limit_error(until: float, now: float) -> SieError:
     reset, wait = round(until), max(1, round(until - now))
     at = f"{datetime.fromtimestamp(reset, MEXICO_CITY):%Y-%m-%d %H:%M:%S} America/Mexico_City"
     detail = f"El límite de consultas ha sido superado. Podrá volver a consultar el servicio a las: {at}"
-    error = {
-        "mensaje": "Límite de consultas superado.",
-        "detalle": detail,
-        "timeReset": reset,
-        "secondsToReset": wait,
-    }
-    return SieError(error, headers={"Bmx-timeReset": str(reset), "Bmx-secondsToReset": str(wait)})
+    headers = {"Bmx-timeReset": str(reset), "Bmx-secondsToReset": str(wait)}
+    more = {"timeReset": reset, "secondsToReset": wait}
+    return SieError(("Límite de consultas superado.", detail), more, headers=headers)
 
 
 def router(config: SandboxConfig) -> APIRouter:
@@ -146,7 +122,7 @@ def router(config: SandboxConfig) -> APIRouter:
     def answer(request: Request, kind: Kind, build: Callable[[Series, str], dict[str, Any]]) -> JSONResponse:
         token = request.headers.get("Bmx-Token") or request.query_params.get("token") or ""
         if token != config.banxico_token:
-            raise SieError(BAD_TOKEN)
+            raise SieError(BAD_TOKEN, TOKEN_URL)
         now = time.time()
         if refused_until := limiter.admit(token, kind, now):
             raise limit_error(refused_until, now)

@@ -81,10 +81,8 @@ CREATE OR REPLACE TRIGGER deal_notifies AFTER INSERT ON desk.deal
 COMMENT ON FUNCTION desk.notify_operation IS 'SIMULATED: tells the channel desk_operation that operations came';
 """
 DATABASE_COMMENT = """
-DO $$ BEGIN
-    EXECUTE format('COMMENT ON DATABASE %I IS %L', current_database(),
-                   'SIMULATED core banking of the credit desk; no row is real');
-END $$;
+DO $$ BEGIN EXECUTE format('COMMENT ON DATABASE %I IS %L', current_database(),
+    'SIMULATED core banking of the credit desk; no row is real'); END $$;
 """
 
 

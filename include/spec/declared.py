@@ -23,12 +23,8 @@ def undeclared(pipelines: Iterable[Pipeline], file: Path = FILE) -> list[str]:
     faults = []
     for pipeline in pipelines:
         for name, source in pipeline.sources.items():
-            missing = [
-                what
-                for what, names in (("a connection", connections), ("a pool", pools))
-                if source.connection not in names
-            ]
-            if missing:
+            kinds = {"a connection": connections, "a pool": pools}
+            if missing := [what for what, names in kinds.items() if source.connection not in names]:
                 faults.append(
                     f"{pipeline.where('sources', name, 'connection')}: sources.{name}.connection: {source.connection!r}"
                     f" is not declared as {' and '.join(missing)}; declare it in {file.name}, or write one of"

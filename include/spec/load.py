@@ -14,9 +14,6 @@ from include.spec.explain import explain
 from include.spec.faults import Fault, dotted
 from include.spec.lines import BadLine, Document, read
 from include.spec.model import Pipeline
-from include.spec.schema import json_schema
-
-__all__ = ["ROOT", "json_schema", "load", "load_all", "load_each", "load_runnable", "parse"]
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE_NAME = "pipeline.yaml"
@@ -84,9 +81,8 @@ def load_each(folder: Path | None = None) -> tuple[dict[str, Pipeline], list[str
             pipelines[path.parent.name] = load(path)
         except ConfigError as error:
             errors.append(str(error))
-    errors += [
-        f"{_shown(path)}: has the wrong ending; rename it to {FILE_NAME}" for path in folder.glob("*/pipeline.yml")
-    ]
+    wrong = folder.glob("*/pipeline.yml")
+    errors += [f"{_shown(path)}: has the wrong ending; rename it to {FILE_NAME}" for path in wrong]
     for second, fault in _shared_tables(pipelines.values()):
         pipelines.pop(second, None)
         errors.append(fault)
@@ -141,8 +137,5 @@ def _shared_tables(pipelines: Iterable[Pipeline]) -> Iterable[tuple[str, str]]:
             owner = owners.setdefault(pipeline.table(name), pipeline)
             if owner is not pipeline:
                 where, table = pipeline.where("sources", name), f"core.{pipeline.table(name)}"
-                yield (
-                    pipeline.pipeline,
-                    f"{where}: sources.{name}: its table {table} is also one of the pipeline {owner.pipeline!r};"
-                    " rename one of them",
-                )
+                what = f"its table {table} is also one of the pipeline {owner.pipeline!r}; rename one of them"
+                yield pipeline.pipeline, f"{where}: sources.{name}: {what}"

@@ -60,8 +60,7 @@ class _Check(Strict):
 
     def reads(self) -> list[str]:
         """Return the columns of the source it reads."""
-        column = getattr(self, "column", None)
-        return [column] if column else []
+        return [self.column] if hasattr(self, "column") else []
 
 
 class RowRule(_Check):

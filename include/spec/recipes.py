@@ -31,7 +31,11 @@ def _short(column: str) -> str:
 
 class _Recipe(Strict):
     def names(self) -> list[str]:
-        """Return the feature names, in order."""
+        """Return the feature names, in order: the one that was given, or the usual ones."""
+        given = getattr(self, "name", None)
+        return [given] if given else self._usual_names()
+
+    def _usual_names(self) -> list[str]:
         raise NotImplementedError
 
     def reads(self) -> list[str]:
@@ -47,9 +51,8 @@ class Value(_Recipe):
     delay: Rows = Field(0, ge=0, description="Further rows of publication delay to respect.")
     name: Name | None = Field(None, description=_NAME)
 
-    def names(self) -> list[str]:
-        """Return the feature names, in order."""
-        return [self.name or _short(self.column)]
+    def _usual_names(self) -> list[str]:
+        return [_short(self.column)]
 
 
 class Lag(_Recipe):
@@ -59,8 +62,7 @@ class Lag(_Recipe):
     column: ColumnRef = Field(description=_COLUMN)
     periods: Earlier = Field(min_length=1, description="How many rows earlier; one feature each.")
 
-    def names(self) -> list[str]:
-        """Return the feature names, in order."""
+    def _usual_names(self) -> list[str]:
         return [f"{_short(self.column)}_lag_{n}" for n in self.periods]
 
 
@@ -71,8 +73,7 @@ class Difference(_Recipe):
     column: ColumnRef = Field(description=_COLUMN)
     periods: Earlier = Field(min_length=1, description="How many rows earlier; one feature each.")
 
-    def names(self) -> list[str]:
-        """Return the feature names, in order."""
+    def _usual_names(self) -> list[str]:
         return [f"{_short(self.column)}_diff_{n}" for n in self.periods]
 
 
@@ -92,10 +93,9 @@ class Ratio(_Recipe):
         if self.over is not None and self.over.split(".")[:-1] != self.column.split(".")[:-1]:
             yield Fault(("over",), f"{self.over!r} is of another source than {self.column!r}; use columns of one")
 
-    def names(self) -> list[str]:
-        """Return the feature names, in order."""
+    def _usual_names(self) -> list[str]:
         tail = f"over_{_short(self.over)}" if self.over else f"ratio_{self.periods}"
-        return [self.name or f"{_short(self.column)}_{tail}"]
+        return [f"{_short(self.column)}_{tail}"]
 
 
 class Rolling(_Recipe):
@@ -108,8 +108,7 @@ class Rolling(_Recipe):
         min_length=1, description="Which statistics; one feature each."
     )
 
-    def names(self) -> list[str]:
-        """Return the feature names, in order."""
+    def _usual_names(self) -> list[str]:
         return [f"{_short(self.column)}_{stat}_{self.window}" for stat in self.stats]
 
 
@@ -124,9 +123,8 @@ class Trailing(_Recipe):
     stat: Literal["sum", "mean", "count"] = Field(description="Which statistic.")
     name: Name | None = Field(None, description=_NAME)
 
-    def names(self) -> list[str]:
-        """Return the feature names, in order."""
-        return [self.name or f"{_short(self.column)}_{self.stat}_{self.days}d"]
+    def _usual_names(self) -> list[str]:
+        return [f"{_short(self.column)}_{self.stat}_{self.days}d"]
 
 
 class Calendar(_Recipe):
@@ -135,8 +133,7 @@ class Calendar(_Recipe):
     kind: Literal["calendar"] = Field(description="Parts of valid_at in the pipeline's time zone.")
     parts: tuple[CalendarPart, ...] = Field(min_length=1, description="Which parts; one feature each.")
 
-    def names(self) -> list[str]:
-        """Return the feature names, in order."""
+    def _usual_names(self) -> list[str]:
         return list(self.parts)
 
 
@@ -149,8 +146,7 @@ class OneHot(_Recipe):
         min_length=1, description="The values that get a feature each: text for a text column, else whole numbers."
     )
 
-    def names(self) -> list[str]:
-        """Return the feature names, in order; what is not a letter or digit becomes an underscore."""
+    def _usual_names(self) -> list[str]:
         return [re.sub(r"\W+", "_", f"{_short(self.column)}_is_{category}".lower()) for category in self.categories]
 
     def reads(self) -> list[str]:

@@ -51,15 +51,9 @@ class Report:
 
 def html(report: Report) -> str:
     """Return the page of a pipeline."""
-    template = _templates().get_template("page.html.j2")
-    return template.render(
-        **report.summary,
-        style=_style(),
-        sources=[_source(each) for each in report.portraits],
-        failed=report.failed,
-        quarantine=report.quarantine,
-        most_outliers=DRAWN_OUTLIERS,
-    )
+    parts = {"sources": [_source(each) for each in report.portraits], "most_outliers": DRAWN_OUTLIERS}
+    parts |= {"failed": report.failed, "quarantine": report.quarantine, "style": _style()}
+    return _templates().get_template("page.html.j2").render(**report.summary, **parts)
 
 
 def index(reports: list[dict[str, Any]]) -> str:
@@ -96,8 +90,7 @@ def _figures(it: Portrait, name: str) -> dict[str, Any]:
 def _card(it: Portrait, name: str) -> dict[str, Any]:
     from markupsafe import Markup
 
-    column = it.columns[name]
-    chart, caption = _shape(it, name)
+    column, (chart, caption) = it.columns[name], _shape(it, name)
     about = {"name": name, "unit": column.unit, "about": column.description}
     return {**about, "chart": Markup(chart) if chart else "", "said": caption}  # noqa: S704
 

@@ -37,8 +37,7 @@ def write(url: str, pipelines: Mapping[str, Pipeline], folder: Path) -> list[Pat
     for name, spec in pipelines.items():
         with connect_engine(url).connect() as connection:
             connection.exec_driver_sql("set transaction isolation level repeatable read, read only")
-            every = portraits(connection, spec)
-            if not every:
+            if not (every := portraits(connection, spec)):
                 continue
             report = Report(spec, every, failed_checks(connection, name), quarantine_by_rule(connection, name))
         folder.mkdir(parents=True, exist_ok=True)
