@@ -8,7 +8,7 @@ from airflow.sdk import Asset, AssetWatcher
 
 from include.errors import ConfigError
 from include.events.queues import missing_packages
-from include.spec.events import Notify, Queue
+from include.spec.parts import Notify, Queue
 
 if TYPE_CHECKING:
     from include.spec.model import Pipeline

@@ -85,8 +85,7 @@ def read(file: Path, environ: Mapping[str, str]) -> Declared:
 def apply(declared: Declared, migrate: bool = False) -> None:
     """Write the declarations into Airflow's metadata, after its migrations when `migrate` is set.
 
-    Runs Airflow's own commands inside this process, because each one started by itself would
-    import Airflow again.
+    Runs Airflow's own commands inside this process, because each one started by itself would import Airflow again.
     """
     from airflow.cli.cli_parser import get_parser
 

@@ -113,9 +113,8 @@ def _settings_env(options: Settings) -> dict[str, str]:
 def connection_env(given: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that ``airflow_settings.yaml`` names and nobody has set.
 
-    A source stands in the sandbox until its address is set. From then on its other variables
-    are the user's as well, so that no sandbox token reaches a real host and no real token the
-    sandbox.
+    A source stands in the sandbox until its address is set. From then on its other variables are the user's as well, so
+    that no sandbox token reaches a real host and no real token the sandbox.
     """
 
     def database(prefix: str, name: str) -> dict[str, str]:

@@ -1,8 +1,7 @@
 """Keeping processes alive: a thin edge around supervisord, which runs them as one group.
 
-supervisord starts each component, writes its output to ``var/log/<component>.log`` with
-rotation, and starts it again with growing pauses when it ends by itself. It is spoken to
-over a unix socket that only this user can open.
+supervisord starts each component, writes its output to ``var/log/<component>.log`` with rotation, and starts it again
+with growing pauses when it ends by itself. It is spoken to over a unix socket that only this user can open.
 """
 
 import hashlib

@@ -1,12 +1,10 @@
 """Warm workers: tasks inherit imports instead of making them again.
 
-Importing Great Expectations, MLflow and scikit-learn costs seconds in a fresh process, and
-our own packages a third of one. The scheduler imports them once and forks its workers from
-there, so that a task starts at once. `ciclo up` starts the scheduler anew when the code has
-changed; with ``CICLO_WARM_WORKERS=0`` every task reads the code as it is.
+Importing Great Expectations, MLflow and scikit-learn costs seconds in a fresh process, and our own packages a third of
+one. The scheduler imports them once and forks its workers from there, so that a task starts at once. `ciclo up` starts
+the scheduler anew when the code has changed; with ``CICLO_WARM_WORKERS=0`` every task reads the code as it is.
 
-A thread must not run while a process forks (a lock it holds stays locked in the child for
-ever), hence the guard.
+A thread must not run while a process forks (a lock it holds stays locked in the child for ever), hence the guard.
 """
 
 import gc

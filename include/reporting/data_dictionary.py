@@ -37,10 +37,6 @@ def main(arguments: Sequence[str], url: str, pipelines: Mapping[str, Pipeline], 
         ``--check`` or nothing.
     url : str
         A migrated warehouse; tables of the pipelines that it lacks are made in it.
-    pipelines : mapping of str to Pipeline
-        Whose tables in core are told.
-    path : Path
-        The page.
 
     Raises
     ------

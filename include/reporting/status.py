@@ -17,12 +17,7 @@ if TYPE_CHECKING:
 
 
 def pipelines(url: str) -> dict[str, dict[str, Any]]:
-    """Return, for each pipeline, its rows, last window, last decision and what its loops did.
-
-    Parameters
-    ----------
-    url : str
-        The warehouse, ``postgresql://…``.
+    """Return, for each pipeline, its rows, last window, last decision and what its loops did, by a warehouse's URL.
 
     Returns
     -------
@@ -30,8 +25,7 @@ def pipelines(url: str) -> dict[str, dict[str, Any]]:
         By pipeline: `rows`, `is_simulated`, `last_window` (text or None), `last_decision`, `features` (how the
         features of pipeline.yaml stand, and those without any value), `unloaded_windows` (blocked, empty, overdue),
         `outdated_windows` (loaded under an older contract), `rows_outside` (by source, rows of its file before the
-        first window and after the last), `loads`, `trainings` and `promotion` (evidence of each
-        champion's version); counts are whole numbers.
+        first window and after the last), `loads`, `verdicts` and `trainings`; counts are whole numbers.
 
     Raises
     ------

@@ -1,10 +1,9 @@
 """Banco de México's SIE REST service: tokens, metadata, history, newest value, limits.
 
-Answers are compact JSON in UTF-8. Several series come back in another order than asked, a
-series without a value in the range has no `datos`, and every refusal is HTTP 400 with an
-`error` node, except for unknown series: 404, as the bank's own client expects. The texts of a
-bad token and of a passed limit are recorded; those of bad ids, dates and unknown series follow
-other clients' notes. Ranges of ids (`SF1-SF5`), `incremento` and XML are not offered.
+Answers are compact JSON in UTF-8. Several series come back in another order than asked, a series without a value in the
+range has no `datos`, and every refusal is HTTP 400 with an `error` node, except for unknown series: 404, as the bank's
+own client expects. The texts of a bad token and of a passed limit are recorded; those of bad ids, dates and unknown
+series follow other clients' notes. Ranges of ids (`SF1-SF5`), `incremento` and XML are not offered.
 """
 
 import re

@@ -1,9 +1,8 @@
 """The bank's own database, simulated: the credit desk's operations with its clients' personal data.
 
-`python -m include.sandbox.core_banking` seeds the database that `CICLO_CORE_BANKING_URL`
-names. No row is real. Operations fall on the real banking days of the FIX, 2018-01-02 to
-2026-03-04, and clients buy dollars somewhat more often after the peso fell. The database's
-comment begins with SIMULATED, so that whoever reads it can say so too.
+`python -m include.sandbox.core_banking` seeds the database that `CICLO_CORE_BANKING_URL` names. No row is real.
+Operations fall on the real banking days of the FIX, 2018-01-02 to 2026-03-04, and clients buy dollars somewhat more
+often after the peso fell. The database's comment begins with SIMULATED, so that whoever reads it can say so too.
 """
 
 import io
@@ -87,12 +86,7 @@ DO $$ BEGIN EXECUTE format('COMMENT ON DATABASE %I IS %L', current_database(),
 
 
 def seed(url: str) -> None:
-    """Fill the database with the simulated desk, all or nothing; a second call changes nothing.
-
-    Parameters
-    ----------
-    url : str
-        `postgresql://…` of the database, as its owner.
+    """Fill a database (`postgresql://…`, as its owner) with the simulated desk, all or nothing; idempotent.
 
     Raises
     ------

@@ -1,11 +1,10 @@
 """Frankfurter's `GET /v2/rates` for the one pair that matters here, MXN per USD, by two of its providers.
 
-`BANXICO` is the real FIX, `ECB` the cross of the European Central Bank's real euro reference
-rates, rounded as the service rounds what it computes. Like the service, an unknown provider or
-a span without rates is an empty list, an unknown currency 422 and any other path 404, both as
-`{"message"}`. A span must have its beginning: the service's other forms (latest rates, one date)
-are not spoken here, nor is its blend of several providers, which is refused; without a provider
-the FIX is served.
+`BANXICO` is the real FIX, `ECB` the cross of the European Central Bank's real euro reference rates, rounded as the
+service rounds what it computes. Like the service, an unknown provider or a span without rates is an empty list, an
+unknown currency 422 and any other path 404, both as `{"message"}`. A span must have its beginning: the service's other
+forms (latest rates, one date) are not spoken here, nor is its blend of several providers, which is refused; without a
+provider the FIX is served.
 """
 
 from __future__ import annotations

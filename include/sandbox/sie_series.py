@@ -32,8 +32,6 @@ class Series:
 
     Parameters
     ----------
-    id, title, title_en : str
-        Its id and its titles.
     kind : tuple of (str, str, str, str)
         Figure, figure in English, unit, unit in English.
     entries : list of (date, str)

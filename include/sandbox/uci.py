@@ -90,8 +90,7 @@ def load(config: SandboxConfig) -> AirQuality:
 def download(url: str, seconds: float) -> bytes | None:
     """Return the station's CSV from the archive's zip, or None if it did not come whole in time.
 
-    The limit holds for everything, name resolution and a slow server included; what comes
-    later is thrown away.
+    The limit holds for everything, name resolution and a slow server included; what comes later is thrown away.
     """
     arrived: queue.Queue[bytes | None] = queue.Queue()
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+import yaml
 from pydantic import ValidationError
 
 from include.errors import ConfigError
@@ -17,6 +18,7 @@ from include.spec.model import Pipeline
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE_NAME = "pipeline.yaml"
+DECLARATIONS = ROOT / "airflow_settings.yaml"  # connections, each with the pool that bounds it
 
 
 def load(path: Path) -> Pipeline:
@@ -111,6 +113,27 @@ def parse(text: str, file: str, folder: str | None = None) -> Pipeline:
         raise _error(file, document, [Fault(("pipeline",), what)])
     pipeline._file, pipeline._document = file, document
     return pipeline
+
+
+def undeclared(pipelines: Iterable[Pipeline], file: Path = DECLARATIONS) -> list[str]:
+    """Return a line for each source whose connection or pool is not declared in ``airflow_settings.yaml``.
+
+    A task whose pool does not exist is never started and never fails: it must be told before.
+    """
+    declared = yaml.safe_load(file.read_text(encoding="utf-8"))["airflow"]
+    connections = {entry["conn_id"] for entry in declared.get("connections") or []}
+    pools = {entry["pool_name"] for entry in declared.get("pools") or []}
+    faults = []
+    for pipeline in pipelines:
+        for name, source in pipeline.sources.items():
+            kinds = {"a connection": connections, "a pool": pools}
+            if missing := [what for what, names in kinds.items() if source.connection not in names]:
+                faults.append(
+                    f"{pipeline.where('sources', name, 'connection')}: sources.{name}.connection: {source.connection!r}"
+                    f" is not declared as {' and '.join(missing)}; declare it in {file.name}, or write one of"
+                    f" {', '.join(sorted(connections & pools))}"
+                )
+    return faults
 
 
 def _error(file: str, document: Document, faults: Iterable[Fault]) -> ConfigError:

@@ -22,9 +22,7 @@ def write(url: str, pipelines: Mapping[str, Pipeline], folder: Path) -> list[Pat
     Parameters
     ----------
     url : str
-        The warehouse, ``postgresql://…``. It is only read, all of it as it stood at one moment.
-    folder : Path
-        Where the pages go; it is made if it is not there.
+        The warehouse, ``postgresql://…``. It is only read, each pipeline's rows as they stood at one moment.
 
     Raises
     ------
