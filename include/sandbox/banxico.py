@@ -21,28 +21,29 @@ from include.sandbox.sie_series import Series, load_series
 
 MAX_IDS = 20
 MEDIA_TYPE = "application/json;charset=UTF-8"
-# What each refusal says: its `mensaje` and its `detalle`.
-BAD_TOKEN = (
+
+
+def _error(message: str, detail: str) -> dict[str, Any]:
+    return {"mensaje": message, "detalle": detail}
+
+
+BAD_TOKEN = {"url": "https://www.banxico.org.mx/SieAPIRest/service/v1/token"} | _error(
     "Token inválido",
     "El token enviado no es válido, favor de verificar. Para obtener un token consultar la url adjunta.",
 )
-TOKEN_URL = {"url": "https://www.banxico.org.mx/SieAPIRest/service/v1/token"}
-BAD_IDS = ("Formato de series incorrecto.", "Formato de series debe ser SX####[-SX####][,SX####[-SX####]]")
-TOO_MANY_IDS = ("Límite de series superado.", f"Se pueden consultar como máximo {MAX_IDS} series.")
-UNKNOWN_SERIES = ("Serie no encontrada.", "Ninguna de las series enviadas existe.")
-BAD_DATES = ("Formato de fecha incorrecto.", "El formato de la fecha enviada es incorrecto. Debe ser yyyy-MM-dd.")
-BAD_RANGE = ("Rango de fechas incorrecto.", "La fecha inicial debe ser anterior o igual a la fecha final.")
+BAD_IDS = _error("Formato de series incorrecto.", "Formato de series debe ser SX####[-SX####][,SX####[-SX####]]")
+TOO_MANY_IDS = _error("Límite de series superado.", f"Se pueden consultar como máximo {MAX_IDS} series.")
+UNKNOWN_SERIES = _error("Serie no encontrada.", "Ninguna de las series enviadas existe.")
+BAD_DATES = _error("Formato de fecha incorrecto.", "El formato de la fecha enviada es incorrecto. Debe ser yyyy-MM-dd.")
+BAD_RANGE = _error("Rango de fechas incorrecto.", "La fecha inicial debe ser anterior o igual a la fecha final.")
 
 
 class SieError(Exception):
-    """A refusal: what its `error` node says, further keys of that node, status and headers."""
+    """A refusal: its `error` node, status and headers."""
 
-    def __init__(
-        self, words: tuple[str, str], more: Any = (), status: int = 400, headers: dict[str, str] | None = None
-    ) -> None:
-        super().__init__(words[0])
-        self.error = dict(zip(("mensaje", "detalle"), words, strict=True)) | dict(more)
-        self.status, self.headers = status, headers
+    def __init__(self, error: dict[str, Any], status: int = 400, headers: dict[str, str] | None = None) -> None:
+        super().__init__(error["mensaje"])
+        self.error, self.status, self.headers = error, status, headers
 
 
 def find_series(known: dict[str, Series], ids: str) -> list[Series]:
@@ -109,8 +110,8 @@ def limit_error(until: float, now: float) -> SieError:
     at = f"{datetime.fromtimestamp(reset, MEXICO_CITY):%Y-%m-%d %H:%M:%S} America/Mexico_City"
     detail = f"El límite de consultas ha sido superado. Podrá volver a consultar el servicio a las: {at}"
     headers = {"Bmx-timeReset": str(reset), "Bmx-secondsToReset": str(wait)}
-    more = {"timeReset": reset, "secondsToReset": wait}
-    return SieError(("Límite de consultas superado.", detail), more, headers=headers)
+    error = _error("Límite de consultas superado.", detail) | {"timeReset": reset, "secondsToReset": wait}
+    return SieError(error, headers=headers)
 
 
 def router(config: SandboxConfig) -> APIRouter:
@@ -121,7 +122,7 @@ def router(config: SandboxConfig) -> APIRouter:
     def answer(request: Request, kind: Kind, build: Callable[[Series, str], dict[str, Any]]) -> JSONResponse:
         token = request.headers.get("Bmx-Token") or request.query_params.get("token") or ""
         if token != config.banxico_token:
-            raise SieError(BAD_TOKEN, TOKEN_URL)
+            raise SieError(BAD_TOKEN)
         now = time.time()
         if refused_until := limiter.admit(token, kind, now):
             raise limit_error(refused_until, now)

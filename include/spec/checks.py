@@ -93,8 +93,7 @@ def _recipes(pipeline: Parts) -> Iterator[Fault]:
     }
     for i, recipe in enumerate(pipeline.features):
         for key, name in zip(("column", "over"), recipe.reads(), strict=False):
-            message = _unknown(pipeline, recipe, name, known) or _unfit(recipe, name, known[name])
-            if message:
+            if message := _unknown(pipeline, recipe, name, known) or _unfit(recipe, name, known[name]):
                 yield Fault(("features", i, key), message)
             elif name == pipeline.target.column and pipeline.target.horizon == 0 and _sees_the_row(recipe):
                 fix = "use kind: lag, or a target.horizon of 1 or more"
