@@ -33,8 +33,6 @@ def main(arguments: Sequence[str], url: str, pipelines: Mapping[str, Pipeline], 
 
     Parameters
     ----------
-    arguments : sequence of str
-        ``--check`` or nothing.
     url : str
         A migrated warehouse; tables of the pipelines that it lacks are made in it.
 

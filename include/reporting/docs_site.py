@@ -31,12 +31,8 @@ HEADERS = {
 def report_url(base: str, dag_id: str, task_id: str, run_id: str) -> str:
     """Return the address of what a run's check of one source found; empty for any other task.
 
-    It is known before the task ends, however it ends, and leads to the page of that very run.
-
-    Parameters
-    ----------
-    base : str
-        Path under which Airflow is served, without a slash at its end.
+    It is known before the task ends, however it ends, and leads to the page of that very run. `base` is the path under
+    which Airflow is served, without a slash at its end.
 
     Examples
     --------

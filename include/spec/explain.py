@@ -31,15 +31,7 @@ _BOUNDS = {
 
 
 def explain(error: ValidationError, data: Any) -> list[Fault]:
-    """Return the faults in a validation error, at most one a field, with paths into `data`.
-
-    Parameters
-    ----------
-    error : pydantic.ValidationError
-        What `Pipeline` said of `data`.
-    data : object
-        The plain data that was validated.
-    """
+    """Return the faults in what `Pipeline` said of plain `data`, at most one a field, with paths into `data`."""
     details = [(_path(detail["loc"], data), detail) for detail in error.errors(include_url=False)]
     missing = {path for path, detail in details if detail["type"] == "missing"}
     faults: dict[Path, Fault] = {}

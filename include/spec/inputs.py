@@ -38,14 +38,7 @@ class InputRecord(BaseModel):
 
 
 def input_model(pipeline: Pipeline, source: str | None = None) -> type[InputRecord]:
-    """Return the model of one record of a source's values.
-
-    Parameters
-    ----------
-    pipeline : Pipeline
-        Whose columns.
-    source : str, optional
-        The source; the main one by default.
+    """Return the model of one record of a source's values, by default the main source's.
 
     Returns
     -------

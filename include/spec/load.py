@@ -10,13 +10,12 @@ import yaml
 from pydantic import ValidationError
 
 from include.errors import ConfigError
-from include.settings import settings
+from include.settings import ROOT, settings
 from include.spec.explain import explain
 from include.spec.faults import Fault, dotted
 from include.spec.lines import BadLine, Document, read
 from include.spec.model import Pipeline
 
-ROOT = Path(__file__).resolve().parents[2]
 FILE_NAME = "pipeline.yaml"
 DECLARATIONS = ROOT / "airflow_settings.yaml"  # connections, each with the pool that bounds it
 
@@ -28,11 +27,6 @@ def load(path: Path) -> Pipeline:
     ----------
     path : Path
         The file. If it is called ``pipeline.yaml``, its folder must be called like the pipeline.
-
-    Returns
-    -------
-    Pipeline
-        Typed and frozen.
 
     Raises
     ------
