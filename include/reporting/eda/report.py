@@ -155,12 +155,12 @@ def _templates() -> Environment:
     return environment
 
 
-def _html(name: str, **values: Any) -> str:
+def _html(template: str, **values: Any) -> str:
     """Return a page as one file, with its style in it."""
     from markupsafe import Markup
 
     style = Markup((FOLDER / "page.css").read_text(encoding="utf-8"))  # noqa: S704 - ours
-    return _templates().get_template(f"{name}.html.j2").render(style=style, **values)
+    return _templates().get_template(f"{template}.html.j2").render(style=style, **values)
 
 
 def _count(value: int | None) -> str:
