@@ -6,8 +6,7 @@ while every other pipeline's DAGs go on.
 
 from include.errors import ConfigError
 from include.events.source_asset import unheard
-from include.spec.declared import undeclared
-from include.spec.load import load_all
+from include.spec.load import load_all, undeclared
 
 pipelines = load_all().values()
 if faults := [*undeclared(pipelines), *unheard(pipelines)]:

@@ -16,8 +16,6 @@ class SourceUnavailable(CicloError):
 
     Parameters
     ----------
-    message : str
-        What happened, where, and the way back.
     retry_after : timedelta, optional
         How long the source asks to be left alone; asking sooner brings the same.
     """

@@ -78,9 +78,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _resolve(self) -> "Settings":
-        self.var = (self.root / self.var).resolve()
-        self.dags = (self.root / self.dags).resolve()
-        self.pipelines = (self.root / self.pipelines).resolve()
+        for name in ("var", "dags", "pipelines"):
+            setattr(self, name, (self.root / getattr(self, name)).resolve())
         self.lake = self.lake or f"file://{self.var}/lake"
         return self
 

@@ -67,10 +67,8 @@ class Window:
         try:
             return cls.parse(value["start"], value["end"])
         except KeyError as missing:
-            raise ConfigError(
-                f"a window needs both start and end, {missing} is missing: "
-                'give {"start": "2025-01-01", "end": "2025-02-01"}'
-            ) from None
+            way_out = 'give {"start": "2025-01-01", "end": "2025-02-01"}'
+            raise ConfigError(f"a window needs both start and end, {missing} is missing: {way_out}") from None
 
     def to_dict(self) -> dict[str, str]:
         """Return ``{"start": …, "end": …}`` in ISO 8601, UTC."""

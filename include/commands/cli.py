@@ -54,8 +54,7 @@ def run(pipeline: Annotated[str | None, typer.Argument(help="One pipeline; all w
     from include.commands.system import known_pipelines
     from include.local import console, runtime
     from include.local.replay import run as replay
-    from include.spec.declared import undeclared
-    from include.spec.load import load_all
+    from include.spec.load import load_all, undeclared
 
     pipelines = list(known_pipelines(pipeline).values())
     if faults := undeclared(load_all().values()):  # a broken pipeline.yaml is told before anything starts

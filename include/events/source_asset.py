@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import Asset, AssetWatcher
 
 from include.errors import ConfigError
-from include.spec.events import Notify, Queue
+from include.spec.parts import Notify, Queue
 
 if TYPE_CHECKING:
     from include.spec.model import Pipeline

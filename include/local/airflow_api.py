@@ -19,14 +19,7 @@ AGAIN = Retry(total=4, connect=4, read=4, status=0, backoff_factor=0.3, allowed_
 
 
 class AirflowApi:
-    """A signed-in client of the Airflow web server.
-
-    Parameters
-    ----------
-    url : str
-        Address of the web UI, without a slash at its end.
-    user, password : str
-        Who signs in.
+    """A signed-in client of the Airflow web server, whose address has no slash at its end.
 
     Raises
     ------
@@ -86,9 +79,8 @@ class AirflowApi:
         path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task['task_id']}/logs/{task['try_number']}"
         answer = self.call("GET", path, params={"map_index": task["map_index"], "full_content": True})
         errors = [line for line in answer.json().get("content", []) if line.get("level") in ("error", "critical")]
-        for line in reversed(errors):
-            for detail in reversed(line.get("error_detail") or []):
-                return f"{detail['exc_type']}: {detail['exc_value']}"
+        if details := [detail for line in errors for detail in line.get("error_detail") or []]:
+            return f"{details[-1]['exc_type']}: {details[-1]['exc_value']}"
         return str(errors[-1].get("event", "")) if errors else ""
 
     def woken_runs(self, dag_id: str, run_id: str) -> list[tuple[str, str]] | None:
@@ -102,9 +94,8 @@ class AirflowApi:
         if answer.status_code == 500:
             return []
         events = answer.json()["asset_events"]
-        if not events:
-            return None
-        return [(r["dag_id"], r["run_id"]) for event in events for r in event["created_dagruns"]]
+        runs = [(run["dag_id"], run["run_id"]) for event in events for run in event["created_dagruns"]]
+        return runs if events else None
 
     def dag_ids(self) -> set[str]:
         """Return the ids of the DAGs that Airflow knows and can run."""
@@ -118,9 +109,8 @@ class AirflowApi:
     def _sign_in(self) -> None:
         answer = self._send("POST", f"{self.url}/auth/token", json=self._credentials)
         if answer.status_code != 201:
-            raise SourceUnavailable(
-                f"Airflow at {self.url} refuses the user {self._credentials['username']!r}: make run"
-            )
+            user = self._credentials["username"]
+            raise SourceUnavailable(f"Airflow at {self.url} refuses the user {user!r}: make run")
         self._session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
     def call(self, method: str, path: str, accept: tuple[int, ...] = (), **options: Any) -> requests.Response:

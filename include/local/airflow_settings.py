@@ -85,20 +85,18 @@ def read(file: Path, environ: Mapping[str, str]) -> Declared:
 def apply(declared: Declared, migrate: bool = False) -> None:
     """Write the declarations into Airflow's metadata, after its migrations when `migrate` is set.
 
-    Runs Airflow's own commands inside this process, because each one started by itself would
-    import Airflow again.
+    Runs Airflow's own commands inside this process, because each one started by itself would import Airflow again.
     """
     from airflow.cli.cli_parser import get_parser
 
-    commands = {"connections": ["import", "--overwrite"], "pools": ["import"], "variables": ["import"]}
     parser = get_parser()
     with tempfile.TemporaryDirectory(prefix="ciclo-") as folder:
         runs = [["db", "migrate"]] if migrate else []
-        for section, words in commands.items():
-            if declared[section]:
+        for section, entries in declared.items():
+            if entries:
                 file = Path(folder) / f"{section}.json"
-                write_private(file, json.dumps(_airflow_format(section, declared[section])))
-                runs.append([section, *words, str(file)])
+                write_private(file, json.dumps(_airflow_format(section, entries)))
+                runs.append([section, "import", *["--overwrite"] * (section == "connections"), str(file)])
         for run in runs:
             arguments = parser.parse_args(run)
             arguments.func(arguments)

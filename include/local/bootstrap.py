@@ -34,15 +34,7 @@ def version_of(command: str) -> "tuple[int, ...]":
 
 
 def choose_python(own: str, version: "tuple[int, ...]", candidates: "tuple[str, ...]" = NAMES) -> str:
-    """Return the interpreter to use: the one that runs this, else the newest suitable one on PATH.
-
-    Parameters
-    ----------
-    own, version
-        The running interpreter and its (major, minor).
-    candidates
-        The commands to look for when it does not suit.
-    """
+    """Return the interpreter to use: `own` if its (major, minor) `version` suits, else the first fit one on PATH."""
     if OLDEST <= version <= NEWEST:
         return own
     for name in candidates:
@@ -60,10 +52,7 @@ def prepare(
 ) -> None:
     """Bring ``<root>/.venv`` to the state of the lock; instant when it is there already.
 
-    Parameters
-    ----------
-    install
-        Called with the project, its interpreter and the lock files when they changed.
+    When the lock has changed, `install` is called with the project, its interpreter and the lock files.
     """
     venv = Path(root, ".venv")
     inside, made = str(venv / "bin" / "python"), venv / "ciclo-identity"

@@ -61,17 +61,15 @@ def postgres_component(data: Path, port: int, superuser_url: str, marker: str) -
     ``env -i`` gives it an empty environment: it runs as another user when we are root, and
     that user has no business with our secrets.
     """
-    account = postgres.system_account()
-    command = ("/usr/bin/env", "-i", f"{MARKER}={marker}", *postgres.server_command(data, port))
     return Component(
         name="postgres",
-        command=command,
+        command=("/usr/bin/env", "-i", f"{MARKER}={marker}", *postgres.server_command(data, port)),
         is_healthy=lambda _: postgres.answers(superuser_url),
         directory=data,
         url=f"postgresql://{environment.HOST}:{port}",
         port=port,
         port_variable="CICLO_POSTGRES_PORT",
-        user=postgres.SYSTEM_USER if account else None,
+        user=postgres.SYSTEM_USER if postgres.system_account() else None,
         stop_signal="INT",  # fast shutdown: do not wait for clients to leave
     )
 
@@ -107,30 +105,23 @@ def _web_server(name: str, module: str, *arguments: str, **more: Any) -> Compone
 
 
 def _airflow() -> list[Component]:
-    options = settings()
-    url = environment.airflow_url()
-    # Every process shares this disk: no second server for logs is needed.
-    local = ("--skip-serve-logs",)
-    arguments: dict[str, tuple[str, ...]] = {"scheduler": local, "dag-processor": (), "triggerer": local}
-    api_server = Component(
-        name="api-server",
-        command=(sys.executable, "-m", "airflow", "api-server"),
+    options, url = settings(), environment.airflow_url()
+
+    def part(name: str, is_healthy: Health, *arguments: str, **more: Any) -> Component:
+        command = (sys.executable, "-m", "airflow", name, *arguments)
+        return Component(name, command, is_healthy, options.var, needs=("airflow-metadata",), **more)
+
+    def is_up(_: float) -> bool:
         # The part that tasks talk to is built at its first request, which takes seconds: ask for it now.
-        is_healthy=lambda _: health.answers(f"{url}/api/v2/version") and health.answers(f"{url}/execution/health", 20),
-        directory=options.var,
-        needs=("airflow-metadata",),
-        url=url,
-        port=options.airflow_port,
-        port_variable="CICLO_AIRFLOW_PORT",
-    )
-    others = [
-        Component(
-            name=name,
-            command=(sys.executable, "-m", "airflow", name, *extra),
-            is_healthy=partial(health.airflow_part_beats, url, name.replace("-", "_")),
-            directory=options.var,
-            needs=("airflow-metadata",),
-        )
-        for name, extra in arguments.items()
+        return health.answers(f"{url}/api/v2/version") and health.answers(f"{url}/execution/health", 20)
+
+    def beats(name: str) -> Health:
+        return partial(health.airflow_part_beats, url, name)
+
+    return [
+        part("api-server", is_up, url=url, port=options.airflow_port, port_variable="CICLO_AIRFLOW_PORT"),
+        # Every process shares this disk: no second server for logs is needed.
+        part("scheduler", beats("scheduler"), "--skip-serve-logs"),
+        part("dag-processor", beats("dag_processor")),
+        part("triggerer", beats("triggerer"), "--skip-serve-logs"),
     ]
-    return [api_server, *others]

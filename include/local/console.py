@@ -66,15 +66,11 @@ def _remarks(name: str, state: dict[str, Any]) -> Iterator[str]:
     """Yield what the table has no room for: what waits for a person, and features that have no value."""
     yield from (f" {line}" for line in state["unloaded_windows"])
     for source, (before, after) in state["rows_outside"].items():
-        yield (
-            f" {source}: {before} rows lie before the first window and {after} after the last; load them"
-            f" with ingest_{name}, or move schedule.start and schedule.end"
-        )
+        where = f" {source}: {before} rows lie before the first window and {after} after the last"
+        yield f"{where}; load them with ingest_{name}, or move schedule.start and schedule.end"
     if outdated := state["outdated_windows"]:
-        yield (
-            f": {len(outdated)} windows were loaded under an older contract, {outdated[0]} first; read them"
-            f" again: ciclo reread {name}"
-        )
+        what = f": {len(outdated)} windows were loaded under an older contract, {outdated[0]} first"
+        yield f"{what}; read them again: ciclo reread {name}"
     if empty := state["features"]["without_value"]:
         yield f": no value at all: {', '.join(empty)}"
 

@@ -22,9 +22,8 @@ HOST = "127.0.0.1"
 
 def superuser_url() -> str:
     """Return the URL of the server's administrator: the embedded one, or the one named in ``.env``."""
-    options = settings()
-    own = f"postgresql://postgres:{secret('postgres')}@{HOST}:{options.postgres_port}/postgres"
-    return options.postgres_url or own
+    own = f"postgresql://postgres:{secret('postgres')}@{HOST}:{settings().postgres_port}/postgres"
+    return settings().postgres_url or own
 
 
 def database_url(name: str) -> str:
@@ -65,8 +64,7 @@ def component_env() -> dict[str, str]:
         MARKER: str(options.var),
         "PYTHONPATH": os.pathsep.join([str(options.root), str(options.root / "config")]),
         "GX_ANALYTICS_ENABLED": "false",
-        "NO_PROXY": _without_proxy(dotenv | os.environ),
-        "no_proxy": _without_proxy(dotenv | os.environ),
+        **dict.fromkeys(("NO_PROXY", "no_proxy"), _without_proxy(dotenv | os.environ)),
         # Without it process titles overwrite the environment, and `down` could not see the marker.
         "SPT_NOENV": "1",
     }
@@ -84,17 +82,13 @@ def shell_env() -> dict[str, str]:
     It holds no ``CICLO_`` setting, which would outlive a change of ``.env``, and no marker,
     with which `down` would end the shell itself.
     """
-    server = urlsplit(superuser_url())
     wanted = ("AIRFLOW", "MLFLOW", "PYTHONPATH", "GX_", "GIT_PYTHON", "NO_PROXY", "no_proxy", "OBJC")
     return {key: value for key, value in component_env().items() if key.startswith(wanted)} | {
         # The airflow command says so on every call, and nothing here draws with it.
         "PYTHONWARNINGS": "ignore:Could not import graphviz",
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), str(binary("psql").parent), os.environ["PATH"]]),
-        "PGHOST": server.hostname or HOST,
-        "PGPORT": str(server.port or 5432),
-        "PGUSER": "warehouse",
-        "PGDATABASE": "warehouse",
-        "PGSSLMODE": _sslmode(server.query),
+        **{f"PG{key}": value for key, value in _server().items()},
+        **{"PGUSER": "warehouse", "PGDATABASE": "warehouse"},
         "PGPASSFILE": str(settings().var / "secrets" / "pgpass"),
     }
 
@@ -119,27 +113,19 @@ def _settings_env(options: Settings) -> dict[str, str]:
 def connection_env(given: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that ``airflow_settings.yaml`` names and nobody has set.
 
-    A source stands in the sandbox until its address is set. From then on its other variables
-    are the user's as well, so that no sandbox token reaches a real host and no real token the
-    sandbox.
+    A source stands in the sandbox until its address is set. From then on its other variables are the user's as well, so
+    that no sandbox token reaches a real host and no real token the sandbox.
     """
 
     def database(prefix: str, name: str) -> dict[str, str]:
         own = {"NAME": name, "USER": name, "PASSWORD": secret(f"postgres_{name}")}
-        return {f"{prefix}_{key}": value for key, value in {**place, **own}.items()}
+        return {f"{prefix}_{key}": value for key, value in {**_server(), **own}.items()}
 
-    server = urlsplit(superuser_url())
-    place = {"HOST": server.hostname or HOST, "PORT": str(server.port or 5432), "SSLMODE": _sslmode(server.query)}
     values = database("WAREHOUSE", "warehouse") | {"INTERNAL_DB_HASH_KEY": secret("hash_key")}
     banxico, inegi = secret("sandbox_banxico_token"), secret("sandbox_inegi_token")
     values |= {"CICLO_SANDBOX_BANXICO_TOKEN": banxico, "CICLO_SANDBOX_INEGI_TOKEN": inegi}
-    stand_ins: dict[str, dict[str, str]] = {
-        "BANXICO_API_URL": {"BANXICO_TOKEN": banxico},
-        "INEGI_API_URL": {"INEGI_TOKEN": inegi},
-        "UCI_API_URL": {},
-        "FRANKFURTER_API_URL": {},
-        "OPEN_METEO_API_URL": {},
-    }
+    stand_ins = {"BANXICO_API_URL": {"BANXICO_TOKEN": banxico}, "INEGI_API_URL": {"INEGI_TOKEN": inegi}}
+    stand_ins |= {f"{name}_API_URL": {} for name in ("UCI", "FRANKFURTER", "OPEN_METEO")}
     for address, rest in stand_ins.items():
         if address not in given:
             values |= {address: sandbox_url(), **rest}
@@ -150,8 +136,11 @@ def connection_env(given: Mapping[str, str]) -> dict[str, str]:
     return values
 
 
-def _sslmode(query: str) -> str:
-    return dict(parse_qsl(query)).get("sslmode", "prefer")
+def _server() -> dict[str, str]:
+    """Return where the Postgres server is and how its connections are encrypted."""
+    url = urlsplit(superuser_url())
+    sslmode = dict(parse_qsl(url.query)).get("sslmode", "prefer")
+    return {"HOST": url.hostname or HOST, "PORT": str(url.port or 5432), "SSLMODE": sslmode}
 
 
 def _airflow_env(options: Settings) -> dict[str, str]:
@@ -193,11 +182,10 @@ def _airflow_env(options: Settings) -> dict[str, str]:
 
 
 def _mlflow_env(options: Settings) -> dict[str, str]:
-    hosts = f"localhost:{options.mlflow_port},{HOST}:{options.mlflow_port}"
     server = {
         "MLFLOW_BACKEND_STORE_URI": database_url("mlflow").replace("postgresql", "postgresql+psycopg2", 1),
         "MLFLOW_ARTIFACTS_DESTINATION": f"file://{options.var}/mlflow",
-        "MLFLOW_SERVER_ALLOWED_HOSTS": hosts,
+        "MLFLOW_SERVER_ALLOWED_HOSTS": f"localhost:{options.mlflow_port},{HOST}:{options.mlflow_port}",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }
     return {

@@ -16,17 +16,9 @@ def answers(url: str, seconds: float = 3) -> bool:
 def airflow_part_beats(url: str, part: str, started: float) -> bool:
     """Tell whether an Airflow part reported itself healthy after it was started.
 
-    The time matters: for half a minute Airflow calls a part healthy that has just been
-    killed, and a part that starts again would inherit the old one's good name.
-
-    Parameters
-    ----------
-    url
-        The API server.
-    part
-        ``scheduler``, ``dag_processor`` or ``triggerer``.
-    started
-        When the process was started, epoch seconds.
+    `part` is ``scheduler``, ``dag_processor`` or ``triggerer``. The time it was started, epoch seconds, matters: for
+    half a minute Airflow calls a part healthy that has just been killed, and a part that starts again would inherit
+    the old one's good name.
     """
     try:
         beat = json.loads(_get(f"{url}/api/v2/monitor/health", 3) or "{}").get(part) or {}

@@ -77,9 +77,7 @@ def _finish(supervisor: Supervisor, part: Component | Step, seconds: float, give
         if info["statename"] in ("STARTING", "RUNNING") and part.is_healthy(info["start"]):
             return
         if info["statename"] not in ("STARTING", "RUNNING"):
-            ends = [
-                incident for incident in supervisor.incidents() if incident.name == part.name and incident.at >= since
-            ]
+            ends = [each for each in supervisor.incidents() if each.name == part.name and each.at >= since]
             if len(ends) >= MOST_ENDS or info["statename"] != "BACKOFF":
                 raise _failure(supervisor, part, f"ended {len(ends)} times ({ends[-1].how if ends else 'stopped'})")
         if given_up.wait(0.2):
@@ -94,10 +92,8 @@ def _perform(step: Step) -> None:
     try:
         step.action()
     except (psycopg2.Error, SQLAlchemyError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ConfigError(
-            f"Preparing {step.name} failed in Postgres ({reason}); mend that and run it again."
-        ) from error
+        what = f"Preparing {step.name} failed in Postgres ({str(error).strip().splitlines()[0]})"
+        raise ConfigError(f"{what}; mend that and run it again.") from error
 
 
 def _failure(supervisor: Supervisor, part: Component, what: str) -> ConfigError:

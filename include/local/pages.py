@@ -10,6 +10,12 @@ from __future__ import annotations
 import sys
 
 from include.errors import CicloError
+from include.local.environment import database_url
+from include.local.scratch import scratch_warehouse
+from include.reporting import data_dictionary
+from include.reporting.eda import report
+from include.settings import settings
+from include.spec.load import load_all, load_runnable
 
 PAGES = ("data_dictionary", "eda")
 
@@ -20,29 +26,14 @@ def main(arguments: list[str]) -> int:
         print(f"usage: python -m include.local.pages {' | '.join(PAGES)} [--check]", file=sys.stderr)
         return 2
     try:
-        return _data_dictionary(arguments[1:]) if arguments[0] == "data_dictionary" else _eda()
+        if arguments[0] == "eda":
+            return report.main(database_url("warehouse"), load_runnable(), settings().var / "docs" / "eda")
+        pipelines = load_all()
+        with scratch_warehouse() as url:
+            return data_dictionary.main(arguments[1:], url, pipelines)
     except CicloError as error:
         print(error, file=sys.stderr)
         return 1
-
-
-def _data_dictionary(arguments: list[str]) -> int:
-    from include.local.scratch import scratch_warehouse
-    from include.reporting import data_dictionary
-    from include.spec.load import load_all
-
-    pipelines = load_all()
-    with scratch_warehouse() as url:
-        return data_dictionary.main(arguments, url, pipelines)
-
-
-def _eda() -> int:
-    from include.local.environment import database_url
-    from include.reporting.eda import report
-    from include.settings import settings
-    from include.spec.load import load_runnable
-
-    return report.main(database_url("warehouse"), load_runnable(), settings().var / "docs" / "eda")
 
 
 if __name__ == "__main__":

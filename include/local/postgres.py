@@ -1,8 +1,7 @@
 """The embedded PostgreSQL 18: its files, its process and its databases.
 
-The server listens on TCP 127.0.0.1 only, asks everybody for a password (scram-sha-256)
-and has no unix socket. Postgres refuses to run as root, so root hands the data folder to
-the system user ``pgserver`` and the server runs as that user.
+The server listens on TCP 127.0.0.1 only, asks everybody for a password (scram-sha-256) and has no unix socket. Postgres
+refuses to run as root, so root hands the data folder to the system user ``pgserver`` and the server runs as that user.
 """
 
 import os
@@ -28,14 +27,8 @@ SYSTEM_USER = "pgserver"
 # One machine shared with Airflow and MLflow: small caches, enough connections for every
 # pool of every component, and no concession on durability.
 TUNING = {
-    "shared_buffers": "256MB",
-    "max_connections": "200",
-    "max_wal_size": "2GB",
-    "checkpoint_timeout": "15min",
-    "wal_compression": "on",
-    "random_page_cost": "1.1",
-    "timezone": "UTC",
-    "log_timezone": "UTC",
+    **{"shared_buffers": "256MB", "max_connections": "200", "max_wal_size": "2GB", "checkpoint_timeout": "15min"},
+    **{"wal_compression": "on", "random_page_cost": "1.1", "timezone": "UTC", "log_timezone": "UTC"},
 }
 
 
@@ -64,8 +57,7 @@ def initialise(data: Path, password: str) -> None:
     Raises
     ------
     ConfigError
-        The folder holds something else, or cannot be initialised; then the message carries
-        initdb's own last line.
+        The folder holds something else, or cannot be initialised; then the message carries initdb's own last line.
     """
     account = system_account()
     data.parent.mkdir(parents=True, exist_ok=True)
@@ -147,12 +139,8 @@ def create_databases(
     """Create, for each name, a role with its own password and a database it owns; idempotent.
 
     The password of a role that exists is set again, so that a lost ``var/secrets`` heals. The role ``analyst``,
-    which nobody logs in as and which reads ``mart``, is made too.
-
-    Parameters
-    ----------
-    password_of : callable
-        Gives the password called ``postgres_<role>``.
+    which nobody logs in as and which reads ``mart``, is made too. `password_of` gives the one called
+    ``postgres_<role>``.
     """
     from psycopg2 import sql
 

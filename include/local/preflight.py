@@ -27,18 +27,13 @@ def check_ports(components: Iterable[Component]) -> None:
     for component in components:
         if component.port is None:
             continue
+        set_it = f"set {component.port_variable} in .env to"
         if component.port in wanted:
-            complaints.append(
-                f"port {component.port} is wanted by both {wanted[component.port]} and {component.name}: "
-                f"set {component.port_variable} in .env to another"
-            )
+            both = f"{wanted[component.port]} and {component.name}"
+            complaints.append(f"port {component.port} is wanted by both {both}: {set_it} another")
         elif not is_free(component.port):
-            holder = holder_of(component.port)
-            by = f" by {holder}" if holder else ""
-            complaints.append(
-                f"port {component.port} ({component.name}) is taken{by}: end it, or set {component.port_variable} "
-                "in .env to a free port"
-            )
+            by = f" by {holder}" if (holder := holder_of(component.port)) else ""
+            complaints.append(f"port {component.port} ({component.name}) is taken{by}: end it, or {set_it} a free port")
         wanted[component.port] = component.name
     if complaints:
         sentence = "; ".join(complaints)

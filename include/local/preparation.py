@@ -31,12 +31,11 @@ def prepare_files() -> None:
 
 def write_passfile() -> None:
     """Write ``var/secrets/pgpass``, with which psql needs no password: every role of this installation, mode 600."""
-    options = settings()
     server = urlsplit(environment.superuser_url())
     place = f"{server.hostname}:{server.port or 5432}"
     lines = [f"{place}:*:{name}:{secret(f'postgres_{name}')}" for name in postgres.DATABASES]
     lines.append(f"{place}:*:{server.username}:{unquote(server.password or '')}")
-    write_private(options.var / "secrets" / "pgpass", "\n".join(lines) + "\n")
+    write_private(settings().var / "secrets" / "pgpass", "\n".join(lines) + "\n")
 
 
 def all_steps() -> tuple[Step, ...]:
@@ -89,8 +88,7 @@ def prepare_airflow() -> None:
 
 def _airflow_state(declarations: Path) -> str:
     """Return a digest of what the metadata depends on: Airflow, the declarations and the environment they name."""
-    env = repr(sorted(environment.component_env().items()))
-    text = version("apache-airflow") + declarations.read_text() + env
+    text = version("apache-airflow") + declarations.read_text() + repr(sorted(environment.component_env().items()))
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -42,9 +42,7 @@ def belonging_to(var: Path, component: str | None = None) -> list[psutil.Process
     session = int(file.read_text()) if file.is_file() else None
     processes = []
     for process in psutil.process_iter():
-        if process.pid in spared:
-            continue
-        has = _has(process, marks)
+        has = process.pid not in spared and _has(process, marks)
         if has or (has is None and _is_hidden_worker(process, session, orphans_only=component is not None)):
             processes.append(process)
     return processes

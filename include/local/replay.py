@@ -25,8 +25,6 @@ RUN_SECONDS = 900
 PARSE_SECONDS = 90
 SHOWN = ("running", "queued", "up_for_retry")
 VERBS = ("ingest", "monitor", "train", "score")
-
-
 T = TypeVar("T")
 
 
@@ -35,14 +33,9 @@ class ReplayFailed(CicloError):
 
 
 def replay(connect: Callable[[], AirflowApi], pipelines: list[Pipeline], watch: Watch) -> None:
-    """Play the plans of several pipelines side by side.
+    """Play the plans of several pipelines side by side, each with an API client of its own.
 
-    Parameters
-    ----------
-    connect : callable
-        Makes an API client; each pipeline gets one of its own.
-    watch : callable
-        Called with a `Moment` whenever something moved, from several threads.
+    `watch` is called with a `Moment` whenever something moved, from several threads.
 
     Raises
     ------
@@ -114,7 +107,8 @@ class _Replay:
             if self.stop.is_set():
                 return
             self._play_window()
-        self._show(f"{len(self.windows)} windows", done=len(self.windows))
+        self.done = len(self.windows)
+        self._show(f"{len(self.windows)} windows")
 
     def _play_window(self) -> None:
         """Run one window's loop to its end: the runs that the runs before them started."""
@@ -141,7 +135,7 @@ class _Replay:
         tasks = self.api.tasks(dag_id, run_id)
         shown = tuple(f"{name_of(t)} {t['state']}" for t in tasks if t["state"] in SHOWN)
         waiting = [t for t in tasks if t["state"] == "up_for_retry"]
-        self._show(dag_id, shown, trouble=self._trouble(dag_id, run_id, waiting[0]) if waiting else "")
+        self._show(dag_id, shown, self._trouble(dag_id, run_id, waiting[0]) if waiting else "")
         return None
 
     def _trouble(self, dag_id: str, run_id: str, task: dict[str, Any]) -> str:
@@ -167,9 +161,9 @@ class _Replay:
             return value
         raise ReplayFailed(f"waited {RUN_SECONDS} s for {what}: see var/log/scheduler.log, then run the same again")
 
-    def _show(self, dag_id: str, tasks: tuple[str, ...] = (), done: int | None = None, trouble: str = "") -> None:
-        done = self.done if done is None else done
-        self.watch(Moment(self.pipeline.pipeline, done, len(self.windows), str(self.window), dag_id, tasks, trouble))
+    def _show(self, dag_id: str, tasks: tuple[str, ...] = (), trouble: str = "") -> None:
+        name, total = self.pipeline.pipeline, len(self.windows)
+        self.watch(Moment(name, self.done, total, str(self.window), dag_id, tasks, trouble))
 
 
 def run_id_of(window: Window) -> str:

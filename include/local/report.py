@@ -41,14 +41,8 @@ def live(pipelines: list[str], console: Console) -> Iterator[Watch]:
     if not console.is_terminal:
         yield _lines(console)
         return
-    columns = (
-        TextColumn("[bold]{task.description:12}"),
-        BarColumn(24),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[now]}", style="dim"),
-    )
-    with Progress(*columns, console=console) as progress:
+    columns = (TextColumn("[bold]{task.description:12}"), BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, TextColumn("{task.fields[now]}", style="dim"), console=console) as progress:
         bars = {name: progress.add_task(name, total=None, now="") for name in pipelines}
         troubles = set()
 
@@ -82,8 +76,7 @@ def _lines(console: Console) -> Watch:
 
 def result_table(pipelines: dict[str, dict[str, Any]]) -> Table:
     """Return the table of what the loops did, from `status`: one column a pipeline."""
-    table = Table(title="What the loops did", show_lines=False)
-    table.add_column("")
+    table = Table("", title="What the loops did", show_lines=False)
     for name, state in pipelines.items():
         table.add_column(f"{name} SIMULATED" if state["is_simulated"] else name, justify="right")
     for label, of in ROWS.items():

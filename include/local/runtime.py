@@ -24,14 +24,12 @@ def up(
     steps: tuple[Step, ...] | None = None,
     seconds: float = HEALTHY_WITHIN_SECONDS,
 ) -> None:
-    """Bring the runtime up; what is up already stays, unless its configuration changed.
+    """Bring the runtime up, by default all of it; what is up already stays, unless its configuration changed.
 
     Parameters
     ----------
     report
         Called with the name of each part as it starts and as it is ready.
-    components, steps
-        What to bring up; by default the whole installation.
     seconds
         Time limit of each component.
 
@@ -41,15 +39,13 @@ def up(
         The machine is not ready (ports, external servers), or a component does not get
         healthy. The same command works once the cause is gone.
     """
-    var = settings().var
-    with _alone(var):
+    with _alone(settings().var):
         preflight.check_external_servers()
         env = environment.component_env()
         preflight.check_declarations(env)
         steps = preparation.all_steps() if steps is None else steps
         components = all_components() if components is None else components
-        supervisor = _supervisor(components, env)
-        bring_up(supervisor, (*components, *steps), report, seconds)
+        bring_up(_supervisor(components, env), (*components, *steps), report, seconds)
 
 
 def down() -> list[str]:

@@ -56,9 +56,8 @@ def scratch_warehouse() -> Iterator[str]:
                 wait_for(lambda: postgres.answers(url) or server.poll() is not None, SECONDS)
                 if not postgres.answers(url):
                     last = next(reversed(log.read_text().splitlines()), "it said nothing")
-                    raise ConfigError(
-                        f"a temporary Postgres does not start ({last}); try again, or free memory and disk"
-                    )
+                    what = f"a temporary Postgres does not start ({last})"
+                    raise ConfigError(f"{what}; try again, or free memory and disk")
                 postgres.create_databases(url, ["warehouse"], lambda _: password)
                 own = postgres.with_database(url, "warehouse", "warehouse", password)
                 upgrade(own)

@@ -1,8 +1,7 @@
 """Keeping processes alive: a thin edge around supervisord, which runs them as one group.
 
-supervisord starts each component, writes its output to ``var/log/<component>.log`` with
-rotation, and starts it again with growing pauses when it ends by itself. It is spoken to
-over a unix socket that only this user can open.
+supervisord starts each component, writes its output to ``var/log/<component>.log`` with rotation, and starts it again
+with growing pauses when it ends by itself. It is spoken to over a unix socket that only this user can open.
 """
 
 import hashlib
@@ -79,13 +78,7 @@ class Incident:
 
 
 class Supervisor:
-    """The supervisord of one runtime folder.
-
-    Parameters
-    ----------
-    var
-        The runtime folder; one supervisord per folder.
-    """
+    """The supervisord of one runtime folder."""
 
     def __init__(self, var: Path) -> None:
         self.var = var
@@ -199,15 +192,11 @@ def parse_incidents(lines: list[str]) -> list[Incident]:
     >>> [(i.name, i.how) for i in parse_incidents([line])]
     [('mlflow', 'exit status 1')]
     """
-    matches = [match for line in lines if (match := _INCIDENT.match(line))]
-    return [
-        Incident(
-            match["name"],
-            datetime.strptime(match["at"], "%Y-%m-%d %H:%M:%S").astimezone(UTC),
-            (match["how"] or match["what"]).partition(";")[0],
-        )
-        for match in matches
-    ]
+    incidents = []
+    for match in filter(None, map(_INCIDENT.match, lines)):
+        at = datetime.strptime(match["at"], "%Y-%m-%d %H:%M:%S").astimezone(UTC)
+        incidents.append(Incident(match["name"], at, (match["how"] or match["what"]).partition(";")[0]))
+    return incidents
 
 
 def _escape(value: object) -> str:

@@ -1,12 +1,10 @@
 """Warm workers: tasks inherit imports instead of making them again.
 
-Importing Great Expectations, MLflow and scikit-learn costs seconds in a fresh process, and
-our own packages a third of one. The scheduler imports them once and forks its workers from
-there, so that a task starts at once. `ciclo up` starts the scheduler anew when the code has
-changed; with ``CICLO_WARM_WORKERS=0`` every task reads the code as it is.
+Importing Great Expectations, MLflow and scikit-learn costs seconds in a fresh process, and our own packages a third of
+one. The scheduler imports them once and forks its workers from there, so that a task starts at once. `ciclo up` starts
+the scheduler anew when the code has changed; with ``CICLO_WARM_WORKERS=0`` every task reads the code as it is.
 
-A thread must not run while a process forks (a lock it holds stays locked in the child for
-ever), hence the guard.
+A thread must not run while a process forks (a lock it holds stays locked in the child for ever), hence the guard.
 """
 
 import gc
@@ -19,33 +17,14 @@ from include.errors import ConfigError
 
 # What tasks were seen to import, beside our own packages; a module brings the packages it is in.
 LIBRARIES = (
-    "great_expectations.render.renderer.page_renderer",
-    "great_expectations.render.view",
-    "datasketches",
-    "ftfy.badness",
-    "stdnum.iban",
-    "stdnum.mx.curp",
-    "stdnum.mx.rfc",
-    "mlflow.sklearn",
-    "mlflow.tracking.request_header.registry",
-    "mlflow.types.responses",
-    "git",
-    "sklearn.ensemble",
-    "sklearn.linear_model",
-    "sklearn.pipeline",
-    "pandas",
-    "pyarrow.csv",
-    "pyarrow.dataset",
-    "pyarrow.parquet",
-    "sqlalchemy",
-    "psycopg2.sql",
-    "fsspec.implementations.chained",
-    "skops.io",
-    "jinja2.ext",
-    "airflow.sdk.definitions.asset.metadata",
-    "airflow.sdk.definitions.decorators",
-    "airflow.providers.common.compat.assets",
-    "airflow.providers.standard.decorators.python",
+    *("great_expectations.render.renderer.page_renderer", "great_expectations.render.view", "datasketches"),
+    *("ftfy.badness", "stdnum.iban", "stdnum.mx.curp", "stdnum.mx.rfc"),
+    *("mlflow.sklearn", "mlflow.tracking.request_header.registry", "mlflow.types.responses", "git"),
+    *("sklearn.ensemble", "sklearn.linear_model", "sklearn.pipeline", "pandas"),
+    *("pyarrow.csv", "pyarrow.dataset", "pyarrow.parquet", "sqlalchemy", "psycopg2.sql"),
+    *("fsspec.implementations.chained", "skops.io", "jinja2.ext"),
+    *("airflow.sdk.definitions.asset.metadata", "airflow.sdk.definitions.decorators"),
+    *("airflow.providers.common.compat.assets", "airflow.providers.standard.decorators.python"),
     "airflow.providers.standard.operators.trigger_dagrun",
 )
 ELSEWHERE = ("commands", "events", "local", "pipelines", "reporting", "sandbox")  # packages that no task uses

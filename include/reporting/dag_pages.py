@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from include.spec.load import ROOT, load_all
+from include.spec.pages import publish
 
 PAGE = ROOT / "docs" / "dags.md"
 VERBS = ("ingest", "monitor", "train", "score", "quarantine")
@@ -32,15 +33,9 @@ def page(dags: Path = ROOT / "dags") -> str:
     return "\n".join(parts)
 
 
-def main(arguments: list[str], path: Path = PAGE) -> int:
+def main(arguments: list[str] | None = None, path: Path = PAGE) -> int:
     """Write the page, or with ``--check`` tell whether it is current; return the exit code."""
-    if "--check" not in arguments:
-        path.write_text(page(), encoding="utf-8")
-        return 0
-    if path.exists() and path.read_text(encoding="utf-8") == page():
-        return 0
-    print(f"{path.name} is not what the DAGs say now: make docs", file=sys.stderr)
-    return 1
+    return publish({path: page()}, arguments, "{} is not what the DAGs say now: make docs")
 
 
 def _docstring(file: Path) -> str:
@@ -48,4 +43,4 @@ def _docstring(file: Path) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -8,7 +8,6 @@ what ``\d+`` would say. The spec adds what a column's values must be like and wh
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from include.errors import ConfigError
 from include.reporting.catalog import read, uncommented
 from include.reporting.facts import asked, contract, licence, published
 from include.spec.load import ROOT
+from include.spec.pages import publish
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,37 +33,16 @@ def main(arguments: Sequence[str], url: str, pipelines: Mapping[str, Pipeline], 
 
     Parameters
     ----------
-    arguments : sequence of str
-        ``--check`` or nothing.
     url : str
         A migrated warehouse; tables of the pipelines that it lacks are made in it.
-    pipelines : mapping of str to Pipeline
-        Whose tables in core are told.
-    path : Path
-        The page.
 
     Raises
     ------
     ConfigError
         If a table, column or function has no comment.
     """
-    now = page(inspect(url, pipelines), pipelines)
-    if "--check" not in arguments:
-        path.write_text(now, encoding="utf-8")
-        return 0
-    kept = path.read_text(encoding="utf-8") if path.exists() else ""
-    if kept == now:
-        return 0
-    message = f"{path.name} is not what the database and the pipelines say now: make docs"
-    print(f"{message}{_where(kept, now)}", file=sys.stderr)
-    return 1
-
-
-def _where(kept: str, now: str) -> str:
-    """Tell the first line that differs: in a page this long a person wants to know it."""
-    both = zip([*kept.splitlines(), ""], [*now.splitlines(), ""], strict=False)
-    number, line = next(((n, new) for n, (old, new) in enumerate(both, 1) if old != new), (1, ""))
-    return f" (line {number} would be: {line[:200] or 'gone'})"
+    complaint = "{} is not what the database and the pipelines say now: make docs"
+    return publish({path: page(inspect(url, pipelines), pipelines)}, arguments, complaint)
 
 
 def inspect(url: str, pipelines: Mapping[str, Pipeline]) -> list[Any]:
@@ -94,14 +73,9 @@ def page(schemas: list[Any], pipelines: Mapping[str, Pipeline]) -> str:
         )
     sources = {f"core.{spec.table(source)}": (spec, source) for spec in pipelines.values() for source in spec.sources}
     environment = Environment(loader=FileSystemLoader(FOLDER), undefined=StrictUndefined, trim_blocks=True)  # noqa: S701 - Markdown
-    environment.filters |= {
-        "anchor": _anchor,
-        "cell": _cell,
-        "key": _key,
-        "own_columns": _own_columns,
-        "sentence": _sentence,
-    }
+    environment.filters |= {"anchor": _anchor, "cell": _cell, "key": _key, "sentence": _sentence}
     environment.filters |= {"asked": asked, "contract": contract, "licence": _licence, "published": published}
+    environment.filters["own_columns"] = _own_columns
     return environment.get_template("data_dictionary.md.j2").render(schemas=schemas, sources=sources).rstrip() + "\n"
 
 

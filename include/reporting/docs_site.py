@@ -31,12 +31,8 @@ HEADERS = {
 def report_url(base: str, dag_id: str, task_id: str, run_id: str) -> str:
     """Return the address of what a run's check of one source found; empty for any other task.
 
-    It is known before the task ends, however it ends, and leads to the page of that very run.
-
-    Parameters
-    ----------
-    base : str
-        Path under which Airflow is served, without a slash at its end.
+    It is known before the task ends, however it ends, and leads to the page of that very run. `base` is the path under
+    which Airflow is served, without a slash at its end.
 
     Examples
     --------
@@ -117,9 +113,8 @@ def _page(folder: Path, path: str) -> Response:
     except (OSError, ValueError):  # a name that no file can have
         is_page = False
     if not is_page:
-        return _message(
-            404, "There is no such page", "The check of the next batch writes it, if nobody has looked yet."
-        )
+        text = "The check of the next batch writes it, if nobody has looked yet."
+        return _message(404, "There is no such page", text)
     return FileResponse(file, headers=HEADERS, media_type="text/html")
 
 
@@ -134,9 +129,8 @@ def _of_run(folder: Path, top: str, dag_id: str, run_id: str, source: str) -> Re
     if len(links) == 1:
         return RedirectResponse(links[0], headers=HEADERS)
     if links:
-        return _message(
-            200, f"{pipeline} {source}: {len(links)} batches", "The run checked several, each its window.", links
-        )
+        title = f"{pipeline} {source}: {len(links)} batches"
+        return _message(200, title, "The run checked several, each its window.", links)
     message = "Either its check has not come so far (the task's log says why), or the page was swept since."
     return _message(404, f"No report of {source} by run {run_id}", message, [f"{top}/quality/index.html"])
 

@@ -23,9 +23,7 @@ ELSEWHERE = {"from_", "type", "unit", "description", "note", "min", "max", "comp
 PHRASES: dict[str, Callable[[Any], str]] = {
     "required": lambda _: "required",
     "unique": lambda _: "no value twice in a window",
-    "personal": lambda how: {"hash": "personal: kept as a keyed hash", "drop": "personal: never leaves the source"}[
-        how
-    ],
+    "personal": {"hash": "personal: kept as a keyed hash", "drop": "personal: never leaves the source"}.__getitem__,
     "allowed": lambda values: f"one of {', '.join(map(str, values))}",
     "length": lambda bounds: f"{bounds[0]} to {bounds[1]} letters",
     "format": lambda pattern: f"matches `{pattern}`",
@@ -78,12 +76,10 @@ def licence(readme: Path) -> str | None:
 
 def _range(column: Column) -> list[str]:
     unit = "" if column.unit == "1" else f" {column.unit}"
-    low, high = (None if bound is None else f"{bound:.15g}" for bound in (column.min, column.max))
-    if low is None and high is None:
-        return []
-    if low is None or high is None:
-        return [f"at most {high}{unit}" if low is None else f"at least {low}{unit}"]
-    return [f"{low} to {high}{unit}"]
+    low, high = (None if bound is None else f"{bound:.15g}{unit}" for bound in (column.min, column.max))
+    if low and high:
+        return [f"{low.removesuffix(unit)} to {high}"]
+    return [f"at least {low}"] * bool(low) + [f"at most {high}"] * bool(high)
 
 
 def _others(model: BaseModel, without: set[str], everything: bool = False) -> Iterator[str]:

@@ -8,6 +8,7 @@ from include.registry.aliases import champion
 from include.spec.load import load_runnable
 from include.warehouse.engine import connect_engine
 from include.warehouse.loaded_windows import rows_outside, windows_to_read_again
+from include.windows import Window
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -16,12 +17,7 @@ if TYPE_CHECKING:
 
 
 def pipelines(url: str) -> dict[str, dict[str, Any]]:
-    """Return, for each pipeline, its rows, last window, last decision and what its loops did.
-
-    Parameters
-    ----------
-    url : str
-        The warehouse, ``postgresql://…``.
+    """Return, for each pipeline, its rows, last window, last decision and what its loops did, by a warehouse's URL.
 
     Returns
     -------
@@ -29,28 +25,26 @@ def pipelines(url: str) -> dict[str, dict[str, Any]]:
         By pipeline: `rows`, `is_simulated`, `last_window` (text or None), `last_decision`, `features` (how the
         features of pipeline.yaml stand, and those without any value), `unloaded_windows` (blocked, empty, overdue),
         `outdated_windows` (loaded under an older contract), `rows_outside` (by source, rows of its file before the
-        first window and after the last), `loads`, `trainings` and `promotion` (evidence of each
-        champion's version); counts are whole numbers.
+        first window and after the last), `loads`, `verdicts` and `trainings`; counts are whole numbers.
 
     Raises
     ------
     sqlalchemy.exc.OperationalError
         If the warehouse does not answer.
     """
-    engine = connect_engine(url)
-    with engine.connect() as connection:
+    with connect_engine(url).connect() as connection:
         return {name: _pipeline(connection, spec) for name, spec in load_runnable().items()}
+
+
+COUNTS = ("inserted", "revised", "quarantined", "checks_passed", "checks_total")
 
 
 def _pipeline(connection: Connection, spec: Pipeline) -> dict[str, Any]:
     name = spec.pipeline
+    sums = ", ".join(f"coalesce(sum({count}_count), 0)::bigint as {count}" for count in COUNTS)
     done = connection.exec_driver_sql(
-        "select count(*) as windows, coalesce(sum(inserted_count), 0)::bigint as inserted,"
-        " coalesce(sum(revised_count), 0)::bigint as revised,"
-        " coalesce(sum(quarantined_count), 0)::bigint as quarantined,"
-        " coalesce(sum(checks_passed_count), 0)::bigint as checks_passed,"
-        " coalesce(sum(checks_total_count), 0)::bigint as checks_total,"
-        " coalesce(bool_or(is_simulated), false) as is_simulated from ops.run where pipeline = %s",
+        f"select count(*) as windows, {sums}, coalesce(bool_or(is_simulated), false) as is_simulated"
+        " from ops.run where pipeline = %s",
         (name,),
     )
     loads = dict(done.mappings().one())
@@ -118,8 +112,6 @@ def _simulated(connection: Connection, pipeline: str) -> list[str]:
 
 
 def _last_window(connection: Connection, pipeline: str) -> str | None:
-    from include.windows import Window
-
     row = connection.exec_driver_sql(
         "select window_start_at, window_end_at from ops.run where pipeline = %s"
         " order by window_end_at desc, loaded_at desc limit 1",
@@ -151,8 +143,6 @@ def _features(connection: Connection, spec: Pipeline) -> dict[str, Any]:
 
 def _unloaded(connection: Connection, pipeline: str) -> list[str]:
     """Return the windows that closed otherwise than loaded or unchanged, each with its reason."""
-    from include.windows import Window
-
     rows = connection.exec_driver_sql(
         "select window_start_at, window_end_at, status, reason from mart.window_status where pipeline = %s"
         " and status in ('blocked', 'empty', 'overdue') order by window_end_at",

@@ -7,17 +7,7 @@ from include.sandbox.config import SandboxConfig
 
 
 def create_app(config: SandboxConfig) -> FastAPI:
-    """Build the application with all its data loaded.
-
-    Parameters
-    ----------
-    config : SandboxConfig
-        Tokens, limits, where the UCI file is, and whether faults can be planted.
-
-    Returns
-    -------
-    FastAPI
-        Answers `/health` as soon as it answers anything.
+    """Build the application with all its data loaded; it answers `/health` as soon as it answers anything.
 
     Raises
     ------

@@ -1,10 +1,9 @@
 """Banco de México's SIE REST service: tokens, metadata, history, newest value, limits.
 
-Answers are compact JSON in UTF-8. Several series come back in another order than asked, a
-series without a value in the range has no `datos`, and every refusal is HTTP 400 with an
-`error` node, except for unknown series: 404, as the bank's own client expects. The texts of a
-bad token and of a passed limit are recorded; those of bad ids, dates and unknown series follow
-other clients' notes. Ranges of ids (`SF1-SF5`), `incremento` and XML are not offered.
+Answers are compact JSON in UTF-8. Several series come back in another order than asked, a series without a value in the
+range has no `datos`, and every refusal is HTTP 400 with an `error` node, except for unknown series: 404, as the bank's
+own client expects. The texts of a bad token and of a passed limit are recorded; those of bad ids, dates and unknown
+series follow other clients' notes. Ranges of ids (`SF1-SF5`), `incremento` and XML are not offered.
 """
 
 import re
@@ -22,28 +21,21 @@ from include.sandbox.sie_series import Series, load_series
 
 MAX_IDS = 20
 MEDIA_TYPE = "application/json;charset=UTF-8"
-BAD_TOKEN = {
-    "url": "https://www.banxico.org.mx/SieAPIRest/service/v1/token",
-    "mensaje": "Token inválido",
-    "detalle": "El token enviado no es válido, favor de verificar. Para obtener un token consultar la url adjunta.",
-}
-BAD_IDS = {
-    "mensaje": "Formato de series incorrecto.",
-    "detalle": "Formato de series debe ser SX####[-SX####][,SX####[-SX####]]",
-}
-TOO_MANY_IDS = {
-    "mensaje": "Límite de series superado.",
-    "detalle": f"Se pueden consultar como máximo {MAX_IDS} series.",
-}
-UNKNOWN_SERIES = {"mensaje": "Serie no encontrada.", "detalle": "Ninguna de las series enviadas existe."}
-BAD_DATES = {
-    "mensaje": "Formato de fecha incorrecto.",
-    "detalle": "El formato de la fecha enviada es incorrecto. Debe ser yyyy-MM-dd.",
-}
-BAD_RANGE = {
-    "mensaje": "Rango de fechas incorrecto.",
-    "detalle": "La fecha inicial debe ser anterior o igual a la fecha final.",
-}
+
+
+def _error(message: str, detail: str) -> dict[str, Any]:
+    return {"mensaje": message, "detalle": detail}
+
+
+BAD_TOKEN = {"url": "https://www.banxico.org.mx/SieAPIRest/service/v1/token"} | _error(
+    "Token inválido",
+    "El token enviado no es válido, favor de verificar. Para obtener un token consultar la url adjunta.",
+)
+BAD_IDS = _error("Formato de series incorrecto.", "Formato de series debe ser SX####[-SX####][,SX####[-SX####]]")
+TOO_MANY_IDS = _error("Límite de series superado.", f"Se pueden consultar como máximo {MAX_IDS} series.")
+UNKNOWN_SERIES = _error("Serie no encontrada.", "Ninguna de las series enviadas existe.")
+BAD_DATES = _error("Formato de fecha incorrecto.", "El formato de la fecha enviada es incorrecto. Debe ser yyyy-MM-dd.")
+BAD_RANGE = _error("Rango de fechas incorrecto.", "La fecha inicial debe ser anterior o igual a la fecha final.")
 
 
 class SieError(Exception):
@@ -55,19 +47,7 @@ class SieError(Exception):
 
 
 def find_series(known: dict[str, Series], ids: str) -> list[Series]:
-    """Return the series of a comma-separated list, in another order than asked.
-
-    Parameters
-    ----------
-    known : dict of str to Series
-        What there is.
-    ids : str
-        One to 20 ids; unknown ones are left out.
-
-    Returns
-    -------
-    list of Series
-        At least one, the last one asked first.
+    """Return the known series of a comma-separated list of 1 to 20 ids, at least one, the last one asked first.
 
     Raises
     ------
@@ -129,13 +109,9 @@ def limit_error(until: float, now: float) -> SieError:
     reset, wait = round(until), max(1, round(until - now))
     at = f"{datetime.fromtimestamp(reset, MEXICO_CITY):%Y-%m-%d %H:%M:%S} America/Mexico_City"
     detail = f"El límite de consultas ha sido superado. Podrá volver a consultar el servicio a las: {at}"
-    error = {
-        "mensaje": "Límite de consultas superado.",
-        "detalle": detail,
-        "timeReset": reset,
-        "secondsToReset": wait,
-    }
-    return SieError(error, headers={"Bmx-timeReset": str(reset), "Bmx-secondsToReset": str(wait)})
+    headers = {"Bmx-timeReset": str(reset), "Bmx-secondsToReset": str(wait)}
+    error = _error("Límite de consultas superado.", detail) | {"timeReset": reset, "secondsToReset": wait}
+    return SieError(error, headers=headers)
 
 
 def router(config: SandboxConfig) -> APIRouter:

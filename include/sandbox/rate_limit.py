@@ -24,35 +24,16 @@ class Limits:
 
 
 class Limiter:
-    """Counts each token's requests in fixed windows.
-
-    Parameters
-    ----------
-    limits : Limits
-        How many requests are allowed.
-    """
+    """Counts each token's requests in fixed windows."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._windows: dict[tuple[str, str], tuple[float, int]] = {}
 
     def admit(self, token: str, kind: Kind, now: float) -> float | None:
-        """Count one request and say whether it is refused.
+        """Count one request; return None when it is allowed, else when the token is let in again.
 
-        Parameters
-        ----------
-        token : str
-            Whose request it is.
-        kind : {"recent", "history"}
-            What it asks for.
-        now : float
-            Seconds since the epoch.
-
-        Returns
-        -------
-        float or None
-            None when the request is allowed, else the time (seconds since the epoch) at
-            which the token is let in again.
+        Both times are seconds since the epoch.
         """
         if kind == "recent":
             return self._count(token, "recent", self._limits.recent, now, now + 60)

@@ -13,23 +13,14 @@ _RATE = ("Porcentajes", "Percentages", "Sin Unidad", "Without Unit")
 _PESOS = ("Tipo de Cambio", "Exchange Rate", "Pesos por Dólar", "Pesos per US Dollar")
 _DOLLAR = "Tipo de cambio                                          Pesos por dólar E.U.A. "
 _DUTY = "Tipo de cambio para solventar obligaciones denominadas en moneda extranjera "
+_ANNUAL, _ANNUAL_EN = "Tasa de interés en por ciento anual", "Interest rate in percent per annum"
 _DUTY_EN = "Exchange rate Pesos per US dollar Used to settle liabilities denominated in foreign currency "
 
 # id: (title, title in English, (figure, figure in English, unit, unit in English), decimals)
 _CATALOGUE = {
-    "SF43718": (
-        f"{_DOLLAR}{_DUTY}Fecha de determinación (FIX)",
-        f"{_DUTY_EN}Determination date (FIX)",
-        _PESOS,
-        4,
-    ),
+    "SF43718": (f"{_DOLLAR}{_DUTY}Fecha de determinación (FIX)", f"{_DUTY_EN}Determination date (FIX)", _PESOS, 4),
     "SF60653": (f"{_DOLLAR}{_DUTY}Fecha de liquidación", f"{_DUTY_EN}Settlement date", _PESOS, 4),
-    "SF43783": (
-        "TIIE a 28 días Tasa de interés en por ciento anual",
-        "28-day TIIE Interest rate in percent per annum",
-        _RATE,
-        4,
-    ),
+    "SF43783": (f"TIIE a 28 días {_ANNUAL}", f"28-day TIIE {_ANNUAL_EN}", _RATE, 4),
     "SF61745": ("Tasa objetivo", "Target rate", _RATE, 4),
     "SP68257": ("Valor de UDIS", "Value of UDIS", ("Valor", "Value", "Pesos por UDI", "Pesos per UDI"), 6),
 }
@@ -41,8 +32,6 @@ class Series:
 
     Parameters
     ----------
-    id, title, title_en : str
-        Its id and its titles.
     kind : tuple of (str, str, str, str)
         Figure, figure in English, unit, unit in English.
     entries : list of (date, str)
@@ -62,7 +51,7 @@ class Series:
 
 
 def load_series(not_published: frozenset[tuple[str, date]] = frozenset()) -> dict[str, Series]:
-    """Load every series.
+    """Load every series by its id.
 
     Parameters
     ----------
@@ -83,11 +72,9 @@ def load_series(not_published: frozenset[tuple[str, date]] = frozenset()) -> dic
         "SF61745": market_data.target_rate(until=fix[-1][0]),
         "SP68257": market_data.udi(),
     }
-    return {id_: _build(id_, values[id_], not_published) for id_ in _CATALOGUE}
-
-
-def _build(id_: str, values: list[tuple[date, float]], not_published: frozenset[tuple[str, date]]) -> Series:
-    title, title_en, kind, decimals = _CATALOGUE[id_]
-    texts = {day: f"{value:,.{decimals}f}" for day, value in values}
-    texts |= {day: "N/E" for series, day in not_published if series == id_}
-    return Series(id_, title, title_en, kind, sorted(texts.items()))
+    loaded = {}
+    for id_, (title, title_en, kind, decimals) in _CATALOGUE.items():
+        texts = {day: f"{value:,.{decimals}f}" for day, value in values[id_]}
+        texts |= {day: "N/E" for series, day in not_published if series == id_}
+        loaded[id_] = Series(id_, title, title_en, kind, sorted(texts.items()))
+    return loaded

@@ -1,10 +1,9 @@
 """A simulated street station in the exact format of the UCI Air Quality file. Nothing in it was measured.
 
-It has what makes the real one hard: gases that follow traffic, weekday, season and lasting
-weather; sensors that answer several gases, temperature and humidity non-linearly, and that
-age; analysers that are down for days; one analyser that was switched off for good. The same
-bytes come out every time. Shapes and magnitudes follow the published file, whose values are
-not used: De Vito et al., Sensors and Actuators B 129 (2008) 750-757.
+It has what makes the real one hard: gases that follow traffic, weekday, season and lasting weather; sensors that answer
+several gases, temperature and humidity non-linearly, and that age; analysers that are down for days; one analyser that
+was switched off for good. The same bytes come out every time. Shapes and magnitudes follow the published file, whose
+values are not used: De Vito et al., Sensors and Actuators B 129 (2008) 750-757.
 """
 
 from datetime import datetime, timedelta

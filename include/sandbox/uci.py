@@ -64,12 +64,7 @@ def pack(csv: bytes) -> bytes:
 
 
 def load(config: SandboxConfig) -> AirQuality:
-    """Find the station's file, real if possible.
-
-    Parameters
-    ----------
-    config : SandboxConfig
-        `uci_file`, `var`, `uci_url` and `download_s` are used, in this order.
+    """Find the station's file, real if possible: by the config's `uci_file`, `var` and `uci_url`, in this order.
 
     Raises
     ------
@@ -93,17 +88,9 @@ def load(config: SandboxConfig) -> AirQuality:
 
 
 def download(url: str, seconds: float) -> bytes | None:
-    """Return the station's CSV from the archive, or None if it did not come whole in time.
+    """Return the station's CSV from the archive's zip, or None if it did not come whole in time.
 
-    The limit holds for everything, name resolution and a slow server included; what comes
-    later is thrown away.
-
-    Parameters
-    ----------
-    url : str
-        Where the zip is.
-    seconds : float
-        How long to wait.
+    The limit holds for everything, name resolution and a slow server included; what comes later is thrown away.
     """
     arrived: queue.Queue[bytes | None] = queue.Queue()
 
@@ -128,8 +115,7 @@ def router(data: AirQuality) -> APIRouter:
 
     @api.get("/static/public/360/air+quality.zip")
     async def air_quality() -> Response:
-        headers = SIMULATED if data.is_simulated else None
-        return Response(data.zipped, headers=headers, media_type="application/zip")
+        return Response(data.zipped, headers=SIMULATED if data.is_simulated else None, media_type="application/zip")
 
     return api
 

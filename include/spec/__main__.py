@@ -1,29 +1,16 @@
-"""Write the generated pages, or with ``--check`` tell whether they are current.
+"""Write the pages generated from the typed pipeline.yaml, or with ``--check`` tell which are stale."""
 
-``python -m include.spec`` · ``python -m include.spec --check``
-"""
-
-from __future__ import annotations
-
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from include.spec.pages import COMMAND, ROOT, stale, write
+from include.spec.pages import COMMAND, ROOT, pages, publish
 
 
 def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     """Return the exit code: 1 if ``--check`` finds a stale page, else 0."""
-    parser = argparse.ArgumentParser(prog=COMMAND, description="Pages generated from the typed pipeline.yaml.")
-    parser.add_argument("--check", action="store_true", help="write nothing, exit 1 if a page is stale")
-    if not parser.parse_args(arguments).check:
-        write(root)
-        return 0
-    names = stale(root)
-    for name in names:
-        print(f"{name}: stale, it is not what include/spec says now; run `{COMMAND}`", file=sys.stderr)
-    return 1 if names else 0
+    complaint = f"{{}}: stale, it is not what include/spec says now; run `{COMMAND}`"
+    return publish({root / name: text for name, text in pages().items()}, arguments, complaint)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from include.spec.kinds import SqlSource
 from include.spec.learning import Naive
 from include.spec.parts import Parts
 from include.spec.recipes import CALENDAR_PARTS, Lag, OneHot, Recipe, Trailing
-from include.spec.source import RESERVED, Column
+from include.spec.source import NUMBERS, RESERVED, Column
 
 # Postgres cuts names at 63 characters; histories, functions and indexes add their own endings.
 LONGEST_TABLE = 48
@@ -33,10 +33,8 @@ def whole_pipeline(pipeline: Parts) -> Iterator[Fault]:
     yield from _feature_references(pipeline)
     if pipeline.replay.first < pipeline.schedule.start:
         key = "history" if pipeline.replay.history else "start"
-        yield Fault(
-            ("replay", key),
-            f"begins {pipeline.replay.first}, before schedule.start {pipeline.schedule.start}; move one of them",
-        )
+        what = f"begins {pipeline.replay.first}, before schedule.start {pipeline.schedule.start}; move one of them"
+        yield Fault(("replay", key), what)
 
 
 def _sources(pipeline: Parts) -> Iterator[Fault]:
@@ -45,22 +43,15 @@ def _sources(pipeline: Parts) -> Iterator[Fault]:
         if name == "history" or name.endswith("_history"):
             yield Fault(("sources", name), "has the name of a table of older versions; rename it")
         if len(table) > LONGEST_TABLE:
-            yield Fault(
-                ("sources", name),
-                f"its table core.{table} has a name of {len(table)} letters; shorten it to {LONGEST_TABLE} or fewer",
-            )
+            what = f"its table core.{table} has a name of {len(table)} letters; shorten it to {LONGEST_TABLE} or fewer"
+            yield Fault(("sources", name), what)
         for key, column in source.columns.items():
+            path = ("sources", name, "columns", key, "personal")
             if column.personal != "no" and not isinstance(source, SqlSource):
-                yield Fault(
-                    ("sources", name, "columns", key, "personal"),
-                    f"personal data is only handled in sources of kind sql, this one is {source.kind}; "
-                    "remove the column, or read it from a database",
-                )
+                what = f"personal data is only handled in sources of kind sql, this one is {source.kind}"
+                yield Fault(path, f"{what}; remove the column, or read it from a database")
             if key in source.key and column.personal == "drop":
-                yield Fault(
-                    ("sources", name, "columns", key, "personal"),
-                    "a key column cannot be dropped; write personal: hash",
-                )
+                yield Fault(path, "a key column cannot be dropped; write personal: hash")
 
 
 def _agreements(pipeline: Parts) -> Iterator[Fault]:
@@ -76,7 +67,7 @@ def _agreements(pipeline: Parts) -> Iterator[Fault]:
                 yield Fault(path, f"there is no source {other!r}; {one_of(other, pipeline.sources)}")
             elif key not in columns:
                 yield Fault(path, f"{other or name!r} has no column {key!r}; {one_of(key, columns)}")
-            elif columns[key].type not in ("number", "integer"):
+            elif columns[key].type not in NUMBERS:
                 yield Fault(path, f"{check.with_!r} is {columns[key].type} and agreement is between numbers")
             elif (other or name, key) == (name, check.column):
                 yield Fault(path, f"{key!r} always agrees with itself; name a second source or column")
@@ -89,35 +80,26 @@ def _events(pipeline: Parts) -> Iterator[Fault]:
         return
     read = sorted({s.connection for s in pipeline.sources.values() if isinstance(s, SqlSource)})
     hint = one_of(notify.connection, read) if read else "this pipeline has no source of kind sql; remove `notify`"
-    yield Fault(
-        ("events", "notify", "connection"),
-        f"no source of kind sql reads from {notify.connection!r}, its news would start nothing new; {hint}",
-    )
+    what = f"no source of kind sql reads from {notify.connection!r}, its news would start nothing new"
+    yield Fault(("events", "notify", "connection"), f"{what}; {hint}")
 
 
 def _recipes(pipeline: Parts) -> Iterator[Fault]:
-    known = _columns(pipeline)
-    for i, recipe in enumerate(pipeline.features):
-        for key, name in zip(("column", "over"), recipe.reads(), strict=False):
-            message = _unknown(pipeline, recipe, name, known) or _unfit(recipe, name, known[name])
-            if message:
-                yield Fault(("features", i, key), message)
-            elif name == pipeline.target.column and pipeline.target.horizon == 0 and _sees_the_row(recipe):
-                yield Fault(
-                    ("features", i, key),
-                    f"{name!r} is what is predicted for the same row; use kind: lag, or a target.horizon of 1 or more",
-                )
-        if isinstance(recipe, OneHot):
-            yield from _categories(i, recipe, known.get(recipe.column))
-
-
-def _columns(pipeline: Parts) -> dict[str, Column]:
-    """Return every column by the name recipes use: plain in the main source, source.column elsewhere."""
-    return {
+    # Recipes name the columns of the main source alone, those of others with their source.
+    known = {
         key if source.main else f"{name}.{key}": column
         for name, source in pipeline.sources.items()
         for key, column in source.columns.items()
     }
+    for i, recipe in enumerate(pipeline.features):
+        for key, name in zip(("column", "over"), recipe.reads(), strict=False):
+            if message := _unknown(pipeline, recipe, name, known) or _unfit(recipe, name, known[name]):
+                yield Fault(("features", i, key), message)
+            elif name == pipeline.target.column and pipeline.target.horizon == 0 and _sees_the_row(recipe):
+                fix = "use kind: lag, or a target.horizon of 1 or more"
+                yield Fault(("features", i, key), f"{name!r} is what is predicted for the same row; {fix}")
+        if isinstance(recipe, OneHot):
+            yield from _categories(i, recipe, known.get(recipe.column))
 
 
 def _unknown(pipeline: Parts, recipe: Recipe, name: str, known: dict[str, Column]) -> str | None:
@@ -139,7 +121,7 @@ def _unfit(recipe: Recipe, name: str, column: Column) -> str | None:
             return f"{name!r} is {column.type} and one_hot is for text and whole numbers; use kind: value"
     elif column.type == "text":
         return f"{name!r} is text; use kind: one_hot"
-    elif column.type not in ("number", "integer", "boolean"):
+    elif column.type not in (*NUMBERS, "boolean"):
         return f"{name!r} is a {column.type}, which no recipe reads; use kind: calendar for parts of valid_at"
     return None
 
@@ -181,28 +163,21 @@ def _target(pipeline: Parts) -> Iterator[Fault]:
     columns = pipeline.sources[pipeline.main].columns
     name = pipeline.target.column
     column = columns.get(name)
+    path = ("target", "column")
     if column is None:
-        yield Fault(
-            ("target", "column"), f"{name!r} is not in the main source {pipeline.main!r}; {one_of(name, columns)}"
-        )
-    elif column.type not in ("number", "integer"):
-        yield Fault(("target", "column"), f"{name!r} is {column.type} and a target is a number; choose a number")
+        yield Fault(path, f"{name!r} is not in the main source {pipeline.main!r}; {one_of(name, columns)}")
+    elif column.type not in NUMBERS:
+        yield Fault(path, f"{name!r} is {column.type} and a target is a number; choose a number")
     elif column.personal != "no":
-        yield Fault(("target", "column"), f"{name!r} is personal data; choose another column")
+        yield Fault(path, f"{name!r} is personal data; choose another column")
 
 
 def _feature_references(pipeline: Parts) -> Iterator[Fault]:
     names = pipeline.feature_names()
-    references: list[tuple[Path, str]] = [
-        (("thresholds", "features", i), name) for i, name in enumerate(pipeline.thresholds.features)
-    ]
-    references += [
-        (("training", "candidates", key, "by"), candidate.by)
-        for key, candidate in pipeline.training.candidates.items()
-        if isinstance(candidate, Naive) and candidate.by
-    ]
-    if pipeline.target.anchor:
-        references.append((("target", "anchor"), pipeline.target.anchor))
-    for path, name in references:
-        if name not in names:
+    references: dict[Path, str | None] = {("target", "anchor"): pipeline.target.anchor}
+    references |= {("thresholds", "features", i): name for i, name in enumerate(pipeline.thresholds.features)}
+    for key, candidate in pipeline.training.candidates.items():
+        references["training", "candidates", key, "by"] = candidate.by if isinstance(candidate, Naive) else None
+    for path, name in references.items():
+        if name is not None and name not in names:
             yield Fault(path, f"{name!r} is not a feature; {one_of(name, names)}")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Self
+from collections.abc import Iterator
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field
 
-from include.spec.faults import Fault, Path, refuse
+from include.spec.faults import Fault, Path
 from include.spec.fields import Strict, Zone
 from include.spec.source import Source
 from include.spec.time_format import DateFormat, kept_by
@@ -45,9 +46,9 @@ class TimeColumns(Strict):
         min_length=1, description="Headers, or positions such as '#1', joined with one space in this order."
     )
     format: DateFormat = Field(description="strptime format of the joined text.")
-    timezone: Zone = Field(default="UTC", description="Zone of times written without an offset.")
+    timezone: Zone = Field("UTC", description="Zone of times written without an offset.")
     two_digit_years_from: int | None = Field(
-        default=None,
+        None,
         ge=1600,
         le=2200,
         description="First of the hundred years that two digits can mean; required with %y.",
@@ -60,15 +61,12 @@ class TimeColumns(Strict):
         """Whether calendar dates are written, without a time of day."""
         return kept_by(self.format).hour == 0
 
-    @model_validator(mode="after")
-    def _century(self) -> Self:
-        has_two_digits = "%y" in self.format
-        if has_two_digits and self.two_digit_years_from is None:
+    def _faults(self) -> Iterator[Fault]:
+        if "%y" not in self.format and self.two_digit_years_from is not None:
+            yield Fault(("two_digit_years_from",), "is for %y, which the format has not; remove it")
+        if "%y" in self.format and self.two_digit_years_from is None:
             what = "%y does not say which century; add two_digit_years_from, such as 1970 for 1970 to 2069"
-            refuse([Fault(("format",), what)])
-        if not has_two_digits and self.two_digit_years_from is not None:
-            refuse([Fault(("two_digit_years_from",), "is for %y, which the format has not; remove it")])
-        return self
+            yield Fault(("format",), what)
 
 
 class CsvSource(Source):
@@ -81,66 +79,56 @@ class CsvSource(Source):
         description="Path below the connection's host, which is a URL: https://…, file:///folder or s3://bucket.",
     )
     member: str | None = Field(
-        default=None,
+        None,
         min_length=1,
         examples=["*.csv"],
         description="Name inside the zip, if it is one; * and ? stand for any letters if one name fits.",
     )
     delimiter: Annotated[str, AfterValidator(_delimiter)] = Field(
-        default=",", min_length=1, max_length=1, description="Character between fields."
+        ",", min_length=1, max_length=1, description="Character between fields."
     )
     quote: Literal["double", "none"] = Field(
-        default="double", description='What encloses values that hold a delimiter or a line end: " or nothing.'
+        "double", description='What encloses values that hold a delimiter or a line end: " or nothing.'
     )
-    decimal: Literal[".", ","] = Field(default=".", description="Decimal mark of numbers.")
+    decimal: Literal[".", ","] = Field(".", description="Decimal mark of numbers.")
     thousands: Literal[".", ",", "'", " ", "\u00a0", "\u202f"] | None = Field(
-        default=None, description="Mark between groups of three digits; a number grouped otherwise stays as it came."
+        None, description="Mark between groups of three digits; a number grouped otherwise stays as it came."
     )
     quoted_decimals: bool = Field(
-        default=False,
-        description="True where numbers with a mark stand in quotes, so that it may be the delimiter too.",
+        False, description="True where numbers with a mark stand in quotes, so that it may be the delimiter too."
     )
     encoding: Annotated[str, AfterValidator(_encoding)] = Field(
-        default="utf-8-sig", description="Encoding of the text; utf-8-sig takes a byte order mark or none."
+        "utf-8-sig", description="Encoding of the text; utf-8-sig takes a byte order mark or none."
     )
-    skip_lines: Lines = Field(default=0, description="Lines before the header, such as a title.")
+    skip_lines: Lines = Field(0, description="Lines before the header, such as a title.")
     header: Literal["names", "none"] = Field(
-        default="names", description="'none' where the first row is data: every `from` is a position such as '#3'."
+        "names", description="'none' where the first row is data: every `from` is a position such as '#3'."
     )
-    skip_rows_after_header: Lines = Field(default=0, description="Lines below the header that are no data: units.")
-    skip_rows_at_end: Lines = Field(default=0, description="Lines at the end that are no data, blank ones not counted.")
+    skip_rows_after_header: Lines = Field(0, description="Lines below the header that are no data: units.")
+    skip_rows_at_end: Lines = Field(0, description="Lines at the end that are no data, blank ones not counted.")
     time: TimeColumns = Field(description="How a row's time is written; becomes valid_at.")
 
-    @model_validator(mode="after")
-    def _marks_differ(self) -> Self:
-        faults = []
-        if self.delimiter == self.decimal and not self.quoted_decimals:
-            what = f"{self.delimiter!r} is the decimal mark too; one of them is another, or write quoted_decimals: true"
-            faults.append(Fault(("delimiter",), what))
-        if self.delimiter == self.thousands and not self.quoted_decimals:
-            what = f"{self.thousands!r} is the delimiter too; one of them is another, or write quoted_decimals: true"
-            faults.append(Fault(("thousands",), what))
+    def _faults(self) -> Iterator[Fault]:
+        yield from super()._faults()
+        other = "one of them is another"
+        if not self.quoted_decimals:
+            or_quotes = f"{other}, or write quoted_decimals: true"
+            if self.delimiter == self.decimal:
+                yield Fault(("delimiter",), f"{self.delimiter!r} is the decimal mark too; {or_quotes}")
+            if self.delimiter == self.thousands:
+                yield Fault(("thousands",), f"{self.thousands!r} is the delimiter too; {or_quotes}")
+        elif self.quote == "none":
+            yield Fault(("quoted_decimals",), "there are no quotes with quote: none; remove one of the two")
         if self.thousands == self.decimal:
-            faults.append(Fault(("thousands",), f"{self.thousands!r} is the decimal mark too; one of them is another"))
-        if self.quoted_decimals and self.quote == "none":
-            faults.append(Fault(("quoted_decimals",), "there are no quotes with quote: none; remove one of the two"))
-        refuse(faults)
-        return self
+            yield Fault(("thousands",), f"{self.thousands!r} is the decimal mark too; {other}")
+        if self.header == "none":
+            yield from self._no_positions()
 
-    @model_validator(mode="after")
-    def _positions(self) -> Self:
-        if self.header == "names":
-            return self
-        wanted: list[tuple[Path, str]] = [
-            (("columns", name, "from"), column.from_) for name, column in self.columns.items()
-        ]
-        wanted += [(("time", "columns", i), text) for i, text in enumerate(self.time.columns)]
-        faults = [
-            Fault(path, f"{text!r} is no position and there is no header; write one such as '#3'")
-            for path, text in wanted
-            if not re.fullmatch(POSITION, text)
-        ]
+    def _no_positions(self) -> Iterator[Fault]:
+        texts: dict[Path, str] = {("columns", name, "from"): column.from_ for name, column in self.columns.items()}
+        texts |= {("time", "columns", i): text for i, text in enumerate(self.time.columns)}
+        for path, text in texts.items():
+            if not re.fullmatch(POSITION, text):
+                yield Fault(path, f"{text!r} is no position and there is no header; write one such as '#3'")
         if self.skip_rows_after_header:
-            faults.append(Fault(("skip_rows_after_header",), "there is no header; write skip_lines"))
-        refuse(faults)
-        return self
+            yield Fault(("skip_rows_after_header",), "there is no header; write skip_lines")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import reduce
+from operator import getitem
 from typing import Any
 
 from pydantic import ValidationError
@@ -11,21 +13,14 @@ from include.spec import schema
 from include.spec.faults import Fault, Faulty, Path, closest, dotted, one_of
 from include.spec.fields import NAME
 
-_EXPECTED = {
-    "string": "text",
-    "integer": "a whole number",
-    "number": "a number",
-    "boolean": "true or false",
-    "array": "a list",
-    "object": "a mapping of keys to values",
-}
-_HOW = {
-    "string": "put it in quotes",
-    "integer": "write digits only, without quotes",
-    "number": "write it with a decimal point and without quotes",
-    "boolean": "write one of the two, without quotes",
-    "array": "write it in brackets, such as [a, b], or as lines that begin with -",
-    "object": "write `key: value` lines below it",
+# What each type of JSON Schema is called, and how a value of it is written.
+_TYPES = {
+    "string": ("text", "put it in quotes"),
+    "integer": ("a whole number", "write digits only, without quotes"),
+    "number": ("a number", "write it with a decimal point and without quotes"),
+    "boolean": ("true or false", "write one of the two, without quotes"),
+    "array": ("a list", "write it in brackets, such as [a, b], or as lines that begin with -"),
+    "object": ("a mapping of keys to values", "write `key: value` lines below it"),
 }
 _BOUNDS = {
     "greater_than": ("gt", "not above", "more than {}"),
@@ -36,15 +31,7 @@ _BOUNDS = {
 
 
 def explain(error: ValidationError, data: Any) -> list[Fault]:
-    """Return the faults in a validation error, at most one a field, with paths into `data`.
-
-    Parameters
-    ----------
-    error : pydantic.ValidationError
-        What `Pipeline` said of `data`.
-    data : object
-        The plain data that was validated.
-    """
+    """Return the faults in what `Pipeline` said of plain `data`, at most one a field, with paths into `data`."""
     details = [(_path(detail["loc"], data), detail) for detail in error.errors(include_url=False)]
     missing = {path for path, detail in details if detail["type"] == "missing"}
     faults: dict[Path, Fault] = {}
@@ -130,12 +117,9 @@ def _message(path: Path, detail: Any, data: Any) -> str:
 def _unknown_key(path: Path, data: Any, missing: set[str]) -> tuple[str, str]:
     """Return the key somebody meant and the message."""
     parent, key = path[:-1], path[-1]
-    here: Any = data
-    for step in parent:
-        here = here[step]
+    here = reduce(getitem, parent, data)
     known = [k for k in schema.at(data, parent).get("properties", {}) if k not in here]
-    guess = closest(key, sorted(missing), cutoff=0.5) or closest(key, known)
-    if guess:
+    if guess := closest(key, sorted(missing), cutoff=0.5) or closest(key, known):
         return guess, f"unknown key; did you mean {guess!r}?"
     where = dotted(parent) or "this file"
     return "", f"unknown key; remove it, {where} can also hold {', '.join(known) or 'nothing more'}"
@@ -145,10 +129,8 @@ def _shown(value: Any) -> str:
     if value is None:
         return "nothing"
     if isinstance(value, (dict, list)):
-        return _EXPECTED["object" if isinstance(value, dict) else "array"]
-    if isinstance(value, bool):
-        return str(value).lower()
-    text = repr(value)
+        return _TYPES["object" if isinstance(value, dict) else "array"][0]
+    text = str(value).lower() if isinstance(value, bool) else repr(value)
     return text if len(text) <= 60 else text[:57] + "…"
 
 
@@ -159,13 +141,14 @@ def _expected(field: dict[str, Any]) -> str:
         return f"one of {', '.join(map(str, field['enum']))}"
     examples = field.get("examples")
     form = f" such as {examples[0]}" if examples else ""
-    return _EXPECTED.get(field.get("type", ""), "a value") + form
+    return _TYPES.get(field.get("type", ""), ("a value",))[0] + form
 
 
 def _wrong_type(shown: str, field: dict[str, Any]) -> str:
     kind = field.get("type", "object" if "discriminator" in field else "string")
-    fix = f"write {_expected(field)}, or remove the key" if shown == "nothing" else _HOW[kind]
-    return f"{shown} is not {_EXPECTED[kind]}; {fix}"
+    expected, how = _TYPES[kind]
+    fix = f"write {_expected(field)}, or remove the key" if shown == "nothing" else how
+    return f"{shown} is not {expected}; {fix}"
 
 
 def _wrong_length(field: dict[str, Any], value: Any) -> str:
@@ -181,7 +164,6 @@ def _wrong_length(field: dict[str, Any], value: Any) -> str:
 
 def _wrong_form(shown: str, pattern: str, field: dict[str, Any]) -> str:
     if pattern == NAME:
-        return (
-            f"{shown} is not a plain name; write at most 40 lower-case letters, digits and _, beginning with a letter"
-        )
+        fix = "write at most 40 lower-case letters, digits and _, beginning with a letter"
+        return f"{shown} is not a plain name; {fix}"
     return f"{shown} does not have the right form; write it like {field['examples'][0]!r}"

@@ -28,16 +28,9 @@ class Fault(NamedTuple):
 class Faulty(ValueError):
     """Faults found by a validator. A ``ValueError``, so that pydantic carries it along with its own."""
 
-    def __init__(self, faults: Iterable[Fault]) -> None:
-        self.faults = tuple(faults)
-        super().__init__("\n".join(f"{dotted(path)}: {message}" for path, message in self.faults))
-
-
-def refuse(faults: Iterable[Fault]) -> None:
-    """Raise all faults at once, if there are any."""
-    raised = tuple(faults)
-    if raised:
-        raise Faulty(raised)
+    def __init__(self, faults: tuple[Fault, ...]) -> None:
+        self.faults = faults
+        super().__init__("\n".join(f"{dotted(path)}: {message}" for path, message in faults))
 
 
 def dotted(path: Path) -> str:

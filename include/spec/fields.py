@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import date, timedelta
-from typing import Annotated
+from typing import Annotated, Self
 from zoneinfo import ZoneInfo, available_timezones
 
 from croniter import CroniterBadDateError, CroniterError, croniter
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from include.spec.faults import one_of
+from include.spec.faults import Fault, Faulty, one_of
 
 NAME = r"^[a-z][a-z0-9_]{0,39}$"
 UNITS = {
@@ -82,11 +83,6 @@ def span(text: str) -> timedelta:
     return timedelta(**{match[2] + "s": int(match[1])})
 
 
-def _unit(unit: str, **more: object) -> dict[str, object]:
-    """Return what a field adds to the JSON Schema: the unit it is written in."""
-    return {"unit": unit, **more}
-
-
 Name = Annotated[str, Field(pattern=NAME, examples=["fix_mxn"])]
 ConnectionId = Annotated[
     str, AfterValidator(_connection), Field(json_schema_extra={"pattern": NAME, "examples": ["banxico_api"]})
@@ -94,32 +90,40 @@ ConnectionId = Annotated[
 Zone = Annotated[
     str,
     AfterValidator(_known_zone),
-    Field(json_schema_extra=_unit("IANA time zone", examples=["UTC", "America/Mexico_City"])),
+    Field(json_schema_extra={"unit": "IANA time zone", "examples": ["UTC", "America/Mexico_City"]}),
 ]
 Unit = Annotated[str, AfterValidator(_known_unit), Field(json_schema_extra={"enum": sorted(UNITS)})]
 Cron = Annotated[
-    str, AfterValidator(_cron), Field(json_schema_extra=_unit("cron, 5 fields", examples=["30 18 * * 1-5"]))
+    str, AfterValidator(_cron), Field(json_schema_extra={"unit": "cron, 5 fields", "examples": ["30 18 * * 1-5"]})
 ]
-Span = Annotated[
-    str,
-    AfterValidator(_span),
-    Field(
-        json_schema_extra=_unit("minutes, hours, days or weeks", pattern=_SPAN.pattern, examples=["14 days", "1 hour"])
-    ),
-]
+_AMOUNT = {"unit": "minutes, hours, days or weeks", "pattern": _SPAN.pattern, "examples": ["14 days", "1 hour"]}
+Span = Annotated[str, AfterValidator(_span), Field(json_schema_extra=_AMOUNT)]
 ClockTime = Annotated[
     str,
-    Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", examples=["12:00"], json_schema_extra=_unit("HH:MM, local time")),
+    Field(
+        pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", examples=["12:00"], json_schema_extra={"unit": "HH:MM, local time"}
+    ),
 ]
 # The bounds leave room for calendar arithmetic, which ends at the year 9999.
-Day = Annotated[date, Field(ge=date(1900, 1, 1), le=date(2200, 1, 1), json_schema_extra=_unit("date"))]
-Rows = Annotated[int, Field(json_schema_extra=_unit("rows"))]
-Letters = Annotated[int, Field(ge=0, json_schema_extra=_unit("letters"))]
-Share = Annotated[float, Field(json_schema_extra=_unit("share, 0 to 1"))]
-Percent = Annotated[float, Field(json_schema_extra=_unit("%"))]
+Day = Annotated[date, Field(ge=date(1900, 1, 1), le=date(2200, 1, 1), json_schema_extra={"unit": "date"})]
+Rows = Annotated[int, Field(json_schema_extra={"unit": "rows"})]
+Letters = Annotated[int, Field(ge=0, json_schema_extra={"unit": "letters"})]
+Share = Annotated[float, Field(json_schema_extra={"unit": "share, 0 to 1"})]
+Percent = Annotated[float, Field(json_schema_extra={"unit": "%"})]
+Bound = Annotated[float | None, Field(json_schema_extra={"unit": "the column's"})]
 
 
 class Strict(BaseModel):
-    """Refuse unknown keys: a misspelt threshold must not be silently ignored."""
+    """Refuse unknown keys (a misspelt threshold must not be silently ignored) and fields that do not go together."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, allow_inf_nan=False)
+
+    def _faults(self) -> Iterator[Fault]:
+        """Yield what is wrong between the fields, when each is right by itself."""
+        yield from ()
+
+    @model_validator(mode="after")
+    def _refuse_faults(self) -> Self:
+        if faults := tuple(self._faults()):
+            raise Faulty(faults)
+        return self

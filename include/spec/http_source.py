@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from include.spec.faults import Fault, Path, one_of, refuse
+from include.spec.faults import Fault, Path, one_of
 from include.spec.fields import Strict, Zone
 from include.spec.json_path import RowsPath, steps_of_field
 from include.spec.paging import Auth, LinkPaging, OffsetPaging, PagePaging, Pagination, QueryAuth, RateLimit
@@ -26,9 +26,9 @@ class JsonTime(Strict):
         alias="from", min_length=1, description="Fields of the row, joined with one space in this order."
     )
     format: ReadTime = Field(
-        default=ISO, description="iso, unix_seconds, unix_milliseconds, or a strptime format of the joined text."
+        ISO, description="iso, unix_seconds, unix_milliseconds, or a strptime format of the joined text."
     )
-    timezone: Zone = Field(default="UTC", description="Zone of times without an offset, and of the window's bounds.")
+    timezone: Zone = Field("UTC", description="Zone of times without an offset, and of the window's bounds.")
 
 
 class HttpJsonSource(Source):
@@ -44,45 +44,38 @@ class HttpJsonSource(Source):
         default_factory=dict, description="Query parameters; a value may hold {start}, {end} and {end_inclusive}."
     )
     date_format: WrittenTime = Field(
-        default="%Y-%m-%d",
+        "%Y-%m-%d",
         description="How the window's bounds are written: strptime format, unix_seconds or unix_milliseconds.",
     )
-    rows: RowsPath = Field(default="$", description="JSONPath to the one list of rows; $ is the answer itself.")
+    rows: RowsPath = Field("$", description="JSONPath to the one list of rows; $ is the answer itself.")
     orientation: Literal["rows", "columns"] = Field(
-        default="rows", description="rows: a list of rows. columns: one mapping of equally long lists, one a column."
+        "rows", description="rows: a list of rows. columns: one mapping of equally long lists, one a column."
     )
     time: JsonTime = Field(description="How a row's time is written; becomes valid_at.")
     auth: Auth | None = Field(
-        default=None, description="How the token travels, the password of the connection; left out, none is needed."
+        None, description="How the token travels, the password of the connection; left out, none is needed."
     )
     pagination: Pagination | None = Field(
-        default=None, description="How further pages are asked for; left out, there is one answer a window."
+        None, description="How further pages are asked for; left out, there is one answer a window."
     )
-    rate_limit: RateLimit | None = Field(default=None, description="How often the API may be asked.")
+    rate_limit: RateLimit | None = Field(None, description="How often the API may be asked.")
 
-    @model_validator(mode="after")
-    def _can_be_asked(self) -> Self:
-        refuse([*_unknown_placeholders(self), *_unusable_fields(self), *_taken_parameters(self)])
-        return self
-
-
-def _unknown_placeholders(source: HttpJsonSource) -> Iterator[Fault]:
-    templates: dict[Path, str] = {("path",): source.path}
-    templates |= {("params", name): value for name, value in source.params.items()}
-    for path, template in templates.items():
-        for name in PLACEHOLDER.findall(template):
-            if name not in BOUNDS:
-                yield Fault(path, f"{'{' + name + '}'!r} is no bound of the window; {one_of(name, BOUNDS)}")
-
-
-def _unusable_fields(source: HttpJsonSource) -> Iterator[Fault]:
-    fields: dict[Path, str] = {("columns", name, "from"): column.from_ for name, column in source.columns.items()}
-    fields |= {("time", "from", i): field for i, field in enumerate(source.time.from_)}
-    for path, field in fields.items():
-        try:
-            steps_of_field(field)
-        except ValueError as problem:
-            yield Fault(path, str(problem))
+    def _faults(self) -> Iterator[Fault]:
+        yield from super()._faults()
+        templates: dict[Path, str] = {("path",): self.path}
+        templates |= {("params", name): value for name, value in self.params.items()}
+        for path, template in templates.items():
+            for name in PLACEHOLDER.findall(template):
+                if name not in BOUNDS:
+                    yield Fault(path, f"{'{' + name + '}'!r} is no bound of the window; {one_of(name, BOUNDS)}")
+        fields: dict[Path, str] = {("columns", name, "from"): column.from_ for name, column in self.columns.items()}
+        fields |= {("time", "from", i): field for i, field in enumerate(self.time.from_)}
+        for path, field in fields.items():
+            try:
+                steps_of_field(field)
+            except ValueError as problem:
+                yield Fault(path, str(problem))
+        yield from _taken_parameters(self)
 
 
 def _taken_parameters(source: HttpJsonSource) -> Iterator[Fault]:

@@ -38,14 +38,7 @@ class InputRecord(BaseModel):
 
 
 def input_model(pipeline: Pipeline, source: str | None = None) -> type[InputRecord]:
-    """Return the model of one record of a source's values.
-
-    Parameters
-    ----------
-    pipeline : Pipeline
-        Whose columns.
-    source : str, optional
-        The source; the main one by default.
+    """Return the model of one record of a source's values, by default the main source's.
 
     Returns
     -------
@@ -88,7 +81,7 @@ def faults(error: ValidationError) -> list[str]:
 
 
 def _field(name: str, column: Column) -> Any:
-    facts = Field(default=None, description=column.description, json_schema_extra=_schema(column))
+    facts = Field(None, description=column.description, json_schema_extra=_schema(column))
     return Annotated[TYPES[column.type].python | None, WrapValidator(_validator(name, column)), facts], None
 
 

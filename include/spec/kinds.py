@@ -3,80 +3,72 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Self
+from collections.abc import Iterator
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from include.spec.csv_source import CsvSource
-from include.spec.faults import Fault, refuse
+from include.spec.faults import Fault
 from include.spec.fields import Name, Strict
 from include.spec.http_source import HttpJsonSource
 from include.spec.source import Source
 
 
-def _ids_look_like(source: Source, pattern: str, what: str) -> None:
-    refuse(
-        Fault(("columns", name, "from"), f"{column.from_!r} is not {what}")
-        for name, column in source.columns.items()
-        if not re.fullmatch(pattern, column.from_)
-    )
+class _OfSeries(Source):
+    def _strange_ids(self, pattern: str, what: str) -> Iterator[Fault]:
+        yield from super()._faults()
+        for name, column in self.columns.items():
+            if not re.fullmatch(pattern, column.from_):
+                yield Fault(("columns", name, "from"), f"{column.from_!r} is not {what}")
 
 
-class BanxicoSource(Source):
+class BanxicoSource(_OfSeries):
     """Banco de México, SIE REST; each column's `from` is a series id such as SF43718."""
 
     kind: Literal["banxico"] = Field(description="Banco de México, SIE REST.")
     increment: Literal["PorcObsAnt", "PorcAnual", "PorcAcumAnual"] | None = Field(
-        default=None,
+        None,
         description="Ask for the change in per cent against the observation before, the year before or the last"
         " December instead of the level.",
     )
 
-    @model_validator(mode="after")
-    def _series(self) -> Self:
-        _ids_look_like(self, r"S[A-Z][0-9]+", "a SIE series id; write one such as SF43718")
-        return self
+    def _faults(self) -> Iterator[Fault]:
+        return self._strange_ids(r"S[A-Z][0-9]+", "a SIE series id; write one such as SF43718")
 
 
-class InegiSource(Source):
+class InegiSource(_OfSeries):
     """INEGI indicators API; each column's `from` is an indicator id such as 910392."""
 
     kind: Literal["inegi"] = Field(description="INEGI indicators API.")
-    bank: Literal["BIE-BISE", "BISE", "BIE"] = Field(default="BIE-BISE", description="INEGI data bank.")
-    area: str = Field(default="00", min_length=1, description="INEGI geographic area; 00 is the whole country.")
+    bank: Literal["BIE-BISE", "BISE", "BIE"] = Field("BIE-BISE", description="INEGI data bank.")
+    area: str = Field("00", min_length=1, description="INEGI geographic area; 00 is the whole country.")
 
-    @model_validator(mode="after")
-    def _indicators(self) -> Self:
-        _ids_look_like(self, r"[0-9]+", "an INEGI indicator id; write one such as '910392'")
-        return self
+    def _faults(self) -> Iterator[Fault]:
+        return self._strange_ids(r"[0-9]+", "an INEGI indicator id; write one such as '910392'")
 
 
 class Incremental(Strict):
     """How the rows of a window are asked for."""
 
     by: Literal["time", "key"] = Field(
-        default="time",
+        "time",
         description="'time': all rows of the window in one statement and one payload. 'key': in pages ordered by time"
         " and `column`, each a statement and a payload of its own, all from one snapshot; for big tables.",
     )
     column: Name | None = Field(
-        default=None, description="With 'key': the table's growing key, unique and never null, such as an identity."
+        None, description="With 'key': the table's growing key, unique and never null, such as an identity."
     )
     rows: int = Field(
-        default=1_000_000,
-        ge=1,
-        le=10_000_000,
-        description="With 'key': rows a page.",
-        json_schema_extra={"unit": "rows"},
+        1_000_000, ge=1, le=10_000_000, description="With 'key': rows a page.", json_schema_extra={"unit": "rows"}
     )
 
-    @model_validator(mode="after")
-    def _key_has_a_column(self) -> Self:
+    def _faults(self) -> Iterator[Fault]:
         if self.by == "key" and self.column is None:
-            refuse([Fault(("column",), "is missing; name the table's growing key, such as its identity column")])
-        if self.by == "time" and (others := {"column", "rows"} & self.model_fields_set):
-            refuse([Fault((name,), "belongs to `by: key`; write that, or remove it") for name in sorted(others)])
-        return self
+            yield Fault(("column",), "is missing; name the table's growing key, such as its identity column")
+        for name in ("column", "rows"):
+            if self.by == "time" and name in self.model_fields_set:
+                yield Fault((name,), "belongs to `by: key`; write that, or remove it")
 
 
 class SqlSource(Source):
@@ -89,7 +81,7 @@ class SqlSource(Source):
         description="`schema.table`, lower case.",
     )
     time_column: Name = Field(description="The timestamptz column windows are cut by; becomes valid_at.")
-    incremental: Incremental = Field(default=Incremental(), description="How the rows of a window are asked for.")
+    incremental: Incremental = Field(Incremental(), description="How the rows of a window are asked for.")
 
 
 AnySource = Annotated[BanxicoSource | InegiSource | HttpJsonSource | CsvSource | SqlSource, Field(discriminator="kind")]

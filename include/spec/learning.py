@@ -2,41 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from include.spec.faults import Fault, refuse
+from include.spec.faults import Fault
 from include.spec.fields import Name, Percent, Rows, Share, Span, Strict, Zone
 
 
 class TargetCalendar(Strict):
     """When the row after the newest is expected: after a step, or on the next weekday that is no holiday."""
 
-    step: Span | None = Field(default=None, description="Distance of the rows' times.")
-    weekdays: bool = Field(default=False, description="Rows come from Monday to Friday, a day each.")
-    holidays: tuple[date, ...] = Field(default=(), description="Weekdays without a row.")
-    timezone: Zone = Field(default="UTC", description="IANA zone of the days; the one the rows' dates are midnight in.")
+    step: Span | None = Field(None, description="Distance of the rows' times.")
+    weekdays: bool = Field(False, description="Rows come from Monday to Friday, a day each.")
+    holidays: tuple[date, ...] = Field((), description="Weekdays without a row.")
+    timezone: Zone = Field("UTC", description="IANA zone of the days; the one the rows' dates are midnight in.")
 
-    @model_validator(mode="after")
-    def _one_rule(self) -> Self:
+    def _faults(self) -> Iterator[Fault]:
         if bool(self.step) == self.weekdays or (self.holidays and not self.weekdays):
-            refuse([Fault((), "give either step, or weekdays: true with its holidays")])
-        return self
+            yield Fault((), "give either step, or weekdays: true with its holidays")
 
 
 class Target(Strict):
     """What is predicted."""
 
     column: Name = Field(description="Column of the main source; a number.")
-    horizon: Rows = Field(default=0, ge=0, description="How many rows ahead; 0 estimates the row itself.")
-    anchor: str | None = Field(
-        default=None, description="Feature the models predict the change from; for series that wander."
-    )
-    interval: Share = Field(default=0.9, gt=0.5, lt=1, description="Share of actuals the interval should cover.")
+    horizon: Rows = Field(0, ge=0, description="How many rows ahead; 0 estimates the row itself.")
+    anchor: str | None = Field(None, description="Feature the models predict the change from; for series that wander.")
+    interval: Share = Field(0.9, gt=0.5, lt=1, description="Share of actuals the interval should cover.")
     calendar: TargetCalendar | None = Field(
-        default=None, description="When the target of the newest row is expected; for a horizon of 1 or more."
+        None, description="When the target of the newest row is expected; for a horizon of 1 or more."
     )
 
 
@@ -44,23 +41,23 @@ class Naive(Strict):
     """The model everybody has to beat."""
 
     kind: Literal["naive"] = Field(description="The model everybody has to beat.")
-    by: str | None = Field(default=None, description="Feature whose values get a mean each, e.g. hour_of_day.")
+    by: str | None = Field(None, description="Feature whose values get a mean each, e.g. hour_of_day.")
 
 
 class Linear(Strict):
     """Ridge regression on standardised features, medians for what is missing."""
 
     kind: Literal["linear"] = Field(description="Ridge regression.")
-    alpha: float = Field(default=1.0, gt=0, description="Strength of the penalty.", json_schema_extra={"unit": "1"})
+    alpha: float = Field(1.0, gt=0, description="Strength of the penalty.", json_schema_extra={"unit": "1"})
 
 
 class RandomForest(Strict):
     """Random forest, medians for what is missing."""
 
     kind: Literal["random_forest"] = Field(description="Random forest.")
-    trees: int = Field(default=100, ge=1, le=2000, description="How many trees.", json_schema_extra={"unit": "trees"})
-    min_samples_leaf: Rows = Field(default=1, ge=1, description="Fewest rows in a leaf.")
-    max_features: Share = Field(default=1.0, gt=0, le=1, description="Share of the features each split looks at.")
+    trees: int = Field(100, ge=1, le=2000, description="How many trees.", json_schema_extra={"unit": "trees"})
+    min_samples_leaf: Rows = Field(1, ge=1, description="Fewest rows in a leaf.")
+    max_features: Share = Field(1.0, gt=0, le=1, description="Share of the features each split looks at.")
 
 
 Candidate = Annotated[Naive | Linear | RandomForest, Field(discriminator="kind")]
@@ -76,44 +73,39 @@ class Training(Strict):
     """What a training reads and who competes."""
 
     min_rows: Rows = Field(ge=20, description="With fewer usable rows there is nothing to train on yet.")
-    lookback: Span | None = Field(default=None, description="Read only this much history; leave out for all.")
-    seed: int = Field(default=0, ge=0, le=2**32 - 1, description="Seed of everything random.")
+    lookback: Span | None = Field(None, description="Read only this much history; leave out for all.")
+    seed: int = Field(0, ge=0, le=2**32 - 1, description="Seed of everything random.")
     candidates: dict[Name, Candidate] = Field(
         min_length=1, description="Who competes, by name; one of kind naive always does."
     )
     split: Split = Field(description="How the snapshot is cut.")
 
-    @model_validator(mode="after")
-    def _naive_competes(self) -> Self:
+    def _faults(self) -> Iterator[Fault]:
         if not any(isinstance(c, Naive) for c in self.candidates.values()):
-            refuse(
-                [Fault(("candidates",), "none is of kind naive, which must always compete; add `naive: {kind: naive}`")]
-            )
-        return self
+            what = "none is of kind naive, which must always compete; add `naive: {kind: naive}`"
+            yield Fault(("candidates",), what)
 
 
 class Thresholds(Strict):
     """When the monitor asks for training."""
 
     r2_min: float | None = Field(
-        default=None, le=1, description="Retrain when R² on the window falls below.", json_schema_extra={"unit": "R²"}
+        None, le=1, description="Retrain when R² on the window falls below.", json_schema_extra={"unit": "R²"}
     )
     mean_shift_pct: Percent | None = Field(
-        default=None, gt=0, description="Retrain when a watched feature's mean moved by more than this."
+        None, gt=0, description="Retrain when a watched feature's mean moved by more than this."
     )
-    features: tuple[str, ...] = Field(default=(), description="Features watched for a moved mean.")
-    min_rows: Rows = Field(default=30, ge=1, description="Windows with fewer rows are never judged.")
+    features: tuple[str, ...] = Field((), description="Features watched for a moved mean.")
+    min_rows: Rows = Field(30, ge=1, description="Windows with fewer rows are never judged.")
 
-    @model_validator(mode="after")
-    def _something_is_watched(self) -> Self:
+    def _faults(self) -> Iterator[Fault]:
         if self.mean_shift_pct is not None and not self.features:
-            refuse([Fault(("mean_shift_pct",), "watches no feature; list some in `features`, or remove it")])
-        return self
+            yield Fault(("mean_shift_pct",), "watches no feature; list some in `features`, or remove it")
 
 
 class Promotion(Strict):
     """What a challenger has to show."""
 
-    metric: Literal["rmse", "mae"] = Field(default="mae", description="Error that is compared, on the same rows.")
-    confidence: Share = Field(default=0.9, gt=0.5, lt=1, description="Confidence of the paired comparison.")
-    min_gain_pct: Percent = Field(default=0.0, ge=0, description="Least improvement over the champion.")
+    metric: Literal["rmse", "mae"] = Field("mae", description="Error that is compared, on the same rows.")
+    confidence: Share = Field(0.9, gt=0.5, lt=1, description="Confidence of the paired comparison.")
+    min_gain_pct: Percent = Field(0.0, ge=0, description="Least improvement over the champion.")

@@ -52,12 +52,7 @@ class Document:
 
 
 def read(text: str) -> Document:
-    r"""Read one YAML document.
-
-    Parameters
-    ----------
-    text : str
-        The whole file.
+    r"""Read one YAML document, the text of a whole file.
 
     Raises
     ------

@@ -6,20 +6,18 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+import yaml
 from pydantic import ValidationError
 
 from include.errors import ConfigError
-from include.settings import settings
+from include.settings import ROOT, settings
 from include.spec.explain import explain
 from include.spec.faults import Fault, dotted
 from include.spec.lines import BadLine, Document, read
 from include.spec.model import Pipeline
-from include.spec.schema import json_schema
 
-__all__ = ["ROOT", "json_schema", "load", "load_all", "load_each", "load_runnable", "parse"]
-
-ROOT = Path(__file__).resolve().parents[2]
 FILE_NAME = "pipeline.yaml"
+DECLARATIONS = ROOT / "airflow_settings.yaml"  # connections, each with the pool that bounds it
 
 
 def load(path: Path) -> Pipeline:
@@ -29,11 +27,6 @@ def load(path: Path) -> Pipeline:
     ----------
     path : Path
         The file. If it is called ``pipeline.yaml``, its folder must be called like the pipeline.
-
-    Returns
-    -------
-    Pipeline
-        Typed and frozen.
 
     Raises
     ------
@@ -84,9 +77,8 @@ def load_each(folder: Path | None = None) -> tuple[dict[str, Pipeline], list[str
             pipelines[path.parent.name] = load(path)
         except ConfigError as error:
             errors.append(str(error))
-    errors += [
-        f"{_shown(path)}: has the wrong ending; rename it to {FILE_NAME}" for path in folder.glob("*/pipeline.yml")
-    ]
+    wrong = folder.glob("*/pipeline.yml")
+    errors += [f"{_shown(path)}: has the wrong ending; rename it to {FILE_NAME}" for path in wrong]
     for second, fault in _shared_tables(pipelines.values()):
         pipelines.pop(second, None)
         errors.append(fault)
@@ -117,6 +109,27 @@ def parse(text: str, file: str, folder: str | None = None) -> Pipeline:
     return pipeline
 
 
+def undeclared(pipelines: Iterable[Pipeline], file: Path = DECLARATIONS) -> list[str]:
+    """Return a line for each source whose connection or pool is not declared in ``airflow_settings.yaml``.
+
+    A task whose pool does not exist is never started and never fails: it must be told before.
+    """
+    declared = yaml.safe_load(file.read_text(encoding="utf-8"))["airflow"]
+    connections = {entry["conn_id"] for entry in declared.get("connections") or []}
+    pools = {entry["pool_name"] for entry in declared.get("pools") or []}
+    faults = []
+    for pipeline in pipelines:
+        for name, source in pipeline.sources.items():
+            kinds = {"a connection": connections, "a pool": pools}
+            if missing := [what for what, names in kinds.items() if source.connection not in names]:
+                faults.append(
+                    f"{pipeline.where('sources', name, 'connection')}: sources.{name}.connection: {source.connection!r}"
+                    f" is not declared as {' and '.join(missing)}; declare it in {file.name}, or write one of"
+                    f" {', '.join(sorted(connections & pools))}"
+                )
+    return faults
+
+
 def _error(file: str, document: Document, faults: Iterable[Fault]) -> ConfigError:
     placed = sorted((document.line(fault.path), i, fault) for i, fault in enumerate(faults))
     return ConfigError("\n".join(_line(file, line, fault) for line, _, fault in placed))
@@ -141,8 +154,5 @@ def _shared_tables(pipelines: Iterable[Pipeline]) -> Iterable[tuple[str, str]]:
             owner = owners.setdefault(pipeline.table(name), pipeline)
             if owner is not pipeline:
                 where, table = pipeline.where("sources", name), f"core.{pipeline.table(name)}"
-                yield (
-                    pipeline.pipeline,
-                    f"{where}: sources.{name}: its table {table} is also one of the pipeline {owner.pipeline!r};"
-                    " rename one of them",
-                )
+                what = f"its table {table} is also one of the pipeline {owner.pipeline!r}; rename one of them"
+                yield pipeline.pipeline, f"{where}: sources.{name}: {what}"

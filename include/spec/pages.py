@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import json
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from include.spec.fields import NAME
-from include.spec.load import ROOT, json_schema
-from include.spec.schema import Schema
+from include.spec.load import ROOT
+from include.spec.schema import Schema, json_schema
 
 COMMAND = "python -m include.spec"
 EXAMPLE = ROOT / "tests" / "unit" / "spec" / "minimal.yaml"  # the tests load it, so it loads
@@ -61,32 +63,42 @@ _RULES = """\
 def pages() -> dict[str, str]:
     """Return the generated pages: path below the repository's root, and text."""
     schema = json_schema()
+    example = f"## A minimal example\n\n```yaml\n{EXAMPLE.read_text(encoding='utf-8')}```\n"
     return {
         "docs/pipeline.schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n",
-        "docs/pipeline-spec.md": "\n".join([_INTRO, *_example(), *_reference(schema), _RULES]),
+        "docs/pipeline-spec.md": "\n".join([_INTRO, example, *_reference(schema), _RULES]),
     }
 
 
-def stale(root: Path = ROOT) -> list[str]:
-    """Return the paths of the pages that are missing or are not what the model says now."""
-    return [
-        name
-        for name, text in pages().items()
-        if not (root / name).is_file() or (root / name).read_text(encoding="utf-8") != text
-    ]
+def publish(texts: Mapping[Path, str], arguments: Sequence[str] | None, complaint: str) -> int:
+    """Write generated pages, or with ``--check`` tell which are stale; return the exit code, 1 if one is.
 
-
-def write(root: Path = ROOT) -> None:
-    """Write both pages; running it again changes nothing."""
-    for name, text in pages().items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-
-
-def _example() -> Iterator[str]:
-    yield "## A minimal example\n"
-    yield "```yaml\n" + EXAMPLE.read_text(encoding="utf-8") + "```\n"
+    Parameters
+    ----------
+    texts : mapping of Path to str
+        What each page says now.
+    arguments : sequence of str, optional
+        ``--check`` or nothing; by default the command line's.
+    complaint : str
+        What is said of a stale page; ``{}`` is its path from the repository's root. The first line that differs
+        is added, for in a long page a person wants to know it.
+    """
+    parser = argparse.ArgumentParser(description="Generated pages.")
+    parser.add_argument("--check", action="store_true", help="write nothing, exit 1 if a page is stale")
+    is_check, stale = parser.parse_args(arguments).check, 0
+    for path, text in texts.items():
+        if not is_check:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            continue
+        kept = path.read_text(encoding="utf-8") if path.exists() else ""
+        if kept != text:
+            both = zip([*kept.splitlines(), ""], [*text.splitlines(), ""], strict=False)
+            number, line = next(((n, new) for n, (old, new) in enumerate(both, 1) if old != new), (1, ""))
+            shown = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+            print(f"{complaint.format(shown)} (line {number} would be: {line[:200] or 'gone'})", file=sys.stderr)
+            stale = 1
+    return stale
 
 
 def _reference(schema: Schema) -> Iterator[str]:
@@ -111,8 +123,7 @@ def _reference(schema: Schema) -> Iterator[str]:
 
 
 def _title(where: str, mapping: Schema) -> str:
-    kind = mapping["properties"].get("kind")
-    if kind:
+    if kind := mapping["properties"].get("kind"):
         return f"`{where}`, kind `{kind['const']}`"
     return f"`{where}`" if where[0].islower() else where
 
@@ -130,16 +141,15 @@ def _below(path: str, field: Schema) -> Iterator[tuple[str, str]]:
 
 
 def _row(key: str, field: Schema, meaning: str, is_required: bool) -> str:
-    unit = _unit(field)
     default = "**required**" if is_required else _default(field.get("default"))
-    cells = (f"`{key}`", _type(field), default, unit, meaning)
+    cells = (f"`{key}`", _type(field), default, _unit(field), meaning)
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def _default(value: Any) -> str:
-    if value is None or value == [] or isinstance(value, dict):
-        return "none" if not isinstance(value, dict) else "see below"
-    return f"`{json.dumps(value, ensure_ascii=False)}`"
+    if isinstance(value, dict):
+        return "see below"
+    return "none" if value in (None, []) else f"`{json.dumps(value, ensure_ascii=False)}`"
 
 
 def _unit(field: Schema) -> str:

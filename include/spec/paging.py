@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from collections.abc import Iterator
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from include.spec.faults import Fault, refuse
+from include.spec.faults import Fault
 from include.spec.fields import Span, Strict, span
 from include.spec.json_path import OnePath
 
@@ -44,67 +45,55 @@ class RateLimit(Strict):
         """Seconds from one request to the next."""
         return span(self.per).total_seconds() / self.requests
 
-    @model_validator(mode="after")
-    def _bearable(self) -> Self:
+    def _faults(self) -> Iterator[Fault]:
         if self.pause_seconds > LONGEST_PAUSE_SECONDS:
-            refuse(
-                [Fault(("requests",), "leaves more than 10 minutes between two pages; ask for larger pages instead")]
-            )
-        return self
+            what = "leaves more than 10 minutes between two pages; ask for larger pages instead"
+            yield Fault(("requests",), what)
 
 
 class Paging(Strict):
     """What every way of paging declares."""
 
     max_pages: int = Field(
-        default=1000,
-        ge=1,
-        le=100_000,
-        description="More pages than this are a fault.",
-        json_schema_extra={"unit": "pages"},
+        1000, ge=1, le=100_000, description="More pages than this are a fault.", json_schema_extra={"unit": "pages"}
     )
     total: OnePath | None = Field(
-        default=None,
-        description="JSONPath to the number of rows of all pages, if the answer has it: it must come true.",
+        None, description="JSONPath to the number of rows of all pages, if the answer has it: it must come true."
     )
 
 
 class _Counted(Paging):
-    size_param: str | None = Field(default=None, min_length=1, description="Parameter for the rows a page.")
+    size_param: str | None = Field(None, min_length=1, description="Parameter for the rows a page.")
     size: int | None = Field(
-        default=None,
+        None,
         ge=1,
         description="Rows of a full page; sent as `size_param`, if there is one.",
         json_schema_extra={"unit": "rows"},
     )
     until: Literal["empty", "short"] = Field(
-        default="empty", description="Which page is the last without `total`: one without rows, or one below `size`."
+        "empty", description="Which page is the last without `total`: one without rows, or one below `size`."
     )
 
-    @model_validator(mode="after")
-    def _size_is_whole(self) -> Self:
-        faults = []
+    def _faults(self) -> Iterator[Fault]:
         if self.size_param is not None and self.size is None:
-            faults.append(Fault(("size_param",), "has nothing to send; add `size`"))
+            yield Fault(("size_param",), "has nothing to send; add `size`")
         if self.until == "short" and self.size is None:
-            faults.append(Fault(("until",), "short means below `size`; add `size`, the rows a full page has"))
-        refuse(faults)
-        return self
+            yield Fault(("until",), "short means below `size`; add `size`, the rows a full page has")
 
 
 class PagePaging(_Counted):
     """Pages have numbers."""
 
     kind: Literal["page"] = Field(description="Pages have numbers.")
-    param: str = Field(default="page", min_length=1, description="Parameter for the number of the page.")
-    start: int = Field(default=1, ge=0, description="Number of the first page.", json_schema_extra={"unit": "count"})
+    param: str = Field("page", min_length=1, description="Parameter for the number of the page.")
+    start: int = Field(1, ge=0, description="Number of the first page.", json_schema_extra={"unit": "count"})
 
 
 class OffsetPaging(_Counted):
     """A page begins after so many rows: those that have come so far."""
 
     kind: Literal["offset"] = Field(description="A page begins after so many rows.")
-    param: str = Field(default="offset", min_length=1, description="Parameter for the number of rows before the page.")
+    param: str = Field("offset", min_length=1, description="Parameter for the number of rows before the page.")
 
 
 class CursorPaging(Paging):
@@ -120,7 +109,7 @@ class LinkPaging(Paging):
 
     kind: Literal["link"] = Field(description="Each answer leads to the next page by a URL on the same host.")
     next: OnePath | None = Field(
-        default=None, description="JSONPath to that URL; left out, it is the header `Link` with rel=next."
+        None, description="JSONPath to that URL; left out, it is the header `Link` with rel=next."
     )
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date, tzinfo
-from typing import Literal, Self
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import Field, PrivateAttr
 
 from include.spec.csv_source import CsvSource
-from include.spec.events import Events, Notify
-from include.spec.faults import Fault, refuse
-from include.spec.fields import Cron, Day, Name, Strict, Zone
+from include.spec.faults import Fault
+from include.spec.fields import ConnectionId, Cron, Day, Name, Strict, Zone
 from include.spec.kinds import AnySource, BanxicoSource, InegiSource, SqlSource
 from include.spec.learning import Promotion, Target, Thresholds, Training
 from include.spec.lines import Document
@@ -23,6 +23,7 @@ from include.windows import Window, midnight
 MOST_WINDOWS = 2000
 SHORTEST_DAYS = {"day": 1, "week": 7, "month": 28, "quarter": 90, "year": 365}
 
+Topic = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$", examples=["desk.operation"])]
 Event = Literal["failure", "quality", "retrain", "promotion"]
 
 
@@ -30,54 +31,75 @@ class Schedule(Strict):
     """When the pipeline runs by itself."""
 
     cron: Cron = Field(description="When to run, read in `timezone`.")
-    timezone: Zone = Field(default="UTC", description="IANA zone of the cron line and of calendar features.")
+    timezone: Zone = Field("UTC", description="IANA zone of the cron line and of calendar features.")
     start: Day = Field(description="The first day this pipeline has data for.")
-    end: Day | None = Field(default=None, description="Last day to schedule; leave out for a live source.")
+    end: Day | None = Field(None, description="Last day to schedule; leave out for a live source.")
 
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
+    def _faults(self) -> Iterator[Fault]:
         if self.end is not None and self.end < self.start:
-            refuse([Fault(("end",), f"{self.end} is before start {self.start}; swap them")])
-        return self
+            yield Fault(("end",), f"{self.end} is before start {self.start}; swap them")
+
+
+class Notify(Strict):
+    """Postgres `NOTIFY` from a database that a source of kind `sql` reads."""
+
+    connection: ConnectionId = Field(description="The Airflow Connection of that source.")
+    channel: Name = Field(description="The channel that is notified when rows were written.")
+    quiet_seconds: float = Field(
+        2,
+        ge=0.1,
+        le=300,
+        description="Wait for so much silence, so that a burst starts one run; in a lasting stream ten times as long.",
+        json_schema_extra={"unit": "s"},
+    )
+
+
+class Queue(Strict):
+    """Messages of a queue, through Airflow's message-queue trigger; needs two more packages, see docs/events.md."""
+
+    scheme: Literal["kafka"] = Field(description="Kind of queue.")
+    connection: ConnectionId = Field(description="The Airflow Connection of the brokers, with the consumer's settings.")
+    topics: tuple[Topic, ...] = Field(min_length=1, description="Topics whose messages say that rows were written.")
+
+
+class Events(Strict):
+    """What starts the pipeline's ingest beside the clock. An event says when to look, the window says what to load."""
+
+    webhook: Literal[True] = Field(
+        True, description="Anybody whom Airflow's API allows it may report news; that goes with any event."
+    )
+    notify: Notify | None = Field(None, description="Listen to a database.")
+    queue: Queue | None = Field(None, description="Listen to a message queue.")
 
 
 class Alerts(Strict):
     """Who hears about it."""
 
-    on: tuple[Event, ...] = Field(
-        default=("failure", "quality", "retrain", "promotion"), description="Which events are told."
-    )
+    on: tuple[Event, ...] = Field(("failure", "quality", "retrain", "promotion"), description="Which events are told.")
 
 
 class Replay(Strict):
     """What `make run` plays through the scheduler, window by window, in order."""
 
     history: tuple[Day, Day] | None = Field(
-        default=None,
-        description="One first window, loaded at once: its start, and its end, which is not in it.",
+        None, description="One first window, loaded at once: its start, and its end, which is not in it."
     )
     start: Day = Field(description="Start of the first window.")
     end: Day = Field(description="End of the last window, which is not in it.")
     step: Literal["day", "week", "month", "quarter", "year"] = Field(
-        default="month", description="Length of each window, counted from `start`."
+        "month", description="Length of each window, counted from `start`."
     )
 
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        faults = []
+    def _faults(self) -> Iterator[Fault]:
         if self.end <= self.start:
-            faults.append(Fault(("end",), f"{self.end} is not after start {self.start}; swap them"))
+            yield Fault(("end",), f"{self.end} is not after start {self.start}; swap them")
         if self.history and self.history[0] >= self.history[1]:
-            faults.append(Fault(("history",), f"{self.history[1]} is not after {self.history[0]}; swap them"))
+            yield Fault(("history",), f"{self.history[1]} is not after {self.history[0]}; swap them")
         elif self.history and self.history[1] > self.start:
-            faults.append(
-                Fault(("start",), f"{self.start} lies inside history; begin at its end {self.history[1]} or later")
-            )
+            yield Fault(("start",), f"{self.start} lies inside history; begin at its end {self.history[1]} or later")
         count = (self.end - self.start).days // SHORTEST_DAYS[self.step]
         if count > MOST_WINDOWS:
-            faults.append(Fault(("step",), f"makes about {count} windows; choose a longer one, or play a shorter time"))
-        refuse(faults)
-        return self
+            yield Fault(("step",), f"makes about {count} windows; choose a longer one, or play a shorter time")
 
     @property
     def first(self) -> date:
@@ -99,15 +121,15 @@ class Parts(Strict):
     owner: str = Field(min_length=2, description="Team that answers for it.")
     impact: Literal["tier_1", "tier_2", "tier_3"] = Field(description="How much a failure matters; tier_1 most.")
     schedule: Schedule = Field(description="When it runs by itself.")
-    events: Events | None = Field(default=None, description="What starts its ingest beside the clock.")
+    events: Events | None = Field(None, description="What starts its ingest beside the clock.")
     sources: dict[Name, AnySource] = Field(min_length=1, description="Where rows come from, by name; one is `main`.")
     features: tuple[Recipe, ...] = Field(min_length=1, description="What models see, in this order.")
     target: Target = Field(description="What is predicted.")
     training: Training = Field(description="What a training reads and who competes.")
     thresholds: Thresholds = Field(description="When the monitor asks for training.")
-    quality: Quality = Field(default=Quality(), description="What is asked of the data's quality as a whole.")
-    promotion: Promotion = Field(default=Promotion(), description="What a challenger has to show.")
-    alerts: Alerts = Field(default=Alerts(), description="Who hears about it.")
+    quality: Quality = Field(Quality(), description="What is asked of the data's quality as a whole.")
+    promotion: Promotion = Field(Promotion(), description="What a challenger has to show.")
+    alerts: Alerts = Field(Alerts(), description="Who hears about it.")
     replay: Replay = Field(description="What `make run` plays through the scheduler.")
     _file: str = PrivateAttr(default="pipeline.yaml")
     _document: Document = PrivateAttr(default_factory=Document)

@@ -6,13 +6,14 @@ neighbouring rows, the whole batch or another table have to show stands in a sou
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, Field
 
 from include.spec.expression import names
-from include.spec.faults import Fault, refuse
-from include.spec.fields import Name, Percent, Rows, Share, Span, Strict
+from include.spec.faults import Fault
+from include.spec.fields import Bound, Name, Percent, Rows, Share, Span, Strict
 
 Severity = Literal["warn", "stop"]
 Dimension = Literal[
@@ -21,24 +22,15 @@ Dimension = Literal[
 ]  # fmt: skip
 # Expectations that judge each row by itself, so that a batch may come in parts.
 EXPECTATIONS = (
-    "expect_column_pair_values_a_to_be_greater_than_b",
-    "expect_column_pair_values_to_be_equal",
-    "expect_column_pair_values_to_be_in_set",
-    "expect_column_value_lengths_to_be_between",
-    "expect_column_value_lengths_to_equal",
-    "expect_column_values_to_be_between",
-    "expect_column_values_to_be_in_set",
-    "expect_column_values_to_be_null",
-    "expect_column_values_to_match_like_pattern",
-    "expect_column_values_to_match_regex",
-    "expect_column_values_to_match_regex_list",
-    "expect_column_values_to_match_strftime_format",
-    "expect_column_values_to_not_be_in_set",
-    "expect_column_values_to_not_be_null",
-    "expect_column_values_to_not_match_regex",
-    "expect_column_values_to_not_match_regex_list",
-    "expect_multicolumn_sum_to_equal",
-    "expect_select_column_values_to_be_unique_within_record",
+    *("expect_column_pair_values_a_to_be_greater_than_b", "expect_column_pair_values_to_be_equal"),
+    *("expect_column_pair_values_to_be_in_set", "expect_column_value_lengths_to_be_between"),
+    *("expect_column_value_lengths_to_equal", "expect_column_values_to_be_between"),
+    *("expect_column_values_to_be_in_set", "expect_column_values_to_be_null"),
+    *("expect_column_values_to_match_like_pattern", "expect_column_values_to_match_regex"),
+    *("expect_column_values_to_match_regex_list", "expect_column_values_to_match_strftime_format"),
+    *("expect_column_values_to_not_be_in_set", "expect_column_values_to_not_be_null"),
+    *("expect_column_values_to_not_match_regex", "expect_column_values_to_not_match_regex_list"),
+    *("expect_multicolumn_sum_to_equal", "expect_select_column_values_to_be_unique_within_record"),
 )
 TABLE_COLUMN = r"^[a-z_]\w{0,62}\.[a-z_]\w{0,62}\.[a-z_]\w{0,62}$"
 
@@ -51,16 +43,15 @@ def _expression(text: str) -> str:
 class _Check(Strict):
     name: Name = Field(description="What the check is called in results and messages; unique within the source.")
     severity: Severity = Field(
-        default="stop",
+        "stop",
         description="warn: a breach is recorded. stop: rows that break it are quarantined, a batch that breaks it "
         "is blocked.",
     )
-    note: str | None = Field(default=None, min_length=3, description="Why it is asked, or why the limit is what it is.")
+    note: str | None = Field(None, min_length=3, description="Why it is asked, or why the limit is what it is.")
 
     def reads(self) -> list[str]:
         """Return the columns of the source it reads."""
-        column = getattr(self, "column", None)
-        return [column] if column else []
+        return [self.column] if hasattr(self, "column") else []
 
 
 class RowRule(_Check):
@@ -97,41 +88,35 @@ class ExpectedRows(_Check):
 
     kind: Literal["rows"] = Field(description="How many rows a window must have.")
     every: Span | Literal["weekday", "month"] | None = Field(
-        default=None, description="Distance of the rows' times; each expected time without a row is a gap."
+        None, description="Distance of the rows' times; each expected time without a row is a gap."
     )
-    share: Share = Field(default=1.0, gt=0, le=1, description="Least share of the expected times that must be there.")
+    share: Share = Field(1.0, gt=0, le=1, description="Least share of the expected times that must be there.")
     since: AwareDatetime | None = Field(
-        default=None, description="First time expected; before it nothing is.", json_schema_extra={"unit": "ISO 8601"}
+        None, description="First time expected; before it nothing is.", json_schema_extra={"unit": "ISO 8601"}
     )
     until: AwareDatetime | None = Field(
-        default=None, description="End of the times expected, itself not one.", json_schema_extra={"unit": "ISO 8601"}
+        None, description="End of the times expected, itself not one.", json_schema_extra={"unit": "ISO 8601"}
     )
-    min: Rows | None = Field(default=None, ge=0, description="Least number of rows in a window.")
-    max: Rows | None = Field(default=None, ge=0, description="Largest number of rows in a window.")
+    min: Rows | None = Field(None, ge=0, description="Least number of rows in a window.")
+    max: Rows | None = Field(None, ge=0, description="Largest number of rows in a window.")
 
-    @model_validator(mode="after")
-    def _asks(self) -> Self:
-        faults = []
+    def _faults(self) -> Iterator[Fault]:
         if self.every is None and self.min is None and self.max is None:
-            faults.append(Fault(("every",), "nothing is asked; write every, min or max"))
+            yield Fault(("every",), "nothing is asked; write every, min or max")
         if self.min is not None and self.max is not None and self.min > self.max:
-            faults.append(Fault(("min",), f"{self.min} is above max {self.max}; swap them"))
-        refuse(faults)
-        return self
+            yield Fault(("min",), f"{self.min} is above max {self.max}; swap them")
 
 
 class _Band(_Check):
     column: Name = Field(description="A number.")
-    min: float | None = Field(default=None, description="Least.", json_schema_extra={"unit": "the column's"})
-    max: float | None = Field(default=None, description="Largest.", json_schema_extra={"unit": "the column's"})
+    min: Bound = Field(None, description="Least.")
+    max: Bound = Field(None, description="Largest.")
 
-    @model_validator(mode="after")
-    def _asks(self) -> Self:
+    def _faults(self) -> Iterator[Fault]:
         if self.min is None and self.max is None:
-            refuse([Fault(("min",), "nothing is asked; write min, max or both")])
+            yield Fault(("min",), "nothing is asked; write min, max or both")
         if self.min is not None and self.max is not None and self.min >= self.max:
-            refuse([Fault(("min",), f"{self.min:g} is not below max {self.max:g}; swap them")])
-        return self
+            yield Fault(("min",), f"{self.min:g} is not below max {self.max:g}; swap them")
 
 
 class Mean(_Band):
@@ -148,7 +133,7 @@ class StandardDeviation(_Band):
 
 class _Neighbours(_Check):
     within: Span = Field(
-        default="7 days", description="Rows of one key further apart than this are no neighbours of each other."
+        "7 days", description="Rows of one key further apart than this are no neighbours of each other."
     )
 
 
@@ -176,21 +161,19 @@ class Agrees(_Check):
     with_: Annotated[str, Field(pattern=r"^\w+(\.\w+)?$")] = Field(
         alias="with", description="`source.column` of this pipeline, or another column of this source."
     )
-    within_pct: Percent | None = Field(default=None, gt=0, description="Largest difference from the second value.")
+    within_pct: Percent | None = Field(None, gt=0, description="Largest difference from the second value.")
     correlation: float | None = Field(
-        default=None,
+        None,
         gt=0,
         le=1,
         description="Least coefficient of correlation, where the two have different units.",
         json_schema_extra={"unit": "1"},
     )
-    at_least: Share = Field(default=0.95, gt=0, le=1, description="Least share of compared rows within `within_pct`.")
+    at_least: Share = Field(0.95, gt=0, le=1, description="Least share of compared rows within `within_pct`.")
 
-    @model_validator(mode="after")
-    def _one_measure(self) -> Self:
+    def _faults(self) -> Iterator[Fault]:
         if (self.within_pct is None) == (self.correlation is None):
-            refuse([Fault(("within_pct",), "exactly one measure is needed; write within_pct or correlation")])
-        return self
+            yield Fault(("within_pct",), "exactly one measure is needed; write within_pct or correlation")
 
 
 class ExtraExpectation(_Check):
@@ -198,7 +181,7 @@ class ExtraExpectation(_Check):
 
     kind: Literal["expectation"] = Field(description="An expectation of Great Expectations that judges row by row.")
     type: Literal[EXPECTATIONS] = Field(description="Its name.")  # type: ignore[valid-type]
-    arguments: dict[str, Any] = Field(default={}, description="Its arguments, as Great Expectations names them.")
+    arguments: dict[str, Any] = Field({}, description="Its arguments, as Great Expectations names them.")
 
     def reads(self) -> list[str]:
         """Return the columns of the source it reads."""
@@ -216,28 +199,22 @@ class Quality(Strict):
     """What a pipeline asks of the quality of its data as a whole."""
 
     thresholds: dict[Dimension, float] = Field(
-        default={},
-        description="Least score of a dimension, 0 to 100, below which an alert is raised; 80 where none is named.",
+        {}, description="Least score of a dimension, 0 to 100, below which an alert is raised; 80 where none is named."
     )
     excluded: Literal["leave_out", "keep"] = Field(
-        default="leave_out",
-        description="What becomes of rows that somebody excluded with ops.flag(): leave_out or keep.",
+        "leave_out", description="What becomes of rows that somebody excluded with ops.flag(): leave_out or keep."
     )
     change: float = Field(
-        default=5.0,
+        5.0,
         gt=0,
         description="How far a figure of a column's profile may lie from the last batches' before a warning.",
         json_schema_extra={"unit": "robust standard deviations"},
     )
 
-    @model_validator(mode="after")
-    def _scores(self) -> Self:
-        refuse(
-            Fault(("thresholds", name), f"{score:g} is no score; write 0 to 100")
-            for name, score in self.thresholds.items()
-            if not 0 <= score <= 100
-        )
-        return self
+    def _faults(self) -> Iterator[Fault]:
+        for name, score in self.thresholds.items():
+            if not 0 <= score <= 100:
+                yield Fault(("thresholds", name), f"{score:g} is no score; write 0 to 100")
 
     def threshold(self, dimension: str) -> float:
         """Return the least score of a dimension."""

@@ -8,11 +8,12 @@ value a person could have known then, publication delay included.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Self, get_args
+from collections.abc import Iterator
+from typing import Annotated, Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from include.spec.faults import Fault, refuse
+from include.spec.faults import Fault
 from include.spec.fields import Name, Rows, Strict
 
 CalendarPart = Literal["hour_of_day", "day_of_week", "day_of_month", "month_of_year"]
@@ -30,7 +31,11 @@ def _short(column: str) -> str:
 
 class _Recipe(Strict):
     def names(self) -> list[str]:
-        """Return the feature names, in order."""
+        """Return the feature names, in order: the one that was given, or the usual ones."""
+        given = getattr(self, "name", None)
+        return [given] if given else self._usual_names()
+
+    def _usual_names(self) -> list[str]:
         raise NotImplementedError
 
     def reads(self) -> list[str]:
@@ -43,12 +48,11 @@ class Value(_Recipe):
 
     kind: Literal["value"] = Field(description="The column itself.")
     column: ColumnRef = Field(description=_COLUMN)
-    delay: Rows = Field(default=0, ge=0, description="Further rows of publication delay to respect.")
-    name: Name | None = Field(default=None, description=_NAME)
+    delay: Rows = Field(0, ge=0, description="Further rows of publication delay to respect.")
+    name: Name | None = Field(None, description=_NAME)
 
-    def names(self) -> list[str]:
-        """Return the feature names, in order."""
-        return [self.name or _short(self.column)]
+    def _usual_names(self) -> list[str]:
+        return [_short(self.column)]
 
 
 class Lag(_Recipe):
@@ -58,8 +62,7 @@ class Lag(_Recipe):
     column: ColumnRef = Field(description=_COLUMN)
     periods: Earlier = Field(min_length=1, description="How many rows earlier; one feature each.")
 
-    def names(self) -> list[str]:
-        """Return the feature names, in order."""
+    def _usual_names(self) -> list[str]:
         return [f"{_short(self.column)}_lag_{n}" for n in self.periods]
 
 
@@ -70,8 +73,7 @@ class Difference(_Recipe):
     column: ColumnRef = Field(description=_COLUMN)
     periods: Earlier = Field(min_length=1, description="How many rows earlier; one feature each.")
 
-    def names(self) -> list[str]:
-        """Return the feature names, in order."""
+    def _usual_names(self) -> list[str]:
         return [f"{_short(self.column)}_diff_{n}" for n in self.periods]
 
 
@@ -80,24 +82,20 @@ class Ratio(_Recipe):
 
     kind: Literal["ratio"] = Field(description="The column over another value.")
     column: ColumnRef = Field(description=_COLUMN)
-    over: ColumnRef | None = Field(default=None, description="Another column of the same source.")
-    periods: Rows | None = Field(default=None, ge=1, description="Or the same column, this many rows earlier.")
-    name: Name | None = Field(default=None, description=_NAME)
+    over: ColumnRef | None = Field(None, description="Another column of the same source.")
+    periods: Rows | None = Field(None, ge=1, description="Or the same column, this many rows earlier.")
+    name: Name | None = Field(None, description=_NAME)
 
-    @model_validator(mode="after")
-    def _one_divisor(self) -> Self:
+    def _faults(self) -> Iterator[Fault]:
         if (self.over is None) == (self.periods is None):
-            has = "neither" if self.over is None else "both"
-            path = () if self.over is None else ("periods",)
-            refuse([Fault(path, f"a ratio has exactly one of `over` and `periods`, this one has {has}; give one")])
+            path, has = ((), "neither") if self.over is None else (("periods",), "both")
+            yield Fault(path, f"a ratio has exactly one of `over` and `periods`, this one has {has}; give one")
         if self.over is not None and self.over.split(".")[:-1] != self.column.split(".")[:-1]:
-            refuse([Fault(("over",), f"{self.over!r} is of another source than {self.column!r}; use columns of one")])
-        return self
+            yield Fault(("over",), f"{self.over!r} is of another source than {self.column!r}; use columns of one")
 
-    def names(self) -> list[str]:
-        """Return the feature names, in order."""
+    def _usual_names(self) -> list[str]:
         tail = f"over_{_short(self.over)}" if self.over else f"ratio_{self.periods}"
-        return [self.name or f"{_short(self.column)}_{tail}"]
+        return [f"{_short(self.column)}_{tail}"]
 
 
 class Rolling(_Recipe):
@@ -110,8 +108,7 @@ class Rolling(_Recipe):
         min_length=1, description="Which statistics; one feature each."
     )
 
-    def names(self) -> list[str]:
-        """Return the feature names, in order."""
+    def _usual_names(self) -> list[str]:
         return [f"{_short(self.column)}_{stat}_{self.window}" for stat in self.stats]
 
 
@@ -124,11 +121,10 @@ class Trailing(_Recipe):
     )
     days: int = Field(ge=1, le=3660, description="How far back.", json_schema_extra={"unit": "days"})
     stat: Literal["sum", "mean", "count"] = Field(description="Which statistic.")
-    name: Name | None = Field(default=None, description=_NAME)
+    name: Name | None = Field(None, description=_NAME)
 
-    def names(self) -> list[str]:
-        """Return the feature names, in order."""
-        return [self.name or f"{_short(self.column)}_{self.stat}_{self.days}d"]
+    def _usual_names(self) -> list[str]:
+        return [f"{_short(self.column)}_{self.stat}_{self.days}d"]
 
 
 class Calendar(_Recipe):
@@ -137,8 +133,7 @@ class Calendar(_Recipe):
     kind: Literal["calendar"] = Field(description="Parts of valid_at in the pipeline's time zone.")
     parts: tuple[CalendarPart, ...] = Field(min_length=1, description="Which parts; one feature each.")
 
-    def names(self) -> list[str]:
-        """Return the feature names, in order."""
+    def _usual_names(self) -> list[str]:
         return list(self.parts)
 
 
@@ -151,8 +146,7 @@ class OneHot(_Recipe):
         min_length=1, description="The values that get a feature each: text for a text column, else whole numbers."
     )
 
-    def names(self) -> list[str]:
-        """Return the feature names, in order; what is not a letter or digit becomes an underscore."""
+    def _usual_names(self) -> list[str]:
         return [re.sub(r"\W+", "_", f"{_short(self.column)}_is_{category}".lower()) for category in self.categories]
 
     def reads(self) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from copy import deepcopy
 from functools import cache
 from typing import Any
 
@@ -14,8 +13,9 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 Schema = dict[str, Any]
 
 
+@cache
 def json_schema() -> Schema:
-    """Return the JSON Schema (draft 2020-12) of a ``pipeline.yaml``.
+    """Return the JSON Schema (draft 2020-12) of a ``pipeline.yaml``; the same object each time.
 
     What one field says by itself is in it; what must hold between fields is checked by `load` alone.
 
@@ -24,25 +24,20 @@ def json_schema() -> Schema:
     >>> sorted(json_schema()["properties"]["sources"])[:2]
     ['additionalProperties', 'description']
     """
-    return deepcopy(_schema())
-
-
-def at(data: Any, path: Path) -> Schema:
-    """Return the schema of one field, following references, unions and what `data` chose by its ``kind``."""
-    here, value = _resolved(_schema(), data), data
-    for step in path:
-        value = _child(value, step)
-        here = _resolved(_step(here, step), value)
-    return here
-
-
-@cache
-def _schema() -> Schema:
     body = Pipeline.model_json_schema(by_alias=True)
     for node in _walk(body):
         if "patternProperties" in node:
             node["additionalProperties"] = False
     return {"$schema": DIALECT, **body, "title": "Ciclo pipeline.yaml"}
+
+
+def at(data: Any, path: Path) -> Schema:
+    """Return the schema of one field, following references, unions and what `data` chose by its ``kind``."""
+    here, value = _resolved(json_schema(), data), data
+    for step in path:
+        value = _child(value, step)
+        here = _resolved(_step(here, step), value)
+    return here
 
 
 def _walk(node: Any) -> Iterator[Schema]:
@@ -56,11 +51,10 @@ def _walk(node: Any) -> Iterator[Schema]:
 
 
 def _child(value: Any, step: str | int) -> Any:
-    if isinstance(value, dict):
-        return value.get(step)
-    if isinstance(value, list) and isinstance(step, int) and step < len(value):
+    try:
         return value[step]
-    return None
+    except (LookupError, TypeError):
+        return None
 
 
 def _step(here: Schema, step: str | int) -> Schema:
@@ -76,7 +70,7 @@ def _resolved(here: Schema, value: Any) -> Schema:
     """Follow references and choose a branch of a union; the outer description wins."""
     while True:
         if "$ref" in here:
-            chosen = _schema()["$defs"][here["$ref"].rpartition("/")[2]]
+            chosen = json_schema()["$defs"][here["$ref"].rpartition("/")[2]]
         elif "discriminator" in here:
             kinds = here["discriminator"]["mapping"]
             kind = value.get("kind") if isinstance(value, dict) else None

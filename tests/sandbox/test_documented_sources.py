@@ -11,8 +11,8 @@ import pytest
 from pydantic import TypeAdapter
 
 from include.sources import Endpoint, Payload, fetch, parse
-from include.spec.declared import FILE as AIRFLOW_SETTINGS
 from include.spec.lines import read
+from include.spec.load import DECLARATIONS as AIRFLOW_SETTINGS
 from include.spec.model import AnySource
 from include.windows import Window
 

@@ -1,5 +1,5 @@
 """The EDA report: what a pipeline's loaded data look like, as one HTML file a pipeline.
 
 ``reading`` asks the warehouse, in aggregates and a bounded sample; ``figures`` are pure; ``drawing`` makes the
-charts, ``page`` the HTML, and ``report`` puts them together. Made by ``python -m include.local.pages eda``.
+charts, and ``report`` the pages. Made by ``python -m include.local.pages eda``.
 """

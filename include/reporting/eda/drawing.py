@@ -113,15 +113,12 @@ def correlation_matrix(matrix: pd.DataFrame) -> str:
 def series(portrait: Portrait, name: str) -> str:
     """Return mean and range in each step of time, outliers as dots; below them the quarantined rows."""
     bins, quarantined = portrait.bins, portrait.quarantined
-    figure, panels = _figure(
-        (11, 2.3 if quarantined else 1.9), 2 if quarantined else 1, [5, 1][: 1 + bool(quarantined)], True
-    )
+    figure, panels = _figure((11, 2.3), 2, [5, 1], True) if quarantined else _figure((11, 1.9), 1)
     axes = panels[0]
     mean, at = bins[f"mean_{name}"], bins["at"]
     axes.fill_between(at, bins[f"min_{name}"], bins[f"max_{name}"], color=MAIN, alpha=0.2, linewidth=0)
     axes.plot(at, mean, color=MAIN, linewidth=1.2, marker="o" if mean.count() < 60 else None, markersize=2.5)
-    outliers = portrait.outliers.get(name, [])
-    if outliers:
+    if outliers := portrait.outliers.get(name, []):
         axes.plot(*zip(*outliers, strict=True), "o", color=BAD, markersize=3, alpha=0.7, markeredgecolor="none")
     axes.yaxis.set_major_locator(_locator(4))
     if len(at) > 1:

@@ -70,8 +70,7 @@ class Portrait:
 def portraits(connection: Connection, spec: Pipeline) -> list[Portrait]:
     """Return a portrait of each source that has rows, the main one first."""
     order = sorted(spec.sources, key=lambda name: not spec.sources[name].main)
-    drawn = (portrait(connection, spec, source) for source in order)
-    return [each for each in drawn if each is not None]
+    return [drawn for source in order if (drawn := portrait(connection, spec, source))]
 
 
 def portrait(connection: Connection, spec: Pipeline, source: str) -> Portrait | None:
@@ -87,21 +86,10 @@ def portrait(connection: Connection, spec: Pipeline, source: str) -> Portrait | 
     if not rows:
         return None
     step = step_for(last - first, rows)
-    portrait_ = Portrait(
-        source=source,
-        title=facts.title,
-        table=spec.table(source),
-        columns=columns,
-        kinds=kinds,
-        rows=rows,
-        first=first,
-        last=last,
-        is_simulated=_is_simulated(connection, spec.pipeline, source),
-        step=step,
-        sample=_sample(connection, table, kinds, rows),
-        bins=_bins(connection, table, kinds, step),
-        exact=exact,
-    )
+    is_simulated = _is_simulated(connection, spec.pipeline, source)
+    sample, bins = _sample(connection, table, kinds, rows), _bins(connection, table, kinds, step)
+    about = (source, facts.title, spec.table(source), columns, kinds, rows, first, last, is_simulated)
+    portrait_ = Portrait(*about, step, sample, bins, exact)
     portrait_.spreads = {name: spread(portrait_.sample[name]) for name in portrait_.of_kind("number")}
     _count_outliers(connection, table, portrait_)
     portrait_.quarantined = _quarantined(connection, spec.pipeline, source, step)
@@ -125,9 +113,7 @@ def _aggregates(kinds: dict[str, str]) -> str:
     return ", ".join(asked)
 
 
-def _exact(
-    connection: Connection, table: str, kinds: dict[str, str]
-) -> tuple[int, datetime, datetime, dict[str, dict[str, Any]]]:
+def _exact(connection: Connection, table: str, kinds: dict[str, str]) -> tuple[int, datetime, datetime, dict[str, Any]]:
     query = f"select count(*) as rows, min(valid_at) as first, max(valid_at) as last, {_aggregates(kinds)} from {table}"
     row = connection.exec_driver_sql(query).mappings().one()
     figures = ("n", "mean", "min", "max")
@@ -139,17 +125,13 @@ def _sample(connection: Connection, table: str, kinds: dict[str, str], rows: int
     """Return all rows of a small table, of a big one the same random part each time."""
     import pandas as pd
 
-    asked = [
-        _number(name, kind) + f' as "{name}"'
-        if kind in ("number", "flag")
-        else f'left("{name}"::text, {LABEL_LETTERS}) as "{name}"'
-        for name, kind in kinds.items()
-        if kind != "masked"
-    ]
+    numbers = {name: _number(name, kind) for name, kind in kinds.items() if kind in ("number", "flag")}
+    shown = (name for name, kind in kinds.items() if kind != "masked")
+    asked = [f'{numbers.get(name, f"""left("{name}"::text, {LABEL_LETTERS})""")} as "{name}"' for name in shown]
     part = f" tablesample bernoulli ({100 * SAMPLE_ROWS / rows:.6f}) repeatable (7)" if rows > SAMPLE_ROWS else ""
     result = connection.exec_driver_sql(f"select {', '.join(['valid_at', *asked])} from {table}{part}")
     frame = pd.DataFrame(result.fetchall(), columns=list(result.keys())).drop(columns="valid_at")
-    return frame.astype({name: "float64" for name, kind in kinds.items() if kind in ("number", "flag")})
+    return frame.astype(dict.fromkeys(numbers, "float64"))
 
 
 def _bins(connection: Connection, table: str, kinds: dict[str, str], step: Step) -> pd.DataFrame:

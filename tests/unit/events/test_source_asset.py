@@ -8,9 +8,9 @@ from airflow.sdk import AssetOrTimeSchedule, CronDataIntervalTimetable
 
 from include.events.notify import PostgresNotifyTrigger
 from include.events.source_asset import place_of, source_asset, unheard
-from include.spec.events import Events
 from include.spec.load import load_all
 from include.spec.model import Pipeline
+from include.spec.parts import Events
 from include.steps.wiring import clock_or_events
 
 

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from include.spec.declared import undeclared
-from include.spec.load import load, load_all
+from include.spec.load import load, load_all, undeclared
 
 MINIMAL = Path(__file__).with_name("minimal.yaml")
 
