@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from include.quality.contract import Rule
 from include.quality.derive import truth
 from include.quality.judging import judge_part
 from include.quality.order import Order
@@ -14,16 +20,9 @@ from include.quality.quarantined import QUARANTINED, ROW_ID, Fault, overridden_r
 from include.quality.rules import rules
 from include.quality.timing import Backwards, Newest, Slots
 from include.quality.typing import cast, unreadable
+from include.spec.model import AnySource
 from include.spec.quality import ExpectedRows
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    import pyarrow as pa
-
-    from include.quality.contract import Rule
-    from include.spec.model import AnySource
-    from include.windows import Window
+from include.windows import Window
 
 __all__ = ["QUARANTINED", "ROW_ID", "BatchCheck", "Part"]
 EXAMPLES = 3
@@ -112,8 +111,6 @@ class BatchCheck:
 
     def take(self, raw: pa.RecordBatch) -> Part:
         """Type a part as `include.sources.parse` gives it, run the contract's rules on it and divide its rows."""
-        import pyarrow as pa
-
         typed = {name: cast(raw.column(name), column) for name, column in self._columns.items()}
         times = self._until_now(raw.column("valid_at"))
         self._watch(raw, typed, times)
@@ -154,8 +151,6 @@ class BatchCheck:
             slots.take(times)
 
     def _widen(self, accepted: pa.RecordBatch) -> None:
-        import pyarrow.compute as pc
-
         for name in ("valid_at", "available_at") if accepted.num_rows else ():
             bounds = pc.min_max(accepted.column(name)).as_py()
             first, last = self.spans.get(name, (bounds["min"], bounds["max"]))
@@ -172,9 +167,6 @@ class BatchCheck:
 
     def _until_now(self, times: pa.Array) -> pa.Array:
         """Return the rows' times, null where one lies in the future: it makes no value fresh, no other row late."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
         if self.window is None or not any(rule.rule == "future" for rule in self._rules):
             return times
         is_past = pc.less(times, pa.scalar(self.window.end, times.type)).fill_null(False)
@@ -184,8 +176,6 @@ class BatchCheck:
 
     def _timed(self, raw: pa.RecordBatch, until_now: pa.Array) -> list[Fault]:
         """Find rows without a time, with one that lies in the future, or with one that runs backwards."""
-        import pyarrow.compute as pc
-
         times = raw.column("valid_at")
         untimed = _positions(times.is_null())
         faults = self._faults(
@@ -206,8 +196,6 @@ class BatchCheck:
 
     def _judge(self, stage: str, columns: dict[str, pa.Array], row_count: int, faulty: set[int]) -> list[Fault]:
         """Run a stage's rules that Great Expectations judges."""
-        import pyarrow as pa
-
         asked = [rule for rule in self._rules if rule.stage == stage and rule.expectation]
         for rule in asked:
             self._count(rule.rule, rule.column, row_count - (len(faulty) if rule.is_row_level else 0), 0)
@@ -253,15 +241,10 @@ def _picked(values: pa.Array, positions: list[int]) -> list[Any]:
 
 
 def _positions(mask: pa.Array) -> list[int]:
-    import pyarrow.compute as pc
-
     return pc.indices_nonzero(mask).to_pylist() if pc.any(mask).as_py() else []
 
 
 def _all_but(row_count: int, faults: list[Fault]) -> pa.Array:
-    import numpy as np
-    import pyarrow as pa
-
     kept: np.ndarray = np.ones(row_count, dtype=bool)
     kept[[position for position, *_ in faults]] = False
     return pa.array(kept)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from include.quality.contract import MIN_ROWS_FOR_SHARES
+from include.quality.contract import MIN_ROWS_FOR_SHARES, Result
 from include.quality.score import (
     BATCH,
     BatchFacts,
@@ -25,10 +25,7 @@ from include.quality.score import (
     share_of,
 )
 from include.spec.fields import span
-
-if TYPE_CHECKING:
-    from include.quality.contract import Result
-    from include.spec.model import AnySource, Column
+from include.spec.model import AnySource, Column
 
 KEY = (BATCH, "valid_at")  # columns under which ``unique`` tells of the key, and not of a column declared unique
 BAND = 0.5  # what a mean or a spread outside its band leaves of a column's reasonability

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+import numpy as np
+import pyarrow as pa
+
+from include.quality.contract import Rule
 from include.quality.great_expectations_adapter import validate
 from include.quality.quarantined import said_values
 from include.quality.screen import may_break
-
-if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
-
-    from include.quality.contract import Rule
 
 
 class Broken(NamedTuple):
@@ -56,8 +54,6 @@ def judge_part(rows: pa.RecordBatch, asked: Sequence[Rule], faulty: set[int], is
     list of Broken
         In the order of the rules; those that nothing breaks are left out.
     """
-    import numpy as np
-
     judged: list[Broken] = []
     if not faulty:
         judged += _judged(rows, asked, None, is_first)
@@ -71,8 +67,6 @@ def judge_part(rows: pa.RecordBatch, asked: Sequence[Rule], faulty: set[int], is
 
 def _judged(rows: pa.RecordBatch, asked: Sequence[Rule], sound: np.ndarray | None, is_first: bool) -> Iterator[Broken]:
     """Judge all rows, or the sound ones; after the first part those of them that may break a rule."""
-    import numpy as np
-
     if is_first:
         yield from _run(rows, asked, sound)
         return

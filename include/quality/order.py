@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import pyarrow as pa
+import pyarrow as pa
+import pyarrow.compute as pc
 
 
 class Order:
@@ -29,9 +29,6 @@ class Order:
 
     def take(self, batch: pa.RecordBatch) -> None:
         """Look at the next batch; the named columns hold no null."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
         if not self.holds or not batch.num_rows:
             return
         columns = [batch.column(name) for name in self.names]

@@ -12,18 +12,17 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from include.quality.profiling.numbers import Numbers
 from include.quality.profiling.packing import pack, unpack
 from include.quality.profiling.sample import row_numbers
 from include.quality.profiling.texts import Texts
-
-if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
-
-    from include.spec.source import Column
+from include.spec.source import Column
 
 ROWS = 131_072  # looked at together: what is made of them on the way stays small
 FIGURES = (
@@ -220,8 +219,6 @@ def _share(part: float, whole: int) -> float | None:
 
 def _matching(raw: pa.Array, format_: str) -> int:
     """Count the texts that match as a whole, by Python's rules as the contract does; each text is looked at once."""
-    import pyarrow.compute as pc
-
     whole = re.compile(format_).fullmatch
     counted = pc.value_counts(raw.drop_null())
     return sum(item["counts"] for item in counted.to_pylist() if whole(item["values"]))

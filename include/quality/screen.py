@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from include.quality.contract import Rule
+from include.quality.contract import Rule
 
 BOUNDS = ("min_value", "max_value")
 READ = {"column", *BOUNDS, "value_set", "regex", "mostly"}
@@ -54,8 +53,6 @@ def _nulls(values: pa.Array) -> np.ndarray:
 
 
 def _beyond(values: pa.Array, low: Any, high: Any) -> np.ndarray:
-    import pyarrow.compute as pc
-
     bounds = pc.min_max(values).as_py()
     if bounds["min"] is None:
         return _nowhere()
@@ -68,16 +65,11 @@ def _beyond(values: pa.Array, low: Any, high: Any) -> np.ndarray:
 
 
 def _lengths(values: pa.Array) -> pa.Array:
-    import pyarrow.compute as pc
-
     return pc.utf8_length(values)
 
 
 def _among(values: pa.Array, listed: list[Any], is_wanted: bool) -> np.ndarray | None:
     """Return where values stand that are in a list, or that are not; missing ones are neither."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     if listed == [True] and pa.types.is_boolean(values.type) and not is_wanted:
         return _places(pc.invert(values))
     try:
@@ -90,9 +82,6 @@ def _among(values: pa.Array, listed: list[Any], is_wanted: bool) -> np.ndarray |
 
 def _different(values: pa.Array, regex: str) -> np.ndarray | None:
     """Look with RE2, which takes other letters and blanks for letters and blanks than Python beyond plain ASCII."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     try:
         matches = pc.match_substring_regex(values, r"\A" + regex.removesuffix(r"\Z") + r"\z")
     except pa.ArrowInvalid:  # a part of Python's grammar that RE2 does not have
@@ -101,8 +90,6 @@ def _different(values: pa.Array, regex: str) -> np.ndarray | None:
 
 
 def _places(mask: pa.Array) -> np.ndarray:
-    import pyarrow.compute as pc
-
     return pc.indices_nonzero(mask).to_numpy().astype(np.int64)
 
 

@@ -7,18 +7,16 @@ times out of it; when none is left the entry waits no more. Which entries wait s
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from psycopg2.extensions import cursor as PgCursor
+
+from include.lake.store import Lake
+from include.quality.contract import Result
+from include.warehouse.batch import Batch, RunRef
 from include.warehouse.record import record_verdicts
 from include.warehouse.staging import QUARANTINED, refuse_short, stage_as
-
-if TYPE_CHECKING:
-    from psycopg2.extensions import cursor as PgCursor
-
-    from include.lake.store import Lake
-    from include.quality.contract import Result
-    from include.warehouse.batch import Batch, RunRef
-    from include.windows import Window
+from include.windows import Window
 
 UNREADABLE = "readable"  # the rule of a batch that could not even be parsed
 # An entry that is recorded again waits again; what a person has overridden stays so.

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+from psycopg2.extensions import cursor as PgCursor
 from psycopg2.extras import execute_values
 
-from include.quality.contract import MIN_ROWS_FOR_SHARES
+from include.lake.store import Lake
+from include.quality.contract import MIN_ROWS_FOR_SHARES, Result
 from include.quality.dimensions import scores
 from include.quality.score import BATCH, BatchFacts, Score
 from include.spec.fields import span
+from include.spec.model import Pipeline
 from include.spec.quality import Agrees
 from include.warehouse.agreement import Agreement, judge_agreement, measure
+from include.warehouse.batch import Batch, RunRef
 from include.warehouse.profiles import record_profile
 from include.windows import Window
-
-if TYPE_CHECKING:
-    from psycopg2.extensions import cursor as PgCursor
-
-    from include.lake.store import Lake
-    from include.quality.contract import Result
-    from include.spec.model import Pipeline
-    from include.warehouse.batch import Batch, RunRef
 
 LOOK_BACK = span("31 days")  # a window of one day has too few rows to compare
 

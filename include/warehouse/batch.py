@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from datetime import datetime
 
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from include.quality.contract import Result
-    from include.warehouse.change import Change
-    from include.windows import Window
+from include.quality.contract import Result
+from include.warehouse.change import Change
+from include.windows import Window
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,13 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Mapping
 from itertools import chain
-from typing import TYPE_CHECKING
 
 import psycopg2
+import pyarrow as pa
 from psycopg2 import sql
+from psycopg2.extensions import cursor as PgCursor
 
 from include.spec.types import TYPES, arrow_type
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    from psycopg2.extensions import cursor as PgCursor
 
 CHUNK_BYTES = 1_048_576
 
@@ -47,8 +44,6 @@ def copy(cursor: PgCursor, table: sql.Identifier, batches: Iterator[pa.RecordBat
 
 def arrow_schema(fields: Mapping[str, str]) -> pa.Schema:
     """Return the Arrow schema of columns with these SQL types, as `copy` needs it."""
-    import pyarrow as pa
-
     types = {type_.sql: arrow_type(name) for name, type_ in TYPES.items()} | {"integer": pa.int32()}
     return pa.schema([(name, types[type_]) for name, type_ in fields.items()])
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from datetime import datetime
 from itertools import groupby
-from typing import TYPE_CHECKING
 
-from include.quality.contract import breaches
+from psycopg2.extensions import connection as PgConnection
+from psycopg2.extensions import cursor as PgCursor
+
+from include.lake.store import Lake
+from include.quality.contract import Result, breaches
+from include.spec.model import Pipeline
 from include.warehouse import record
 from include.warehouse.assess import Agreements, below, compare, record_quality
 from include.warehouse.batch import Batch, Counts, Loaded, RunRef
@@ -14,16 +19,6 @@ from include.warehouse.merge import Merged, merge
 from include.warehouse.reread import covered, read_again
 from include.warehouse.tables import ensure_table, has_rows
 from include.windows import Window
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from psycopg2.extensions import connection as PgConnection
-    from psycopg2.extensions import cursor as PgCursor
-
-    from include.lake.store import Lake
-    from include.quality.contract import Result
-    from include.spec.model import Pipeline
 
 
 class Disagreement(Exception):

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import datetime
 
+from sqlalchemy.engine import Connection
+
+from include.spec.model import Pipeline
 from include.windows import Window
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from sqlalchemy.engine import Connection
-
-    from include.spec.model import Pipeline
 
 # What counts is how a window was read last.
 OUTDATED = """

@@ -5,23 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pyarrow as pa
 from psycopg2 import sql
+from psycopg2.extensions import cursor as PgCursor
 
+from include.lake.store import Lake
+from include.spec.model import Pipeline
+from include.warehouse.batch import Batch
 from include.warehouse.change import Change
 from include.warehouse.copying import copy
 from include.warehouse.staging import refuse_short, stage
 from include.warehouse.tables import stored_columns
 from include.windows import Window
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    from psycopg2.extensions import cursor as PgCursor
-
-    from include.lake.store import Lake
-    from include.spec.model import Pipeline
-    from include.warehouse.batch import Batch
 
 IS_NEW_GROUND = "select not exists (select from core.{table} where valid_at between %(first)s and %(last)s)"
 FIND_CHANGED = """
@@ -161,8 +158,6 @@ def _merge_staged(cursor: PgCursor, names: dict[str, Any], values: dict[str, Any
 
 def _recorded(rows: Iterator[pa.RecordBatch], loaded_at: datetime) -> Iterator[pa.RecordBatch]:
     """Yield rows as the table takes them: with the time of recording, and without their place in the payload."""
-    import pyarrow as pa
-
     moment = pa.scalar(loaded_at, pa.timestamp("us", "UTC"))
     for batch in rows:
         kept = batch.drop_columns(["payload", "row_number"])

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection
 
-    from include.windows import Window
+from include.windows import Window
 
 
 def index_payload(connection: Connection, pipeline: str, source: str, window: Window, manifest: dict[str, Any]) -> int:

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from psycopg2 import sql
+from psycopg2.extensions import cursor as PgCursor
 from psycopg2.extras import DateTimeTZRange, execute_values
 
+from include.spec.model import Pipeline
+from include.warehouse.batch import Batch, Counts, Loaded, RunRef
 from include.windows import Window
-
-if TYPE_CHECKING:
-    from psycopg2.extensions import cursor as PgCursor
-
-    from include.spec.model import Pipeline
-    from include.warehouse.batch import Batch, Counts, Loaded, RunRef
-
 
 RESULT = (
     *("rule", "column", "severity", "is_passed", "row_count", "unexpected_count", "observed", "expected"),

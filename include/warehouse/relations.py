@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from datetime import datetime
 
+import pyarrow as pa
 from psycopg2 import sql
+from psycopg2.extensions import cursor as PgCursor
 
 from include.errors import ConfigError
 from include.spec.fields import span
+from include.spec.model import Pipeline
 from include.spec.quality import Frozen, Reference, Step
 from include.warehouse.repeats import RowId
 from include.warehouse.staging import accepted_schema, stage
 from include.warehouse.tables import stored_columns
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    import pyarrow as pa
-    from psycopg2.extensions import cursor as PgCursor
-
-    from include.spec.model import Pipeline
 
 SHARED = """
 select payload, row_number, {column}::text from staged
@@ -103,8 +98,6 @@ def rows_before(
     first : datetime
         The smallest `valid_at` of the batch, UTC.
     """
-    import pyarrow as pa
-
     table = f"core.{pipeline.table(source)}"
     cursor.execute("select to_regclass(%s) is not null", (table,))
     if not cursor.fetchone()[0]:  # type: ignore[index]

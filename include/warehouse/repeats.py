@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+import pyarrow as pa
 from psycopg2 import sql
+from psycopg2.extensions import cursor as PgCursor
 
+from include.spec.model import Pipeline
 from include.warehouse.staging import stage
 from include.warehouse.tables import stored_columns
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    from psycopg2.extensions import cursor as PgCursor
-
-    from include.spec.model import Pipeline
 
 RowId = tuple[int, int]  # payload and row_number
 

@@ -9,25 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import Any
 
+import pyarrow as pa
 from psycopg2 import sql
+from psycopg2.extensions import cursor as PgCursor
 from psycopg2.extras import execute_values
 
+from include.lake.store import Lake
+from include.spec.model import Pipeline
+from include.warehouse.batch import Batch
 from include.warehouse.merge import Merged, changes_of, identifiers, touched_windows
 from include.warehouse.staging import accepted_fields, refuse_short, stage_as
 from include.warehouse.tables import stored_columns
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    import pyarrow as pa
-    from psycopg2.extensions import cursor as PgCursor
-
-    from include.lake.store import Lake
-    from include.spec.model import Pipeline
-    from include.warehouse.batch import Batch
-    from include.windows import Window
+from include.windows import Window
 
 ANEW = "drop table if exists " + ", ".join(
     f"pg_temp.{name}" for name in ("fetches", "before", "chain", "changed_key", "wanted", "misread", "changed")
@@ -199,8 +195,6 @@ def covered(batches: list[Batch]) -> tuple[datetime, datetime]:
 
 def _rows(lake: Lake, batches: list[Batch]) -> Iterator[pa.RecordBatch]:
     """Yield the accepted rows of all batches, each with the place of its fetch."""
-    import pyarrow as pa
-
     for place, batch in enumerate(batches):
         for rows in lake.reading(batch.accepted_uri) if batch.row_count else ():
             yield rows.append_column("_fetch", pa.repeat(pa.scalar(place, pa.int32()), rows.num_rows))

@@ -7,20 +7,16 @@ gone with the transaction however that ends, so there is never one to sweep.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+import pyarrow as pa
 from psycopg2 import sql
+from psycopg2.extensions import cursor as PgCursor
 
 from include.errors import PayloadLost
+from include.spec.model import Pipeline
 from include.spec.types import TYPES
 from include.warehouse.copying import arrow_schema, copy
 from include.warehouse.tables import stored_columns
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    from psycopg2.extensions import cursor as PgCursor
-
-    from include.spec.model import Pipeline
 
 QUARANTINED = {
     "payload_id": "bigint",
@@ -53,8 +49,6 @@ def quarantined_schema() -> pa.Schema:
 
 def numbered(batch: pa.RecordBatch, payload_ids: tuple[int, ...], schema: pa.Schema) -> pa.RecordBatch:
     """Return checked rows with the number of their payload, in the shape of a schema."""
-    import pyarrow as pa
-
     numbers = pa.array(payload_ids, pa.int64()).take(batch.column("payload"))
     columns = [numbers, *(batch.column(name) for name in schema.names[1:])]
     return pa.RecordBatch.from_arrays(columns, schema=schema)

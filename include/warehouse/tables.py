@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import datetime
 
 from psycopg2 import sql
+from psycopg2.extensions import cursor as PgCursor
 
 from include.errors import ConfigError
+from include.spec.model import Column, Pipeline
 from include.spec.types import TYPES
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from psycopg2.extensions import cursor as PgCursor
-
-    from include.spec.model import Column, Pipeline
 
 HISTORY = {
     "superseded_at": "When a newer version replaced this one, UTC",

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import numpy as np
+import numpy as np
 
 HEAD = "state"
 
 
 def pack(state: Mapping[str, Any], arrays: Mapping[str, np.ndarray | bytes]) -> bytes:
     """Return both as bytes, the same ones for the same content."""
-    import numpy as np
-
     named = {name: np.frombuffer(data, np.uint8) if isinstance(data, bytes) else data for name, data in arrays.items()}
     file = io.BytesIO()
     head = np.frombuffer(json.dumps(state).encode(), np.uint8)
@@ -32,10 +30,6 @@ def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     ValueError
         If these are no such bytes. A retry does not help.
     """
-    import zipfile
-
-    import numpy as np
-
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
