@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
 from include.quality.contract import Rule
-
-if TYPE_CHECKING:
-    from include.spec.model import AnySource, Column
+from include.spec.model import AnySource, Column
 
 # Those whose rows cannot be loaded, whoever overrides them.
 NEVER_OVERRIDDEN = ("type", "time", "future", "repeated", "unique", "personal")
@@ -41,7 +40,7 @@ def rules(source: AnySource) -> list[Rule]:
         rows += _text_rules(name, column)
         rows += _value_rules(name, column)
         batch += _share_rules(name, column)
-    own = [_check_rule(check) for check in source.checks]
+    own = [check_rule(check) for check in source.checks]
     key = "*" if source.key else "valid_at"
     named = ", ".join((*source.key, "valid_at"))
     unique = Rule("unique", key, "stop", f"one row for each {named}", True, dimension="uniqueness")
@@ -112,14 +111,14 @@ def _share_rules(name: str, column: Column) -> Iterator[Rule]:
         yield Rule("fresh", name, column.severity, expected, False, "core", "currency", column.note)
 
 
-def _check_rule(check: Any) -> Rule:
+def check_rule(check: Any) -> Rule:
     """Return the rule of one of a source's checks."""
     reads = tuple(check.reads())
     facts: dict[str, Any] = {
         "severity": check.severity,
         "note": check.note,
         "dimension": DIMENSIONS[check.kind],
-        "expected": said_of(check),
+        "expected": _said_of(check),
         "is_row_level": check.kind in ("rule", "expectation", "reference", "ordered", "step", "frozen"),
         "reads": reads,
     }
@@ -131,7 +130,7 @@ def _check_rule(check: Any) -> Rule:
     return Rule(check.name, column, **facts)
 
 
-def said_of(check: Any) -> str:
+def _said_of(check: Any) -> str:
     """Return what a check asks, in words."""
     match check.kind:
         case "rule":
@@ -189,8 +188,6 @@ def _truth(rule: str, name: str, derived: tuple[str, ...], expected: str, severi
 
 def _judged(rule: Rule) -> Rule:
     """Let Great Expectations look at the derived column of yes and no, which is named as the rule itself."""
-    from dataclasses import replace
-
     place = f"{rule.rule} of {rule.column}"
     return replace(
         rule,
