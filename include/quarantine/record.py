@@ -14,6 +14,7 @@ from psycopg2.extensions import cursor as PgCursor
 from include.lake.store import Lake
 from include.quality.contract import Result
 from include.warehouse.batch import Batch, RunRef
+from include.warehouse.engine import one_value
 from include.warehouse.record import record_verdicts
 from include.warehouse.staging import QUARANTINED, refuse_short, stage_as
 from include.windows import Window
@@ -147,11 +148,9 @@ def _values(cursor: PgCursor, pipeline: str, window: Window, batch: Batch, run: 
     """Return what the statements ask; what a batch does not say itself is taken from its window and its payloads."""
     first, last = batch.covers or (window.start, window.end)
     query = "select coalesce(%s, max(fetched_at), now()) from raw.payload where payload_id = any(%s::bigint[])"
-    cursor.execute(query, (batch.fetched_at, list(batch.payload_ids)))
-    [(fetched_at,)] = cursor.fetchall()
     return {
         **{"pipeline": pipeline, "source": batch.source, "start": window.start, "end": window.end},
         **{"first": first, "last": last, "row_count": batch.row_count, "run_id": run.run_id},
         **{"payload_ids": list(batch.payload_ids), "payload_id": next(iter(batch.payload_ids), None)},
-        "fetched_at": fetched_at,
+        "fetched_at": one_value(cursor, query, (batch.fetched_at, list(batch.payload_ids))),
     }

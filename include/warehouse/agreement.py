@@ -89,11 +89,12 @@ def measure(cursor: PgCursor, pipeline: Pipeline, source: str, check: Agrees, wi
         if not one_value(cursor, HAS_COLUMN, (f'core."{name}"', column)):
             return Agreement(0, 0, None)
     names = {"table": table, "other": other_table, "a": check.column, "b": other_column}
-    names = {name: sql.Identifier(own) for name, own in names.items()}
+    pieces: dict[str, sql.Composable] = {name: sql.Identifier(own) for name, own in names.items()}
     values = _values(pipeline, source, other, window) | {"within_pct": check.within_pct}
-    row_count = one_value(cursor, sql.SQL(ROWS).format(**names), values)
-    same = None if source == other else _same(cursor, pipeline, source, other, values)
-    pairs = sql.SQL(SOURCES if same else COLUMNS).format(**names, same=same)
+    row_count = one_value(cursor, sql.SQL(ROWS).format(**pieces), values)
+    if source != other:
+        pieces["same"] = _same(cursor, pipeline, source, other, values)
+    pairs = sql.SQL(COLUMNS if source == other else SOURCES).format(**pieces)
     count, worst = (COUNT, FARTHEST) if check.correlation is None else (CORRELATE, OUT_OF_LINE)
     cursor.execute(sql.SQL(count).format(pairs=pairs), values)
     [(compared, disagreeing, score)] = cursor.fetchall()

@@ -12,6 +12,7 @@ from psycopg2 import sql
 from psycopg2.extensions import cursor as PgCursor
 
 from include.spec.types import TYPES, arrow_type
+from include.warehouse.engine import identifiers
 
 CHUNK_BYTES = 1_048_576
 
@@ -32,8 +33,7 @@ def copy(cursor: PgCursor, table: sql.Identifier, batches: Iterator[pa.RecordBat
     first = next(batches, None)
     if first is None:
         return 0
-    columns = sql.SQL(", ").join(map(sql.Identifier, first.schema.names))
-    statement = sql.SQL("copy {} ({}) from stdin (format binary)").format(table, columns)
+    statement = sql.SQL("copy {} ({}) from stdin (format binary)").format(table, identifiers(first.schema.names))
     encoded = _Encoded(chain([first], batches), first.schema)
     try:
         cursor.copy_expert(statement, encoded, CHUNK_BYTES)

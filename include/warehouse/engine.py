@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -40,6 +40,12 @@ def one_value(cursor: PgCursor, query: str | sql.Composable, values: Any = None)
 def identifiers(names: Iterable[str], alias: str | None = None) -> sql.Composed:
     """Return a list of columns, each of a table that has an alias."""
     return sql.SQL(", ").join(sql.Identifier(alias, n) if alias else sql.Identifier(n) for n in names)
+
+
+def definitions(fields: Mapping[str, str]) -> sql.Composed:
+    """Return columns with their SQL types, as a table is made of them."""
+    pairs = (sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(type_)) for name, type_ in fields.items())
+    return sql.SQL(", ").join(pairs)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from include.spec.model import Pipeline
 from include.warehouse import record
 from include.warehouse.assess import Agreements, below, compare, record_quality
 from include.warehouse.batch import Batch, Counts, Loaded, RunRef
+from include.warehouse.engine import one_value
 from include.warehouse.merge import Merged, merge
 from include.warehouse.reread import covered, read_again
 from include.warehouse.tables import ensure_table, has_rows
@@ -134,7 +135,5 @@ def _add(loaded: Loaded, counts: Counts, merged: Merged) -> None:
 
 def _clock(cursor: PgCursor) -> datetime:
     """Return the time, UTC; now() tells when the transaction began, perhaps before the load it had to wait for."""
-    cursor.execute("select clock_timestamp()")
-    [(clock,)] = cursor.fetchall()
-    moment: datetime = clock
+    moment: datetime = one_value(cursor, "select clock_timestamp()")
     return moment

@@ -16,7 +16,7 @@ from include.errors import PayloadLost
 from include.spec.model import Pipeline
 from include.spec.types import TYPES
 from include.warehouse.copying import arrow_schema, copy
-from include.warehouse.tables import stored_columns
+from include.warehouse.engine import definitions
 
 QUARANTINED = {
     "payload_id": "bigint",
@@ -33,7 +33,7 @@ INSTANT = TYPES["timestamp"].sql
 def accepted_fields(pipeline: Pipeline, source: str) -> dict[str, str]:
     """Return the columns of accepted rows with their SQL types; `payload` is the place among the batch's payloads."""
     places = {"payload_id": "bigint", "payload": "integer", "row_number": "bigint"}
-    own = {name: TYPES[column.type].sql for name, column in stored_columns(pipeline, source).items()}
+    own = {name: TYPES[column.type].sql for name, column in pipeline.sources[source].stored.items()}
     return {**places, "valid_at": INSTANT, "available_at": INSTANT, **own}
 
 
@@ -61,11 +61,10 @@ def stage(cursor: PgCursor, pipeline: Pipeline, source: str, rows: Iterator[pa.R
 
 def stage_as(cursor: PgCursor, name: str, fields: dict[str, str], rows: Iterator[pa.RecordBatch]) -> int:
     """COPY rows into a temporary table with these columns, made anew and gone with the transaction; return how many."""
-    columns = [sql.SQL("{} {}").format(sql.Identifier(field), sql.SQL(type_)) for field, type_ in fields.items()]
     table = sql.Identifier(name)
     cursor.execute(sql.SQL("drop table if exists pg_temp.{}").format(table))
     make = sql.SQL("create temporary table {} ({}) on commit drop")
-    cursor.execute(make.format(table, sql.SQL(", ").join(columns)))
+    cursor.execute(make.format(table, definitions(fields)))
     return copy(cursor, table, rows)
 
 
