@@ -14,7 +14,6 @@ import pyarrow.compute as pc
 from include.quality.contract import Rule
 from include.quality.derive import truth
 from include.quality.judging import judge_part
-from include.quality.order import Order
 from include.quality.profile import Profile
 from include.quality.quarantined import QUARANTINED, ROW_ID, Fault, overridden_rows, quarantined_rows
 from include.quality.rules import rules
@@ -233,6 +232,40 @@ class BatchCheck:
         if reasons:
             kept = self.examples[rule, column]
             kept += reasons[: EXAMPLES - len(kept)]
+
+
+class Order:
+    """Tells whether rows come in strictly growing order of their time and key: then no two of them share it.
+
+    Parameters
+    ----------
+    names : tuple of str
+        The columns compared, the first one first.
+
+    Attributes
+    ----------
+    holds : bool
+        Whether every row so far was beyond the one before it.
+    """
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.names = names
+        self.holds = True
+        self._last: list[Any] | None = None
+
+    def take(self, batch: pa.RecordBatch) -> None:
+        """Look at the next batch; the named columns hold no null."""
+        if not self.holds or not batch.num_rows:
+            return
+        columns = [batch.column(name) for name in self.names]
+        if self._last is not None:
+            columns = [pa.concat_arrays([last, column]) for last, column in zip(self._last, columns, strict=True)]
+        self._last = [column.slice(len(column) - 1) for column in columns]
+        beyond = pa.array([False] * (len(columns[0]) - 1), pa.bool_())
+        for column in reversed(columns):
+            before, after = column.slice(0, len(column) - 1), column.slice(1)
+            beyond = pc.or_(pc.greater(after, before), pc.and_(pc.equal(after, before), beyond))
+        self.holds = pc.all(beyond, min_count=0).as_py()
 
 
 def _picked(values: pa.Array, positions: list[int]) -> list[Any]:
