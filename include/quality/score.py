@@ -121,10 +121,11 @@ def score(dimension: str, column: str, share: float, count: int, basis: str) -> 
     return Score(dimension, column, 99.9999 if rounded == 100 and share < 1 else rounded, count, basis)
 
 
-def mean(dimension: str, columns: Sequence[Score]) -> Iterator[Score]:
-    """Yield the batch's score, the plain mean of its columns'; what is about several columns counts as one more."""
+def with_mean(dimension: str, columns: Sequence[Score]) -> Iterator[Score]:
+    """Yield columns' scores, then the batch's, their plain mean; what is about several columns counts as one more."""
     if not columns:
         return
+    yield from (one for one in columns if one.column != BATCH)
     worst = min(columns, key=lambda one: one.score)
     share = sum(one.score for one in columns) / len(columns) / 100
     count = sum(one.measured_count for one in columns)
