@@ -11,7 +11,6 @@ from psycopg2 import sql
 from include.features.due import FIRST, key_names
 from include.features.reach import longest_delay, main_rows, reaches
 from include.spec.types import TYPES, arrow_type
-from include.warehouse.tables import stored_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -133,7 +132,7 @@ def _read(
     cursor: PgCursor, pipeline: Pipeline, source: str, wanted: set[str], statement: str, values: dict[str, Any]
 ) -> pd.DataFrame:
     """Read rows through COPY; a table or column that is not there yet gives none."""
-    types = {name: column.type for name, column in stored_columns(pipeline, source).items()}
+    types = {name: column.type for name, column in pipeline.sources[source].stored.items()}
     key, table = pipeline.sources[source].key, pipeline.table(source)
     names = [*TIMES, *key, *(name for name in types if name in wanted and name not in key)]
     present = _columns(cursor, pipeline, source, set(names))

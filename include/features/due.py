@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from psycopg2.extensions import cursor as PgCursor
 
     from include.spec.model import Pipeline
-    from include.warehouse.change import Change
+    from include.warehouse.batch import Change
 
 # The bounds leave room for arithmetic with delays.
 FIRST, LAST = datetime(1000, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)

@@ -17,7 +17,7 @@ from include.features.build import build
 from include.features.context import read_context
 from include.features.due import INSTANT, due_window
 from include.features.sets import ROW_TYPES, FeatureSet, ensure_set, known_index, set_id, sets, show
-from include.warehouse.change import Change
+from include.warehouse.batch import Change
 from include.warehouse.copying import arrow_schema, copy
 from include.warehouse.engine import transaction
 from include.warehouse.staging import stage_as

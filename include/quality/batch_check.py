@@ -4,26 +4,24 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from include.quality.contract import Rule
 from include.quality.derive import truth
 from include.quality.judging import judge_part
-from include.quality.order import Order
 from include.quality.profile import Profile
 from include.quality.quarantined import QUARANTINED, ROW_ID, Fault, overridden_rows, quarantined_rows
 from include.quality.rules import rules
 from include.quality.timing import Backwards, Newest, Slots
 from include.quality.typing import cast, unreadable
+from include.spec.model import AnySource
 from include.spec.quality import ExpectedRows
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    import pyarrow as pa
-
-    from include.quality.contract import Rule
-    from include.spec.model import AnySource
-    from include.windows import Window
+from include.windows import Window
 
 __all__ = ["QUARANTINED", "ROW_ID", "BatchCheck", "Part"]
 EXAMPLES = 3
@@ -112,8 +110,6 @@ class BatchCheck:
 
     def take(self, raw: pa.RecordBatch) -> Part:
         """Type a part as `include.sources.parse` gives it, run the contract's rules on it and divide its rows."""
-        import pyarrow as pa
-
         typed = {name: cast(raw.column(name), column) for name, column in self._columns.items()}
         times = self._until_now(raw.column("valid_at"))
         self._watch(raw, typed, times)
@@ -154,8 +150,6 @@ class BatchCheck:
             slots.take(times)
 
     def _widen(self, accepted: pa.RecordBatch) -> None:
-        import pyarrow.compute as pc
-
         for name in ("valid_at", "available_at") if accepted.num_rows else ():
             bounds = pc.min_max(accepted.column(name)).as_py()
             first, last = self.spans.get(name, (bounds["min"], bounds["max"]))
@@ -172,9 +166,6 @@ class BatchCheck:
 
     def _until_now(self, times: pa.Array) -> pa.Array:
         """Return the rows' times, null where one lies in the future: it makes no value fresh, no other row late."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
         if self.window is None or not any(rule.rule == "future" for rule in self._rules):
             return times
         is_past = pc.less(times, pa.scalar(self.window.end, times.type)).fill_null(False)
@@ -184,8 +175,6 @@ class BatchCheck:
 
     def _timed(self, raw: pa.RecordBatch, until_now: pa.Array) -> list[Fault]:
         """Find rows without a time, with one that lies in the future, or with one that runs backwards."""
-        import pyarrow.compute as pc
-
         times = raw.column("valid_at")
         untimed = _positions(times.is_null())
         faults = self._faults(
@@ -206,8 +195,6 @@ class BatchCheck:
 
     def _judge(self, stage: str, columns: dict[str, pa.Array], row_count: int, faulty: set[int]) -> list[Fault]:
         """Run a stage's rules that Great Expectations judges."""
-        import pyarrow as pa
-
         asked = [rule for rule in self._rules if rule.stage == stage and rule.expectation]
         for rule in asked:
             self._count(rule.rule, rule.column, row_count - (len(faulty) if rule.is_row_level else 0), 0)
@@ -247,21 +234,50 @@ class BatchCheck:
             kept += reasons[: EXAMPLES - len(kept)]
 
 
+class Order:
+    """Tells whether rows come in strictly growing order of their time and key: then no two of them share it.
+
+    Parameters
+    ----------
+    names : tuple of str
+        The columns compared, the first one first.
+
+    Attributes
+    ----------
+    holds : bool
+        Whether every row so far was beyond the one before it.
+    """
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.names = names
+        self.holds = True
+        self._last: list[Any] | None = None
+
+    def take(self, batch: pa.RecordBatch) -> None:
+        """Look at the next batch; the named columns hold no null."""
+        if not self.holds or not batch.num_rows:
+            return
+        columns = [batch.column(name) for name in self.names]
+        if self._last is not None:
+            columns = [pa.concat_arrays([last, column]) for last, column in zip(self._last, columns, strict=True)]
+        self._last = [column.slice(len(column) - 1) for column in columns]
+        beyond = pa.array([False] * (len(columns[0]) - 1), pa.bool_())
+        for column in reversed(columns):
+            before, after = column.slice(0, len(column) - 1), column.slice(1)
+            beyond = pc.or_(pc.greater(after, before), pc.and_(pc.equal(after, before), beyond))
+        self.holds = pc.all(beyond, min_count=0).as_py()
+
+
 def _picked(values: pa.Array, positions: list[int]) -> list[Any]:
     picked: list[Any] = values.take(positions).to_pylist() if positions else []  # an empty list has no type
     return picked
 
 
 def _positions(mask: pa.Array) -> list[int]:
-    import pyarrow.compute as pc
-
     return pc.indices_nonzero(mask).to_pylist() if pc.any(mask).as_py() else []
 
 
 def _all_but(row_count: int, faults: list[Fault]) -> pa.Array:
-    import numpy as np
-    import pyarrow as pa
-
     kept: np.ndarray = np.ones(row_count, dtype=bool)
     kept[[position for position, *_ in faults]] = False
     return pa.array(kept)

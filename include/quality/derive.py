@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from functools import reduce
+from typing import Any
 
-if TYPE_CHECKING:
-    import pyarrow as pa
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
-    from include.quality.contract import Rule
+from include.quality.contract import Rule
+from include.spec.expression import names
 
 # What may be a person's mark, seen quickly; ``_is_personal`` then looks closely.
 PERSONAL = r"@|[0-9][0-9 -]{11,}[0-9]|[A-Za-z]{2}[0-9]{2}[ A-Za-z0-9]{11,}|[A-Za-z&]{3,4}[0-9]{6}[A-Za-z0-9]{3}"
@@ -49,15 +53,6 @@ def truth(rule: Rule, columns: Mapping[str, pa.Array]) -> pa.Array:
 
 def _expression(expression: str, columns: Mapping[str, pa.Array]) -> pa.Array:
     """Evaluate an expression; pandas computes it, which reads no more than `include.spec.expression` lets through."""
-    from functools import reduce
-
-    import numpy as np
-    import pandas as pd
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    from include.spec.expression import names
-
     read = {name: columns[name] for name in names(expression)}
     frame = pd.DataFrame({name: _series(values) for name, values in read.items()})
     with np.errstate(all="ignore"):  # a row where it cannot be computed breaks it, as NaN compares with nothing
@@ -71,18 +66,12 @@ def _expression(expression: str, columns: Mapping[str, pa.Array]) -> pa.Array:
 
 def _series(values: pa.Array) -> Any:
     """Return a column as pandas computes with it: whole numbers and truths stay what they are beside nulls."""
-    import pandas as pd
-    import pyarrow as pa
-
     kept = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()} if values.null_count else {}
     return values.to_pandas(types_mapper=kept.get)
 
 
 def _decimals(values: pa.Array, digits: int) -> pa.Array:
     """Tell whether numbers have no more digits after the point: then rounding to them changes nothing."""
-    import numpy as np
-    import pyarrow as pa
-
     numbers = values.to_numpy(zero_copy_only=False)
     scaled = numbers * 10.0**digits
     with np.errstate(invalid="ignore"):
@@ -93,8 +82,6 @@ def _decimals(values: pa.Array, digits: int) -> pa.Array:
 
 def _texts(values: pa.Array, faulty: Callable[[pa.Array], list[bool]]) -> pa.Array:
     """Look once at each different text."""
-    import pyarrow as pa
-
     encoded = values.dictionary_encode()
     fine = pa.array([not bad for bad in faulty(encoded.dictionary)], pa.bool_())
     return fine.take(encoded.indices)
@@ -102,7 +89,6 @@ def _texts(values: pa.Array, faulty: Callable[[pa.Array], list[bool]]) -> pa.Arr
 
 def _suspicious_letters(texts: pa.Array) -> list[bool]:
     """Tell which texts were decoded with another encoding than they were written in; plain ASCII never was."""
-    import pyarrow.compute as pc
     from ftfy.badness import is_bad
 
     plain = pc.string_is_ascii(texts).to_pylist()
@@ -111,8 +97,6 @@ def _suspicious_letters(texts: pa.Array) -> list[bool]:
 
 def _suspicious_marks(texts: pa.Array) -> list[bool]:
     """Tell which texts hold an e-mail address, a Mexican tax or population id, a card or an account number."""
-    import pyarrow.compute as pc
-
     maybe = pc.match_substring_regex(texts, PERSONAL).to_pylist()
     return [seen and _is_personal(text) for text, seen in zip(texts.to_pylist(), maybe, strict=True)]
 

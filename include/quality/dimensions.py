@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from include.quality.contract import MIN_ROWS_FOR_SHARES
+from include.quality.contract import MIN_ROWS_FOR_SHARES, Result
 from include.quality.score import (
     BATCH,
     BatchFacts,
@@ -19,16 +19,13 @@ from include.quality.score import (
     Score,
     by_column,
     listed,
-    mean,
     row_by_row,
     score,
     share_of,
+    with_mean,
 )
 from include.spec.fields import span
-
-if TYPE_CHECKING:
-    from include.quality.contract import Result
-    from include.spec.model import AnySource, Column
+from include.spec.model import AnySource, Column
 
 KEY = (BATCH, "valid_at")  # columns under which ``unique`` tells of the key, and not of a column declared unique
 BAND = 0.5  # what a mean or a spread outside its band leaves of a column's reasonability
@@ -77,7 +74,8 @@ def _completeness(batch: Measured) -> Iterator[Score]:
             columns.append(score("completeness", name, present / rows, rows, basis))
     every = {check.name for check in batch.source.checks if check.kind == "rows" and check.every}
     gaps = [r for r in batch.of("rows") if r.rule in every]
-    for whole in mean("completeness", columns):
+    if columns:
+        *_, whole = with_mean("completeness", columns)
         there = math.prod(1 - share_of(r.unexpected_count, r.row_count) for r in gaps)
         basis = "".join(f", times {r.row_count - r.unexpected_count} of {r.row_count} expected times" for r in gaps)
         yield from columns
@@ -92,8 +90,7 @@ def _validity(batch: Measured) -> Iterator[Score]:
             broken = sum(r.unexpected_count for r in broken_rules)
             basis = f"{listed(broken_rules)} of {texts} {'rows' if column in KEY else 'values'}"
             columns.append(score("validity", column, 1 - share_of(broken, texts), texts, basis))
-    yield from (broken_rules for broken_rules in columns if broken_rules.column != BATCH)
-    yield from mean("validity", columns)
+    yield from with_mean("validity", columns)
 
 
 def _accuracy(batch: Measured) -> Iterator[Score]:
@@ -110,8 +107,7 @@ def _accuracy(batch: Measured) -> Iterator[Score]:
     for column, checks in by_target.items():
         shares, counts, said_of = zip(*checks, strict=True)
         columns.append(score("accuracy", column, sum(shares) / len(shares), sum(counts), "; ".join(said_of)))
-    yield from columns
-    yield from mean("accuracy", columns)
+    yield from with_mean("accuracy", columns)
 
 
 def _consistency(batch: Measured) -> Iterator[Score]:
@@ -135,8 +131,7 @@ def _currency(batch: Measured) -> Iterator[Score]:
         newest = batch.facts.newest_at.get(name)
         if column.fresh and newest is not None and batch.facts.covers is not None:
             columns.append(_current(name, newest, batch.facts.covers[1], span(column.fresh), batch.values(name)))
-    yield from columns
-    yield from mean("currency", columns)
+    yield from with_mean("currency", columns)
     newest, allowed = batch.facts.newest_at.get(BATCH), _pause(batch)
     if not columns and newest is not None and allowed is not None and batch.facts.covers is not None:
         yield _current(BATCH, newest, batch.facts.covers[1], allowed, batch.facts.received)
@@ -176,8 +171,7 @@ def _reasonability(batch: Measured) -> Iterator[Score]:
         if column.type in ("number", "integer") and batch.values(name) > 0
         for score in _reasonable(batch, name)
     ]
-    yield from columns
-    yield from mean("reasonability", columns)
+    yield from with_mean("reasonability", columns)
 
 
 def _reasonable(batch: Measured, name: str) -> Iterator[Score]:
@@ -204,8 +198,7 @@ def _precision(batch: Measured) -> Iterator[Score]:
         if (values := batch.values(r.column)) > 0:
             basis = f"{listed([r])} of {values} values"
             columns.append(score("precision", r.column, 1 - share_of(r.unexpected_count, values), values, basis))
-    yield from columns
-    yield from mean("precision", columns)
+    yield from with_mean("precision", columns)
 
 
 def _traceability(batch: Measured) -> Iterator[Score]:

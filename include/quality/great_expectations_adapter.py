@@ -118,11 +118,8 @@ def _run(frame: pd.DataFrame, rules: list[Rule]) -> list[Any]:
         logging.getLogger(name).setLevel(logging.WARNING)
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
-    batch = (
-        context.data_sources.add_pandas("frame")
-        .add_dataframe_asset("frame")
-        .add_batch_definition_whole_dataframe("all")
-    )
+    frames = context.data_sources.add_pandas("frame").add_dataframe_asset("frame")
+    batch = frames.add_batch_definition_whole_dataframe("all")
     suite = ExpectationSuite(
         name="contract",
         expectations=[
@@ -165,9 +162,8 @@ def rendered(findings: list[dict[str, Any]], name: str) -> list[tuple[str, str]]
     view = _section_view()
     sentences = []
     for section in sections:
-        body = {**section, "content_blocks": section["content_blocks"][1:]}  # the first one is the column's name
-        column = section["section_name"]
-        html = view.render({"section": body, "section_loop": {"index": 1}})
+        column, blocks = section["section_name"], section["content_blocks"][1:]  # the first one is the column's name
+        html = view.render({"section": section | {"content_blocks": blocks}, "section_loop": {"index": 1}})
         sentences.append(("*" if column == "Table-Level Expectations" else column, html))
     return sentences
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
 
 from include.spec.fields import span
+from include.spec.model import AnySource
 from include.spec.quality import Frozen, Step
-
-if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
-
-    from include.spec.model import AnySource
 
 RowId = tuple[int, int]  # payload and row_number
 ROW_ID = ("payload", "row_number")
@@ -43,8 +40,6 @@ def find(
     dict of dict
         For each check's name the places of the rows that break it, each with the reason.
     """
-    import pyarrow as pa
-
     names = ["valid_at", *key, *dict.fromkeys(check.column for check in checks)]
     kept = [batch.select([*names, *ROW_ID]) for batch in rows]  # some forty bytes a row: the memory it takes
     table = pa.Table.from_batches(kept) if kept else None
@@ -59,8 +54,6 @@ def find(
 
 
 def _broken(table: pa.Table, check: Step | Frozen, key: Sequence[str]) -> dict[RowId, str]:
-    import numpy as np
-
     values = table.column(check.column)
     follows = _follows(table, check, key)
     if isinstance(check, Step):
@@ -84,8 +77,6 @@ def _broken(table: pa.Table, check: Step | Frozen, key: Sequence[str]) -> dict[R
 
 def _follows(table: pa.Table, check: Step | Frozen, key: Sequence[str]) -> np.ndarray:
     """Tell for each row whether the one before it is its neighbour."""
-    import numpy as np
-
     times = table.column("valid_at").to_numpy().astype("datetime64[us]")
     limit = np.timedelta64(span(check.within))
     follows = np.concatenate(([False], np.diff(times) <= limit))
@@ -97,9 +88,6 @@ def _follows(table: pa.Table, check: Step | Frozen, key: Sequence[str]) -> np.nd
 
 def _runs(table: pa.Table, name: str, follows: np.ndarray) -> np.ndarray:
     """Return for each row how many equal values stand in a row up to it; 0 where the value is missing."""
-    import numpy as np
-    import pyarrow as pa
-
     values = table.column(name).combine_chunks()
     values = values.chunk(0) if isinstance(values, pa.ChunkedArray) else values
     codes = values.dictionary_encode().indices.fill_null(-1).to_numpy()

@@ -9,21 +9,22 @@ the bounds of their sketch. Up to 4096 distinct or 8192 values of a column every
 
 from __future__ import annotations
 
+import io
+import json
 import math
 import re
+import zipfile
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from include.quality.profiling.numbers import Numbers
-from include.quality.profiling.packing import pack, unpack
 from include.quality.profiling.sample import row_numbers
 from include.quality.profiling.texts import Texts
-
-if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
-
-    from include.spec.source import Column
+from include.spec.source import Column
 
 ROWS = 131_072  # looked at together: what is made of them on the way stays small
 FIGURES = (
@@ -34,6 +35,7 @@ FIGURES = (
     *("length_min", "length_max", "length_mean", "frequent", "rare"),
 )
 VALUES_SHOWN = ("min", "max", "frequent", "rare")
+HEAD = "state"  # of a profile as bytes: beside it lie named arrays
 COUNTS = ("rows", "null_count", "unreadable_count", "format_count")
 
 
@@ -220,8 +222,31 @@ def _share(part: float, whole: int) -> float | None:
 
 def _matching(raw: pa.Array, format_: str) -> int:
     """Count the texts that match as a whole, by Python's rules as the contract does; each text is looked at once."""
-    import pyarrow.compute as pc
-
     whole = re.compile(format_).fullmatch
     counted = pc.value_counts(raw.drop_null())
     return sum(item["counts"] for item in counted.to_pylist() if whole(item["values"]))
+
+
+def pack(state: Mapping[str, Any], arrays: Mapping[str, np.ndarray | bytes]) -> bytes:
+    """Return a state and arrays as bytes: JSON and NumPy's own format, compressed; the same for the same content."""
+    named = {name: np.frombuffer(data, np.uint8) if isinstance(data, bytes) else data for name, data in arrays.items()}
+    file = io.BytesIO()
+    head = np.frombuffer(json.dumps(state).encode(), np.uint8)
+    np.savez_compressed(file, allow_pickle=False, **{HEAD: head}, **named)
+    return file.getvalue()
+
+
+def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return what `pack` was given; bytes come as arrays of uint8.
+
+    Raises
+    ------
+    ValueError
+        If these are no such bytes. A retry does not help.
+    """
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        return json.loads(arrays.pop(HEAD).tobytes()), arrays
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"these {len(data)} bytes hold no profile ({error}); make it anew from the rows") from error

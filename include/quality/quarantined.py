@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pyarrow as pa
+
+from include.quality.contract import Rule
 from include.quality.rules import NEVER_OVERRIDDEN
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from include.quality.contract import Rule
+from include.spec.expression import names
 
 Fault = tuple[int, str, str, str]  # position of a row, and rule, column and reason of what it broke
 ROW_ID = ("payload", "row_number")
@@ -21,8 +20,6 @@ HIDDEN = "***"
 
 def quarantined_rows(raw: pa.RecordBatch, all_faults: list[Fault]) -> pa.RecordBatch:
     """Return one row for each quarantined row, as it came, with every reason; `QUARANTINED`."""
-    import pyarrow as pa
-
     faults: dict[int, list[Fault]] = defaultdict(list)
     for fault in all_faults:
         faults[fault[0]].append(fault)
@@ -51,8 +48,6 @@ def canonical(row: Any) -> str:
 
 def said_values(rows: pa.RecordBatch, rule: Rule, broken: list[int]) -> list[str]:
     """Return for each row that breaks a rule its values and what is asked; personal data is not repeated."""
-    from include.spec.expression import names
-
     if rule.rule in ("required", "personal") or not broken:
         return [f"expected {rule.expected}" if rule.rule == "required" else _said_personal(rule)] * len(broken)
     read = names(rule.derived[1]) if rule.derived[:1] == ("rule",) else rule.derived[1:2] or rule.columns

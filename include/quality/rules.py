@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
-from include.quality.contract import Rule
-
-if TYPE_CHECKING:
-    from include.spec.model import AnySource, Column
+from include.quality.contract import Rule, Stage
+from include.spec.model import AnySource, Column
 
 # Those whose rows cannot be loaded, whoever overrides them.
 NEVER_OVERRIDDEN = ("type", "time", "future", "repeated", "unique", "personal")
 DIMENSIONS = {
-    "rule": "consistency",
-    "expectation": "validity",
-    "reference": "integrity",
-    "ordered": "consistency",
-    "rows": "completeness",
-    "mean": "reasonability",
-    "sd": "reasonability",
-    "step": "reasonability",
-    "frozen": "reasonability",
-    "agrees": "accuracy",
+    **{"rule": "consistency", "ordered": "consistency", "expectation": "validity", "reference": "integrity"},
+    **{"rows": "completeness", "agrees": "accuracy"},
+    **dict.fromkeys(("mean", "sd", "step", "frozen"), "reasonability"),
 }
 
 
@@ -41,7 +33,7 @@ def rules(source: AnySource) -> list[Rule]:
         rows += _text_rules(name, column)
         rows += _value_rules(name, column)
         batch += _share_rules(name, column)
-    own = [_check_rule(check) for check in source.checks]
+    own = [check_rule(check) for check in source.checks]
     key = "*" if source.key else "valid_at"
     named = ", ".join((*source.key, "valid_at"))
     unique = Rule("unique", key, "stop", f"one row for each {named}", True, dimension="uniqueness")
@@ -62,19 +54,14 @@ def _always(source: AnySource) -> Iterator[Rule]:
 
 def _text_rules(name: str, column: Column) -> Iterator[Rule]:
     """Yield what the text as it came must show."""
-    arguments: dict[str, Any]
     if column.format is not None:
-        arguments = {"column": name, "regex": rf"\A(?:{column.format})\Z"}
-        yield _row("format", name, "match_regex", arguments, f"text like {column.format}", stage="raw")
+        expected = f"text like {column.format}"
+        yield _row("format", name, "values_to_match_regex", expected, stage="raw", regex=rf"\A(?:{column.format})\Z")
     if column.length is not None:
         fewest, most = column.length
-        arguments = {"column": name, "min_value": fewest, "max_value": most}
         expected = f"{fewest} letters" if fewest == most else f"{fewest} to {most} letters"
-        yield Rule(
-            *("length", name, "stop", expected, True, "raw"),
-            expectation="expect_column_value_lengths_to_be_between",
-            arguments=arguments,
-        )
+        kind = "value_lengths_to_be_between"
+        yield _row("length", name, kind, expected, stage="raw", min_value=fewest, max_value=most)
     if column.type == "text" and column.personal == "no" and not column.allowed:
         own: dict[str, Any] = {"severity": column.severity, "stage": "raw", "note": column.note}
         yield _truth("encoding", name, ("encoding", name), "readable letters", **own)
@@ -83,15 +70,15 @@ def _text_rules(name: str, column: Column) -> Iterator[Rule]:
 
 def _value_rules(name: str, column: Column) -> Iterator[Rule]:
     """Yield what each typed value must show."""
-    arguments: dict[str, Any]
     if column.required:
-        yield _row("required", name, "not_be_null", {"column": name}, f"a value of {name}", dimension="completeness")
+        yield _row("required", name, "values_to_not_be_null", f"a value of {name}", dimension="completeness")
     if column.min is not None or column.max is not None:
-        arguments = {"column": name, "min_value": column.min, "max_value": column.max}
-        yield _row("range", name, "be_between", arguments, _bounds(column))
+        bounds = _bounds_text(column.min, column.max)
+        expected = bounds if column.unit == "1" else f"{bounds} {column.unit}"
+        yield _row("range", name, "values_to_be_between", expected, min_value=column.min, max_value=column.max)
     if column.allowed:
-        arguments = {"column": name, "value_set": list(column.allowed)}
-        yield _row("allowed", name, "be_in_set", arguments, f"one of {', '.join(map(str, column.allowed))}")
+        expected = f"one of {', '.join(map(str, column.allowed))}"
+        yield _row("allowed", name, "values_to_be_in_set", expected, value_set=list(column.allowed))
     if column.decimals is not None:
         expected = f"at most {column.decimals} digits after the point"
         yield _truth("decimals", name, ("decimals", name, str(column.decimals)), expected, dimension="precision")
@@ -112,26 +99,26 @@ def _share_rules(name: str, column: Column) -> Iterator[Rule]:
         yield Rule("fresh", name, column.severity, expected, False, "core", "currency", column.note)
 
 
-def _check_rule(check: Any) -> Rule:
+def check_rule(check: Any) -> Rule:
     """Return the rule of one of a source's checks."""
     reads = tuple(check.reads())
     facts: dict[str, Any] = {
         "severity": check.severity,
         "note": check.note,
         "dimension": DIMENSIONS[check.kind],
-        "expected": said_of(check),
+        "expected": _said_of(check),
         "is_row_level": check.kind in ("rule", "expectation", "reference", "ordered", "step", "frozen"),
         "reads": reads,
     }
-    column = reads[0] if len(reads) == 1 else "*"
+    rule = Rule(check.name, reads[0] if len(reads) == 1 else "*", **facts)
     if check.kind == "rule":
-        return _judged(Rule(check.name, column, **facts, derived=("rule", check.rule)))
+        return _judged(replace(rule, derived=("rule", check.rule)))
     if check.kind == "expectation":
-        return Rule(check.name, column, **facts, expectation=check.type, arguments=dict(check.arguments))
-    return Rule(check.name, column, **facts)
+        return replace(rule, expectation=check.type, arguments=dict(check.arguments))
+    return rule
 
 
-def said_of(check: Any) -> str:
+def _said_of(check: Any) -> str:
     """Return what a check asks, in words."""
     match check.kind:
         case "rule":
@@ -173,14 +160,13 @@ def _bounds_text(low: float | None, high: float | None) -> str:
     return f"{shown[0]} to {shown[1]}"
 
 
-def _bounds(column: Column) -> str:
-    bounds = _bounds_text(column.min, column.max)
-    return bounds if column.unit == "1" else f"{bounds} {column.unit}"
-
-
-def _row(rule: str, name: str, expectation: str, arguments: dict[str, Any], expected: str, **facts: Any) -> Rule:
-    own = f"expect_column_values_to_{expectation}"
-    return Rule(rule, name, "stop", expected, True, expectation=own, arguments=arguments, **facts)
+def _row(
+    rule: str, name: str, kind: str, expected: str, stage: Stage = "core", dimension: str = "validity", **asked: Any
+) -> Rule:
+    """Return a rule that Great Expectations judges by an expectation about one column."""
+    arguments = {"column": name, **asked}
+    theirs = f"expect_column_{kind}"
+    return Rule(rule, name, "stop", expected, True, stage, dimension, expectation=theirs, arguments=arguments)
 
 
 def _truth(rule: str, name: str, derived: tuple[str, ...], expected: str, severity: Any = "stop", **facts: Any) -> Rule:
@@ -189,12 +175,6 @@ def _truth(rule: str, name: str, derived: tuple[str, ...], expected: str, severi
 
 def _judged(rule: Rule) -> Rule:
     """Let Great Expectations look at the derived column of yes and no, which is named as the rule itself."""
-    from dataclasses import replace
-
     place = f"{rule.rule} of {rule.column}"
-    return replace(
-        rule,
-        expectation="expect_column_values_to_be_in_set",
-        arguments={"column": place, "value_set": [True]},
-        reads=(place,),
-    )
+    arguments = {"column": place, "value_set": [True]}
+    return replace(rule, expectation="expect_column_values_to_be_in_set", arguments=arguments, reads=(place,))

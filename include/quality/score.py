@@ -6,25 +6,38 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
-if TYPE_CHECKING:
-    from include.quality.contract import Result
-    from include.spec.model import AnySource
+from include.quality.contract import Result
+from include.spec.model import AnySource
 
 BATCH = "*"
 
 
-class Compared(Protocol):
-    """What a check of kind ``agrees`` found, as `include.warehouse.agreement` gives it."""
+@dataclass(frozen=True)
+class Agreement:
+    """What a check of kind ``agrees`` found when it compared a column with a second source.
 
-    @property
-    def compared(self) -> int:
-        """Pairs of values."""
+    Attributes
+    ----------
+    compared : int
+        Pairs of values that were compared.
+    disagreeing : int
+        Pairs further apart than `within_pct`; 0 where correlation is asked, which no single pair breaks.
+    score : float, optional
+        Share of pairs that agree, 0 to 1, or coefficient of rank correlation, -1 to 1; None where it cannot be
+        told: nothing was compared, or one of the two never changes.
+    examples : tuple of str
+        At most three pairs that lie worst, with their time (UTC) and values.
+    row_count : int
+        Rows of the window that have a value of the column; those beyond `compared` have no counterpart.
+    """
 
-    @property
-    def score(self) -> float | None:
-        """Share of pairs that agree, 0 to 1, or coefficient of correlation, -1 to 1; None where it cannot be told."""
+    compared: int
+    disagreeing: int
+    score: float | None
+    examples: tuple[str, ...] = ()
+    row_count: int = 0
 
 
 @dataclass(frozen=True)
@@ -43,7 +56,7 @@ class BatchFacts:
         The times the batch's rows may be about, UTC, the second excluded; publication delay is taken off.
     newest_at : mapping of str to datetime
         Newest `valid_at` with a value of a column, UTC; ``*``: of any row that can be read.
-    agreements : mapping of str to Compared
+    agreements : mapping of str to Agreement
         By the name of their check.
     """
 
@@ -52,7 +65,7 @@ class BatchFacts:
     traced: int | None = None
     covers: tuple[datetime, datetime] | None = None
     newest_at: Mapping[str, datetime] = field(default_factory=dict)
-    agreements: Mapping[str, Compared] = field(default_factory=dict)
+    agreements: Mapping[str, Agreement] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -108,10 +121,11 @@ def score(dimension: str, column: str, share: float, count: int, basis: str) -> 
     return Score(dimension, column, 99.9999 if rounded == 100 and share < 1 else rounded, count, basis)
 
 
-def mean(dimension: str, columns: Sequence[Score]) -> Iterator[Score]:
-    """Yield the batch's score, the plain mean of its columns'; what is about several columns counts as one more."""
+def with_mean(dimension: str, columns: Sequence[Score]) -> Iterator[Score]:
+    """Yield columns' scores, then the batch's, their plain mean; what is about several columns counts as one more."""
     if not columns:
         return
+    yield from (one for one in columns if one.column != BATCH)
     worst = min(columns, key=lambda one: one.score)
     share = sum(one.score for one in columns) / len(columns) / 100
     count = sum(one.measured_count for one in columns)

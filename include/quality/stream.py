@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TypeVar, cast
 
-if TYPE_CHECKING:
-    import pyarrow as pa
+import pyarrow as pa
 
 ROWS = 40_000  # of twelve columns these take some 40 MB with all that is made of them
 Item = TypeVar("Item")
@@ -19,7 +18,6 @@ def gather(batches: Iterable[pa.RecordBatch], rows: int = ROWS) -> Iterator[pa.R
 
     Some are smaller: the last one, and one before rows whose schema tells something else.
     """
-    import pyarrow as pa
 
     def together() -> pa.RecordBatch:
         """Return what waits as one batch and let go of it: the memory is what bounds the size."""

@@ -8,12 +8,11 @@ cells have the plain form, otherwise with a pattern that decides cell by cell.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from include.spec.model import Column
+from include.spec.model import Column
 
 NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 INTEGER = r"^[+-]?[0-9]{1,19}(\.0*)?$"
@@ -42,8 +41,6 @@ def cast(raw: pa.Array, column: Column) -> pa.Array:
         beyond 64 bits. A date is the calendar day as written; a timestamp is ISO 8601, in UTC
         where it has no offset, cut to microseconds.
     """
-    import pyarrow.compute as pc
-
     if column.type == "text":
         return raw
     if column.type in ("number", "integer"):
@@ -54,24 +51,16 @@ def cast(raw: pa.Array, column: Column) -> pa.Array:
 
 def unreadable(raw: pa.Array, typed: pa.Array) -> pa.Array:
     """Return a mask of the cells that had a text which could not be read, shape (n,)."""
-    import pyarrow.compute as pc
-
     return pc.and_(raw.is_valid(), typed.is_null())
 
 
 def _matching(text: pa.Array, pattern: str) -> pa.Array:
     """Put null where a text does not have the form."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     return pc.if_else(pc.match_substring_regex(text, pattern), text, pa.scalar(None, pa.string()))
 
 
 def _number(raw: pa.Array) -> pa.Array:
     """Read decimals; what Arrow reads beyond `NUMBER`, infinities and NaN, shows in the result."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     try:
         numbers = pc.cast(raw, pa.float64())
     except pa.ArrowInvalid:
@@ -84,9 +73,6 @@ def _number(raw: pa.Array) -> pa.Array:
 
 def _integer(raw: pa.Array) -> pa.Array:
     """Read digits without a detour through floats, which would change numbers beyond 2**53."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     if not pc.any(pc.match_substring(raw, "x", ignore_case=True)).as_py():  # Arrow reads 0x10 as 16
         try:
             return pc.cast(raw, pa.int64())
@@ -105,9 +91,6 @@ def _bigint(digits: str | None) -> int | None:
 
 
 def _boolean(text: pa.Array) -> pa.Array:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     lower = pc.utf8_lower(text)
     is_true, is_false = (pc.is_in(lower, value_set=pa.array(words)) for words in (TRUE, FALSE))
     return pc.if_else(pc.or_(is_true, is_false), is_true, pa.scalar(None, pa.bool_()))
@@ -115,10 +98,6 @@ def _boolean(text: pa.Array) -> pa.Array:
 
 def _instant(text: pa.Array) -> pa.Array:
     """Read ISO 8601; digits beyond the microsecond go first, for they would change the range of all rows."""
-    import pandas as pd
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     cut = pc.replace_substring_regex(_matching(text, INSTANT), r"(\.[0-9]{6})[0-9]+", r"\1")
     read = pd.to_datetime(cut.to_pandas(), errors="coerce", utc=True, format="ISO8601").astype("datetime64[us, UTC]")
     inside = read.where(read.between(*map(pd.Timestamp, CALENDAR)))
@@ -126,7 +105,4 @@ def _instant(text: pa.Array) -> pa.Array:
 
 
 def _date(text: pa.Array) -> pa.Array:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     return pc.cast(_instant(pc.utf8_slice_codeunits(_matching(text, INSTANT), 0, 10)), pa.date32())

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from include.quality.contract import Result, judge, quarantined_result, result
+from include.quality.batch_check import BatchCheck
+from include.quality.contract import Result, Rule, judge, quarantined_result, result
 from include.spec.fields import span
-
-if TYPE_CHECKING:
-    from include.quality.batch_check import BatchCheck
-    from include.quality.contract import Rule
-    from include.spec.quality import ExpectedRows
+from include.spec.quality import ExpectedRows
 
 
 def results(check: BatchCheck) -> list[Result]:

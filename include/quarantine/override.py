@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy.engine import Connection
 
 from include.errors import ConfigError
 from include.quality.rules import NEVER_OVERRIDDEN
 from include.quarantine.entries import Entry, entries_of
 from include.quarantine.record import UNREADABLE
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from sqlalchemy.engine import Connection
-
-    from include.spec.model import Pipeline
+from include.spec.model import Pipeline
 
 
 def override(

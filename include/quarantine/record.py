@@ -7,18 +7,17 @@ times out of it; when none is left the entry waits no more. Which entries wait s
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from psycopg2.extensions import cursor as PgCursor
+
+from include.lake.store import Lake
+from include.quality.contract import Result
+from include.warehouse.batch import Batch, RunRef
+from include.warehouse.engine import one_value
 from include.warehouse.record import record_verdicts
 from include.warehouse.staging import QUARANTINED, refuse_short, stage_as
-
-if TYPE_CHECKING:
-    from psycopg2.extensions import cursor as PgCursor
-
-    from include.lake.store import Lake
-    from include.quality.contract import Result
-    from include.warehouse.batch import Batch, RunRef
-    from include.windows import Window
+from include.windows import Window
 
 UNREADABLE = "readable"  # the rule of a batch that could not even be parsed
 # An entry that is recorded again waits again; what a person has overridden stays so.
@@ -149,11 +148,9 @@ def _values(cursor: PgCursor, pipeline: str, window: Window, batch: Batch, run: 
     """Return what the statements ask; what a batch does not say itself is taken from its window and its payloads."""
     first, last = batch.covers or (window.start, window.end)
     query = "select coalesce(%s, max(fetched_at), now()) from raw.payload where payload_id = any(%s::bigint[])"
-    cursor.execute(query, (batch.fetched_at, list(batch.payload_ids)))
-    [(fetched_at,)] = cursor.fetchall()
     return {
         **{"pipeline": pipeline, "source": batch.source, "start": window.start, "end": window.end},
         **{"first": first, "last": last, "row_count": batch.row_count, "run_id": run.run_id},
         **{"payload_ids": list(batch.payload_ids), "payload_id": next(iter(batch.payload_ids), None)},
-        "fetched_at": fetched_at,
+        "fetched_at": one_value(cursor, query, (batch.fetched_at, list(batch.payload_ids))),
     }

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+
+from sqlalchemy.engine import Connection
 
 from include.quarantine.entries import Entry, Wanted, count, find, reasons
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from sqlalchemy.engine import Connection
-
-    from include.windows import Window
+from include.windows import Window
 
 SHOWN = 50  # entries in a list for people
 

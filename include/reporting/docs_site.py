@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from include.quality.data_docs.names import pages_of_run
+from include.quality.data_docs.files import pages_of_run
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

@@ -63,18 +63,18 @@ def _rows_but(run: Run, uri: str, gone: set[RowId]) -> Iterator[pa.RecordBatch]:
 
 
 def _repeats(run: Run, source: str, checker: BatchCheck, uri: str) -> dict[tuple[str, str], dict[RowId, str]]:
-    from include.warehouse import repeats
     from include.warehouse.engine import transaction
+    from include.warehouse.relations import repeats
 
     if checker.is_ordered:  # then no two rows share a key
         return {}
     with transaction(run.engine) as connection, connection.cursor() as cursor:
-        repeated = repeats.find(cursor, run.pipeline, source, run.lake.reading(uri))
+        places = repeats(cursor, run.pipeline, source, run.lake.reading(uri))
     key = "*" if checker.source.key else "valid_at"
     names = ", ".join((*checker.source.key, "valid_at"))
     return {
-        ("repeated", "*"): dict.fromkeys(repeated["repeated"], "the very same row came before"),
-        ("unique", key): dict.fromkeys(repeated["unique"], f"expected one row for each {names}"),
+        ("repeated", "*"): dict.fromkeys(places["repeated"], "the very same row came before"),
+        ("unique", key): dict.fromkeys(places["unique"], f"expected one row for each {names}"),
     }
 
 

@@ -230,21 +230,22 @@ def _take_out(
 
 def _write_report(run: Run, fetched: Fetched, checker: BatchCheck, batch: Batch) -> None:
     """Write the batch's page of Great Expectations' Data Docs."""
-    from include.quality import data_docs
+    from include.quality.data_docs.files import write
+    from include.quality.data_docs.report import Report, examples
     from include.settings import settings
 
     spec = run.pipeline.sources[fetched.source]
     masked = [name for name, column in spec.columns.items() if column.personal != "no"]
-    examples = data_docs.examples(run.lake.reading(batch.quarantined_uri), masked=masked)
-    page = data_docs.write(
+    shown = examples(run.lake.reading(batch.quarantined_uri), masked=masked)
+    page = write(
         settings().var / "docs" / "quality",
-        data_docs.Report(
+        Report(
             pipeline=run.pipeline.pipeline,
             source=fetched.source,
             window=fetched.window,
             results=batch.results,
             rules=checker.rules,
-            examples={key: reasons for key, reasons in checker.examples.items() if key[1] not in masked} | examples,
+            examples={key: reasons for key, reasons in checker.examples.items() if key[1] not in masked} | shown,
             dag_id=run.ref.dag_id,
             run_id=run.ref.run_id,
             checked_at=datetime.now(UTC),

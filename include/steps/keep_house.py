@@ -22,7 +22,7 @@ def clean_lake(lake: Lake, keep: timedelta) -> int:
 
 def sweep_pages(folder: Path, keep: timedelta) -> int:
     """Delete pages of Data Docs older than `keep`, but the newest of each source."""
-    from include.quality.data_docs import sweep
+    from include.quality.data_docs.files import sweep
 
     removed = sweep(folder, datetime.now(UTC) - keep)
     log.info("removed %d pages older than %s from the quality reports", removed, keep)

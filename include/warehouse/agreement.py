@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, timedelta
+from typing import Any
 
 from psycopg2 import sql
+from psycopg2.extensions import cursor as PgCursor
 
-from include.quality.contract import MIN_ROWS_FOR_SHARES, Result
-from include.quality.rules import said_of
-
-if TYPE_CHECKING:
-    from psycopg2.extensions import cursor as PgCursor
-
-    from include.spec.model import AnySource, Pipeline
-    from include.spec.quality import Agrees
-    from include.windows import Window
+from include.quality.contract import MIN_ROWS_FOR_SHARES, Result, result
+from include.quality.rules import check_rule
+from include.quality.score import Agreement
+from include.spec.model import AnySource, Pipeline
+from include.spec.quality import Agrees
+from include.warehouse.engine import one_value
+from include.windows import Window
 
 HAS_COLUMN = """
 select exists (select from pg_attribute where attrelid = to_regclass(%s) and attname = %s and not attisdropped)
@@ -41,9 +39,12 @@ where t.valid_at >= %(start)s and t.valid_at < %(end)s and t.{a} is not null and
 SAME_INSTANT = "o.valid_at = t.valid_at"
 SAME_DATE = "(o.valid_at at time zone %(other_zone)s)::date = (t.valid_at at time zone %(zone)s)::date"
 DISAGREE = "abs(a - b) > %(within_pct)s::numeric / 100 * abs(b)"
-COUNT = "with pairs as ({pairs}) select count(*), count(*) filter (where {disagree}) from pairs"
-FARTHEST = """
-with pairs as ({pairs}) select valid_at, a::float8, b::float8 from pairs where {disagree}
+COUNT = f"""
+select compared, disagreeing, 1 - disagreeing / nullif(compared, 0)::float8
+from (select count(*) as compared, count(*) filter (where {DISAGREE}) as disagreeing from ({{pairs}}) pairs) counted
+"""
+FARTHEST = f"""
+select valid_at, a::float8, b::float8 from ({{pairs}}) pairs where {DISAGREE}
 order by abs(a - b) / nullif(abs(b), 0) desc nulls first, valid_at limit 3
 """
 # Equal values share the mean of their ranks. Ranks, as one outlier may neither make nor hide a correlation.
@@ -54,36 +55,8 @@ with pairs as materialized ({pairs}), ranked as (
         (rank() over (order by b) + (count(*) over (partition by b) - 1) / 2.0)::float8 as rank_b
     from pairs)
 """
-CORRELATE = RANKED + "select count(*), corr(rank_a, rank_b) from ranked"
-OUT_OF_LINE = RANKED + (
-    "select valid_at, a::float8, b::float8 from ranked order by abs(rank_a - rank_b) desc, valid_at limit 3"
-)
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """What a comparison found.
-
-    Attributes
-    ----------
-    compared : int
-        Pairs of values that were compared.
-    disagreeing : int
-        Pairs further apart than `within_pct`; 0 where correlation is asked, which no single pair breaks.
-    score : float, optional
-        The share of pairs within `within_pct`, or the coefficient of rank correlation; None where it cannot be
-        told: nothing was compared, or one of the two never changes.
-    examples : tuple of str
-        At most three pairs that lie worst, with their time (UTC) and values.
-    row_count : int
-        Rows of the window that have a value of the column; those beyond `compared` have no counterpart.
-    """
-
-    compared: int
-    disagreeing: int
-    score: float | None
-    examples: tuple[str, ...] = ()
-    row_count: int = 0
+CORRELATE = RANKED + "select count(*), 0, corr(rank_a, rank_b) from ranked"
+OUT_OF_LINE = RANKED + "select valid_at, a::float8, b::float8 from ranked order by abs(rank_a - rank_b) desc, 1 limit 3"
 
 
 def measure(cursor: PgCursor, pipeline: Pipeline, source: str, check: Agrees, window: Window) -> Agreement:
@@ -111,25 +84,26 @@ def measure(cursor: PgCursor, pipeline: Pipeline, source: str, check: Agrees, wi
     """
     other, _, other_column = check.with_.rpartition(".")
     other = other or source
-    columns = ((source, check.column), (other, other_column))
-    if not all(_has_column(cursor, pipeline, *column) for column in columns):
-        return Agreement(0, 0, None)
-    names = {
-        "table": sql.Identifier(pipeline.table(source)),
-        "other": sql.Identifier(pipeline.table(other)),
-        "a": sql.Identifier(check.column),
-        "b": sql.Identifier(other_column),
-    }
+    table, other_table = pipeline.table(source), pipeline.table(other)
+    for name, column in ((table, check.column), (other_table, other_column)):
+        if not one_value(cursor, HAS_COLUMN, (f'core."{name}"', column)):
+            return Agreement(0, 0, None)
+    names = {"table": table, "other": other_table, "a": check.column, "b": other_column}
+    pieces: dict[str, sql.Composable] = {name: sql.Identifier(own) for name, own in names.items()}
     values = _values(pipeline, source, other, window) | {"within_pct": check.within_pct}
-    cursor.execute(sql.SQL(ROWS).format(**names), values)
-    [(row_count,)] = cursor.fetchall()
-    if source == other:
-        pairs = sql.SQL(COLUMNS).format(**names)
-    else:
-        same = _same(cursor, pipeline, source, other, values)
-        pairs = sql.SQL(SOURCES).format(**names, same=same)
-    compared, disagreeing, score = _compare(cursor, check, pairs, values)
-    return Agreement(compared, disagreeing, score, _examples(cursor, check, pairs, values), row_count)
+    row_count = one_value(cursor, sql.SQL(ROWS).format(**pieces), values)
+    if source != other:
+        pieces["same"] = _same(cursor, pipeline, source, other, values)
+    pairs = sql.SQL(COLUMNS if source == other else SOURCES).format(**pieces)
+    count, worst = (COUNT, FARTHEST) if check.correlation is None else (CORRELATE, OUT_OF_LINE)
+    cursor.execute(sql.SQL(count).format(pairs=pairs), values)
+    [(compared, disagreeing, score)] = cursor.fetchall()
+    cursor.execute(sql.SQL(worst).format(pairs=pairs), values)
+    examples = tuple(
+        f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC: {check.column} {value:.6g}, {check.with_} {second:.6g}"
+        for at, value, second in cursor.fetchall()
+    )
+    return Agreement(compared, disagreeing, score, examples, row_count)
 
 
 def judge_agreement(check: Agrees, agreement: Agreement) -> Result:
@@ -156,19 +130,8 @@ def judge_agreement(check: Agrees, agreement: Agreement) -> Result:
     else:
         is_passed = few or (agreement.score is not None and agreement.score >= check.correlation)
         unexpected = 0 if is_passed else agreement.compared
-    return Result(
-        check.name,
-        check.column,
-        "warn" if few else check.severity,
-        is_passed,
-        agreement.compared,
-        unexpected,
-        _observed(check, agreement, is_passed),
-        said_of(check),
-        stage="core",
-        dimension="accuracy",
-        note=check.note,
-    )
+    observed = _observed(check, agreement, is_passed)
+    return result(check_rule(check), is_passed, agreement.compared, unexpected, observed)
 
 
 def _observed(check: Agrees, agreement: Agreement, is_passed: bool) -> str:
@@ -186,12 +149,6 @@ def _observed(check: Agrees, agreement: Agreement, is_passed: bool) -> str:
     if row_count > compared:
         observed += f"; {row_count - compared} of {row_count} rows have no counterpart"
     return observed if is_passed else "; ".join((observed, *agreement.examples))
-
-
-def _has_column(cursor: PgCursor, pipeline: Pipeline, source: str, column: str) -> bool:
-    cursor.execute(HAS_COLUMN, (f'core."{pipeline.table(source)}"', column))
-    [(is_there,)] = cursor.fetchall()
-    return bool(is_there)
 
 
 def _values(pipeline: Pipeline, source: str, other: str, window: Window) -> dict[str, Any]:
@@ -212,46 +169,13 @@ def _zone(source: AnySource) -> str:
     return str(getattr(getattr(source, "time", None), "timezone", "UTC"))
 
 
-def _same(
-    cursor: PgCursor, pipeline: Pipeline, source: str, other: str, values: dict[str, Any]
-) -> sql.Composed | sql.SQL:
+def _same(cursor: PgCursor, pipeline: Pipeline, source: str, other: str, values: dict[str, Any]) -> sql.Composed:
     """Return the condition under which rows of both sources belong together."""
-    is_dates = _has_dates(cursor, pipeline, source, values | {"zone": values["zone"]})
-    is_dates = is_dates and _has_dates(cursor, pipeline, other, values | {"zone": values["other_zone"]})
+    has_times = any(
+        one_value(cursor, sql.SQL(HAS_TIMES_OF_DAY).format(table=sql.Identifier(pipeline.table(name))), values | zone)
+        for name, zone in ((source, {}), (other, {"zone": values["other_zone"]}))
+    )
     both = [key for key in pipeline.sources[source].key if key in pipeline.sources[other].key]
-    conditions: list[sql.Composable] = [sql.SQL(SAME_DATE if is_dates else SAME_INSTANT)]
+    conditions: list[sql.Composable] = [sql.SQL(SAME_INSTANT if has_times else SAME_DATE)]
     conditions += [sql.SQL("o.{0} = t.{0}").format(sql.Identifier(key)) for key in both]
     return sql.SQL(" and ").join(conditions)
-
-
-def _has_dates(cursor: PgCursor, pipeline: Pipeline, source: str, values: dict[str, Any]) -> bool:
-    """Tell whether all rows of a source's window begin a day."""
-    cursor.execute(sql.SQL(HAS_TIMES_OF_DAY).format(table=sql.Identifier(pipeline.table(source))), values)
-    [(has_times,)] = cursor.fetchall()
-    return not has_times
-
-
-def _compare(
-    cursor: PgCursor, check: Agrees, pairs: sql.Composable, values: dict[str, Any]
-) -> tuple[int, int, float | None]:
-    """Return how many pairs were compared, how many disagree, and the score."""
-    if check.correlation is not None:
-        cursor.execute(sql.SQL(CORRELATE).format(pairs=pairs), values)
-        [(compared, score)] = cursor.fetchall()
-        return compared, 0, score
-    cursor.execute(sql.SQL(COUNT).format(pairs=pairs, disagree=sql.SQL(DISAGREE)), values)
-    [(compared, disagreeing)] = cursor.fetchall()
-    return compared, disagreeing, 1 - disagreeing / compared if compared else None
-
-
-def _examples(cursor: PgCursor, check: Agrees, pairs: sql.Composable, values: dict[str, Any]) -> tuple[str, ...]:
-    statement = FARTHEST if check.correlation is None else OUT_OF_LINE
-    cursor.execute(sql.SQL(statement).format(pairs=pairs, disagree=sql.SQL(DISAGREE)), values)
-    return tuple(
-        f"{_minute(at)} UTC: {check.column} {value:.6g}, {check.with_} {second:.6g}"
-        for at, value, second in cursor.fetchall()
-    )
-
-
-def _minute(at: datetime) -> str:
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M}"

@@ -2,56 +2,46 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
+from psycopg2.extensions import cursor as PgCursor
 from psycopg2.extras import execute_values
 
-from include.quality.contract import MIN_ROWS_FOR_SHARES
+from include.lake.store import Lake
+from include.quality.contract import MIN_ROWS_FOR_SHARES, Result
 from include.quality.dimensions import scores
-from include.quality.score import BATCH, BatchFacts, Score
+from include.quality.score import BATCH, Agreement, BatchFacts, Score
 from include.spec.fields import span
+from include.spec.model import Pipeline
 from include.spec.quality import Agrees
-from include.warehouse.agreement import Agreement, judge_agreement, measure
+from include.warehouse.agreement import judge_agreement, measure
+from include.warehouse.batch import Batch, RunRef
 from include.warehouse.profiles import record_profile
 from include.windows import Window
-
-if TYPE_CHECKING:
-    from psycopg2.extensions import cursor as PgCursor
-
-    from include.lake.store import Lake
-    from include.quality.contract import Result
-    from include.spec.model import Pipeline
-    from include.warehouse.batch import Batch, RunRef
 
 LOOK_BACK = span("31 days")  # a window of one day has too few rows to compare
 
 
-@dataclass(frozen=True)
-class Agreements:
-    """What the comparisons of one batch with other sources found, by the name of their check."""
-
-    measured: dict[str, Agreement] = field(default_factory=dict)
-    results: list[Result] = field(default_factory=list)
-
-
-def compare(cursor: PgCursor, pipeline: Pipeline, batch: Batch) -> Agreements:
+def compare(cursor: PgCursor, pipeline: Pipeline, batch: Batch) -> tuple[dict[str, Agreement], list[Result]]:
     """Compare what a batch brought with the second sources its checks name, after all batches are merged.
 
     Where the batch covers little time, the 31 days up to its end are compared.
+
+    Returns
+    -------
+    dict of str to Agreement, list of Result
+        What was found, by the name of the check, and the verdicts on it.
     """
-    if not batch.row_count or batch.covers is None:
-        return Agreements()
-    start, end = batch.covers
-    agreements = Agreements()
-    for check in pipeline.sources[batch.source].checks:
-        if isinstance(check, Agrees):
-            agreement = measure(cursor, pipeline, batch.source, check, Window(start, end))
-            if agreement.compared < MIN_ROWS_FOR_SHARES:
-                agreement = measure(cursor, pipeline, batch.source, check, Window(min(start, end - LOOK_BACK), end))
-            agreements.measured[check.name] = agreement
-            agreements.results.append(judge_agreement(check, agreement))
-    return agreements
+    measured: dict[str, Agreement] = {}
+    checks = [check for check in pipeline.sources[batch.source].checks if isinstance(check, Agrees)]
+    if batch.row_count and batch.covers is not None:
+        start, end = batch.covers
+        for check in checks:
+            for first in (start, min(start, end - LOOK_BACK)):
+                measured[check.name] = measure(cursor, pipeline, batch.source, check, Window(first, end))
+                if measured[check.name].compared >= MIN_ROWS_FOR_SHARES:
+                    break
+    return measured, [judge_agreement(check, measured[check.name]) for check in checks if check.name in measured]
 
 
 def record_quality(
@@ -61,14 +51,14 @@ def record_quality(
     window: Window,
     batch: Batch,
     run: RunRef,
-    agreements: Agreements | None = None,
+    agreements: Mapping[str, Agreement] | None = None,
     late: int | None = None,
 ) -> list[Score]:
     """Write a batch's profile and scores, and return those of the scores that this run was the first to find.
 
     Parameters
     ----------
-    agreements : Agreements, optional
+    agreements : mapping of str to Agreement, optional
         None for a blocked batch.
     late : int, optional
         Rows that were new or changed although they were due in an earlier window; None for a blocked batch.
@@ -80,7 +70,7 @@ def record_quality(
         traced=batch.received,  # reading a payload to its end compares its bytes with their hash, or raises
         covers=batch.covers,
         newest_at=batch.newest_at,
-        agreements=agreements.measured if agreements else {},
+        agreements=agreements or {},
     )
     measured = scores(pipeline.sources[batch.source], batch.results, profile, facts)
     place = (pipeline.pipeline, batch.source, window.start, window.end, batch.sha256)

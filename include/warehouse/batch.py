@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from datetime import datetime
 
-if TYPE_CHECKING:
-    from datetime import datetime
+from include.quality.contract import Result
+from include.windows import Window
 
-    from include.quality.contract import Result
-    from include.warehouse.change import Change
-    from include.windows import Window
+
+@dataclass(frozen=True)
+class Change:
+    """Rows of one source that a load wrote or took away: the least and the greatest of their times, UTC."""
+
+    source: str
+    valid_first: datetime
+    valid_last: datetime
+    available_first: datetime
+    available_last: datetime
 
 
 @dataclass(frozen=True)

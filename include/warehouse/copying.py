@@ -5,16 +5,14 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Mapping
 from itertools import chain
-from typing import TYPE_CHECKING
 
 import psycopg2
+import pyarrow as pa
 from psycopg2 import sql
+from psycopg2.extensions import cursor as PgCursor
 
 from include.spec.types import TYPES, arrow_type
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    from psycopg2.extensions import cursor as PgCursor
+from include.warehouse.engine import identifiers
 
 CHUNK_BYTES = 1_048_576
 
@@ -35,8 +33,7 @@ def copy(cursor: PgCursor, table: sql.Identifier, batches: Iterator[pa.RecordBat
     first = next(batches, None)
     if first is None:
         return 0
-    columns = sql.SQL(", ").join(map(sql.Identifier, first.schema.names))
-    statement = sql.SQL("copy {} ({}) from stdin (format binary)").format(table, columns)
+    statement = sql.SQL("copy {} ({}) from stdin (format binary)").format(table, identifiers(first.schema.names))
     encoded = _Encoded(chain([first], batches), first.schema)
     try:
         cursor.copy_expert(statement, encoded, CHUNK_BYTES)
@@ -47,8 +44,6 @@ def copy(cursor: PgCursor, table: sql.Identifier, batches: Iterator[pa.RecordBat
 
 def arrow_schema(fields: Mapping[str, str]) -> pa.Schema:
     """Return the Arrow schema of columns with these SQL types, as `copy` needs it."""
-    import pyarrow as pa
-
     types = {type_.sql: arrow_type(name) for name, type_ in TYPES.items()} | {"integer": pa.int32()}
     return pa.schema([(name, types[type_]) for name, type_ in fields.items()])
 

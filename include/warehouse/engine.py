@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import Any
 
 import psycopg2
-import sqlalchemy.exc
+from psycopg2 import sql
+from psycopg2.extensions import connection as PgConnection
+from psycopg2.extensions import cursor as PgCursor
 from sqlalchemy import create_engine
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import Engine, make_url
+from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.pool import NullPool
 
 from include.errors import SourceUnavailable
-
-if TYPE_CHECKING:
-    from psycopg2.extensions import connection as PgConnection
-    from sqlalchemy.engine import Engine
-
 
 # Loads compare millions of rows in temporary tables; the memory is taken only where there are any.
 OPTIONS = "-c timezone=UTC -c temp_buffers=64MB"
@@ -32,6 +30,24 @@ def connect_engine(url: str) -> Engine:
     )
 
 
+def one_value(cursor: PgCursor, query: str | sql.Composable, values: Any = None) -> Any:
+    """Return the one value that a query gives."""
+    cursor.execute(query, values)
+    [(value,)] = cursor.fetchall()
+    return value
+
+
+def identifiers(names: Iterable[str], alias: str | None = None) -> sql.Composed:
+    """Return a list of columns, each of a table that has an alias."""
+    return sql.SQL(", ").join(sql.Identifier(alias, n) if alias else sql.Identifier(n) for n in names)
+
+
+def definitions(fields: Mapping[str, str]) -> sql.Composed:
+    """Return columns with their SQL types, as a table is made of them."""
+    pairs = (sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(type_)) for name, type_ in fields.items())
+    return sql.SQL(", ").join(pairs)
+
+
 @contextmanager
 def answering() -> Iterator[None]:
     """Say what it means when the warehouse does not answer, or stops answering, inside the block.
@@ -43,12 +59,7 @@ def answering() -> Iterator[None]:
     """
     try:
         yield
-    except (
-        sqlalchemy.exc.OperationalError,
-        sqlalchemy.exc.InterfaceError,
-        psycopg2.OperationalError,
-        psycopg2.InterfaceError,
-    ) as error:
+    except (OperationalError, InterfaceError, psycopg2.OperationalError, psycopg2.InterfaceError) as error:
         cause = getattr(error, "orig", None) or error
         message = next(iter(str(cause).strip().splitlines()), type(cause).__name__)
         raise SourceUnavailable(

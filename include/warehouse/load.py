@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from datetime import datetime
 from itertools import groupby
-from typing import TYPE_CHECKING
 
-from include.quality.contract import breaches
+from psycopg2.extensions import connection as PgConnection
+from psycopg2.extensions import cursor as PgCursor
+
+from include.lake.store import Lake
+from include.quality.contract import Result, breaches
+from include.spec.model import Pipeline
 from include.warehouse import record
-from include.warehouse.assess import Agreements, below, compare, record_quality
+from include.warehouse.assess import below, compare, record_quality
 from include.warehouse.batch import Batch, Counts, Loaded, RunRef
+from include.warehouse.engine import one_value
 from include.warehouse.merge import Merged, merge
 from include.warehouse.reread import covered, read_again
 from include.warehouse.tables import ensure_table, has_rows
 from include.windows import Window
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from psycopg2.extensions import connection as PgConnection
-    from psycopg2.extensions import cursor as PgCursor
-
-    from include.lake.store import Lake
-    from include.quality.contract import Result
-    from include.spec.model import Pipeline
 
 
 class Disagreement(Exception):
@@ -81,8 +77,11 @@ def load_window(
             for merged in _merge(cursor, lake, pipeline, source, window, list(own))
         ]
         for batch, merged in zip(batches, every, strict=True):
-            agreements = compare(cursor, pipeline, batch)  # now that the other sources are there, too
-            judged = _judged(batch, agreements)
+            agreements, results = compare(cursor, pipeline, batch)  # now that the other sources are there, too
+            broken = breaches(results)
+            if broken and not batch.is_overridden:
+                raise Disagreement(batch, results, broken)
+            judged = replace(batch, results=[*batch.results, *results])
             record.record_verdicts(cursor, pipeline.pipeline, window, judged, run)
             scores = record_quality(cursor, lake, pipeline, window, judged, run, agreements, merged.late)
             loaded.low += below(pipeline, batch.source, scores)
@@ -108,22 +107,13 @@ def _merge(
     return [merge(cursor, lake, pipeline, window, batch, _clock(cursor)) for batch in batches]
 
 
-def _judged(batch: Batch, agreements: Agreements) -> Batch:
-    """Return a batch with what its comparisons found; raise `Disagreement` if that blocks it."""
-    broken = breaches(agreements.results)
-    if broken and not batch.is_overridden:
-        raise Disagreement(batch, agreements.results, broken)
-    return replace(batch, results=[*batch.results, *agreements.results])
-
-
 def _count(batch: Batch, merged: Merged) -> Counts:
+    changed = {name: getattr(merged, name) for name in ("inserted", "revised", "corrected")}
     return Counts(
-        received=batch.received,
-        inserted=merged.inserted,
-        revised=merged.revised,
-        corrected=merged.corrected,
+        **changed,
         withdrawn=merged.withdrawn,
-        unchanged=batch.row_count - merged.inserted - merged.revised - merged.corrected,
+        received=batch.received,
+        unchanged=batch.row_count - sum(changed.values()),
         quarantined=batch.quarantined_count,
         checks_passed=sum(result.is_passed for result in batch.results),
         checks_total=len(batch.results),
@@ -139,7 +129,5 @@ def _add(loaded: Loaded, counts: Counts, merged: Merged) -> None:
 
 def _clock(cursor: PgCursor) -> datetime:
     """Return the time, UTC; now() tells when the transaction began, perhaps before the load it had to wait for."""
-    cursor.execute("select clock_timestamp()")
-    [(clock,)] = cursor.fetchall()
-    moment: datetime = clock
+    moment: datetime = one_value(cursor, "select clock_timestamp()")
     return moment

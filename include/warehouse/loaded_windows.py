@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import datetime
 
+from sqlalchemy.engine import Connection
+
+from include.spec.model import Pipeline
 from include.windows import Window
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from sqlalchemy.engine import Connection
-
-    from include.spec.model import Pipeline
 
 # What counts is how a window was read last.
 OUTDATED = """
@@ -31,11 +27,11 @@ order by 1, 2
 
 def loaded_span(connection: Connection, pipeline: Pipeline, source: str) -> tuple[datetime, datetime] | None:
     """Return where a source's first loaded window starts and its last one ends, UTC; None before the first load."""
-    row = connection.exec_driver_sql(
+    first, last = connection.exec_driver_sql(
         "select min(window_start_at), max(window_end_at) from ops.lineage where (pipeline, source) = (%s, %s)",
         (pipeline.pipeline, source),
     ).one()
-    return None if row[0] is None else (row[0], row[1])
+    return None if first is None else (first, last)
 
 
 def payload_counts(connection: Connection, pipeline: Pipeline, window: Window) -> dict[str, int]:

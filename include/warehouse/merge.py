@@ -5,23 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pyarrow as pa
 from psycopg2 import sql
+from psycopg2.extensions import cursor as PgCursor
 
-from include.warehouse.change import Change
+from include.lake.store import Lake
+from include.spec.model import Pipeline
+from include.warehouse.batch import Batch, Change
 from include.warehouse.copying import copy
+from include.warehouse.engine import identifiers, one_value
 from include.warehouse.staging import refuse_short, stage
-from include.warehouse.tables import stored_columns
 from include.windows import Window
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    from psycopg2.extensions import cursor as PgCursor
-
-    from include.lake.store import Lake
-    from include.spec.model import Pipeline
-    from include.warehouse.batch import Batch
 
 IS_NEW_GROUND = "select not exists (select from core.{table} where valid_at between %(first)s and %(last)s)"
 FIND_CHANGED = """
@@ -106,12 +102,12 @@ def merge(
     """
     if not batch.row_count:
         return Merged()
-    names, rows = _names(pipeline, batch.source), lake.reading(batch.accepted_uri)
+    names, rows = names_of(pipeline, batch.source), lake.reading(batch.accepted_uri)
     values: dict[str, Any] = {"loaded_at": loaded_at, "pipeline": pipeline.pipeline}
-    values |= {"start": window.start, "end": window.end, **_bounds(batch)}
-    cursor.execute(sql.SQL(IS_NEW_GROUND).format(**names), values)
-    [(is_new_ground,)] = cursor.fetchall()
-    if is_new_ground:
+    values |= {"start": window.start, "end": window.end}
+    values |= dict(zip(("first", "last"), batch.spans["valid_at"], strict=True))
+    values |= dict(zip(("available_first", "available_last"), batch.spans["available_at"], strict=True))
+    if one_value(cursor, sql.SQL(IS_NEW_GROUND).format(**names), values):
         table = sql.Identifier("core", pipeline.table(batch.source))
         inserted, revised = copy(cursor, table, _recorded(rows, loaded_at)), 0
         refuse_short(batch.accepted_uri, inserted, batch.row_count)
@@ -161,35 +157,22 @@ def _merge_staged(cursor: PgCursor, names: dict[str, Any], values: dict[str, Any
 
 def _recorded(rows: Iterator[pa.RecordBatch], loaded_at: datetime) -> Iterator[pa.RecordBatch]:
     """Yield rows as the table takes them: with the time of recording, and without their place in the payload."""
-    import pyarrow as pa
-
     moment = pa.scalar(loaded_at, pa.timestamp("us", "UTC"))
     for batch in rows:
         kept = batch.drop_columns(["payload", "row_number"])
         yield kept.append_column("recorded_at", pa.repeat(moment, batch.num_rows))
 
 
-def _bounds(batch: Batch) -> dict[str, datetime]:
-    return {
-        "first": batch.spans["valid_at"][0],
-        "last": batch.spans["valid_at"][1],
-        "available_first": batch.spans["available_at"][0],
-        "available_last": batch.spans["available_at"][1],
-    }
-
-
 def _late(cursor: PgCursor, values: dict[str, Any], changed: Any) -> int:
     if values["available_first"] >= values["start"]:
         return 0
-    cursor.execute(sql.SQL(LATE).format(changed=changed), values)
-    [(count,)] = cursor.fetchall()
-    return int(count)
+    return int(one_value(cursor, sql.SQL(LATE).format(changed=changed), values))
 
 
-def _names(pipeline: Pipeline, source: str) -> dict[str, Any]:
+def names_of(pipeline: Pipeline, source: str) -> dict[str, Any]:
     """Return the pieces of the statements; `t` is the table, `s` the staged rows."""
     table = pipeline.table(source)
-    own = list(stored_columns(pipeline, source))
+    own = list(pipeline.sources[source].stored)
     key = ["valid_at", *pipeline.sources[source].key]
     kept = ["valid_at", "available_at", "recorded_at", "payload_id", *own]
     return {
@@ -199,12 +182,13 @@ def _names(pipeline: Pipeline, source: str) -> dict[str, Any]:
         "all": identifiers(["valid_at", "available_at", "payload_id", *own]),
         "kept": identifiers(kept),
         "kept_t": identifiers(kept, "t"),
-        "same_key": sql.SQL(" and ").join(sql.SQL("t.{0} = s.{0}").format(sql.Identifier(k)) for k in key),
+        "same_key": same(key, "t", "s"),
         "differs": sql.SQL("({}) is distinct from ({})").format(identifiers(own, "t"), identifiers(own, "s")),
         "sets": sql.SQL(", ").join(sql.SQL("{0} = s.{0}").format(sql.Identifier(c)) for c in (*own, "payload_id")),
     }
 
 
-def identifiers(names: list[str], alias: str | None = None) -> sql.Composed:
-    """Return a list of columns, each of a table that has an alias."""
-    return sql.SQL(", ").join(sql.Identifier(alias, n) if alias else sql.Identifier(n) for n in names)
+def same(names: list[str], one: str, other: str) -> sql.Composed:
+    """Return the condition that two relations, by their aliases, are equal in some columns."""
+    pair = sql.SQL("{} = {}")
+    return sql.SQL(" and ").join(pair.format(sql.Identifier(one, n), sql.Identifier(other, n)) for n in names)

@@ -1,8 +1,9 @@
 """Bring the warehouse's schema up to date."""
 
+from collections.abc import Callable
 from pathlib import Path
 
-from alembic import command
+from alembic import command, op
 from alembic.config import Config
 
 from include.warehouse.engine import connect_engine
@@ -31,3 +32,23 @@ def upgrade(url: str) -> None:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
     engine.dispose()
+
+
+def run_file(name: str) -> Callable[[], None]:
+    """Return a migration's way up: a file of ``include/warehouse/sql``."""
+
+    def upgrade() -> None:
+        text = (Path(__file__).parent / "sql" / name).read_text(encoding="utf-8")
+        op.get_bind().exec_driver_sql(text.replace("%", "%%"))
+
+    return upgrade
+
+
+def run(*statements: str) -> Callable[[], None]:
+    """Return a migration's way down: statements, one after the other."""
+
+    def downgrade() -> None:
+        for statement in statements:
+            op.execute(statement)
+
+    return downgrade

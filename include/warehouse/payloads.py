@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection
 
-    from include.windows import Window
+from include.windows import Window
 
 
 def index_payload(connection: Connection, pipeline: str, source: str, window: Window, manifest: dict[str, Any]) -> int:
@@ -21,27 +20,19 @@ def index_payload(connection: Connection, pipeline: str, source: str, window: Wi
     manifest : dict
         As `include.lake.manifest.manifest` makes it.
     """
-    place = (pipeline, source, window.start, window.end, manifest["sha256"])
+    facts = {
+        **{"pipeline": pipeline, "source": source, "window_start_at": window.start, "window_end_at": window.end},
+        **{name: manifest[name] for name in ("sha256", "uri", "media_type", "is_simulated", "fetched_at")},
+        **{"size_bytes": manifest["byte_count"], "status_code": manifest["status"]},
+        **{name: json.dumps(manifest[name]) for name in ("request", "headers")},
+    }
     connection.exec_driver_sql(
-        "insert into raw.payload (pipeline, source, window_start_at, window_end_at, sha256, uri, media_type,"
-        " size_bytes, status_code, request, headers, is_simulated, fetched_at)"
-        " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) on conflict do nothing",
-        (
-            *place,
-            manifest["uri"],
-            manifest["media_type"],
-            manifest["byte_count"],
-            manifest["status"],
-            json.dumps(manifest["request"]),
-            json.dumps(manifest["headers"]),
-            manifest["is_simulated"],
-            manifest["fetched_at"],
-        ),
+        f"insert into raw.payload ({', '.join(facts)}) values ({', '.join(f'%({name})s' for name in facts)})"
+        " on conflict do nothing",
+        facts,
     )
-    return int(
-        connection.exec_driver_sql(
-            "select payload_id from raw.payload where pipeline = %s and source = %s and window_start_at = %s"
-            " and window_end_at = %s and sha256 = %s",
-            place,
-        ).scalar_one()
+    query = (
+        "select payload_id from raw.payload where (pipeline, source, window_start_at, window_end_at, sha256)"
+        " = (%(pipeline)s, %(source)s, %(window_start_at)s, %(window_end_at)s, %(sha256)s)"
     )
+    return int(connection.exec_driver_sql(query, facts).scalar_one())

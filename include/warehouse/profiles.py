@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import Any
 
 from psycopg2 import Binary
+from psycopg2.extensions import cursor as PgCursor
 from psycopg2.extras import execute_values
+from sqlalchemy.engine import Connection
 
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from psycopg2.extensions import cursor as PgCursor
-    from sqlalchemy.engine import Connection
-
-    from include.lake.store import Lake
-    from include.warehouse.batch import Batch, RunRef
-    from include.windows import Window
+from include.lake.store import Lake
+from include.warehouse.batch import Batch, RunRef
+from include.windows import Window
 
 BEFORE = """
 with batch as (

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from psycopg2 import sql
+from psycopg2.extensions import cursor as PgCursor
 from psycopg2.extras import DateTimeTZRange, execute_values
 
+from include.spec.model import Pipeline
+from include.warehouse.batch import Batch, Counts, Loaded, RunRef
 from include.windows import Window
-
-if TYPE_CHECKING:
-    from psycopg2.extensions import cursor as PgCursor
-
-    from include.spec.model import Pipeline
-    from include.warehouse.batch import Batch, Counts, Loaded, RunRef
-
 
 RESULT = (
     *("rule", "column", "severity", "is_passed", "row_count", "unexpected_count", "observed", "expected"),
@@ -86,13 +82,9 @@ def record_run(
 def _load_facts(pipeline: Pipeline, window: Window, counts: Counts, run: RunRef, loaded_at: datetime) -> dict[str, Any]:
     """Return what is said of a whole load and of each of its batches."""
     kinds = ("received", "inserted", "revised", "corrected", "withdrawn", "unchanged", "quarantined")
-    bounds = {"window_start_at": window.start, "window_end_at": window.end, "loaded_at": loaded_at}
-    return (
-        asdict(run)
-        | bounds
-        | {"pipeline": pipeline.pipeline}
-        | {f"{kind}_count": getattr(counts, kind) for kind in kinds}
-    )
+    facts = {"window_start_at": window.start, "window_end_at": window.end, "loaded_at": loaded_at}
+    facts |= {f"{kind}_count": getattr(counts, kind) for kind in kinds}
+    return asdict(run) | {"pipeline": pipeline.pipeline} | facts
 
 
 def _record_once(cursor: PgCursor, table: str, facts: dict[str, Any], same: tuple[str, ...], counts: Counts) -> None:

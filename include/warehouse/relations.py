@@ -1,37 +1,68 @@
-"""Rules that other rows or tables decide: values that must be unique, references, and the rows before a batch."""
+"""Rules that other rows or tables decide: keys and values that must be unique, references, the rows before a batch."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from datetime import datetime
 
+import pyarrow as pa
 from psycopg2 import sql
+from psycopg2.extensions import cursor as PgCursor
 
 from include.errors import ConfigError
 from include.spec.fields import span
+from include.spec.model import Pipeline
 from include.spec.quality import Frozen, Reference, Step
-from include.warehouse.repeats import RowId
+from include.warehouse.engine import identifiers, one_value
 from include.warehouse.staging import accepted_schema, stage
-from include.warehouse.tables import stored_columns
 
-if TYPE_CHECKING:
-    from datetime import datetime
+RowId = tuple[int, int]  # payload and row_number
 
-    import pyarrow as pa
-    from psycopg2.extensions import cursor as PgCursor
-
-    from include.spec.model import Pipeline
-
+# `variants` counts the different rows under one key: with more than one nobody can tell which is right.
+REPEATED = """
+select case when place > 1 then 'repeated' else 'unique' end as rule, payload, row_number
+from (
+    select payload, row_number, place, count(*) filter (where place = 1) over (partition by {key}) as variants
+    from (
+        select {key}, payload, row_number,
+               row_number() over (partition by {key}, {own} order by payload, row_number) as place
+        from staged join (select {key} from staged group by {key} having count(*) > 1) alike using ({key})
+    ) placed
+) counted
+where place > 1 or variants > 1
+order by payload, row_number
+"""
 SHARED = """
 select payload, row_number, {column}::text from staged
 join (
     select {column} from staged where {column} is not null group by {column} having count(*) > 1
 ) alike using ({column})
 """
+HAS_COLUMN = """
+select exists (
+    select from information_schema.columns where (table_schema, table_name, column_name) = (%s, %s, %s))
+"""
 DANGLING = """
 select payload, row_number, {column}::text from staged s
 where {column} is not null and not exists (select from {table} t where t.{to}::text = s.{column}::text)
 """
+
+
+def repeats(cursor: PgCursor, pipeline: Pipeline, source: str, rows: Iterator[pa.RecordBatch]) -> dict[str, set[RowId]]:
+    """Return the places of rows that share their key, by the rule they broke: ``repeated`` or ``unique``.
+
+    Of rows that are equal in everything the first is no fault; of rows that share a key and
+    differ all are. Part of the caller's transaction, which leaves nothing behind.
+    """
+    stage(cursor, pipeline, source, rows)
+    spec = pipeline.sources[source]
+    names = {"key": identifiers(("valid_at", *spec.key)), "own": identifiers(spec.stored)}
+    places: dict[str, set[RowId]] = {"repeated": set(), "unique": set()}
+    cursor.execute(sql.SQL(REPEATED).format(**names))
+    for rule, payload, row_number in cursor:
+        places[rule].add((payload, row_number))
+    cursor.execute("drop table staged")
+    return places
 
 
 def is_asked(pipeline: Pipeline, source: str) -> bool:
@@ -58,39 +89,24 @@ def find(
     spec = pipeline.sources[source]
     stage(cursor, pipeline, source, rows)
     broken: dict[tuple[str, str], dict[RowId, str]] = {}
-    for name, column in stored_columns(pipeline, source).items():
+    for name, column in spec.stored.items():
         if column.unique:
             cursor.execute(sql.SQL(SHARED).format(column=sql.Identifier(name)))
             broken["unique", name] = {(at, row): f"{name} = {value!r} is not alone" for at, row, value in cursor}
     for check in spec.checks:
         if isinstance(check, Reference):
-            table, _, to = check.to.rpartition(".")
-            _refuse_missing(cursor, pipeline, source, check)
-            names = {"column": check.column, "to": to}
-            cursor.execute(
-                sql.SQL(DANGLING).format(
-                    table=sql.Identifier(*table.split(".")), **{key: sql.Identifier(own) for key, own in names.items()}
+            schema, table, to = check.to.split(".")
+            if not one_value(cursor, HAS_COLUMN, (schema, table, to)):
+                raise ConfigError(
+                    f"{pipeline.pipeline} {source}: check {check.name} refers to {check.to}, which the warehouse does"
+                    f" not have: load that table first, or correct {pipeline.where('sources', source, 'checks')}"
                 )
-            )
+            names = {"column": sql.Identifier(check.column), "to": sql.Identifier(to)}
+            cursor.execute(sql.SQL(DANGLING).format(table=sql.Identifier(schema, table), **names))
             reasons = {(at, row): f"{check.column} = {value!r} is not in {check.to}" for at, row, value in cursor}
             broken[check.name, check.column] = reasons
     cursor.execute("drop table staged")
     return broken
-
-
-def _refuse_missing(cursor: PgCursor, pipeline: Pipeline, source: str, check: Reference) -> None:
-    schema, table, column = check.to.split(".")
-    cursor.execute(
-        "select exists (select from information_schema.columns"
-        " where (table_schema, table_name, column_name) = (%s, %s, %s))",
-        (schema, table, column),
-    )
-    [(is_there,)] = cursor.fetchall()
-    if not is_there:
-        raise ConfigError(
-            f"{pipeline.pipeline} {source}: check {check.name} refers to {check.to}, which the warehouse does not have:"
-            f" load that table first, or correct {pipeline.where('sources', source, 'checks')}"
-        )
 
 
 def rows_before(
@@ -103,22 +119,15 @@ def rows_before(
     first : datetime
         The smallest `valid_at` of the batch, UTC.
     """
-    import pyarrow as pa
-
-    table = f"core.{pipeline.table(source)}"
-    cursor.execute("select to_regclass(%s) is not null", (table,))
-    if not cursor.fetchone()[0]:  # type: ignore[index]
+    table = pipeline.table(source)
+    if not one_value(cursor, "select to_regclass(%s) is not null", (f"core.{table}",)):
         return None
     spec = pipeline.sources[source]
     names = ["valid_at", *spec.key, *dict.fromkeys(check.column for check in checks)]
     reach = max(span(check.within) for check in checks)
     most = None if spec.key else max(check.rows if isinstance(check, Frozen) else 1 for check in checks)
-    cursor.execute(
-        sql.SQL("select {} from core.{} where valid_at < %s and valid_at >= %s order by valid_at desc limit %s").format(
-            sql.SQL(", ").join(map(sql.Identifier, names)), sql.Identifier(pipeline.table(source))
-        ),
-        (first, first - reach, most),
-    )
+    query = sql.SQL("select {} from core.{} where valid_at < %s and valid_at >= %s order by valid_at desc limit %s")
+    cursor.execute(query.format(identifiers(names), sql.Identifier(table)), (first, first - reach, most))
     rows = cursor.fetchall()
     fields = [accepted_schema(pipeline, source).field(name) for name in names]
     columns = list(zip(*rows, strict=True)) or [()] * len(names)

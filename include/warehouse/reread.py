@@ -9,25 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import Any
 
+import pyarrow as pa
 from psycopg2 import sql
+from psycopg2.extensions import cursor as PgCursor
 from psycopg2.extras import execute_values
 
-from include.warehouse.merge import Merged, changes_of, identifiers, touched_windows
+from include.lake.store import Lake
+from include.spec.model import Pipeline
+from include.warehouse.batch import Batch
+from include.warehouse.engine import identifiers, one_value
+from include.warehouse.merge import Merged, changes_of, names_of, same, touched_windows
 from include.warehouse.staging import accepted_fields, refuse_short, stage_as
-from include.warehouse.tables import stored_columns
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    import pyarrow as pa
-    from psycopg2.extensions import cursor as PgCursor
-
-    from include.lake.store import Lake
-    from include.spec.model import Pipeline
-    from include.warehouse.batch import Batch
-    from include.windows import Window
+from include.windows import Window
 
 ANEW = "drop table if exists " + ", ".join(
     f"pg_temp.{name}" for name in ("fetches", "before", "chain", "changed_key", "wanted", "misread", "changed")
@@ -176,8 +172,7 @@ def read_again(
         cursor.execute(sql.SQL(statement).format(**names), values)
     cursor.execute(sql.SQL(COUNTS).format(**names), values)
     counts = {fetch: count for fetch, *count in cursor.fetchall()}
-    cursor.execute(sql.SQL(WITHDRAWN).format(**names))
-    [(withdrawn,)] = cursor.fetchall()
+    withdrawn = one_value(cursor, sql.SQL(WITHDRAWN).format(**names))
     for statement in (*WRITE, CHANGED):
         cursor.execute(sql.SQL(statement).format(**names), values)
     merged = [Merged(*counts.get(place, ())) for place in range(len(batches))]
@@ -199,8 +194,6 @@ def covered(batches: list[Batch]) -> tuple[datetime, datetime]:
 
 def _rows(lake: Lake, batches: list[Batch]) -> Iterator[pa.RecordBatch]:
     """Yield the accepted rows of all batches, each with the place of its fetch."""
-    import pyarrow as pa
-
     for place, batch in enumerate(batches):
         for rows in lake.reading(batch.accepted_uri) if batch.row_count else ():
             yield rows.append_column("_fetch", pa.repeat(pa.scalar(place, pa.int32()), rows.num_rows))
@@ -214,27 +207,16 @@ def _fetches(batches: list[Batch]) -> Iterator[tuple[Any, ...]]:
 
 def _names(pipeline: Pipeline, source: str) -> dict[str, sql.Composable]:
     """Return the pieces of the statements: lists of columns by alias, and equality of keys between two."""
-    table, own = pipeline.table(source), list(stored_columns(pipeline, source))
-    key = ["valid_at", *pipeline.sources[source].key]
+    own, key = list(pipeline.sources[source].stored), ["valid_at", *pipeline.sources[source].key]
     kept = ["valid_at", "available_at", "payload_id", *own]
-    names: dict[str, sql.Composable] = {
-        "table": sql.Identifier(table),
-        "history": sql.Identifier(f"{table}_history"),
-        "key": identifiers(key),
-        "kept": identifiers([*kept, "recorded_at"]),
-        "told": identifiers([name for name in kept if name != "available_at"]),
+    lag, be = sql.SQL("lag({}) over earlier"), sql.SQL("{0} = b.{0}")
+    names = names_of(pipeline, source) | {
+        "told": identifiers(["valid_at", "payload_id", *own]),
         "own": identifiers(own),
-        "sets": sql.SQL(", ").join(
-            sql.SQL("{0} = b.{0}").format(sql.Identifier(name))
-            for name in ("available_at", "recorded_at", "payload_id", *own)
-        ),
-        "before_it": sql.SQL(", ").join(sql.SQL("lag({}) over earlier").format(sql.Identifier(name)) for name in own),
+        "sets": sql.SQL(", ").join(be.format(sql.Identifier(name)) for name in (*kept[1:], "recorded_at")),
+        "before_it": sql.SQL(", ").join(lag.format(sql.Identifier(name)) for name in own),
         "key_d": identifiers(key, "d"),
     }
     names |= {f"kept_{alias}": identifiers(kept, alias) for alias in "sbd"}
     names |= {f"own_{alias}": identifiers(own, alias) for alias in "wbd"}
-    for one, other in ("db", "wb", "tb"):
-        names[f"same_key_{one}{other}"] = sql.SQL(" and ").join(
-            sql.SQL("{} = {}").format(sql.Identifier(one, name), sql.Identifier(other, name)) for name in key
-        )
-    return names
+    return names | {f"same_key_{one}{other}": same(key, one, other) for one, other in ("db", "wb", "tb")}

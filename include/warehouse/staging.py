@@ -7,20 +7,16 @@ gone with the transaction however that ends, so there is never one to sweep.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+import pyarrow as pa
 from psycopg2 import sql
+from psycopg2.extensions import cursor as PgCursor
 
 from include.errors import PayloadLost
+from include.spec.model import Pipeline
 from include.spec.types import TYPES
 from include.warehouse.copying import arrow_schema, copy
-from include.warehouse.tables import stored_columns
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    from psycopg2.extensions import cursor as PgCursor
-
-    from include.spec.model import Pipeline
+from include.warehouse.engine import definitions
 
 QUARANTINED = {
     "payload_id": "bigint",
@@ -37,7 +33,7 @@ INSTANT = TYPES["timestamp"].sql
 def accepted_fields(pipeline: Pipeline, source: str) -> dict[str, str]:
     """Return the columns of accepted rows with their SQL types; `payload` is the place among the batch's payloads."""
     places = {"payload_id": "bigint", "payload": "integer", "row_number": "bigint"}
-    own = {name: TYPES[column.type].sql for name, column in stored_columns(pipeline, source).items()}
+    own = {name: TYPES[column.type].sql for name, column in pipeline.sources[source].stored.items()}
     return {**places, "valid_at": INSTANT, "available_at": INSTANT, **own}
 
 
@@ -53,8 +49,6 @@ def quarantined_schema() -> pa.Schema:
 
 def numbered(batch: pa.RecordBatch, payload_ids: tuple[int, ...], schema: pa.Schema) -> pa.RecordBatch:
     """Return checked rows with the number of their payload, in the shape of a schema."""
-    import pyarrow as pa
-
     numbers = pa.array(payload_ids, pa.int64()).take(batch.column("payload"))
     columns = [numbers, *(batch.column(name) for name in schema.names[1:])]
     return pa.RecordBatch.from_arrays(columns, schema=schema)
@@ -67,11 +61,10 @@ def stage(cursor: PgCursor, pipeline: Pipeline, source: str, rows: Iterator[pa.R
 
 def stage_as(cursor: PgCursor, name: str, fields: dict[str, str], rows: Iterator[pa.RecordBatch]) -> int:
     """COPY rows into a temporary table with these columns, made anew and gone with the transaction; return how many."""
-    columns = [sql.SQL("{} {}").format(sql.Identifier(field), sql.SQL(type_)) for field, type_ in fields.items()]
     table = sql.Identifier(name)
     cursor.execute(sql.SQL("drop table if exists pg_temp.{}").format(table))
     make = sql.SQL("create temporary table {} ({}) on commit drop")
-    cursor.execute(make.format(table, sql.SQL(", ").join(columns)))
+    cursor.execute(make.format(table, definitions(fields)))
     return copy(cursor, table, rows)
 
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import datetime
 
 from psycopg2 import sql
+from psycopg2.extensions import cursor as PgCursor
 
 from include.errors import ConfigError
+from include.spec.model import Column, Pipeline
 from include.spec.types import TYPES
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from psycopg2.extensions import cursor as PgCursor
-
-    from include.spec.model import Column, Pipeline
+from include.warehouse.engine import definitions, identifiers, one_value
 
 HISTORY = {
     "superseded_at": "When a newer version replaced this one, UTC",
@@ -36,11 +32,6 @@ $$
 """
 
 
-def stored_columns(pipeline: Pipeline, source: str) -> dict[str, Column]:
-    """Return a source's columns that are stored: all but personal data that never leaves the source."""
-    return pipeline.sources[source].stored
-
-
 def ensure_table(cursor: PgCursor, pipeline: Pipeline, source: str) -> None:
     """Create ``core.<table>``, its history and ``<table>_as_of``, or add the columns the spec has gained.
 
@@ -53,16 +44,16 @@ def ensure_table(cursor: PgCursor, pipeline: Pipeline, source: str) -> None:
         cannot follow by itself. Not retried.
     """
     table = pipeline.table(source)
-    columns = stored_columns(pipeline, source)
+    columns = pipeline.sources[source].stored
     key = ("valid_at", *pipeline.sources[source].key)
     existing = _column_types(cursor, table)
     if existing:
         _refuse_another_shape(pipeline, source, existing, _key(cursor, table))
-        if existing.keys() >= columns.keys() and _has_as_of(cursor, table):
+        as_of = one_value(cursor, "select to_regprocedure(%s)", (f"core.{table}_as_of(timestamptz)",))
+        if existing.keys() >= columns.keys() and as_of:
             return
     for name in (table, f"{table}_history"):
         _create(cursor, name, key, columns, pipeline.sources[source].title)
-        _add_and_describe(cursor, name, columns)
     _create_as_of(cursor, table, key)
 
 
@@ -92,7 +83,7 @@ def _refuse_another_shape(pipeline: Pipeline, source: str, types: dict[str, str]
             f"{pipeline.pipeline} {source}: {table} has one row for each {', '.join(sorted(key))} and the spec says for"
             f" each {', '.join(sorted(wanted_key))}: {way_out}"
         )
-    for name, column in stored_columns(pipeline, source).items():
+    for name, column in pipeline.sources[source].stored.items():
         if types.get(name, TYPES[column.type].sql) != TYPES[column.type].sql:
             raise ConfigError(
                 f"{pipeline.pipeline} {source}: {name} in {table} is {types[name]} and the spec says {column.type}:"
@@ -101,9 +92,10 @@ def _refuse_another_shape(pipeline: Pipeline, source: str, types: dict[str, str]
 
 
 def _create(cursor: PgCursor, table: str, key: tuple[str, ...], columns: dict[str, Column], title: str) -> None:
+    """Create a table, or add the columns it does not have, and describe it and them."""
+    types = {name: TYPES[column.type].sql for name, column in columns.items()}
     is_history = table.endswith("_history")
-    own = [sql.SQL("{} {}").format(sql.Identifier(n), sql.SQL(TYPES[c.type].sql)) for n, c in columns.items()]
-    primary = (*key, "recorded_at") if is_history else key
+    kept = "superseded_at timestamptz not null default now(), is_corrected boolean not null default false,"
     cursor.execute(
         sql.SQL(
             "create table if not exists core.{table} (valid_at timestamptz not null, available_at timestamptz not null,"
@@ -111,50 +103,29 @@ def _create(cursor: PgCursor, table: str, key: tuple[str, ...], columns: dict[st
             " {own}, {superseded} primary key ({primary}))"
         ).format(
             table=sql.Identifier(table),
-            own=sql.SQL(", ").join(own),
-            superseded=sql.SQL(
-                "superseded_at timestamptz not null default now(), is_corrected boolean not null default false,"
-                if is_history
-                else ""
-            ),
-            primary=sql.SQL(", ").join(map(sql.Identifier, primary)),
+            own=definitions(types),
+            superseded=sql.SQL(kept if is_history else ""),
+            primary=identifiers((*key, "recorded_at") if is_history else key),
         )
     )
     _comment(cursor, table, None, f"Older versions of rows, replaced by revisions. {title}" if is_history else title)
-    facts = TIMES | (HISTORY if is_history else {})
-    for name, text in facts.items():
+    for name, text in (TIMES | (HISTORY if is_history else {})).items():
         _comment(cursor, table, name, text)
-
-
-def _has_as_of(cursor: PgCursor, table: str) -> bool:
-    cursor.execute("select to_regprocedure(%s) is not null", (f"core.{table}_as_of(timestamptz)",))
-    [(is_there,)] = cursor.fetchall()
-    return bool(is_there)
+    for name, column in columns.items():
+        add = sql.SQL("alter table core.{} add column if not exists {}")
+        cursor.execute(add.format(sql.Identifier(table), definitions({name: types[name]})))
+        hashed = "; a keyed hash of personal data" if column.personal == "hash" else ""
+        _comment(cursor, table, name, f"{column.description}. Unit: {column.unit}{hashed}")
 
 
 def _create_as_of(cursor: PgCursor, table: str, key: tuple[str, ...]) -> None:
     """Make the function that tells what was known at a time: of each row the newest version known by then."""
-    names = {
-        "table": sql.Identifier(table),
-        "history": sql.Identifier(f"{table}_history"),
-        "as_of": sql.Identifier(f"{table}_as_of"),
-        "key": sql.SQL(", ").join(map(sql.Identifier, key)),
-        "kept": sql.SQL(", ").join(map(sql.Identifier, _column_types(cursor, table))),
-    }
-    cursor.execute(sql.SQL(AS_OF).format(**names))
+    names = {"table": table, "history": f"{table}_history", "as_of": f"{table}_as_of"}
+    pieces: dict[str, sql.Composable] = {name: sql.Identifier(own) for name, own in names.items()}
+    pieces |= {"key": identifiers(key), "kept": identifiers(_column_types(cursor, table))}
+    cursor.execute(sql.SQL(AS_OF).format(**pieces))
     about = "What anybody could know at a time (UTC): of each row the newest version that was available by then"
-    cursor.execute(sql.SQL("comment on function core.{as_of} is {about}").format(**names, about=sql.Literal(about)))
-
-
-def _add_and_describe(cursor: PgCursor, table: str, columns: dict[str, Column]) -> None:
-    for name, column in columns.items():
-        cursor.execute(
-            sql.SQL("alter table core.{} add column if not exists {} {}").format(
-                sql.Identifier(table), sql.Identifier(name), sql.SQL(TYPES[column.type].sql)
-            )
-        )
-        hashed = "; a keyed hash of personal data" if column.personal == "hash" else ""
-        _comment(cursor, table, name, f"{column.description}. Unit: {column.unit}{hashed}")
+    cursor.execute(sql.SQL("comment on function core.{as_of} is {about}").format(**pieces, about=sql.Literal(about)))
 
 
 def _comment(cursor: PgCursor, table: str, column: str | None, text: str) -> None:
@@ -166,9 +137,7 @@ def _comment(cursor: PgCursor, table: str, column: str | None, text: str) -> Non
 
 def has_rows(cursor: PgCursor, table: str, first: datetime, last: datetime) -> bool:
     """Tell whether ``core.<table>`` is there and has a row about a time from `first` on and before `last`, UTC."""
-    cursor.execute("select to_regclass(%s) is not null", (f'core."{table}"',))
-    if not cursor.fetchone()[0]:  # type: ignore[index]
+    if not one_value(cursor, "select to_regclass(%s) is not null", (f'core."{table}"',)):
         return False
     query = sql.SQL("select exists (select from core.{} where valid_at >= %s and valid_at < %s)")
-    cursor.execute(query.format(sql.Identifier(table)), (first, last))
-    return bool(cursor.fetchone()[0])  # type: ignore[index]
+    return bool(one_value(cursor, query.format(sql.Identifier(table)), (first, last)))

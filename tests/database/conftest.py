@@ -32,7 +32,6 @@ from include.warehouse.batch import Batch, Counts, Loaded, RunRef
 from include.warehouse.engine import connect_engine, transaction
 from include.warehouse.load import load_window
 from include.warehouse.payloads import index_payload
-from include.warehouse.tables import stored_columns
 from include.windows import Window
 
 JANUARY = Window.parse("2025-01-01", "2025-02-01")
@@ -84,7 +83,7 @@ class Warehouse:
         columns = {"valid_at": pa.array(at, INSTANT), "available_at": pa.array(known, INSTANT)}
         columns["payload"] = pa.array([row.get("payload", 0) for row in rows], pa.int32())
         columns["row_number"] = pa.array([row.get("row_number", n) for n, row in enumerate(rows)], pa.int64())
-        for name, column in stored_columns(self.spec, source).items():
+        for name, column in self.spec.sources[source].stored.items():
             columns[name] = pa.array([row.get(name) for row in rows], arrow_type(column.type))
         types = {"payload": pa.int32(), "row_number": pa.int64(), "valid_at": INSTANT}
         aside = {
@@ -108,7 +107,7 @@ class Warehouse:
         number = self.payload(source=source) if payload_id is None else payload_id
         part, folder = self.part(rows, source, quarantined), f"batches/readings/{source}/{uuid4().hex}"
         wanted, other = staging.accepted_schema(self.spec, source), staging.quarantined_schema()
-        column = next(iter(stored_columns(self.spec, source)))
+        column = next(iter(self.spec.sources[source].stored))
         return Batch(
             source=source,
             accepted_uri=self.keep(f"{folder}/accepted", staging.numbered(part.accepted, (number,), wanted)),

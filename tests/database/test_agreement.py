@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from psycopg2.extras import execute_values
 
 from include.quality.contract import Result, breaches
-from include.quality.rules import said_of
+from include.quality.rules import check_rule
+from include.quality.score import Agreement
 from include.sandbox import market_data
 from include.spec.load import load_all
 from include.spec.model import Pipeline
 from include.spec.quality import Agrees
-from include.warehouse.agreement import Agreement, judge_agreement, measure
+from include.warehouse.agreement import judge_agreement, measure
 from include.warehouse.engine import transaction
 from include.warehouse.tables import ensure_table
 from include.windows import Window
@@ -87,7 +88,7 @@ def test_the_fix_agrees_with_the_ecb(judged: Judge) -> None:
     assert (result.is_passed, result.row_count, result.unexpected_count) == (True, 23, 0)
     assert (result.rule, result.column, result.severity) == ("as_by_the_ecb", "fix_mxn", "stop")
     assert (result.stage, result.dimension, result.is_row_level) == ("core", "accuracy", False)
-    assert result.expected == said_of(check(WITHIN))
+    assert result.expected == check_rule(check(WITHIN)).expected
 
 
 def test_the_wildest_month_still_agrees(judged: Judge) -> None:

@@ -25,7 +25,6 @@ from include.warehouse import staging
 from include.warehouse.batch import Batch, RunRef
 from include.warehouse.engine import transaction
 from include.warehouse.load import load_window
-from include.warehouse.tables import stored_columns
 from include.windows import Window
 
 SPEC = """
@@ -125,7 +124,7 @@ class World:
 
     def _batch(self, source: str, payload_id: int, rows: list[dict[str, Any]], fetched_at: datetime) -> Batch:
         frame = self._parsed(source, rows)
-        columns = stored_columns(self.spec, source)
+        columns = self.spec.sources[source].stored
         valid_at = pd.Series(pd.to_datetime(frame["valid_at"], utc=True)).astype("datetime64[us, UTC]")
         times = {"valid_at": valid_at, "available_at": available_at(valid_at, self.spec.sources[source].published)}
         wanted = staging.accepted_schema(self.spec, source)
@@ -163,7 +162,7 @@ class World:
 
     def versions(self, source: str) -> pd.DataFrame:
         """Return every version of a source's rows, in the order in which they were recorded."""
-        columns = stored_columns(self.spec, source)
+        columns = self.spec.sources[source].stored
         kinds = {"number": "float64", "integer": "Int64", "boolean": "boolean", "text": "str"}
         types = {name: kinds[column.type] for name, column in columns.items()}
         types |= dict.fromkeys(("valid_at", "available_at"), "datetime64[us, UTC]")
@@ -271,7 +270,7 @@ def rows_like(random: np.random.Generator, spec: Any, source: str) -> list[dict[
     for place in range(first, first + int(random.integers(1, 30))):
         row = {
             column: make[facts.type]() if facts.required or random.random() < 0.85 else None
-            for column, facts in stored_columns(spec, source).items()
+            for column, facts in spec.sources[source].stored.items()
         }
         at = START + place * step
         rows[(at, *(row[key] for key in spec.sources[source].key))] = {"valid_at": at} | row

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from include.quality.contract import Result, breaches
 from include.steps.examine import examine
-from include.warehouse import repeats
 from include.warehouse.batch import Batch
 from include.warehouse.engine import transaction
+from include.warehouse.relations import repeats
 
 METER = ("at", "level", "pulses", "note", "open", "read", "sealed")
 REPAIRS = ("at", "site", "ticket", "cost")
@@ -171,7 +171,7 @@ def told_apart(row: dict[str, Any]) -> tuple[Any, ...]:
 def test_one_row_stays_for_each_time_whose_rows_are_all_alike(warehouse, rows: list[dict]) -> None:
     batch = warehouse.batch(rows)
     with transaction(warehouse.engine) as connection, connection.cursor() as cursor:
-        found = repeats.find(cursor, warehouse.spec, "meter", warehouse.lake.reading(batch.accepted_uri))
+        found = repeats(cursor, warehouse.spec, "meter", warehouse.lake.reading(batch.accepted_uri))
     by_time: dict[int, list[int]] = {}
     for number, row in enumerate(rows):
         by_time.setdefault(row["at"], []).append(number)

@@ -71,13 +71,13 @@ class Worker:
         """Tell of each phase on the way through the project's own functions."""
         from include import sources
         from include.lake import batches
-        from include.warehouse import load, merge, record, repeats, staging
+        from include.warehouse import load, merge, record, relations, staging
 
         self._tell_before(os, "replace", "move", "move next")
         self._tell_before(sources, "parse", "parse", "quarantine")
         self._tell_before(batches, "writing", "open", "open quarantined", "rewrite", "rewrite quarantined")
         self._tell_before(staging, "numbered", "write", "write quarantined", "quarantine")
-        self._tell_before(repeats, "find", "repeats")
+        self._tell_before(relations, "repeats", "repeats")
         self._tell_before(merge, "copy", "copy")
         self._tell_before(merge, "stage", "stage")
         self._tell_after(merge, "stage", "compare")

@@ -9,8 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from include.quality import data_docs
 from include.quality.contract import Result
+from include.quality.data_docs.files import write
+from include.quality.data_docs.report import Report
 from include.reporting.docs_site import report_url, site
 from include.settings import settings
 from include.windows import Window
@@ -46,8 +47,8 @@ def docs() -> Path:
     told: dict[str, Any] = {"results": [blocked], "rules": [], "examples": {}, "checked_at": datetime.now(UTC)}
     for month, run in ((1, RUN), (2, "twice"), (3, "twice")):
         window = Window.parse(f"2025-0{month}-01", f"2025-0{month + 1}-01")
-        report = data_docs.Report("air", "station", window, dag_id="ingest_air", run_id=run, **told)
-        data_docs.write(folder / "quality", report)
+        report = Report("air", "station", window, dag_id="ingest_air", run_id=run, **told)
+        write(folder / "quality", report)
     (settings().var / "secret.html").write_text("secret")
     (folder / "notes.txt").write_text("secret")
     (folder / "quality" / "way_out.html").symlink_to(settings().var / "secret.html")

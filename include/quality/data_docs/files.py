@@ -1,8 +1,14 @@
-"""The pages as files: each appears whole or not at all, and an index never misses a page that was written before it."""
+"""The pages as files: each appears whole or not at all, and an index never misses a page that was written before it.
+
+``index.html``, ``<pipeline>/index.html``, and in ``<pipeline>/<source>/`` for each batch the page of the run
+that checked it, ``<start>__<end>.<run>.html``, and the same as ``<start>__<end>.html``, which a later run of
+that window replaces.
+"""
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,12 +17,33 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from include.quality.data_docs.names import page_of_run, page_of_window
 from include.quality.data_docs.pages import batch_page, facts_of, index_page
 from include.quality.data_docs.report import Report
+from include.windows import Window
 
 LISTED = 60  # newest windows of a source in an index; older pages stay where they are
 BEGINNING = 8192  # letters of a page in which its facts lie
+
+
+def page_of_window(window: Window) -> str:
+    """Return the file name of the newest page of a window.
+
+    Examples
+    --------
+    >>> page_of_window(Window.parse("2025-01-01T06:00", "2025-02-01"))
+    '2025-01-01T060000Z__2025-02-01T000000Z.html'
+    """
+    return f"{_instant(window.start)}__{_instant(window.end)}.html"
+
+
+def page_of_run(window: Window, dag_id: str, run_id: str) -> str:
+    """Return the file name of the page of one run, whose id may hold what a file name may not."""
+    return f"{page_of_window(window).removesuffix('.html')}.{_digest(dag_id, run_id)}.html"
+
+
+def pages_of_run(source_folder: Path, dag_id: str, run_id: str) -> list[Path]:
+    """Return the pages a run wrote about one source, oldest window first; several when it loaded from the lake."""
+    return sorted(source_folder.glob(f"*__*.{_digest(dag_id, run_id)}.html"))
 
 
 def write(folder: Path, report: Report) -> Path:
@@ -55,50 +82,34 @@ def sweep(folder: Path, before: datetime) -> int:
     with _alone(folder):
         for pipeline in _folders(folder):
             for source in _folders(pipeline):
-                removed += _sweep_source(source, before)
+                newest = {path.name for path in _newest_windows(source)[:1]}
+                for path in sorted(source.glob("*__*.html")):
+                    if path.stat().st_mtime < before.timestamp() and path.name not in newest:
+                        path.unlink()
+                        removed += 1
             _index(folder, pipeline)
     return removed
 
 
-def _sweep_source(source: Path, before: datetime) -> int:
-    pages = sorted(source.glob("*__*.html"), key=lambda path: path.stat().st_mtime)
-    newest = {path.name for path in _newest_windows(source)[:1]}
-    old = [path for path in pages if path.stat().st_mtime < before.timestamp() and path.name not in newest]
-    for path in old:
-        path.unlink()
-    return len(old)
-
-
 def _index(folder: Path, pipeline: Path) -> None:
     """Write the index of a pipeline and the one of all; both name what they lead to by its verdict."""
-    groups = [_group(source, f"{source.name}/") for source in _folders(pipeline)]
+    groups = [_group(source.name, None, pipeline, _newest_windows(source), LISTED) for source in _folders(pipeline)]
     _replace(pipeline / "index.html", index_page(pipeline.name, "../index.html", groups))
-    every = [
-        {
-            "name": child.name,
-            "href": f"{child.name}/index.html",
-            "more": 0,
-            "entries": [
-                _entry(page, f"{child.name}/{source.name}/")
-                for source in _folders(child)
-                for page in _newest_windows(source)[:1]
-            ],
-        }
-        for child in _folders(folder)
-    ]
+    every = []
+    for child in _folders(folder):
+        newest = [page for source in _folders(child) for page in _newest_windows(source)[:1]]
+        every.append(_group(child.name, f"{child.name}/index.html", folder, newest))
     _replace(folder / "index.html", index_page("Data quality", None, every))
 
 
-def _group(source: Path, base: str) -> dict[str, Any]:
-    pages = _newest_windows(source)
-    entries = [_entry(page, base) for page in pages[:LISTED]]
-    return {"name": source.name, "href": None, "more": len(pages[LISTED:]), "entries": entries}
-
-
-def _entry(page: Path, base: str) -> dict[str, Any]:
-    with page.open(encoding="utf-8") as file:
-        facts = facts_of(file.read(BEGINNING))
-    return {"source": page.parent.name, "href": base + page.name, "facts": facts}
+def _group(name: str, href: str | None, base: Path, pages: list[Path], most: int | None = None) -> dict[str, Any]:
+    """Return what an index in the folder `base` shows of some pages."""
+    entries = []
+    for page in pages[:most]:
+        with page.open(encoding="utf-8") as file:
+            facts = facts_of(file.read(BEGINNING))
+        entries.append({"source": page.parent.name, "href": page.relative_to(base).as_posix(), "facts": facts})
+    return {"name": name, "href": href, "more": len(pages) - len(entries), "entries": entries}
 
 
 def _newest_windows(source: Path) -> list[Path]:
@@ -127,3 +138,11 @@ def _alone(folder: Path) -> Iterator[None]:
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # given back when the file is closed, also by the end of the process
         yield
+
+
+def _digest(dag_id: str, run_id: str) -> str:
+    return hashlib.sha256(f"{dag_id}\n{run_id}".encode()).hexdigest()[:16]
+
+
+def _instant(instant: datetime) -> str:
+    return f"{instant:%Y-%m-%dT%H%M%S}{instant.microsecond or ''}Z"

@@ -8,15 +8,13 @@ import re
 from collections import Counter
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from jinja2 import Environment, FileSystemLoader, Template
+
+from include.quality.contract import Result, Rule
+from include.quality.data_docs.report import Report
 from include.quality.great_expectations_adapter import rendered
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
-
-    from include.quality.contract import Result, Rule
-    from include.quality.data_docs.report import Report
 
 FACTS = re.compile(r'<meta name="ciclo" content="([^"]*)">')
 WHOLE = "Whole rows and the batch"
@@ -29,25 +27,18 @@ def batch_page(report: Report) -> str:
     sections = dict(rendered(findings, f"{report.pipeline}.{report.source}"))
     columns = dict.fromkeys([*(r.column for r in report.results), *sections])
     order = sorted(columns, key=lambda column: column != "*")  # else as in the contract
-    broken = {r.column for r in report.broken}
-    return (
-        _templates()
-        .get_template("batch.html")
-        .render(
-            report=report,
-            facts=json.dumps(report.facts()),
-            passed_count=len(report.results) - len(report.broken),
-            dimensions=_dimensions(report),
-            sections=[
-                {
-                    "name": WHOLE if column == "*" else column,
-                    "is_broken": column in broken,
-                    "html": _plain(sections[column]),
-                }
-                for column in order
-                if column in sections
-            ],
-        )
+    broken, judged = Counter(r.dimension for r in report.broken), Counter(r.dimension for r in report.results)
+    faulty = {r.column for r in report.broken}
+    return _template("batch.html").render(
+        report=report,
+        facts=json.dumps(report.facts()),
+        passed_count=len(report.results) - len(report.broken),
+        dimensions=[(name, count, broken[name]) for name, count in judged.items()],
+        sections=[
+            {"name": WHOLE if name == "*" else name, "is_broken": name in faulty, "html": _plain(sections[name])}
+            for name in order
+            if name in sections
+        ],
     )
 
 
@@ -61,7 +52,7 @@ def index_page(title: str, up: str | None, groups: list[dict[str, Any]]) -> str:
     groups : list of dict
         `name`, `href` or None, `more` (entries left out) and `entries`: `href` and `facts` of a batch's page each.
     """
-    return _templates().get_template("index.html").render(title=title, up=up, groups=groups)
+    return _template("index.html").render(title=title, up=up, groups=groups)
 
 
 def facts_of(beginning: str) -> dict[str, Any]:
@@ -72,15 +63,15 @@ def facts_of(beginning: str) -> dict[str, Any]:
 
 def _finding(result: Result, rule: Rule | None, report: Report) -> dict[str, Any]:
     """Return a verdict in Great Expectations' shape; one on a derived column, which nobody knows, as one beyond it."""
-    is_theirs = rule is not None and rule.expectation and not rule.derived
+    theirs = rule if rule and rule.expectation and not rule.derived else None
     share = result.unexpected_count / result.row_count * 100 if result.row_count else 0.0
     shown = report.examples.get((result.rule, result.column), [])
     return {
         "column": result.column,
-        "expectation": rule.expectation if rule and is_theirs else "",
-        "arguments": dict(rule.arguments) if rule and is_theirs else {},
+        "expectation": theirs.expectation if theirs else "",
+        "arguments": dict(theirs.arguments) if theirs else {},
         # On one line: Great Expectations turns the end of a line into a break.
-        "description": " ".join(_templates().get_template("rule.html").render(result=result).split()),
+        "description": " ".join(_template("rule.html").render(result=result).split()),
         "is_passed": result.is_passed,
         "result": {
             "element_count": result.row_count,
@@ -92,21 +83,12 @@ def _finding(result: Result, rule: Rule | None, report: Report) -> dict[str, Any
     }
 
 
-def _dimensions(report: Report) -> list[tuple[str, int, int]]:
-    """Return for each dimension how many rules were judged and how many broke."""
-    judged = Counter(r.dimension for r in report.results)
-    broken = Counter(r.dimension for r in report.broken)
-    return [(name, count, broken[name]) for name, count in judged.items()]
-
-
 def _plain(fragment: str) -> str:
     """Take out what only the scripts of Great Expectations' own site would use; its ids repeat in each section."""
     return re.sub(r'\s(?:id|data-[\w-]+)="[^"<>]*"', "", fragment)
 
 
 @cache
-def _templates() -> Environment:
-    from jinja2 import Environment, FileSystemLoader
-
+def _template(name: str) -> Template:
     folder = FileSystemLoader(Path(__file__).parent / "templates")
-    return Environment(loader=folder, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    return Environment(loader=folder, autoescape=True, trim_blocks=True, lstrip_blocks=True).get_template(name)

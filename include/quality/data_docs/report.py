@@ -9,13 +9,11 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
-from include.quality.contract import breaches
+from include.quality.contract import Result, Rule, breaches
 from include.windows import Window
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-    from include.quality.contract import Result, Rule
 
 Verdict = Literal["blocked", "warned", "passed"]
 SHOWN = 3  # examples of a rule
@@ -115,17 +113,13 @@ def examples(quarantined: Iterable[pa.RecordBatch], masked: Iterable[str] = ()) 
     """
     hidden = set(masked)
     reasons: dict[tuple[str, str], list[str]] = {}
-    rows = (row for batch in quarantined for row in _rows(batch))
+    names = ("row_number", "rule", "column_name", "reason", "raw_row")
+    rows = (row for batch in quarantined for row in batch.select(names).slice(0, LOOKED_AT).to_pylist())
     for row in islice(rows, LOOKED_AT):
         shown = reasons.setdefault((row["rule"], row["column_name"]), [])
         if len(shown) < SHOWN:
             shown.append(f"{_value(row, hidden)} (row {row['row_number']})")
     return reasons
-
-
-def _rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
-    names = ("row_number", "rule", "column_name", "reason", "raw_row")
-    return batch.select(names).slice(0, LOOKED_AT).to_pylist()
 
 
 def _value(row: dict[str, Any], hidden: set[str]) -> str:

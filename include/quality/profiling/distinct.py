@@ -10,10 +10,10 @@ but the set of values; merging is exact.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import numpy as np
+import numpy as np
+from datasketches import compact_theta_sketch, theta_union, update_theta_sketch
 
 LG_SIZE = 12  # 4096 hashes: a relative standard error of 1.6 %
 SEED = 9001  # the library's
@@ -24,16 +24,12 @@ class Distinct:
     """A count of distinct values."""
 
     def __init__(self) -> None:
-        from datasketches import update_theta_sketch
-
         self._sketch = update_theta_sketch(LG_SIZE)
         self._others: list = []
         self._waiting: list[tuple[np.ndarray, np.ndarray]] = []
 
     def take_numbers(self, bits: np.ndarray) -> None:
         """Show values as 64 bits, int64 of shape (n,)."""
-        import numpy as np
-
         hashed = hashes(bits)
         chosen = np.flatnonzero(hashed < np.uint64(self._sketch.theta64))
         self._waiting.append((hashed[chosen], bits[chosen]))
@@ -63,16 +59,12 @@ class Distinct:
     @classmethod
     def from_bytes(cls, data: bytes) -> Distinct:
         """Return what `to_bytes` gave."""
-        from datasketches import compact_theta_sketch
-
         distinct = cls()
         distinct._others = [compact_theta_sketch.deserialize(data)]
         return distinct
 
     def _show(self) -> None:
         """Show the sketch what waits: of each value once, and no more than can still be among the smallest."""
-        import numpy as np
-
         hashed, bits = (np.concatenate(pieces) for pieces in zip(*self._waiting, strict=True))
         self._waiting = []
         _, first = np.unique(hashed, return_index=True)
@@ -81,8 +73,6 @@ class Distinct:
         self._sketch.trim()
 
     def _compact(self) -> Any:
-        from datasketches import theta_union
-
         if self._waiting:
             self._show()
         self._sketch.trim()
@@ -99,8 +89,6 @@ def hashes(bits: np.ndarray) -> np.ndarray:
 
     The upper 63 bits of the first half of MurmurHash3_x64_128 (Appleby, 2011, public domain) of the eight bytes.
     """
-    import numpy as np
-
     u64, start = np.uint64, SEED ^ 8  # 8 is the length
     first = bits.view(u64) * u64(0x87C37B91114253D5)
     spare = first >> u64(33)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import numpy as np
+import numpy as np
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 BINS = 20
@@ -53,8 +53,6 @@ class Distribution:
 
     def quantile(self, share: float) -> Any:
         """Return a quantile, between two values in proportion (type 7 of Hyndman and Fan, 1996; numpy's default)."""
-        import numpy as np
-
         place = share * (self.size - 1)
         ends = self.counts.cumsum()
         low, high = (
@@ -65,8 +63,6 @@ class Distribution:
 
     def histogram(self, low: float, high: float) -> dict[str, list]:
         """Return `BINS` bins of one width from `low` to `high`, the last one closed; the counts add up to `total`."""
-        import numpy as np
-
         if low == high:
             return {"edges": [low, high], "counts": [self.total]}
         steps = np.linspace(0, 1, BINS + 1)  # by shares where the width itself is beyond a float64
@@ -78,8 +74,6 @@ class Distribution:
 
     def outliers(self) -> dict[str, dict[str, float | int | None]]:
         """Return how many values lie beyond the fences, and how many have a large robust z; both with their limits."""
-        import numpy as np
-
         low, middle, high = (self.quantile(share) for share in (0.25, 0.5, 0.75))
         reach = FENCES * (high - low)
         with np.errstate(over="ignore"):
@@ -100,8 +94,6 @@ class Distribution:
 
     def listed(self) -> tuple[list[tuple[Any, int]], list[tuple[Any, int]]]:
         """Return the most frequent and the rare values with their counts; a sample tells only of frequent ones."""
-        import numpy as np
-
         values, places = np.unique(self.values, return_inverse=True)
         counts = np.bincount(places, weights=self.counts).astype(np.int64)
         if self.size < self.total:
@@ -120,8 +112,6 @@ def frequent_and_rare(counted: Any, total: int, is_whole: bool) -> tuple[list[tu
     >>> frequent_and_rare([("a", 1), ("b", 3)], 4, True)
     ([('b', 3), ('a', 1)], [('a', 1)])
     """
-    import heapq
-
     pairs = list(counted)
     frequent = heapq.nsmallest(LISTED, pairs, key=lambda pair: (-pair[1], pair[0]))
     few = [pair for pair in pairs if pair[1] <= max(1, RARE * total)] if is_whole else []

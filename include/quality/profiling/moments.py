@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import numpy as np
+import numpy as np
 
 LARGE = 2.0**300  # the third power of anything smaller, summed over any number of rows, is still a float64
 SHIFT = 700  # values beyond are held divided by 2**700, which changes none of their digits
@@ -46,8 +44,6 @@ class Moments:
     @classmethod
     def of(cls, values: np.ndarray, low: float, high: float) -> Moments:
         """Return the moments of finite values, float64 or int64, of shape (n,), n > 0; `low` and `high` bound them."""
-        import numpy as np
-
         origin, exponent = 0, 0
         if values.dtype == np.int64:
             if high - low < 2**63:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import astuple
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
 
 from include.quality.profiling import defaults
 from include.quality.profiling.distinct import Distinct
@@ -12,10 +15,6 @@ from include.quality.profiling.distribution import QUANTILES, Distribution
 from include.quality.profiling.moments import Moments
 from include.quality.profiling.sample import Sample
 from include.quality.profiling.tally import EXACT, Tally
-
-if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
 
 MOST_DECIMALS = 15
 UNIX = datetime(1970, 1, 1, tzinfo=UTC)
@@ -57,8 +56,6 @@ class Numbers:
         self._tell_apart(values, low, high)
 
     def _tell_apart(self, values: np.ndarray, low: Any, high: Any) -> None:
-        import numpy as np
-
         if self.distinct is None:
             digits = self.decimals if self.type == "number" and self.decimals < MOST_DECIMALS else None
             tally = Tally.of(values, low, high, digits)
@@ -71,8 +68,6 @@ class Numbers:
 
     def sketch(self) -> Distinct:
         """Return the sketch of all values so far, made from the tally where there is none."""
-        import numpy as np
-
         if self.distinct is not None:
             return self.distinct
         distinct = Distinct()
@@ -128,8 +123,6 @@ class Numbers:
 
     def distribution(self) -> Distribution:
         """Return all values where they are known, otherwise the sample."""
-        import numpy as np
-
         if self.tally is not None:
             return Distribution(self.tally.values, self.tally.counts, self.count)
         _, values = self.sample.whole()
@@ -194,8 +187,6 @@ def decimals(values: np.ndarray, known: int = 0) -> int:
     >>> decimals(np.array([2.0, 0.25, 1e300])), decimals(np.array([0.1 + 0.2]))
     (2, 15)
     """
-    import numpy as np
-
     while known < MOST_DECIMALS and len(values):
         with np.errstate(over="ignore"):
             scaled = values * 10.0**known
@@ -211,9 +202,6 @@ def decimals(values: np.ndarray, known: int = 0) -> int:
 
 def _array(typed: pa.Array) -> np.ndarray:
     """Return values without nulls as float64 or int64, minus zero as zero."""
-    import numpy as np
-    import pyarrow as pa
-
     if pa.types.is_floating(typed.type):
         return typed.to_numpy(zero_copy_only=False).astype(np.float64, copy=False) + 0.0
     if pa.types.is_date32(typed.type):

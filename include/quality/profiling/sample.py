@@ -10,11 +10,10 @@ have to look at each value, while here a comparison tells which few values are l
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 SIZE = 8192  # values; up to so many are all kept, and a quantile of more is off by 1.8 % of the ranks at most
 ALL = 2**63  # numbers of rows are below
@@ -40,8 +39,6 @@ class Sample:
 
     def take(self, numbers: np.ndarray, values: np.ndarray) -> None:
         """Look at further rows: their numbers and their values, shapes (n,)."""
-        import numpy as np
-
         if self.bound < ALL:
             chosen = np.flatnonzero(numbers < np.uint64(self.bound))
             numbers, values = numbers[chosen], values[chosen]
@@ -69,8 +66,6 @@ class Sample:
 
     def _cut(self) -> None:
         """Keep `size` rows. Rows that share the number at the edge go together, whichever came first."""
-        import numpy as np
-
         if not self.numbers:  # no rows so far
             self.numbers, self.values = [np.zeros(0, np.uint64)], [np.zeros(0)]
         if len(self.numbers) == 1 and self.held <= self.size:
@@ -92,9 +87,6 @@ def row_numbers(raw: pa.RecordBatch, first: int) -> np.ndarray:
         It follows from `valid_at`, `payload` and `row_number`; a batch without any of them is numbered
         from `first`, and then the order of the rows decides which are sampled.
     """
-    import numpy as np
-    import pyarrow.compute as pc
-
     mixed = np.zeros(raw.num_rows, np.uint64)
     places = [name for name in ("valid_at", "payload", "row_number") if name in raw.schema.names]
     for name in places:
@@ -107,8 +99,6 @@ def row_numbers(raw: pa.RecordBatch, first: int) -> np.ndarray:
 
 def _mix(mixed: np.ndarray, further: np.ndarray) -> None:
     """Add numbers and stir: SplitMix64 (Steele, Lea and Flood, 2014, doi:10.1145/2660193.2660195)."""
-    import numpy as np
-
     mixed += further
     mixed += np.uint64(0x9E3779B97F4A7C15)
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import numpy as np
+import numpy as np
 
 LIMIT = 4096  # distinct values counted; whether a column has more depends on no order
 FIRST = 2 * LIMIT  # looked at before all of them: a column of many values shows it there
@@ -43,8 +42,6 @@ class Tally:
             Digits after the point, where no value of those below 2**53 needs more: then they are counted as
             whole numbers, ten times as fast.
         """
-        import numpy as np
-
         if low == high:
             return cls(values[:1].copy(), np.array([len(values)], np.int64))
         if values.dtype == np.int64 and high - low < BINS:
@@ -62,8 +59,6 @@ class Tally:
 
     def __add__(self, other: Tally) -> Tally | None:
         """Return the counts of both; None if more than `LIMIT` values are distinct."""
-        import numpy as np
-
         if np.array_equal(self.values, other.values):
             return Tally(self.values, self.counts + other.counts)
         values, places = np.unique(np.concatenate([self.values, other.values]), return_inverse=True)

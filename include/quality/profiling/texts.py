@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from datasketches import NO_FALSE_POSITIVES, frequent_strings_sketch
 
 from include.quality.profiling.defaults import TEXTS
 from include.quality.profiling.distinct import Distinct
 from include.quality.profiling.distribution import frequent_and_rare
 from include.quality.profiling.tally import LIMIT
-
-if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
 
 LETTERS = 1_000_000  # of all distinct texts together that are counted exactly
 SHOWN = 100  # letters of a text that facts and the sketch of frequent ones hold
@@ -38,9 +39,6 @@ class Texts:
 
     def take(self, typed: pa.Array, numbers: np.ndarray) -> None:
         """Look at the next texts, nulls among them, shape (n,)."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
         counted = pc.value_counts(typed.drop_null() if typed.null_count else typed)
         if not len(counted):
             return
@@ -72,8 +70,6 @@ class Texts:
 
     def sketches(self) -> tuple[Distinct, Any]:
         """Return the sketches, empty while there is a tally."""
-        from datasketches import frequent_strings_sketch
-
         if self.distinct is not None:
             return self.distinct, self.frequent
         return Distinct(), frequent_strings_sketch(LG_FREQUENT)
@@ -116,8 +112,6 @@ class Texts:
         }
 
     def _counted(self) -> list[tuple[str, int]]:
-        from datasketches import NO_FALSE_POSITIVES
-
         if self.tally is not None:
             return list(self.tally.items())
         items = self.frequent.get_frequent_items(NO_FALSE_POSITIVES)
@@ -134,8 +128,6 @@ class Texts:
     @classmethod
     def restored(cls, state: dict[str, Any], arrays: dict[str, np.ndarray]) -> Texts:
         """Return what `state` was taken of."""
-        from datasketches import frequent_strings_sketch
-
         texts = cls()
         for name, value in state.items():
             setattr(texts, name, value)

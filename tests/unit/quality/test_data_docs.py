@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pytest
 
-from include.quality import data_docs
 from include.quality.contract import Result, Rule, judge, quarantined_result
-from include.quality.data_docs.names import pages_of_run
+from include.quality.data_docs.files import pages_of_run, sweep, write
 from include.quality.data_docs.pages import batch_page, facts_of
+from include.quality.data_docs.report import Report, examples
 from include.windows import Window
 
 JANUARY, FEBRUARY = Window.parse("2025-01-01", "2025-02-01"), Window.parse("2025-02-01", "2025-03-01")
@@ -61,9 +61,7 @@ def report(contract):
         told = {"window": JANUARY, "run_id": "manual__1", "examples": {}, **facts}
         rules = [RANGE, PAIR, MASKED, SHARE]
         now = datetime(2025, 3, 1, tzinfo=UTC)
-        return data_docs.Report(
-            "air", "station", results=results, rules=rules, dag_id="ingest_air", checked_at=now, **told
-        )
+        return Report("air", "station", results=results, rules=rules, dag_id="ingest_air", checked_at=now, **told)
 
     return build
 
@@ -120,7 +118,7 @@ def test_what_was_observed_is_never_markup(report):
 
 
 def test_a_page_and_its_indexes_need_nothing_from_outside(report, tmp_path):
-    page = data_docs.write(tmp_path, report(out_of_range=40))
+    page = write(tmp_path, report(out_of_range=40))
     for path in (page, tmp_path / "air" / "index.html", tmp_path / "index.html"):
         assert not EXTERNAL.search(path.read_text()), path
 
@@ -139,7 +137,7 @@ def test_simulated_data_are_called_so(report):
 
 def test_links_between_the_pages_lead_to_files(report, tmp_path):
     for window in (JANUARY, FEBRUARY):
-        data_docs.write(tmp_path, report(window=window))
+        write(tmp_path, report(window=window))
     pages = list(tmp_path.rglob("*.html"))
     assert len(pages) == 2 * 2 + 2
     for page in pages:
@@ -148,8 +146,8 @@ def test_links_between_the_pages_lead_to_files(report, tmp_path):
 
 
 def test_a_later_run_of_the_window_leaves_the_page_of_the_earlier_one(report, tmp_path):
-    first = data_docs.write(tmp_path, report(out_of_range=40, run_id="first"))
-    data_docs.write(tmp_path, report(run_id="second"))
+    first = write(tmp_path, report(out_of_range=40, run_id="first"))
+    write(tmp_path, report(run_id="second"))
     newest = tmp_path / "air" / "station" / "2025-01-01T000000Z__2025-02-01T000000Z.html"
     assert facts_of(first.read_text())["verdict"] == "blocked"
     assert facts_of(newest.read_text())["verdict"] == "passed"
@@ -158,27 +156,27 @@ def test_a_later_run_of_the_window_leaves_the_page_of_the_earlier_one(report, tm
 
 
 def test_a_foreign_file_beside_the_pages_stops_no_check(report, tmp_path):
-    page = data_docs.write(tmp_path, report())
+    page = write(tmp_path, report())
     (page.parent / "saved__by_hand.html").write_text("<p>mine</p>")
-    data_docs.write(tmp_path, report(window=FEBRUARY))
+    write(tmp_path, report(window=FEBRUARY))
     assert "by_hand" not in (tmp_path / "air" / "index.html").read_text()
 
 
 def test_a_run_that_checked_several_windows_has_a_page_for_each(report, tmp_path):
-    pages = [data_docs.write(tmp_path, report(window=window)) for window in (FEBRUARY, JANUARY)]
+    pages = [write(tmp_path, report(window=window)) for window in (FEBRUARY, JANUARY)]
     assert pages_of_run(tmp_path / "air" / "station", "ingest_air", "manual__1") == pages[::-1]
 
 
 def test_tasks_that_write_at_once_all_stand_in_the_index(report, tmp_path):
     batches = [report(window=Window.parse(f"20{year}-01-01", f"20{year}-02-01")) for year in range(10, 34)]
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda found: data_docs.write(tmp_path, found), batches))
+        list(pool.map(lambda found: write(tmp_path, found), batches))
     index = (tmp_path / "air" / "index.html").read_text()
     assert all(f"20{year}-01-01 –" in index for year in range(10, 34))
 
 
 def test_a_write_that_fails_leaves_the_old_page_and_no_half_one(report, tmp_path, monkeypatch):
-    page = data_docs.write(tmp_path, report())
+    page = write(tmp_path, report())
     before = page.read_text()
 
     def full(*_):
@@ -186,18 +184,18 @@ def test_a_write_that_fails_leaves_the_old_page_and_no_half_one(report, tmp_path
 
     monkeypatch.setattr(os, "replace", full)
     with pytest.raises(OSError, match="No space left"):
-        data_docs.write(tmp_path, report(out_of_range=40))
+        write(tmp_path, report(out_of_range=40))
     assert page.read_text() == before
     assert all(path.suffix == ".html" for path in page.parent.iterdir())
 
 
 def test_a_sweep_deletes_old_pages_but_the_newest_window_of_each_source(report, tmp_path):
-    old = [data_docs.write(tmp_path, report(window=window)) for window in (JANUARY, FEBRUARY)]
+    old = [write(tmp_path, report(window=window)) for window in (JANUARY, FEBRUARY)]
     folder = old[0].parent
     for path in folder.iterdir():
         os.utime(path, (0, 0))
-    fresh = data_docs.write(tmp_path, report(window=Window.parse("2024-12-01", "2025-01-01")))
-    assert data_docs.sweep(tmp_path, datetime(2025, 1, 1, tzinfo=UTC)) == 3
+    fresh = write(tmp_path, report(window=Window.parse("2024-12-01", "2025-01-01")))
+    assert sweep(tmp_path, datetime(2025, 1, 1, tzinfo=UTC)) == 3
     kept = {path.name for path in folder.iterdir()}
     assert kept == {
         fresh.name,
@@ -208,7 +206,7 @@ def test_a_sweep_deletes_old_pages_but_the_newest_window_of_each_source(report, 
 
 
 def test_there_is_nothing_to_sweep_before_the_first_page(tmp_path):
-    assert data_docs.sweep(tmp_path / "none", datetime(2025, 1, 1, tzinfo=UTC)) == 0
+    assert sweep(tmp_path / "none", datetime(2025, 1, 1, tzinfo=UTC)) == 0
 
 
 def quarantined(*rows):
@@ -218,9 +216,7 @@ def quarantined(*rows):
 
 def test_examples_are_the_first_three_values_of_each_rule():
     rows = [(at, "range", "co", "too low", f'{{"co": "-{at}", "x": "1"}}') for at in range(5)]
-    found = data_docs.examples(
-        [quarantined(*rows[:2]), quarantined(*rows[2:], (9, "repeated", "*", "came before", "{}"))]
-    )
+    found = examples([quarantined(*rows[:2]), quarantined(*rows[2:], (9, "repeated", "*", "came before", "{}"))])
     assert found == {
         ("range", "co"): ["'-0' (row 0)", "'-1' (row 1)", "'-2' (row 2)"],
         ("repeated", "*"): ["came before (row 9)"],
@@ -229,9 +225,9 @@ def test_examples_are_the_first_three_values_of_each_rule():
 
 def test_personal_data_are_no_example():
     rows = [(0, "length", "name", "name = Ana", '{"name": "Ana"}'), (1, "pair", "*", "Ana > 1", '{"name": "Ana"}')]
-    assert "Ana" not in str(data_docs.examples([quarantined(*rows)], masked=["name"]))
+    assert "Ana" not in str(examples([quarantined(*rows)], masked=["name"]))
 
 
 def test_an_example_is_cut_where_a_source_sends_a_novel():
-    found = data_docs.examples([quarantined((0, "type", "co", "unreadable", f'{{"co": "{"x" * 10_000}"}}'))])
+    found = examples([quarantined((0, "type", "co", "unreadable", f'{{"co": "{"x" * 10_000}"}}'))])
     assert len(found["type", "co"][0]) < 150

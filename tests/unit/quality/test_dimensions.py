@@ -17,11 +17,10 @@ from include.quality.batch_check import BatchCheck
 from include.quality.contract import Result
 from include.quality.dimensions import DIMENSIONS, scores
 from include.quality.rules import rules
-from include.quality.score import BatchFacts
+from include.quality.score import Agreement, BatchFacts
 from include.spec.load import load_all
 from include.spec.model import CsvSource
 from include.spec.quality import Dimension
-from include.warehouse.agreement import Agreement
 from include.windows import Window
 
 START = datetime(2025, 1, 1, tzinfo=UTC)

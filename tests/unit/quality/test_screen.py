@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from include.quality.contract import Rule
 from include.quality.great_expectations_adapter import validate
-from include.quality.screen import may_break
+from include.quality.judging import may_break
 
 
 def rule(expectation: str, **arguments: Any) -> Rule:

@@ -1,18 +1,8 @@
 """Tables of features, and what of them is due."""
 
-from pathlib import Path
-
-from alembic import op
+from include.warehouse.migrate import run, run_file
 
 revision = "0004"
 down_revision = "0003"
-
-
-def upgrade() -> None:
-    sql = Path(__file__).parents[2] / "sql" / "0004_features.sql"
-    op.get_bind().exec_driver_sql(sql.read_text(encoding="utf-8").replace("%", "%%"))
-
-
-def downgrade() -> None:
-    op.execute("drop view feature.target")
-    op.execute("drop table feature.row, feature.set cascade")
+upgrade = run_file("0004_features.sql")
+downgrade = run("drop view feature.target", "drop table feature.row, feature.set cascade")

@@ -1,8 +1,8 @@
 """Excluded, not suspect."""
 
-from pathlib import Path
-
 from alembic import op
+
+from include.warehouse.migrate import run, run_file
 
 revision = "0010"
 down_revision = "0009"
@@ -13,16 +13,17 @@ from pg_proc where pronamespace = 'ops'::regnamespace and proname in ('flag', 'u
 
 
 def upgrade() -> None:
-    sql = Path(__file__).parents[2] / "sql" / "0010_excluded.sql"
-    op.get_bind().exec_driver_sql(sql.read_text(encoding="utf-8").replace("%", "%%"))
+    run_file("0010_excluded.sql")()
     _name_anew({"ops.suspect": "ops.excluded", "suspect_id": "excluded_id", " as suspect": " as excluded"})
 
 
 def downgrade() -> None:
-    op.execute("alter view mart.quality_scorecard rename column excluded_count to suspect_count")
-    op.execute("alter table ops.excluded rename column excluded_id to suspect_id")
-    op.execute("alter index ops.excluded_by_time rename to suspect_by_time")
-    op.execute("alter table ops.excluded rename to suspect")
+    run(
+        "alter view mart.quality_scorecard rename column excluded_count to suspect_count",
+        "alter table ops.excluded rename column excluded_id to suspect_id",
+        "alter index ops.excluded_by_time rename to suspect_by_time",
+        "alter table ops.excluded rename to suspect",
+    )()
     _name_anew({"ops.excluded": "ops.suspect", "excluded_id": "suspect_id", " as excluded": " as suspect"})
 
 
