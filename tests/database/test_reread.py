@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from include.steps.examine import examine
-from include.warehouse.batch import Batch
+from include.steps.inputs import corrected_inputs
+from include.steps.run import Run
+from include.warehouse.batch import Batch, RunRef
 from include.warehouse.loaded_windows import outdated_windows, rows_outside
 from include.windows import Window
 
@@ -183,6 +185,43 @@ def test_windows_of_an_older_contract_are_named_until_they_are_read_again(wareho
     assert named() == []
     warehouse.load(fetch("a", 1.0, contract_sha256="another", is_reread=True), run_id="back")
     assert named() == ["2025-01-01..2025-02-01"], "what counts is how it was read last"
+
+
+def test_a_window_is_judged_by_its_newest_reading_alone(warehouse, fetch) -> None:
+    def read(window: Window, contract: str) -> list[str]:
+        count = warehouse.one("select count(*) from ops.lineage")
+        warehouse.load(fetch("a", 1.0, contract_sha256=contract, is_reread=True), run_id=str(count), window=window)
+        with warehouse.engine.connect() as connection:
+            return [str(window) for window in outdated_windows(connection, warehouse.spec, "meter")]
+
+    today, week, month = warehouse.spec.sources["meter"].contract_sha256(), "2025-01-01..2025-01-08", str(JANUARY)
+    assert read(first_week(), "another") == [week]
+    assert read(JANUARY, today) == [], "a wider window read later holds it"
+    assert read(first_week(), "another") == [week], "not one read before"
+    assert read(JANUARY, today) == []
+    assert read(JANUARY, "another") == [week, month], "what held the week was read anew since"
+    assert read(first_week(), today) == [month]
+
+
+def test_a_training_is_asked_for_once_all_that_was_misread_is_corrected(warehouse, fetch) -> None:
+    run = Run(warehouse.spec, RunRef("monitor_readings", "m"), {}, None, [], FRIDAY, warehouse.engine, warehouse.lake)
+    today, february = warehouse.spec.sources["meter"].contract_sha256(), Window(JANUARY.end, FRIDAY)
+    for window in (JANUARY, february):
+        warehouse.load(fetch("a", -200.0, contract_sha256="another"), run_id=str(window), window=window)
+    warehouse.sql(
+        "insert into ml.snapshot (snapshot_id, pipeline, uri, row_count, cut_at, holdout_start_at, is_simulated)"
+        " values ('s', 'readings', '', 1, now(), now(), false)"
+    )
+    assert corrected_inputs(run) is None
+    warehouse.load(fetch("a", None, contract_sha256=today, is_reread=True), run_id="first", window=JANUARY)
+    assert corrected_inputs(run) is None, "February is still to be read again"
+    warehouse.load(fetch("a", None, contract_sha256=today, is_reread=True), run_id="second", window=february)
+    assert corrected_inputs(run) == "the inputs changed: 1 rows that we had misread were corrected"
+    warehouse.sql(
+        "insert into ml.decision (pipeline, window_start_at, window_end_at, verdict, reasons, evidence, dag_id, run_id)"
+        " values ('readings', now(), now(), 'retrain', '{corrected}', '{}', 'monitor_readings', 'm')"
+    )
+    assert corrected_inputs(run) is None, "once"
 
 
 def first_week() -> Window:
