@@ -12,7 +12,8 @@ from include.spec.csv_source import CsvSource
 from include.spec.events import Events, Notify
 from include.spec.faults import Fault, refuse
 from include.spec.fields import Cron, Day, Name, Strict, Zone
-from include.spec.kinds import AnySource, BanxicoSource, InegiSource, SqlSource
+from include.spec.http_source import HttpJsonSource
+from include.spec.kinds import AnySource, SqlSource
 from include.spec.learning import Promotion, Target, Thresholds, Training
 from include.spec.lines import Document
 from include.spec.quality import Quality
@@ -124,11 +125,11 @@ class Parts(Strict):
         The spec decides and not the rows: one row at midnight would look like a date.
         """
         source = self.sources[self.main]
-        if isinstance(source, BanxicoSource | InegiSource):
-            return ZoneInfo("UTC")
-        if isinstance(source, CsvSource) and source.time.holds_dates:
-            return ZoneInfo(source.time.timezone)
-        return ZoneInfo(self.schedule.timezone)
+        if isinstance(source, CsvSource | HttpJsonSource):
+            writes_dates = source.time.holds_dates
+        else:
+            writes_dates = not isinstance(source, SqlSource)
+        return source.zone if writes_dates else ZoneInfo(self.schedule.timezone)
 
     def table(self, source: str) -> str:
         """Return the unqualified table a source is loaded into: ``<p>`` or ``<p>_<source>``."""
