@@ -47,6 +47,8 @@ def _pipeline(connection: Connection, spec: Pipeline) -> dict[str, Any]:
     done = connection.exec_driver_sql(
         "select count(*) as windows, coalesce(sum(inserted_count), 0)::bigint as inserted,"
         " coalesce(sum(revised_count), 0)::bigint as revised,"
+        " coalesce(sum(corrected_count), 0)::bigint as corrected,"
+        " coalesce(sum(withdrawn_count), 0)::bigint as withdrawn,"
         " coalesce(sum(quarantined_count), 0)::bigint as quarantined,"
         " coalesce(sum(checks_passed_count), 0)::bigint as checks_passed,"
         " coalesce(sum(checks_total_count), 0)::bigint as checks_total,"

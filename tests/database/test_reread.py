@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import random
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from include.local.report import result_table
+from include.reporting import status
+from include.settings import settings
 from include.steps.examine import examine
 from include.steps.inputs import corrected_inputs
 from include.steps.run import Run
@@ -93,6 +101,54 @@ def test_a_row_that_a_payload_does_not_yield_any_more_goes_to_the_history(wareho
     assert warehouse.sql(PAST) == [(2.0, True)]
     [change] = loaded.changes
     assert (change.valid_first, change.valid_last) == (at(1), at(1)), "what is built from it is due"
+
+
+@pytest.fixture
+def stands(warehouse, warehouse_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable]:
+    """Give a function that tells how the pipeline stands, as ``ciclo status`` does."""
+    (tmp_path / "pipelines" / "readings").mkdir(parents=True)
+    spec = Path(__file__).with_name("readings.yaml").read_text("utf-8")
+    (tmp_path / "pipelines" / "readings" / "pipeline.yaml").write_text(spec, "utf-8")
+    monkeypatch.setenv("CICLO_PIPELINES", str(tmp_path / "pipelines"))
+    settings.cache_clear()
+    yield lambda: status.pipelines(warehouse_url)["readings"]
+    settings.cache_clear()
+
+
+def test_loads_tell_how_many_rows_they_corrected_and_withdrew(warehouse, fetch, stands) -> None:
+    warehouse.load(fetch("a", -200.0, -200.0, 2.0, 3.0))
+    warehouse.load(fetch("a", 1.0, None, 2.0, is_reread=True), run_id="again")
+    counts = "select corrected_count, withdrawn_count from mart.load order by loaded_at"
+    assert warehouse.sql(counts) == [(0, 0), (2, 1)]
+    state = stands()
+    assert (state["loads"]["corrected"], state["loads"]["withdrawn"]) == (2, 1)
+    console = Console(file=io.StringIO(), width=120)
+    console.print(result_table({"readings": state | {"champion": None}}))
+    told = console.file.getvalue()
+    assert re.search(r"rows corrected\W+2\b", told), told
+    assert re.search(r"rows withdrawn\W+1\b", told), told
+
+
+PREDICT = """
+insert into ml.prediction (pipeline, entity, valid_at, model_version, predicted, kind, is_honest, is_simulated, run_id)
+select 'readings', '', valid_at, 1, level_m, 'batch', true, false, 's' from core.readings
+"""
+
+
+def test_a_row_that_was_withdrawn_has_no_latest_prediction_until_it_comes_back(warehouse, fetch) -> None:
+    latest = "select predicted from mart.latest_prediction order by valid_at"
+    warehouse.load(fetch("a", 1.0, 2.0, 3.0))
+    warehouse.sql(PREDICT)
+    assert warehouse.sql(latest) == [(1.0,), (2.0,), (3.0,)], "no features are built yet: nobody can tell"
+    warehouse.build_features()
+    assert warehouse.sql(latest) == [(1.0,), (2.0,), (3.0,)]
+    warehouse.load(fetch("a", 1.0, "nothing", 3.0, is_reread=True), run_id="again")
+    warehouse.build_features()
+    assert warehouse.sql(latest) == [(1.0,), (3.0,)]
+    assert warehouse.one("select count(*) from ml.prediction") == 3, "what was predicted stays on record"
+    warehouse.load(fetch("a", 1.0, 2.0, 3.0, is_reread=True), run_id="back")
+    warehouse.build_features()
+    assert warehouse.sql(latest) == [(1.0,), (2.0,), (3.0,)]
 
 
 def test_rows_that_came_in_other_payloads_stay(warehouse, fetch) -> None:
