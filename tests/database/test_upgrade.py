@@ -106,6 +106,7 @@ def test_what_is_new_is_told_of_what_is_old(old_database: str) -> None:
     )
     assert rows(old_database, "select status, is_waiting from ops.quarantine") == [("overridden", True)]
     assert rows(old_database, "select version, to_at from mart.live_version") == [(1, None)]
+    assert rows(old_database, "select count(*) from mart.latest_prediction") == [(2,)]
     assert rows(old_database, "select count(*) from feature.set") == [(0,)], "the next load builds the features"
 
 
@@ -140,5 +141,8 @@ def test_tables_of_sources_go_back_before_corrections_and_forth_again(warehouse,
     assert warehouse.sql(history.format(", is_corrected")) == [(2.0, False)]
     assert (warehouse.sql("select * from core.readings order by valid_at"), warehouse.sql(known)) == before
     assert warehouse.one("select count(*) from ops.lineage where window_start_at is null") == 0
+    warehouse.sql("update core.readings_history set is_corrected = true")
+    assert warehouse.sql(known) == [(1.0,)], "the function passes over what was misread before anything is loaded"
+    warehouse.sql("update core.readings_history set is_corrected = false")
     assert warehouse.load(reread(5.0), run_id="fourth").corrected == 1
     assert warehouse.sql(known) == [(5.0,), (2.0,)], "what was misread is seen as corrected, as before"

@@ -9,6 +9,7 @@ import pytest
 
 from include.spec.lines import read
 from include.spec.load import parse
+from include.spec.model import CsvSource
 
 EVERY_KIND = read(Path(__file__).with_name("every_kind.yaml").read_text("utf-8")).data
 CHECK = {"kind": "rule", "name": "positive", "rule": "sensor >= 0", "note": "A sensor is never below nothing."}
@@ -46,6 +47,16 @@ def contract(source: str, *keys: Any, value: Any = None) -> str:
 )
 def test_words_places_and_defaults_that_are_written_out_leave_it(source: str, keys: tuple[Any, ...], value: Any):
     assert contract(source, *keys, value=value) == contract(source)
+
+
+def test_a_key_that_sources_gain_leaves_it_while_nobody_writes_it():
+    class Newer(CsvSource):
+        further: int = 0
+
+    document = EVERY_KIND["sources"]["station"]
+    old, new = CsvSource.model_validate(document), Newer.model_validate(document)
+    assert new.contract_sha256() == old.contract_sha256()
+    assert Newer.model_validate(document | {"further": 1}).contract_sha256() != old.contract_sha256()
 
 
 @pytest.mark.parametrize(
