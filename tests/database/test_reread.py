@@ -26,6 +26,7 @@ from include.windows import Window
 
 JANUARY = Window.parse("2025-01-01", "2025-02-01")
 MONDAY, TUESDAY, FRIDAY = (datetime(2025, 2, day, 9, tzinfo=UTC) for day in (3, 4, 7))
+MINUTE = timedelta(minutes=1)
 NOW = "select level_m, available_at from core.readings order by valid_at"
 PAST = "select level_m, is_corrected from core.readings_history order by valid_at, recorded_at"
 VERSIONS = """
@@ -186,7 +187,22 @@ def test_a_value_that_was_taken_back_is_still_taken_back(warehouse, fetch) -> No
     before = warehouse.state()
     warehouse.load(*(fetch(c, v, fetched_at=when, is_reread=True) for c, v, when in told), run_id="again")
     assert warehouse.state() == before
-    assert warehouse.sql(NOW) == [(1.0, TUESDAY)], "not before the version it replaces"
+    assert warehouse.sql(NOW) == [(1.0, FRIDAY)], "known by the fetch that brought it back"
+    known = "select level_m from core.readings_as_of(%s)"
+    assert [warehouse.one(known, when) for when in (MONDAY, TUESDAY, FRIDAY - MINUTE, FRIDAY)] == [1.0, 2.0, 2.0, 1.0]
+
+
+def test_a_value_that_was_taken_back_before_its_neighbours_are_read_again_stays_taken_back(warehouse, fetch) -> None:
+    """The row's own fetches are not among those read again: what it was told stands in the order it was told in."""
+    covers = {"covers": (at(1), at(2))}
+    for number, (content, level, when) in enumerate((("x", 1.0, MONDAY), ("y", 2.0, TUESDAY), ("x", 1.0, FRIDAY))):
+        warehouse.load(fetch(content, "nothing", level, fetched_at=when, **covers), run_id=str(number))
+    around = [fetch("a", 5.0, covers=(at(0), at(1))), fetch("b", "nothing", "nothing", 6.0, covers=(at(2), at(3)))]
+    for batch in around:
+        warehouse.load(batch, run_id=batch.sha256)
+    warehouse.load(*(replace(batch, is_reread=True) for batch in around), run_id="again")
+    assert warehouse.sql(NOW) == [(5.0, at(0)), (1.0, FRIDAY), (6.0, at(2))]
+    assert warehouse.sql(PAST) == [(1.0, False), (2.0, False)]
 
 
 @pytest.mark.parametrize("seed", range(8))
