@@ -392,6 +392,22 @@ def test_what_a_check_hands_on_is_small_and_its_rows_wait_in_the_lake(play, ware
     assert warehouse.sql(CORE) == []
 
 
+@pytest.mark.parametrize("change", [{"contract": "abc"}, {"newest_at": None, "is_reread": None}])
+def test_what_another_version_has_checked_is_to_be_checked_again(
+    play, warehouse, fix: Pipeline, change: dict[str, Any]
+) -> None:
+    run = play.run(fix, WINDOWS["usdmxn"])
+    items = checked(play, run)
+    [batch] = items[0]["batches"]
+    before = {key: value for key, value in (batch | change).items() if value is not None or key not in change}
+    with pytest.raises(ContractBroken) as caught:
+        ingest.load(run, [items[0] | {"batches": [before]}])
+    assert str(caught.value).startswith("usdmxn fix: its task check ran under another version of Ciclo, which knew ")
+    assert str(caught.value).endswith(f"{', '.join(sorted(change))} otherwise: clear the task check")
+    assert warehouse.sql(CORE) == []
+    assert ingest.load(run, items)[0]["inserted"] == 22
+
+
 # Every version of every row, in an order and with a payload that do not depend on when and where it was loaded.
 VERSIONS = """
 select (to_jsonb(t) - 'recorded_at' - 'superseded_at' - 'payload_id')::text, p.sha256
