@@ -44,15 +44,11 @@ def pipelines(url: str) -> dict[str, dict[str, Any]]:
 
 def _pipeline(connection: Connection, spec: Pipeline) -> dict[str, Any]:
     name = spec.pipeline
+    summed = ("inserted", "revised", "corrected", "withdrawn", "quarantined", "checks_passed", "checks_total")
+    sums = ", ".join(f"coalesce(sum({kind}_count), 0)::bigint as {kind}" for kind in summed)
     done = connection.exec_driver_sql(
-        "select count(*) as windows, coalesce(sum(inserted_count), 0)::bigint as inserted,"
-        " coalesce(sum(revised_count), 0)::bigint as revised,"
-        " coalesce(sum(corrected_count), 0)::bigint as corrected,"
-        " coalesce(sum(withdrawn_count), 0)::bigint as withdrawn,"
-        " coalesce(sum(quarantined_count), 0)::bigint as quarantined,"
-        " coalesce(sum(checks_passed_count), 0)::bigint as checks_passed,"
-        " coalesce(sum(checks_total_count), 0)::bigint as checks_total,"
-        " coalesce(bool_or(is_simulated), false) as is_simulated from ops.run where pipeline = %s",
+        f"select count(*) as windows, {sums}, coalesce(bool_or(is_simulated), false) as is_simulated"
+        " from ops.run where pipeline = %s",
         (name,),
     )
     loads = dict(done.mappings().one())

@@ -8,11 +8,9 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, PrivateAttr, model_validator
 
-from include.spec.csv_source import CsvSource
 from include.spec.events import Events, Notify
 from include.spec.faults import Fault, refuse
 from include.spec.fields import Cron, Day, Name, Strict, Zone
-from include.spec.http_source import HttpJsonSource
 from include.spec.kinds import AnySource, SqlSource
 from include.spec.learning import Promotion, Target, Thresholds, Training
 from include.spec.lines import Document
@@ -125,10 +123,8 @@ class Parts(Strict):
         The spec decides and not the rows: one row at midnight would look like a date.
         """
         source = self.sources[self.main]
-        if isinstance(source, CsvSource | HttpJsonSource):
-            writes_dates = source.time.holds_dates
-        else:
-            writes_dates = not isinstance(source, SqlSource)
+        time = getattr(source, "time", None)
+        writes_dates = time.holds_dates if time else not isinstance(source, SqlSource)
         return source.zone if writes_dates else ZoneInfo(self.schedule.timezone)
 
     def table(self, source: str) -> str:

@@ -118,11 +118,8 @@ def _judged(batch: Batch, agreements: Agreements) -> Batch:
 
 def _count(batch: Batch, merged: Merged) -> Counts:
     return Counts(
+        **{name: getattr(merged, name) for name in ("inserted", "revised", "corrected", "withdrawn")},
         received=batch.received,
-        inserted=merged.inserted,
-        revised=merged.revised,
-        corrected=merged.corrected,
-        withdrawn=merged.withdrawn,
         unchanged=batch.row_count - merged.inserted - merged.revised - merged.corrected,
         quarantined=batch.quarantined_count,
         checks_passed=sum(result.is_passed for result in batch.results),

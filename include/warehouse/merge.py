@@ -170,12 +170,8 @@ def _recorded(rows: Iterator[pa.RecordBatch], loaded_at: datetime) -> Iterator[p
 
 
 def _bounds(batch: Batch) -> dict[str, datetime]:
-    return {
-        "first": batch.spans["valid_at"][0],
-        "last": batch.spans["valid_at"][1],
-        "available_first": batch.spans["available_at"][0],
-        "available_last": batch.spans["available_at"][1],
-    }
+    names = ("first", "last", "available_first", "available_last")
+    return dict(zip(names, (*batch.spans["valid_at"], *batch.spans["available_at"]), strict=True))
 
 
 def _late(cursor: PgCursor, values: dict[str, Any], changed: Any) -> int:

@@ -185,10 +185,8 @@ def read_again(
     merged = [Merged(*counts.get(place, ())) for place in range(len(batches))]
     if not (changes := changes_of(cursor, source)):
         return merged
-    known = {
-        "available_first": min(change.available_first for change in changes),
-        "available_last": max(change.available_last for change in changes),
-    }
+    known = {"available_first": min(change.available_first for change in changes)}
+    known |= {"available_last": max(change.available_last for change in changes)}
     touched = touched_windows(cursor, values | known, sql.SQL("changed"))
     return [*merged[:-1], replace(merged[-1], withdrawn=withdrawn, touched=touched, changes=changes)]
 
