@@ -89,6 +89,8 @@ def test_decisions_are_found_by_an_index(warehouse) -> None:
     assert _live_then(run, WINDOW) is None, "nothing was live then"
     queries = [one for one in asked if one[0].startswith("select") and ("ml.decision" in one[0] or "live" in one[0])]
     plans = ["\n".join(line for (line,) in warehouse.sql(f"explain {query}", *values)) for query, values in queries]
-    for plan, index in zip(plans, ("decision_by_run", "decision_that_made_live"), strict=True):
+    indexes = {"decision_by_run": "Index Cond: ((dag_id =", "decision_that_made_live": "Index Cond: (pipeline ="}
+    for plan, (index, condition) in zip(plans, indexes.items(), strict=True):
         assert index in plan, plan
+        assert condition in plan, plan
         assert "Seq Scan" not in plan, plan
