@@ -65,7 +65,7 @@ def longest_delay(published: Published) -> relativedelta:
     """Return a time that no publication takes longer than, its hour in any zone included."""
     delay = relativedelta(months=published.months + 1) if published.months or published.day else relativedelta()
     after = span(published.after) if published.after else timedelta()
-    return delay + relativedelta(days=2) + relativedelta(seconds=int(after.total_seconds()))
+    return delay + relativedelta(days=3) + relativedelta(seconds=int(after.total_seconds()))
 
 
 def _reaches(pipeline: Pipeline) -> Iterator[Reach]:

@@ -107,6 +107,8 @@ def _champion(state: dict[str, Any]) -> str:
 ROWS = {
     "windows loaded": lambda s: str(s["loads"]["windows"]),
     "rows in core": lambda s: f"{s['rows']:,}",
+    "rows corrected": lambda s: f"{s['loads']['corrected']:,}",
+    "rows withdrawn": lambda s: f"{s['loads']['withdrawn']:,}",
     "rows quarantined": lambda s: f"{s['loads']['quarantined']:,}",
     "checks passed": lambda s: f"{s['loads']['checks_passed']} of {s['loads']['checks_total']}",
     "drift verdicts": _verdicts,

@@ -90,7 +90,7 @@ class BatchCheck:
         self._backwards = Backwards()
         self.newest = Newest([name for name, column in self._columns.items() if column.fresh])
         checks = [check for check in source.checks if isinstance(check, ExpectedRows)]
-        self.slots = {check.name: Slots(check, window) for check in checks if check.every and window}
+        self.slots = {check.name: Slots(check, window, source.zone) for check in checks if check.every and window}
         self.spans: dict[str, tuple[datetime, datetime]] = {}
 
     @property

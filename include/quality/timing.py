@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING
 
 from include.spec.fields import span
@@ -46,20 +46,22 @@ class Slots:
     """The times at which rows are expected, one in each stretch of equal length, and which of them came.
 
     A stretch counts when all of it lies within the window; stretches begin at whole multiples
-    since 1970, months and weekdays at midnight, all in UTC.
+    since 1970 in UTC, months and weekdays at midnight in the source's zone.
 
     Attributes
     ----------
     starts : numpy.ndarray of datetime64[us], shape (n,)
-        Beginning of each expected stretch.
+        Beginning of each expected stretch, in that zone.
     """
 
-    def __init__(self, check: ExpectedRows, window: Window) -> None:
+    def __init__(self, check: ExpectedRows, window: Window, zone: tzinfo = UTC) -> None:
         import numpy as np
 
         first = max(window.start, check.since or window.start)
         last = min(window.end, check.until or window.end)
-        self.starts, self._edges = _stretches(check.every or "1 day", first, last)
+        self._zone = zone if check.every in ("weekday", "month") else UTC
+        bounds = (bound.astimezone(self._zone).replace(tzinfo=None) for bound in (first, last))
+        self.starts, self._edges = _stretches(check.every or "1 day", *bounds)
         self._seen = np.zeros(len(self.starts), dtype=bool)
 
     def take(self, valid_at: pa.Array) -> None:
@@ -68,7 +70,8 @@ class Slots:
 
         if not len(self.starts):
             return
-        times = valid_at.drop_null().to_numpy(zero_copy_only=False).astype("datetime64[us]")
+        clock = valid_at.drop_null().to_pandas().dt.tz_convert(self._zone).dt.tz_localize(None)
+        times = clock.to_numpy().astype("datetime64[us]")
         place = np.searchsorted(self.starts, times, side="right") - 1
         inside = (place >= 0) & (times < self._edges[np.maximum(place, 0)])
         self._seen[place[inside]] = True
@@ -80,7 +83,7 @@ class Slots:
         return missing
 
     def gaps(self) -> str:
-        """Name the first gaps in words, UTC."""
+        """Name the first gaps in words, in the zone of `starts`."""
         import numpy as np
 
         lost = np.flatnonzero(~self._seen)
@@ -96,10 +99,10 @@ class Slots:
 
 
 def _stretches(every: str, first: datetime, last: datetime) -> tuple[np.ndarray, np.ndarray]:
-    """Return beginnings and ends of the stretches that lie within two times."""
+    """Return beginnings and ends of the stretches that lie within two times without a zone."""
     import numpy as np
 
-    low, high = (np.datetime64(bound.astimezone(UTC).replace(tzinfo=None), "us") for bound in (first, last))
+    low, high = np.datetime64(first, "us"), np.datetime64(last, "us")
     if every == "month":
         starts = np.arange(low.astype("datetime64[M]"), high.astype("datetime64[M]") + 1)
         edges = starts + 1

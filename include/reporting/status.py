@@ -36,7 +36,7 @@ def pipelines(url: str) -> dict[str, dict[str, Any]]:
         return {name: _pipeline(connection, spec) for name, spec in load_runnable().items()}
 
 
-COUNTS = ("inserted", "revised", "quarantined", "checks_passed", "checks_total")
+COUNTS = ("inserted", "revised", "corrected", "withdrawn", "quarantined", "checks_passed", "checks_total")
 
 
 def _pipeline(connection: Connection, spec: Pipeline) -> dict[str, Any]:

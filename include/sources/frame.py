@@ -130,7 +130,7 @@ def _inside(times: pa.Array, window: Window, future: datetime | None) -> pa.Arra
 
 def _available(source: Source, times: pa.Array) -> pa.Array:
     clock = times.to_pandas().astype("datetime64[us, UTC]")
-    return _instants(available_at(clock, source.published))
+    return _instants(available_at(clock, source.published, source.zone))
 
 
 def _strings(values: Any, count: int) -> pa.Array:

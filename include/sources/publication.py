@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, timedelta, tzinfo
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -15,11 +16,11 @@ from include.windows import Window
 UTC_MICROSECONDS: Final = "datetime64[us, UTC]"
 
 
-def available_at(valid_at: pd.Series, published: Published) -> pd.Series:
+def available_at(valid_at: pd.Series, published: Published, zone: tzinfo = UTC) -> pd.Series:
     """Return the instants at which values about `valid_at` could first be known.
 
-    The calendar date is that of `valid_at` in UTC (dates are midnights UTC); the rule's
-    time of day is read in the rule's zone on that date. An hour that a clock change skips
+    The calendar date is that of `valid_at` in the source's zone, in which months are counted, too; the
+    rule's time of day is read in the rule's zone on that date. An hour that a clock change skips
     counts as the first instant after it, one that occurs twice as the later of the two; no
     value is available before the time it is about.
 
@@ -29,6 +30,8 @@ def available_at(valid_at: pd.Series, published: Published) -> pd.Series:
         datetime64[us, UTC], shape (n,); NaT stays NaT.
     published : Published
         The source's rule.
+    zone : tzinfo
+        In which the source writes its dates.
 
     Returns
     -------
@@ -44,14 +47,13 @@ def available_at(valid_at: pd.Series, published: Published) -> pd.Series:
     '2025-01-02T18:00:00+00:00'
     """
     valid_at = valid_at.astype(UTC_MICROSECONDS)
-    clock = _shift_months(valid_at.dt.tz_localize(None), published)
-    if published.time is None:
-        instant = clock.dt.tz_localize("UTC")
-    else:
-        clock = clock.dt.normalize() + pd.Timedelta(f"{published.time}:00")
-        instant = clock.dt.tz_localize(
-            published.timezone, ambiguous=np.zeros(len(clock), dtype=bool), nonexistent="shift_forward"
-        ).dt.tz_convert("UTC")
+    instant = valid_at
+    if published.months or published.day or published.time:  # else nothing is counted by the calendar
+        clock = _shift_months(valid_at.dt.tz_convert(zone).dt.tz_localize(None), published)
+        if published.time:
+            clock, zone = clock.dt.normalize() + pd.Timedelta(f"{published.time}:00"), ZoneInfo(published.timezone)
+        later = np.zeros(len(clock), dtype=bool)
+        instant = clock.dt.tz_localize(zone, ambiguous=later, nonexistent="shift_forward").dt.tz_convert("UTC")
     if published.after is not None:
         instant = instant + span(published.after)
     return instant.where(~(instant < valid_at), valid_at).astype(UTC_MICROSECONDS)

@@ -13,7 +13,7 @@ from include.spec.fields import Strict, Zone
 from include.spec.json_path import RowsPath, steps_of_field
 from include.spec.paging import Auth, LinkPaging, OffsetPaging, PagePaging, Pagination, QueryAuth, RateLimit
 from include.spec.source import Source
-from include.spec.time_format import ISO, ReadTime, WrittenTime
+from include.spec.time_format import ISO, MILLISECONDS, SECONDS, ReadTime, WrittenTime, kept_by
 
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 BOUNDS = ("start", "end", "end_inclusive")
@@ -28,7 +28,16 @@ class JsonTime(Strict):
     format: ReadTime = Field(
         ISO, description="iso, unix_seconds, unix_milliseconds, or a strptime format of the joined text."
     )
-    timezone: Zone = Field("UTC", description="Zone of times without an offset, and of the window's bounds.")
+    timezone: Zone = Field(
+        "UTC", description="Zone of times without an offset and of the bounds; named with `iso`, days begin in it."
+    )
+
+    @property
+    def holds_dates(self) -> bool:
+        """Whether calendar dates are written, without a time of day; `iso` counts as dates where a zone is declared."""
+        if self.format in (ISO, SECONDS, MILLISECONDS):
+            return self.format == ISO and "timezone" in self.model_fields_set
+        return kept_by(self.format).hour == 0
 
 
 class HttpJsonSource(Source):

@@ -9,10 +9,9 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, PrivateAttr
 
-from include.spec.csv_source import CsvSource
 from include.spec.faults import Fault
 from include.spec.fields import ConnectionId, Cron, Day, Name, Strict, Zone
-from include.spec.kinds import AnySource, BanxicoSource, InegiSource, SqlSource
+from include.spec.kinds import AnySource, SqlSource
 from include.spec.learning import Promotion, Target, Thresholds, Training
 from include.spec.lines import Document
 from include.spec.quality import Quality
@@ -146,11 +145,9 @@ class Parts(Strict):
         The spec decides and not the rows: one row at midnight would look like a date.
         """
         source = self.sources[self.main]
-        if isinstance(source, BanxicoSource | InegiSource):
-            return ZoneInfo("UTC")
-        if isinstance(source, CsvSource) and source.time.holds_dates:
-            return ZoneInfo(source.time.timezone)
-        return ZoneInfo(self.schedule.timezone)
+        time = getattr(source, "time", None)
+        writes_dates = time.holds_dates if time else not isinstance(source, SqlSource)
+        return source.zone if writes_dates else ZoneInfo(self.schedule.timezone)
 
     def table(self, source: str) -> str:
         """Return the unqualified table a source is loaded into: ``<p>`` or ``<p>_<source>``."""

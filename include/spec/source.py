@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
@@ -150,6 +151,12 @@ class Source(Strict):
         words |= {"checks": {"__all__": {"note"}}}
         said_by_it = self.model_dump_json(exclude=words, exclude_defaults=True)
         return hashlib.sha256(said_by_it.encode()).hexdigest()
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Zone of the calendar dates of its rows: that in which it writes times, else UTC."""
+        time = getattr(self, "time", None)
+        return ZoneInfo(time.timezone if time else "UTC")
 
     @property
     def stored(self) -> dict[str, Column]:

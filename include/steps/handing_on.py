@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -32,10 +32,15 @@ def kept_batch(run: Run, batch: Batch) -> dict[str, Any]:
 
 
 def batch_of(run: Run, kept: dict[str, Any]) -> Batch:
-    """Return a batch from the form it has in XCom."""
+    """Return a batch from the form it has in XCom; `PayloadLost` where another version of Ciclo handed it on."""
     from include.quality.contract import Result
     from include.warehouse.batch import Batch
 
+    if odd := {field.name for field in fields(Batch)} ^ {"results"} ^ {"results_uri"} ^ set(kept):
+        raise PayloadLost(
+            f"{run.pipeline.pipeline} {kept.get('source')}: its task check ran under another version of Ciclo, which"
+            f" knew {', '.join(sorted(odd))} otherwise: clear the task check"
+        )
     try:
         records = run.lake.get_frame(kept["results_uri"]).to_dict("records")
     except PayloadLost:

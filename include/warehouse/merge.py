@@ -31,10 +31,10 @@ KEEP_OLD = """
 insert into core.{history} ({kept}, superseded_at)
 select {kept_t}, %(loaded_at)s from core.{table} t join changed s on {same_key} where not s.is_new
 """
-# A revision could be known only once it was fetched, whatever the publication rule says.
+# A revision could be known only once it was fetched, whatever the rule says; bytes seen before, by this fetch of them.
 REVISE = """
 update core.{table} t set {sets}, recorded_at = %(loaded_at)s,
-    available_at = greatest(t.available_at, s.available_at,
+    available_at = greatest(t.available_at, s.available_at, %(fetched_at)s,
                             (select fetched_at from raw.payload p where p.payload_id = s.payload_id))
 from changed s where {same_key} and not s.is_new
 """
@@ -104,7 +104,7 @@ def merge(
         return Merged()
     names, rows = names_of(pipeline, batch.source), lake.reading(batch.accepted_uri)
     values: dict[str, Any] = {"loaded_at": loaded_at, "pipeline": pipeline.pipeline}
-    values |= {"start": window.start, "end": window.end}
+    values |= {"start": window.start, "end": window.end, "fetched_at": batch.fetched_at}
     values |= dict(zip(("first", "last"), batch.spans["valid_at"], strict=True))
     values |= dict(zip(("available_first", "available_last"), batch.spans["available_at"], strict=True))
     if one_value(cursor, sql.SQL(IS_NEW_GROUND).format(**names), values):

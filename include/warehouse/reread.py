@@ -44,26 +44,28 @@ from (
     select {kept} from core.{history} where valid_at >= %(first)s and valid_at < %(last)s and not is_corrected
 ) v
 """
-# What the payloads say, and what others said that are not read again: a version where a value changes.
+# What the payloads say, and what others said that are not read again: a version where a value changes. The same bytes
+# may have come twice, with others between them: what counts is the fetch.
 CHAIN = """
 create temporary table chain on commit drop as
 with arrived as (
-    select {kept_s}, f._fetch, f._fetched_at, f._is_reread
+    select {kept_s}, f._fetch, f._fetched_at, f._is_reread, 0 as _place
     from staged s join fetches f on f._fetch = s._fetch and f.payload_id = s.payload_id
     union all
-    select {kept_b}, -1, coalesce(p.fetched_at, b.recorded_at), true
+    select {kept_b}, -1, max(coalesce(p.fetched_at, b.recorded_at)) over (partition by {key_b} order by b._version),
+        true, b._version
     from before b left join raw.payload p on p.payload_id = b.payload_id
     where not exists (
         select from fetches f
         where f.payload_id = b.payload_id and b.valid_at >= f.start_at and b.valid_at < f.end_at)
 ), told as (
-    select a.*, coalesce(p.fetched_at, a._fetched_at) as _known_at
+    select a.*, greatest(p.fetched_at, a._fetched_at) as _known_at
     from arrived a left join raw.payload p on p.payload_id = a.payload_id
 ), versions as (
-    select t.*, row_number() over (partition by {key} order by _fetched_at, _fetch) as _version
+    select t.*, row_number() over (partition by {key} order by _fetched_at, _fetch, _place) as _version
     from (
         select told.*, row_number() over earlier = 1 or ({own}) is distinct from ({before_it}) as _is_version
-        from told window earlier as (partition by {key} order by _fetched_at, _fetch)
+        from told window earlier as (partition by {key} order by _fetched_at, _fetch, _place)
     ) t where _is_version
 ), dated as (
     select v.*, max(case when _version = 1 then available_at else greatest(available_at, _known_at) end)
@@ -178,10 +180,8 @@ def read_again(
     merged = [Merged(*counts.get(place, ())) for place in range(len(batches))]
     if not (changes := changes_of(cursor, source)):
         return merged
-    known = {
-        "available_first": min(change.available_first for change in changes),
-        "available_last": max(change.available_last for change in changes),
-    }
+    known = {"available_first": min(change.available_first for change in changes)}
+    known |= {"available_last": max(change.available_last for change in changes)}
     touched = touched_windows(cursor, values | known, sql.SQL("changed"))
     return [*merged[:-1], replace(merged[-1], withdrawn=withdrawn, touched=touched, changes=changes)]
 
@@ -217,6 +217,7 @@ def _names(pipeline: Pipeline, source: str) -> dict[str, sql.Composable]:
         "before_it": sql.SQL(", ").join(lag.format(sql.Identifier(name)) for name in own),
         "key_d": identifiers(key, "d"),
     }
+    names |= {f"key_{alias}": identifiers(key, alias) for alias in "bd"}
     names |= {f"kept_{alias}": identifiers(kept, alias) for alias in "sbd"}
     names |= {f"own_{alias}": identifiers(own, alias) for alias in "wbd"}
     return names | {f"same_key_{one}{other}": same(key, one, other) for one, other in ("db", "wb", "tb")}

@@ -392,6 +392,22 @@ def test_what_a_check_hands_on_is_small_and_its_rows_wait_in_the_lake(play, ware
     assert warehouse.sql(CORE) == []
 
 
+@pytest.mark.parametrize("change", [{"contract": "abc"}, {"newest_at": None, "is_reread": None}])
+def test_what_another_version_has_checked_is_to_be_checked_again(
+    play, warehouse, fix: Pipeline, change: dict[str, Any]
+) -> None:
+    run = play.run(fix, WINDOWS["usdmxn"])
+    items = checked(play, run)
+    [batch] = items[0]["batches"]
+    before = {key: value for key, value in (batch | change).items() if value is not None or key not in change}
+    with pytest.raises(ContractBroken) as caught:
+        ingest.load(run, [items[0] | {"batches": [before]}])
+    assert str(caught.value).startswith("usdmxn fix: its task check ran under another version of Ciclo, which knew ")
+    assert str(caught.value).endswith(f"{', '.join(sorted(change))} otherwise: clear the task check")
+    assert warehouse.sql(CORE) == []
+    assert ingest.load(run, items)[0]["inserted"] == 22
+
+
 # Every version of every row, in an order and with a payload that do not depend on when and where it was loaded.
 VERSIONS = """
 select (to_jsonb(t) - 'recorded_at' - 'superseded_at' - 'payload_id')::text, p.sha256
@@ -523,6 +539,44 @@ def test_an_answer_that_was_blocked_then_does_not_keep_a_window_from_being_rebui
     plant()
     rebuild(fix, WINDOWS["usdmxn"], from_lake=True)
     assert core(rebuild.warehouse) == core(play.warehouse)
+
+
+def test_a_blocked_answer_among_those_read_again_blocks_until_a_newer_one_brings_its_times(
+    play, plant, warehouse, fix: Pipeline
+) -> None:
+    window = WINDOWS["usdmxn"]
+    play(fix, window)
+    plant(path_contains="/SieAPIRest/", status=200, body=figures(play, "19.0001").replace('"dato": "2', '"dato": "99'))
+    with pytest.raises(ContractBroken, match="nothing was loaded"):
+        play(fix, window)
+    plant()
+    before = warehouse.one("select count(*) from ops.lineage"), core(warehouse)
+    with pytest.raises(ContractBroken, match="nothing was loaded"):
+        play(fix, window, from_lake=True)
+    assert (warehouse.one("select count(*) from ops.lineage"), core(warehouse)) == before, "it does not count as read"
+    play(fix, Window.parse("2025-01-06", "2025-01-11"))
+    with pytest.raises(ContractBroken, match="nothing was loaded"):
+        play(fix, window, from_lake=True)
+    play(fix, window)
+    assert play(fix, window, from_lake=True)["unchanged"] == 22 + 5 + 22
+    assert core(warehouse) == before[1]
+
+
+def test_a_source_without_any_payload_is_read_again_as_empty_where_its_window_was_loaded(
+    play, warehouse, fix: Pipeline, tmp_path: Path
+) -> None:
+    play(fix, WINDOWS["usdmxn"])
+    grown = fix.model_copy(update={"sources": fix.sources | {"rates": load_all()["usdmxn"].sources["rates"]}})
+    grown = stricter(stricter(grown, "rates", "tiie_28d_pct"), "rates", "target_rate_pct", severity="warn")
+    counts = play(grown, WINDOWS["usdmxn"], from_lake=True)
+    assert (counts["received"], counts["unchanged"]) == (22, 22)
+    rates = "select payload_ids, received_count from ops.lineage where source = 'rates'"
+    assert warehouse.sql(rates) == [([], 0)]
+    with pytest.raises(ContractBroken, match=r"source fix, window 2024-01-01\.\.2024-02-01: the lake holds no fetch"):
+        play(grown, Window.parse("2024-01-01", "2024-02-01"), from_lake=True)
+    play.lake = Lake(f"file://{tmp_path}/another")
+    with pytest.raises(ContractBroken, match=r"source fix, .*: the lake holds no fetch"):
+        play(grown, WINDOWS["usdmxn"], from_lake=True)
 
 
 def test_where_every_answer_is_blocked_a_rebuild_is_blocked_too(play, rebuild, fix: Pipeline) -> None:

@@ -1,8 +1,13 @@
 """The ledger takes each decision once, and every further one."""
 
+from typing import Any
+
 import pytest
+from sqlalchemy import event
 
 from include.promotion.ledger import append
+from include.steps.monitor import _live_then
+from include.steps.run import Run
 from include.warehouse.batch import RunRef
 from include.windows import Window
 
@@ -58,3 +63,34 @@ def test_a_run_that_returns_to_an_earlier_verdict_adds_it_again(warehouse, decid
     decide("retrain")
     decide("hold")
     assert warehouse.sql("select verdict from ml.decision order by decision_id") == [("hold",), ("retrain",), ("hold",)]
+
+
+MANY = """
+insert into ml.decision (pipeline, window_start_at, window_end_at, verdict, reasons, evidence, model_version, dag_id,
+    run_id)
+select 'p' || mod(n, 20), now(), now(), case when mod(n, 100) < 20 then 'promote' else 'hold' end, '{quiet}', '{}', n,
+    'monitor_p' || mod(n, 20), 'r' || n
+from generate_series(1, 20000) n
+"""
+
+
+def test_decisions_are_found_by_an_index(warehouse) -> None:
+    warehouse.sql(MANY)
+    with warehouse.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("analyze ml.decision")
+    asked: list[tuple[str, Any]] = []
+    event.listen(
+        warehouse.engine, "before_cursor_execute", lambda c, k, query, values, *_: asked.append((query, values))
+    )
+    with warehouse.engine.begin() as connection:
+        append(connection, "p1", WINDOW, "hold", ["quiet"], {}, None, RunRef("monitor_p1", "r21"))
+    pipeline = warehouse.spec.model_copy(update={"pipeline": "p1"})
+    run = Run(pipeline, RunRef("monitor_p1", "r"), {}, None, [], WINDOW.end, warehouse.engine, warehouse.lake)
+    assert _live_then(run, WINDOW) is None, "nothing was live then"
+    queries = [one for one in asked if one[0].startswith("select") and ("ml.decision" in one[0] or "live" in one[0])]
+    plans = ["\n".join(line for (line,) in warehouse.sql(f"explain {query}", *values)) for query, values in queries]
+    indexes = {"decision_by_run": "Index Cond: ((dag_id =", "decision_that_made_live": "Index Cond: (pipeline ="}
+    for plan, (index, condition) in zip(plans, indexes.items(), strict=True):
+        assert index in plan, plan
+        assert condition in plan, plan
+        assert "Seq Scan" not in plan, plan

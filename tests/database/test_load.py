@@ -1,7 +1,7 @@
 """Loads are exactly once: again changes nothing, revisions add versions, all sources or none."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import psycopg2
 import pytest
@@ -73,6 +73,18 @@ def test_an_old_answer_that_comes_again_was_not_known_before_the_one_it_replaces
     warehouse.load(warehouse.batch(ROWS, payload_id=first), run_id="third")
     at = warehouse.one("select available_at from core.readings where level_m = 1.5")
     assert at == datetime(2025, 3, 1, tzinfo=UTC)
+
+
+def test_an_old_answer_that_is_fetched_again_is_known_by_that_fetch(warehouse) -> None:
+    first, second = warehouse.payload("old"), warehouse.payload("new", fetched_at="2025-03-01T00:00Z")
+    warehouse.load(warehouse.batch(ROWS, payload_id=first))
+    warehouse.load(warehouse.batch(changed(9.5), payload_id=second), run_id="second")
+    again = datetime(2025, 4, 1, tzinfo=UTC)
+    warehouse.load(replace(warehouse.batch(ROWS, payload_id=first), fetched_at=again), run_id="third")
+    assert warehouse.one("select available_at from core.readings where level_m = 1.5") == again
+    row = "select count(*) from core.readings_as_of(%s) where level_m = {}"
+    assert warehouse.one(row.format(9.5), again - timedelta(seconds=1)) == 1
+    assert warehouse.one(row.format(1.5), again) == 1
 
 
 def test_several_revisions_in_one_transaction_keep_every_version(warehouse) -> None:

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import io
 import random
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from include.local.report import result_table
+from include.reporting import status
+from include.settings import settings
 from include.steps.examine import examine
-from include.warehouse.batch import Batch
+from include.steps.inputs import corrected_inputs
+from include.steps.run import Run
+from include.warehouse.batch import Batch, RunRef
 from include.warehouse.loaded_windows import outdated_windows, rows_outside
 from include.windows import Window
 
 JANUARY = Window.parse("2025-01-01", "2025-02-01")
 MONDAY, TUESDAY, FRIDAY = (datetime(2025, 2, day, 9, tzinfo=UTC) for day in (3, 4, 7))
+MINUTE = timedelta(minutes=1)
 NOW = "select level_m, available_at from core.readings order by valid_at"
 PAST = "select level_m, is_corrected from core.readings_history order by valid_at, recorded_at"
 VERSIONS = """
@@ -93,6 +104,54 @@ def test_a_row_that_a_payload_does_not_yield_any_more_goes_to_the_history(wareho
     assert (change.valid_first, change.valid_last) == (at(1), at(1)), "what is built from it is due"
 
 
+@pytest.fixture
+def stands(warehouse, warehouse_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable]:
+    """Give a function that tells how the pipeline stands, as ``ciclo status`` does."""
+    (tmp_path / "pipelines" / "readings").mkdir(parents=True)
+    spec = Path(__file__).with_name("readings.yaml").read_text("utf-8")
+    (tmp_path / "pipelines" / "readings" / "pipeline.yaml").write_text(spec, "utf-8")
+    monkeypatch.setenv("CICLO_PIPELINES", str(tmp_path / "pipelines"))
+    settings.cache_clear()
+    yield lambda: status.pipelines(warehouse_url)["readings"]
+    settings.cache_clear()
+
+
+def test_loads_tell_how_many_rows_they_corrected_and_withdrew(warehouse, fetch, stands) -> None:
+    warehouse.load(fetch("a", -200.0, -200.0, 2.0, 3.0))
+    warehouse.load(fetch("a", 1.0, None, 2.0, is_reread=True), run_id="again")
+    counts = "select corrected_count, withdrawn_count from mart.load order by loaded_at"
+    assert warehouse.sql(counts) == [(0, 0), (2, 1)]
+    state = stands()
+    assert (state["loads"]["corrected"], state["loads"]["withdrawn"]) == (2, 1)
+    console = Console(file=io.StringIO(), width=120)
+    console.print(result_table({"readings": state | {"champion": None}}))
+    told = console.file.getvalue()
+    assert re.search(r"rows corrected\W+2\b", told), told
+    assert re.search(r"rows withdrawn\W+1\b", told), told
+
+
+PREDICT = """
+insert into ml.prediction (pipeline, entity, valid_at, model_version, predicted, kind, is_honest, is_simulated, run_id)
+select 'readings', '', valid_at, 1, level_m, 'batch', true, false, 's' from core.readings
+"""
+
+
+def test_a_row_that_was_withdrawn_has_no_latest_prediction_until_it_comes_back(warehouse, fetch) -> None:
+    latest = "select predicted from mart.latest_prediction order by valid_at"
+    warehouse.load(fetch("a", 1.0, 2.0, 3.0))
+    warehouse.sql(PREDICT)
+    assert warehouse.sql(latest) == [(1.0,), (2.0,), (3.0,)], "no features are built yet: nobody can tell"
+    warehouse.build_features()
+    assert warehouse.sql(latest) == [(1.0,), (2.0,), (3.0,)]
+    warehouse.load(fetch("a", 1.0, "nothing", 3.0, is_reread=True), run_id="again")
+    warehouse.build_features()
+    assert warehouse.sql(latest) == [(1.0,), (3.0,)]
+    assert warehouse.one("select count(*) from ml.prediction") == 3, "what was predicted stays on record"
+    warehouse.load(fetch("a", 1.0, 2.0, 3.0, is_reread=True), run_id="back")
+    warehouse.build_features()
+    assert warehouse.sql(latest) == [(1.0,), (2.0,), (3.0,)]
+
+
 def test_rows_that_came_in_other_payloads_stay(warehouse, fetch) -> None:
     warehouse.load(fetch("a", 1.0, 2.0))
     warehouse.load(fetch("b", "nothing", "nothing", 3.0, fetched_at=TUESDAY), run_id="second")
@@ -128,7 +187,22 @@ def test_a_value_that_was_taken_back_is_still_taken_back(warehouse, fetch) -> No
     before = warehouse.state()
     warehouse.load(*(fetch(c, v, fetched_at=when, is_reread=True) for c, v, when in told), run_id="again")
     assert warehouse.state() == before
-    assert warehouse.sql(NOW) == [(1.0, TUESDAY)], "not before the version it replaces"
+    assert warehouse.sql(NOW) == [(1.0, FRIDAY)], "known by the fetch that brought it back"
+    known = "select level_m from core.readings_as_of(%s)"
+    assert [warehouse.one(known, when) for when in (MONDAY, TUESDAY, FRIDAY - MINUTE, FRIDAY)] == [1.0, 2.0, 2.0, 1.0]
+
+
+def test_a_value_that_was_taken_back_before_its_neighbours_are_read_again_stays_taken_back(warehouse, fetch) -> None:
+    """The row's own fetches are not among those read again: what it was told stands in the order it was told in."""
+    covers = {"covers": (at(1), at(2))}
+    for number, (content, level, when) in enumerate((("x", 1.0, MONDAY), ("y", 2.0, TUESDAY), ("x", 1.0, FRIDAY))):
+        warehouse.load(fetch(content, "nothing", level, fetched_at=when, **covers), run_id=str(number))
+    around = [fetch("a", 5.0, covers=(at(0), at(1))), fetch("b", "nothing", "nothing", 6.0, covers=(at(2), at(3)))]
+    for batch in around:
+        warehouse.load(batch, run_id=batch.sha256)
+    warehouse.load(*(replace(batch, is_reread=True) for batch in around), run_id="again")
+    assert warehouse.sql(NOW) == [(5.0, at(0)), (1.0, FRIDAY), (6.0, at(2))]
+    assert warehouse.sql(PAST) == [(1.0, False), (2.0, False)]
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -183,6 +257,43 @@ def test_windows_of_an_older_contract_are_named_until_they_are_read_again(wareho
     assert named() == []
     warehouse.load(fetch("a", 1.0, contract_sha256="another", is_reread=True), run_id="back")
     assert named() == ["2025-01-01..2025-02-01"], "what counts is how it was read last"
+
+
+def test_a_window_is_judged_by_its_newest_reading_alone(warehouse, fetch) -> None:
+    def read(window: Window, contract: str) -> list[str]:
+        count = warehouse.one("select count(*) from ops.lineage")
+        warehouse.load(fetch("a", 1.0, contract_sha256=contract, is_reread=True), run_id=str(count), window=window)
+        with warehouse.engine.connect() as connection:
+            return [str(window) for window in outdated_windows(connection, warehouse.spec, "meter")]
+
+    today, week, month = warehouse.spec.sources["meter"].contract_sha256(), "2025-01-01..2025-01-08", str(JANUARY)
+    assert read(first_week(), "another") == [week]
+    assert read(JANUARY, today) == [], "a wider window read later holds it"
+    assert read(first_week(), "another") == [week], "not one read before"
+    assert read(JANUARY, today) == []
+    assert read(JANUARY, "another") == [week, month], "what held the week was read anew since"
+    assert read(first_week(), today) == [month]
+
+
+def test_a_training_is_asked_for_once_all_that_was_misread_is_corrected(warehouse, fetch) -> None:
+    run = Run(warehouse.spec, RunRef("monitor_readings", "m"), {}, None, [], FRIDAY, warehouse.engine, warehouse.lake)
+    today, february = warehouse.spec.sources["meter"].contract_sha256(), Window(JANUARY.end, FRIDAY)
+    for window in (JANUARY, february):
+        warehouse.load(fetch("a", -200.0, contract_sha256="another"), run_id=str(window), window=window)
+    warehouse.sql(
+        "insert into ml.snapshot (snapshot_id, pipeline, uri, row_count, cut_at, holdout_start_at, is_simulated)"
+        " values ('s', 'readings', '', 1, now(), now(), false)"
+    )
+    assert corrected_inputs(run) is None
+    warehouse.load(fetch("a", None, contract_sha256=today, is_reread=True), run_id="first", window=JANUARY)
+    assert corrected_inputs(run) is None, "February is still to be read again"
+    warehouse.load(fetch("a", None, contract_sha256=today, is_reread=True), run_id="second", window=february)
+    assert corrected_inputs(run) == "the inputs changed: 1 rows that we had misread were corrected"
+    warehouse.sql(
+        "insert into ml.decision (pipeline, window_start_at, window_end_at, verdict, reasons, evidence, dag_id, run_id)"
+        " values ('readings', now(), now(), 'retrain', '{corrected}', '{}', 'monitor_readings', 'm')"
+    )
+    assert corrected_inputs(run) is None, "once"
 
 
 def first_week() -> Window:

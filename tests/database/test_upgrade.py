@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from uuid import uuid4
 
 import psycopg2
@@ -11,7 +12,11 @@ from alembic.config import Config
 
 import include.warehouse.migrate as migrate
 from include.local.postgres import with_database
+from include.warehouse.batch import Batch
 from include.warehouse.engine import connect_engine
+from include.windows import Window
+
+JANUARY = Window.parse("2025-01-01", "2025-02-01")
 
 # What the version before features had tables of their own left behind, a row or two of each table that changes.
 BEFORE = """
@@ -64,6 +69,16 @@ def rows(url: str, query: str) -> list[tuple]:
         return cursor.fetchall()
 
 
+def downgrade(url: str, revision: str) -> None:
+    engine = connect_engine(url)
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(migrate.Path(migrate.__file__).parent / "migrations"))
+        config.attributes["connection"] = connection
+        command.downgrade(config, revision)
+    engine.dispose()
+
+
 def test_nothing_is_lost(old_database: str) -> None:
     kept = {
         "select valid_at, predicted, lower_bound, upper_bound, model_version, run_id from ml.prediction order by 1",
@@ -91,17 +106,43 @@ def test_what_is_new_is_told_of_what_is_old(old_database: str) -> None:
     )
     assert rows(old_database, "select status, is_waiting from ops.quarantine") == [("overridden", True)]
     assert rows(old_database, "select version, to_at from mart.live_version") == [(1, None)]
+    assert rows(old_database, "select count(*) from mart.latest_prediction") == [(2,)]
     assert rows(old_database, "select count(*) from feature.set") == [(0,)], "the next load builds the features"
 
 
 def test_going_back_keeps_the_predictions_too(old_database: str) -> None:
     migrate.upgrade(old_database)
-    engine = connect_engine(old_database)
-    with engine.begin() as connection:
-        config = Config()
-        config.set_main_option("script_location", str(migrate.Path(migrate.__file__).parent / "migrations"))
-        config.attributes["connection"] = connection
-        command.downgrade(config, "0003")
-    engine.dispose()
+    downgrade(old_database, "0003")
     assert rows(old_database, "select is_seen from ml.prediction order by valid_at") == [(True,), (False,)]
     assert rows(old_database, "select status from ops.quarantine") == [("accepted",)]
+
+
+def test_tables_of_sources_go_back_before_corrections_and_forth_again(warehouse, warehouse_url: str) -> None:
+    facts = {"covers": (JANUARY.start, JANUARY.end), "fetched_at": JANUARY.end}
+    first, second = warehouse.payload("a"), warehouse.payload("b", fetched_at="2025-02-02T00:00Z")
+
+    def reread(level: float) -> Batch:
+        batch = warehouse.batch([{"level_m": level}, {"at": 1, "level_m": 2.0}], payload_id=first)
+        return replace(batch, is_reread=True, **facts)
+
+    history = "select level_m{} from core.readings_history order by recorded_at"
+    known = "select level_m from core.readings_as_of('2025-02-01T12:00Z') order by valid_at"
+    warehouse.load(replace(reread(-200.0), is_reread=False))
+    warehouse.load(warehouse.batch([{"at": 1, "level_m": 3.0}], payload_id=second), run_id="second")
+    warehouse.load(reread(1.0), run_id="third")
+    before = warehouse.sql("select * from core.readings order by valid_at"), warehouse.sql(known)
+    assert sorted(warehouse.sql(history.format(", is_corrected"))) == [(-200.0, True), (2.0, False)]
+
+    downgrade(warehouse_url, "0007")
+    assert warehouse.sql(history.format("")) == [(2.0,)], "without the column nobody could tell what was misread"
+    assert (warehouse.sql("select * from core.readings order by valid_at"), warehouse.sql(known)) == before
+
+    migrate.upgrade(warehouse_url)
+    assert warehouse.sql(history.format(", is_corrected")) == [(2.0, False)]
+    assert (warehouse.sql("select * from core.readings order by valid_at"), warehouse.sql(known)) == before
+    assert warehouse.one("select count(*) from ops.lineage where window_start_at is null") == 0
+    warehouse.sql("update core.readings_history set is_corrected = true")
+    assert warehouse.sql(known) == [(1.0,)], "the function passes over what was misread before anything is loaded"
+    warehouse.sql("update core.readings_history set is_corrected = false")
+    assert warehouse.load(reread(5.0), run_id="fourth").corrected == 1
+    assert warehouse.sql(known) == [(5.0,), (2.0,)], "what was misread is seen as corrected, as before"

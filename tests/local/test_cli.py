@@ -252,3 +252,47 @@ def test_a_retry_loads_the_window_again_from_the_lake_and_tells_what_waits(
         "  1 wait for range of fix_mxn, e.g. fix_mxn = 99.0: expected 5 to 50",
     ]
     assert ("ingest_usdmxn failed: ContractBroken: still broken" in done.stderr) == (code == 1)
+
+
+OUTDATED = """
+insert into ops.lineage (dag_id, run_id, loaded_at, pipeline, source, batch_sha256, table_name, payload_ids,
+    received_count, inserted_count, revised_count, unchanged_count, quarantined_count, window_start_at, window_end_at,
+    contract_sha256)
+select 'ingest_usdmxn', source || month, now(), 'usdmxn', source, 'ab', 'core.usdmxn', '{}', 0, 0, 0, 0, 0,
+    make_timestamptz(2025, month, 1, 0, 0, 0), make_timestamptz(2025, month + 1, 1, 0, 0, 0), 'old'
+from generate_series(1, 3) month, unnest(array['fix', 'rates']) source
+"""
+
+
+@pytest.fixture
+def outdated(quarantined: None) -> Iterator[None]:
+    """Load three months of two sources under an older contract."""
+    from include.local.environment import database_url
+    from include.warehouse.engine import connect_engine
+
+    engine = connect_engine(database_url("warehouse"))
+    with engine.begin() as connection:
+        connection.exec_driver_sql(OUTDATED)
+    yield
+    with engine.begin() as connection:
+        connection.exec_driver_sql("truncate ops.lineage")
+
+
+@pytest.mark.usefixtures("outdated")
+def test_windows_are_read_again_one_after_the_other_and_the_monitor_is_asked_once(
+    ciclo: Ciclo, airflow: dict[str, Any]
+):
+    done = ciclo("reread", "usdmxn", CICLO_AIRFLOW_PORT=airflow["port"])
+    assert done.returncode == 0, done.stderr
+    starts = [(path.split("/")[4], conf.get("start", "")[:7], conf.get("from_lake")) for path, conf in airflow["asked"]]
+    months = [("ingest_usdmxn", f"2025-0{month}", True) for month in (1, 2, 3)]
+    assert starts == [*months, ("monitor_usdmxn", "", None)]
+
+
+@pytest.mark.usefixtures("outdated")
+def test_where_a_window_cannot_be_read_again_nothing_is_decided(ciclo: Ciclo, airflow: dict[str, Any]):
+    airflow["told"]["state"] = "failed"
+    done = ciclo("reread", "usdmxn", CICLO_AIRFLOW_PORT=airflow["port"])
+    assert (done.returncode, len(airflow["asked"])) == (1, 1)
+    assert "ingest_usdmxn failed: ContractBroken: still broken" in done.stderr
+    assert "run the same again: it goes on with this window" in done.stderr

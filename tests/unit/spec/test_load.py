@@ -57,6 +57,24 @@ def test_days_begin_where_the_main_source_writes_dates_else_where_the_schedule_i
     assert [f"{at:%m-%dT%H:%M}" for at in bounds] == starts
 
 
+@pytest.mark.parametrize(
+    ("time", "zone"),
+    [
+        ('{from: [day], format: "%Y-%m-%d", timezone: Asia/Tokyo}', "Asia/Tokyo"),
+        ('{from: [day], format: "%Y-%m-%d"}', "UTC"),
+        ("{from: [day], timezone: Asia/Tokyo}", "Asia/Tokyo"),
+        ("{from: [day]}", "America/Mexico_City"),
+        ('{from: [day], format: "%Y-%m-%d %H:%M", timezone: Asia/Tokyo}', "America/Mexico_City"),
+        ("{from: [day], format: unix_seconds, timezone: Asia/Tokyo}", "America/Mexico_City"),
+    ],
+)
+def test_days_begin_where_an_api_writes_dates(tmp_path: Path, time: str, zone: str) -> None:
+    head, source = MINIMAL.split("    kind: banxico\n")
+    rest = source[source.index("    columns:") :].replace("from: SF43718", "from: fix")
+    api = "    kind: http_json\n    main: true\n    connection: api\n    title: An API\n    path: /fix\n"
+    assert load(write(tmp_path, "peso", f"{head}{api}    time: {time}\n{rest}")).zone.key == zone
+
+
 def test_history_is_the_first_window_of_the_replay(tmp_path: Path) -> None:
     text = MINIMAL.replace("{start: 2025-01-01", "{history: [2018-01-01, 2025-01-01], start: 2025-01-01")
     windows = load(write(tmp_path, "peso", text)).replay.windows(UTC)
