@@ -49,7 +49,7 @@ def _pipeline(connection: Connection, spec: Pipeline) -> dict[str, Any]:
     )
     loads = dict(done.mappings().one())
     counts = "select verdict, count(*) from ml.decision where pipeline = %s group by verdict"
-    verdicts: dict[str, int] = dict(connection.exec_driver_sql(counts, (name,)).tuples().all())
+    verdicts = {verdict: int(count) for verdict, count in connection.exec_driver_sql(counts, (name,))}
     return {
         "title": spec.title,
         "rows": _count(connection, name),

@@ -41,7 +41,7 @@ def payload_counts(connection: Connection, pipeline: Pipeline, window: Window) -
         " and window_start_at < %s and window_end_at > %s group by source",
         (pipeline.pipeline, window.end, window.start),
     )
-    return dict(rows.tuples().all())
+    return {source: int(count) for source, count in rows}
 
 
 def rows_outside(connection: Connection, pipeline: Pipeline) -> dict[str, tuple[int, int]]:

@@ -31,11 +31,13 @@ KEEP_OLD = """
 insert into core.{history} ({kept}, superseded_at)
 select {kept_t}, %(loaded_at)s from core.{table} t join changed s on {same_key} where not s.is_new
 """
-# A revision could be known only once it was fetched, whatever the rule says; bytes seen before, by this fetch of them.
+# A revision could be known only once it was fetched, whatever the rule says: since its bytes first came, or, where
+# what is replaced came after them, since the fetch that brought them back.
 REVISE = """
 update core.{table} t set {sets}, recorded_at = %(loaded_at)s,
-    available_at = greatest(t.available_at, s.available_at, %(fetched_at)s,
-                            (select fetched_at from raw.payload p where p.payload_id = s.payload_id))
+    available_at = greatest(t.available_at, s.available_at,
+                            (select case when fetched_at > t.available_at then fetched_at else %(fetched_at)s end
+                             from raw.payload p where p.payload_id = s.payload_id))
 from changed s where {same_key} and not s.is_new
 """
 INSERT = "insert into core.{table} ({all}, recorded_at) select {all}, %(loaded_at)s from changed where is_new"

@@ -44,8 +44,8 @@ from (
     select {kept} from core.{history} where valid_at >= %(first)s and valid_at < %(last)s and not is_corrected
 ) v
 """
-# What the payloads say, and what others said that are not read again: a version where a value changes. The same bytes
-# may have come twice, with others between them: what counts is the fetch.
+# What the payloads say, and what others said that are not read again: a version where a value changes, known since
+# its bytes first came; where others came between, since the fetch that brought them back.
 CHAIN = """
 create temporary table chain on commit drop as
 with arrived as (
@@ -59,16 +59,17 @@ with arrived as (
         select from fetches f
         where f.payload_id = b.payload_id and b.valid_at >= f.start_at and b.valid_at < f.end_at)
 ), told as (
-    select a.*, greatest(p.fetched_at, a._fetched_at) as _known_at
+    select a.*, p.fetched_at as _first_at
     from arrived a left join raw.payload p on p.payload_id = a.payload_id
 ), versions as (
-    select t.*, row_number() over (partition by {key} order by _fetched_at, _fetch, _place) as _version
+    select t.*, row_number() over versions as _version, lag(_fetched_at) over versions as _before_at
     from (
         select told.*, row_number() over earlier = 1 or ({own}) is distinct from ({before_it}) as _is_version
         from told window earlier as (partition by {key} order by _fetched_at, _fetch, _place)
-    ) t where _is_version
+    ) t where _is_version window versions as (partition by {key} order by _fetched_at, _fetch, _place)
 ), dated as (
-    select v.*, max(case when _version = 1 then available_at else greatest(available_at, _known_at) end)
+    select v.*, max(case when _version = 1 then available_at else greatest(available_at,
+        case when _first_at > _before_at then _first_at else _fetched_at end) end)
         over (partition by {key} order by _version) as _since_at
     from versions v
 )
