@@ -52,8 +52,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(optionalhook=True)  # where tests run one after the other, nobody asks
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Return two more than there are cores: tests wait for processes they start and for the scheduler."""
-    return len(os.sched_getaffinity(0)) + 2
+    """Return one more than there are cores: the journeys wait for the scheduler most of the time."""
+    return len(os.sched_getaffinity(0)) + 1
 
 
 @pytest.hookimpl(optionalhook=True)
