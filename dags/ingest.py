@@ -46,7 +46,7 @@ def build(spec: Pipeline) -> None:
 
     @task
     def extract(source: str) -> dict:
-        from include.steps.ingest import extract
+        from include.steps.extract import extract
 
         with run_of(get_current_context()) as run:
             return extract(run, source, partial(endpoint, spec.sources[source].connection))

@@ -7,7 +7,7 @@ disk and then moved to its name; an object store shows an object only when its u
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import PurePosixPath
@@ -97,6 +97,12 @@ class Files:
         """
         with self.reachable(name, is_new=True), (self._uploaded if self._is_store else self._moved)(name) as file:
             yield file
+
+    def delete(self, names: Iterable[str]) -> None:
+        """Delete files; one that is gone already is no fault."""
+        for name in names:
+            with self.reachable(name), suppress(FileNotFoundError):
+                self._fs.rm_file(self._path(name))
 
     def delete_unfinished(self, older_than: datetime) -> int:
         """Delete what was begun before an instant and never got its name; return how many."""

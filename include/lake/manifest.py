@@ -8,13 +8,14 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from include.windows import Window
 
 if TYPE_CHECKING:
     from include.sources.payload import Payload
 
+Kind = Literal["manifests", "refused"]  # of accepted answers, and of those that are refused or not judged yet
 STAMP = re.compile(r"\d{8}T\d{6}\.\d{6}Z")
 
 
@@ -41,6 +42,12 @@ class Fetch:
         return max(datetime.fromisoformat(payload["fetched_at"]) for payload in self.payloads)
 
     @property
+    def asked(self) -> Window | None:
+        """What the source was asked for; None where that was not recorded yet."""
+        asked = self.payloads[0].get("asked")
+        return Window.from_dict(asked) if asked else None
+
+    @property
     def hashes(self) -> tuple[str, ...]:
         """The SHA-256 of each payload, in order."""
         return tuple(payload["sha256"] for payload in self.payloads)
@@ -56,6 +63,7 @@ def manifest(
     part: int,
     part_count: int,
     rows: int | None = None,
+    asked: Window | None = None,
 ) -> dict[str, Any]:
     """Return what is known about a payload, JSON-able and without secrets; pure.
 
@@ -67,11 +75,14 @@ def manifest(
         Its place among the payloads of the fetch, from 0, and how many there are.
     rows : int, optional
         How many rows it holds, where that is known before it is parsed.
+    asked : Window, optional
+        What the source was asked for, where it reaches further back than the window of the run.
     """
     return {
         "pipeline": pipeline,
         "source": source,
         "window": window.to_dict(),
+        "asked": (asked or window).to_dict(),
         "fetch_id": fetch_id,
         "part": part,
         "part_count": part_count,
@@ -86,20 +97,21 @@ def manifest(
     }
 
 
-def folder(pipeline: str, source: str) -> str:
+def folder(pipeline: str, source: str, kind: Kind = "manifests") -> str:
     """Return where a source's manifests lie, below the root of the lake."""
-    return f"manifests/{pipeline}/{source}"
+    return f"{kind}/{pipeline}/{source}"
 
 
-def file_name(manifest: dict[str, Any]) -> str:
+def file_name(manifest: dict[str, Any], kind: Kind = "manifests") -> str:
     """Return a manifest's name below the root of the lake; names sort by window, then by time of arrival.
 
-    The window is in the name, so that those of other windows need not be read.
+    The window that was asked for is in the name, so that those of other windows need not be read.
     """
-    window, fetched_at = Window.from_dict(manifest["window"]), datetime.fromisoformat(manifest["fetched_at"])
+    window = Window.from_dict(manifest.get("asked") or manifest["window"])
+    fetched_at = datetime.fromisoformat(manifest["fetched_at"])
     which = hashlib.sha256(f"{manifest['fetch_id']}/{manifest['part']}".encode()).hexdigest()[:16]
     stamps = (_stamp(instant) for instant in (window.start, window.end, fetched_at))
-    return f"{folder(manifest['pipeline'], manifest['source'])}/{'__'.join((*stamps, which))}.json"
+    return f"{folder(manifest['pipeline'], manifest['source'], kind)}/{'__'.join((*stamps, which))}.json"
 
 
 def overlaps(name: str, window: Window) -> bool:
@@ -125,10 +137,7 @@ def complete_fetches(manifests: Iterable[dict[str, Any]]) -> tuple[list[Fetch], 
     incomplete : list of Fetch
         Of which a part is missing: whoever fetched them did not come to their end. Oldest first.
     """
-    parts: dict[str, dict[int, dict[str, Any]]] = defaultdict(dict)
-    for told in manifests:
-        parts[told["fetch_id"]][told["part"]] = told
-    fetches = sorted((_fetch(told) for told in parts.values()), key=lambda fetch: (fetch.fetched_at, fetch.fetch_id))
+    fetches = put_together(manifests)
     incomplete = [fetch for fetch in fetches if not _is_complete(fetch)]
     newest: dict[Window, tuple[str, ...]] = {}
     complete = []
@@ -137,6 +146,14 @@ def complete_fetches(manifests: Iterable[dict[str, Any]]) -> tuple[list[Fetch], 
             newest[fetch.window] = fetch.hashes
             complete.append(fetch)
     return complete, incomplete
+
+
+def put_together(manifests: Iterable[dict[str, Any]]) -> list[Fetch]:
+    """Put manifests together as fetches, whole or not, oldest first; pure."""
+    parts: dict[str, dict[int, dict[str, Any]]] = defaultdict(dict)
+    for told in manifests:
+        parts[told["fetch_id"]][told["part"]] = told
+    return sorted((_fetch(told) for told in parts.values()), key=lambda fetch: (fetch.fetched_at, fetch.fetch_id))
 
 
 def _fetch(parts: dict[int, dict[str, Any]]) -> Fetch:

@@ -4,6 +4,7 @@ Layout below the lake's root::
 
     payloads/ab/cdef….zst                       a payload, zstd, named by the SHA-256 of its bytes
     manifests/<pipeline>/<source>/<window start>__<window end>__<fetched at>__<fetch and part>.json
+    refused/…                                   manifests of answers that were refused, or are not judged yet
     batches/…arrows     snapshots/…parquet      checked rows between two tasks; rows a training read
     partial/…                                   being written; swept by `clean`
 
@@ -24,7 +25,7 @@ from include.errors import ContractBroken
 from include.lake import batches
 from include.lake.files import Files
 from include.lake.frames import get_frame, put_frame
-from include.lake.manifest import Fetch, Stored, complete_fetches, file_name, folder, overlaps
+from include.lake.manifest import Fetch, Kind, Stored, complete_fetches, file_name, folder, overlaps, put_together
 from include.lake.stream import open_verified, write_compressed
 from include.windows import Window
 
@@ -65,7 +66,7 @@ class Lake:
             The store does not take it. A retry may help.
         """
         sha256 = payload.body.sha256
-        name = f"payloads/{sha256[:2]}/{sha256[2:]}.zst"
+        name = _payload(sha256)
         if not self._files.exists(name):
             with self._files.writing(name) as file:
                 write_compressed(payload.body.open(), file)
@@ -89,20 +90,42 @@ class Lake:
             raise ContractBroken(f"{uri} is not the URI of a payload: take it from raw.payload or a manifest")
         return open_verified(self._files, match[0], match[1] + match[2])
 
-    def put_manifest(self, manifest: dict[str, Any]) -> str:
-        """Write a payload's manifest and return its URI; the same manifest again changes nothing.
+    def put_answer(self, manifest: dict[str, Any], refusal: str | None = None) -> str:
+        """Write the manifest of an answer that is not judged yet, or is refused for a reason; return its URI.
+
+        No reader of `fetches` meets it: a refused answer never stands in for an accepted one.
 
         Raises
         ------
         SourceUnavailable
             The store does not take it. A retry may help.
         """
-        name = file_name(manifest)
+        return self.put_manifest({**manifest, "refusal": refusal}, "refused")
+
+    def accept(self, manifests: list[dict[str, Any]]) -> None:
+        """Let the answers of one fetch, all that it has, count as accepted; the same again changes nothing.
+
+        Raises
+        ------
+        SourceUnavailable
+            The store does not take it. A retry may help.
+        """
+        accepted = [{**told, "part": part, "part_count": len(manifests)} for part, told in enumerate(manifests)]
+        for told in accepted:
+            told.pop("refusal", None)
+            self.put_manifest(told)
+        self._files.delete(file_name(told, "refused") for told in manifests)
+
+    def put_manifest(self, manifest: dict[str, Any], kind: Kind = "manifests") -> str:
+        """Write one manifest, in place of the one of the same answer, and return its URI; raises what `accept` does."""
+        name = file_name(manifest, kind)
         with self._files.writing(name) as file:
             file.write(json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False).encode())
         return self._files.uri(name)
 
-    def manifests(self, pipeline: str, source: str, window: Window | None = None) -> list[dict[str, Any]]:
+    def manifests(
+        self, pipeline: str, source: str, window: Window | None = None, kind: Kind = "manifests"
+    ) -> list[dict[str, Any]]:
         """Return a source's manifests, all or those whose window overlaps, ordered by window, then by arrival.
 
         Raises
@@ -112,15 +135,21 @@ class Lake:
         SourceUnavailable
             The store does not answer. A retry may help.
         """
-        names = [name for name in self._files.names(folder(pipeline, source)) if not window or overlaps(name, window)]
-        manifests = []
+        every = self._files.names(folder(pipeline, source, kind))
+        names = [name for name in every if not window or overlaps(name, window)]
+        return [told for _, told in self._read_manifests(names)]
+
+    def _read_manifests(self, names: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
         for name, content in zip(names, self._files.read(names), strict=True):
             try:
-                manifests.append(json.loads(content))
+                yield name, json.loads(content)
             except ValueError:
                 way_out = "delete it, then fetch its window again or restore it"
                 raise ContractBroken(f"{self._files.uri(name)} is damaged: {way_out}") from None
-        return manifests
+
+    def refused(self, pipeline: str, source: str, window: Window) -> list[Fetch]:
+        """Return the fetches for windows that overlap a window and were refused or never judged, oldest first."""
+        return put_together(self.manifests(pipeline, source, window, "refused"))
 
     def fetches(self, pipeline: str, source: str, window: Window) -> list[Fetch]:
         """Return the complete fetches for windows that overlap a window, oldest first: what it can be rebuilt from.
@@ -159,11 +188,30 @@ class Lake:
         return get_frame(self._files, uri)
 
     def clean(self, older_than: datetime) -> int:
-        """Delete batches last written, and files and uploads begun, before an instant (UTC); return how many.
+        """Delete what nobody needs any more and is older than an instant (UTC); return how many files.
+
+        Batches last written, files and uploads begun, and answers refused before it.
 
         Raises
         ------
         SourceUnavailable
             The store does not answer. A retry may help.
         """
-        return self._files.delete_unfinished(older_than) + self._files.delete_older("batches", older_than)
+        count = self._files.delete_unfinished(older_than) + self._files.delete_older("batches", older_than)
+        return count + self._delete_refused(older_than)
+
+    def _delete_refused(self, older_than: datetime) -> int:
+        """Delete refused answers that came before an instant, and their bytes where no other answer has the same."""
+        refused = dict(self._read_manifests(self._files.names("refused")))
+        old = {n: told for n, told in refused.items() if datetime.fromisoformat(told["fetched_at"]) < older_than}
+        if not old:
+            return 0
+        needed = {told["sha256"] for name, told in refused.items() if name not in old}
+        needed |= {told["sha256"] for _, told in self._read_manifests(self._files.names("manifests"))}
+        self._files.delete(_payload(told["sha256"]) for told in old.values() if told["sha256"] not in needed)
+        self._files.delete(old)
+        return len(old)
+
+
+def _payload(sha256: str) -> str:
+    return f"payloads/{sha256[:2]}/{sha256[2:]}.zst"

@@ -25,7 +25,10 @@ KINDS = {"banxico": banxico, "inegi": inegi, "http_json": http_json, "csv_file":
 
 
 def fetch(pipeline: str, name: str, source: AnySource, endpoint: Endpoint, window: Window) -> Iterator[Payload]:
-    """Ask a source for a window and yield its answers as they came, each before the next is asked for.
+    """Ask a source for a window and yield its answers as they came, each before it is judged or the next is asked for.
+
+    Whoever takes them keeps each at once. They count as accepted when the iterator has come to its end; one that
+    raises has refused them. Only an answer that repeats the token is never given away.
 
     Parameters
     ----------
@@ -49,7 +52,7 @@ def fetch(pipeline: str, name: str, source: AnySource, endpoint: Endpoint, windo
     SourceUnavailable
         No answer, or one that says or shows that it cannot now. A retry may help.
     ContractBroken
-        The answer is not what was agreed, or the token is refused. A retry brings the same.
+        The answer is not what was agreed, or the token is refused or repeated. A retry brings the same.
     ConfigError
         Personal data in a kind that cannot mask it, or no key to hash it with. A retry brings the same.
     """
@@ -60,7 +63,25 @@ def fetch(pipeline: str, name: str, source: AnySource, endpoint: Endpoint, windo
             f"{extract}: {', '.join(personal)} hold personal data, and kind {source.kind} keeps what was sent as it "
             "came: let the publisher leave them out and delete them from pipeline.yaml, or read them with kind sql"
         )
-    return KINDS[source.kind].fetch(extract, source, endpoint)
+    if endpoint.kept and source.kind == "sql":
+        raise extract.broken("an extract that was cut short stays so", "ask the source: leave from_lake out")
+    return _kept_only(extract, source, endpoint)
+
+
+def _kept_only(extract: Extract, source: AnySource, endpoint: Endpoint) -> Iterator[Payload]:
+    """Yield the answers of a source, but none that repeats the token."""
+    is_repeated = False
+    for payload in KINDS[source.kind].fetch(extract, source, endpoint):
+        if is_repeated:  # what came before it was judged meanwhile: nothing else is wrong with it
+            break
+        is_repeated = endpoint.is_repeated_in(payload)
+        if not is_repeated:
+            yield payload
+    if is_repeated:
+        raise extract.broken(
+            f"{source.connection} repeats the token in its answer, which would be kept in the lake",
+            "let the token travel another way (`auth`), or ask for an answer without links (`params`)",
+        )
 
 
 def parse(

@@ -41,7 +41,7 @@ def fetch(extract: Extract, source: BanxicoSource, endpoint: Endpoint) -> Iterat
     ids = list(dict.fromkeys(column.from_ for column in source.columns.values()))
     for at in range(0, len(ids), IDS_PER_REQUEST):
         for span in spans(*days):
-            yield _ask(extract, source, endpoint, ids[at : at + IDS_PER_REQUEST], span)
+            yield from _ask(extract, source, endpoint, ids[at : at + IDS_PER_REQUEST], span)
 
 
 def parse(extract: Extract, source: BanxicoSource, payloads: Sequence[Opener]) -> Iterator[pa.RecordBatch]:
@@ -81,19 +81,19 @@ def spans(first: date, last: date) -> Iterator[Days]:
         first = following
 
 
-def _ask(extract: Extract, source: BanxicoSource, endpoint: Endpoint, ids: list[str], days: Days) -> Payload:
-    """Ask for one batch and return its payload if it is an answer to what was asked."""
+def _ask(extract: Extract, source: BanxicoSource, endpoint: Endpoint, ids: list[str], days: Days) -> Iterator[Payload]:
+    """Ask for one batch, yield its payload and refuse what is no answer to what was asked."""
     path = DATA.format(ids=",".join(ids), first=days[0], last=days[1])
     path += f"?incremento={source.increment}" if source.increment else ""
+    payload = _get(extract, endpoint, path)
+    yield payload
     try:
-        payload, document = _get(extract, source, endpoint, path, ids)
-        answered = sie.read(document, source.increment, days)
+        answered = sie.read(_document(extract, source, endpoint, payload, ids), source.increment, days)
     except ValueError as error:
         raise _changed(extract, error) from None
     left_out = [id_ for id_ in ids if id_ not in answered]
     if left_out:
         _refuse_unknown(extract, source, endpoint, left_out)
-    return payload
 
 
 def _refuse_unknown(extract: Extract, source: BanxicoSource, endpoint: Endpoint, ids: list[str]) -> None:
@@ -101,9 +101,9 @@ def _refuse_unknown(extract: Extract, source: BanxicoSource, endpoint: Endpoint,
 
     The service refuses ids none of which it knows; an empty list says nothing about them.
     """
+    payload = _get(extract, endpoint, SERIES.format(ids=",".join(ids)))
     try:
-        _, document = _get(extract, source, endpoint, SERIES.format(ids=",".join(ids)), ids)
-        known = {entry["idSerie"] for entry in sie.entries(document)}
+        known = {entry["idSerie"] for entry in sie.entries(_document(extract, source, endpoint, payload, ids))}
     except ValueError as error:
         raise _changed(extract, error) from None
     unknown = [id_ for id_ in ids if id_ not in known]
@@ -114,16 +114,19 @@ def _refuse_unknown(extract: Extract, source: BanxicoSource, endpoint: Endpoint,
         )
 
 
-def _get(
-    extract: Extract, source: BanxicoSource, endpoint: Endpoint, path: str, ids: list[str]
-) -> tuple[Payload, dict[str, Any]]:
-    """Return an answer that is no refusal, as it came and decoded."""
-    token = {"Bmx-Token": endpoint.token or ""}
-    payload, document = http.get_json(extract, endpoint, path, token, source.connection, "Banxico")
+def _get(extract: Extract, endpoint: Endpoint, path: str) -> Payload:
+    return http.ask_json(extract, endpoint, path, {"Bmx-Token": endpoint.token or ""})
+
+
+def _document(
+    extract: Extract, source: BanxicoSource, endpoint: Endpoint, payload: Payload, ids: list[str]
+) -> dict[str, Any]:
+    """Return an answer decoded, if it is no refusal."""
+    document: dict[str, Any] = http.decoded(extract, payload, source.connection, "Banxico")
     if isinstance(document, dict) and document.get("error"):
         raise _meaning(extract, source, endpoint, document["error"], payload.status, ids)
     http.check(extract, payload, source.connection, http.is_json)
-    return payload, document
+    return document
 
 
 def _meaning(

@@ -33,12 +33,13 @@ def fetch(extract: Extract, source: CsvSource, endpoint: Endpoint) -> Iterator[P
         endpoint = replace(endpoint, limits=FILE_LIMITS)
     if _scheme(endpoint.url) in ("http", "https", ""):
         payload = http.get(extract, endpoint, quote(source.path, safe="/+%?=&"))
+        yield payload
         http.check(extract, payload, source.connection, _can_carry_a_file)
     else:
         payload = _read(extract, source, endpoint)
+        yield payload
     if source.member is not None and not archive.is_whole(payload.body.open()):
         raise extract.unavailable("the zip was not sent whole")
-    yield payload
 
 
 def parse(extract: Extract, source: CsvSource, payloads: Sequence[Opener]) -> Iterator[pa.RecordBatch]:
@@ -93,6 +94,8 @@ def _read(extract: Extract, source: CsvSource, endpoint: Endpoint) -> Payload:
 
     url = endpoint.url.rstrip("/") + posixpath.normpath(source.path)
     shown = endpoint.scrub(url)
+    if endpoint.kept:
+        return extract.kept(endpoint, shown)
     body = Spool()
     with _explained(extract, source, endpoint, shown):
         store, path = url_to_fs(url)

@@ -1,7 +1,7 @@
 """Any REST API that answers GET with JSON, described in YAML alone.
 
-Every page is one payload, checked as far as it takes to go on and then handed over before the
-next is asked for. One page is held in memory at a time, so a page has a largest size.
+Every page is one payload, handed over as it came and then judged as far as it takes to go on.
+One page is held in memory at a time, so a page has a largest size.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import pyarrow as pa
 
@@ -28,7 +28,6 @@ from include.spec.paging import BearerAuth, HeaderAuth, QueryAuth
 LARGEST_PAGE = MAX_BYTES
 ROWS_PER_BATCH = 100_000
 LONGEST_ERROR = 64 * 1024
-SHORTEST_SECRET = 8  # a shorter one can be there by chance
 PASSING = TRANSIENT | {408, 425}
 
 
@@ -48,11 +47,12 @@ def fetch(extract: Extract, source: HttpJsonSource, endpoint: Endpoint) -> Itera
     goes_on = True
     while goes_on:
         asked_at = time.monotonic()
-        payload, document, page = _ask(extract, source, root, paginator)
+        payload = _ask(extract, source, root, paginator)
+        yield payload
+        document, page = _judged(extract, source, root, payload)
         goes_on = paginator.goes_on(page, document, payload.headers.get("link"))
         del document, page  # before the next is there
-        yield payload
-        if goes_on:
+        if goes_on and not endpoint.kept:
             time.sleep(max(0.0, asked_at + pause - time.monotonic()))
 
 
@@ -91,21 +91,24 @@ def _batch(
     return batch, {name for name, texts in read.items() if texts is None}
 
 
-def _ask(extract: Extract, source: HttpJsonSource, root: Endpoint, paginator: Paginator) -> tuple[Payload, Any, Page]:
-    """Ask for the paginator's current page and return its payload, document and rows if it is an answer."""
+def _ask(extract: Extract, source: HttpJsonSource, root: Endpoint, paginator: Paginator) -> Payload:
+    """Ask for the paginator's current page and return the answer, whatever it is."""
     ask, headers = _with_token(source, paginator.current, root.token or "")
     limits = replace(root.limits, max_bytes=min(root.limits.max_bytes, LARGEST_PAGE))
-    payload = http.get(extract, root, ask.relative_url(), headers, limits)
+    return http.get(extract, root, ask.relative_url(), headers, limits)
+
+
+def _judged(extract: Extract, source: HttpJsonSource, root: Endpoint, payload: Payload) -> tuple[Any, Page]:
+    """Return an answer's document and rows, if it is an answer."""
     _refuse_error(extract, source, root, payload)
     http.check(extract, payload, source.connection, http.is_json)
     server = host(root.url)
-    _refuse_echo(extract, source, root, payload)
     try:
         document = decode(payload.content)
     except ValueError as error:
         raise extract.unavailable(f"{server} answered something that is not JSON: {error}") from None
     try:
-        return payload, document, Page(source, document)
+        return document, Page(source, document)
     except ValueError as error:
         raise extract.broken(f"{server} answered 200, but {root.scrub(str(error))}", _mend(source)) from None
 
@@ -132,19 +135,6 @@ def _refuse_error(extract: Extract, source: HttpJsonSource, endpoint: Endpoint, 
     if status in (401, 403):
         raise http.token_refused(extract, source.connection, what)
     raise extract.broken(what, _mend(source))
-
-
-def _refuse_echo(extract: Extract, source: HttpJsonSource, endpoint: Endpoint, payload: Payload) -> None:
-    """Refuse an answer that repeats the token: payloads are kept as they came, and secrets are not."""
-    token = endpoint.token or ""
-    if source.auth is None or len(token) < SHORTEST_SECRET:
-        return
-    content = payload.content
-    if token.encode() in content or quote(token, safe="").encode() in content:
-        raise extract.broken(
-            f"{host(endpoint.url)} repeats the token in its answer, which would be kept in the lake",
-            "let the token travel another way (`auth`), or ask for an answer without links (`params`)",
-        )
 
 
 def _told(payload: Payload) -> str:

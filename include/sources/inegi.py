@@ -37,7 +37,7 @@ def fetch(extract: Extract, source: InegiSource, endpoint: Endpoint) -> Iterator
         raise http.token_refused(extract, source.connection, "there is no token", "INEGI_TOKEN")
     indicators = dict.fromkeys(column.from_ for column in source.columns.values())
     for indicator in indicators:
-        yield _ask(extract, source, endpoint, indicator)
+        yield from _ask(extract, source, endpoint, indicator)
 
 
 def parse(extract: Extract, source: InegiSource, payloads: Sequence[Opener]) -> Iterator[pa.RecordBatch]:
@@ -45,12 +45,14 @@ def parse(extract: Extract, source: InegiSource, payloads: Sequence[Opener]) -> 
     yield frame.join(extract, source, payloads, _series, "INEGI's indicators API")
 
 
-def _ask(extract: Extract, source: InegiSource, endpoint: Endpoint, indicator: str) -> Payload:
-    """Ask for one indicator and return its payload if it is an answer to what was asked."""
+def _ask(extract: Extract, source: InegiSource, endpoint: Endpoint, indicator: str) -> Iterator[Payload]:
+    """Ask for one indicator, yield its payload and refuse what is no answer to what was asked."""
     token = quote(endpoint.token or "", safe="")
     path = PATH.format(id=indicator, area=quote(source.area, safe=""), bank=source.bank, token=token)
+    payload = http.ask_json(extract, endpoint, path, {})
+    yield payload
     try:
-        payload, document = http.get_json(extract, endpoint, path, {}, source.connection, "INEGI")
+        document = http.decoded(extract, payload, source.connection, "INEGI")
         if isinstance(document, list):
             raise _meaning(extract, source, endpoint, document, payload, indicator)
         http.check(extract, payload, source.connection, http.is_json)
@@ -62,7 +64,6 @@ def _ask(extract: Extract, source: InegiSource, endpoint: Endpoint, indicator: s
             f"INEGI was asked for indicator {indicator} and answered {', '.join(answered)}",
             "correct `from` in pipeline.yaml",
         )
-    return payload
 
 
 def _meaning(

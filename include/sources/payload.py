@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MIB = 1024 * 1024
+SHORTEST_SECRET = 8
+LARGEST_ECHO = 32 * MIB  # a file larger than this repeats nobody's request
 Opener = Callable[[], BinaryIO]  # opens a payload's bytes from the start, as often as it is called
 
 
@@ -65,12 +67,23 @@ class Endpoint:
         Key of the hash that replaces personal data at extraction.
     limits : Limits
         Bounds of one request.
+    kept : callable, optional
+        Gives the answer kept to a URL as messages show it, or None: it is judged again, and nobody is asked.
     """
 
     url: str = field(repr=False)
     token: str | None = field(default=None, repr=False)
     hash_key: str = field(default="", repr=False)
     limits: Limits = Limits()
+    kept: Callable[[str], Payload | None] | None = field(default=None, repr=False)
+
+    def is_repeated_in(self, payload: Payload) -> bool:
+        """Tell whether an answer repeats the token; it must not be kept then. Short tokens can be there by chance."""
+        token = self.token or ""
+        if len(token) < SHORTEST_SECRET or payload.body.size > LARGEST_ECHO:
+            return False
+        content = payload.content
+        return token.encode() in content or quote(token, safe="").encode() in content
 
     def scrub(self, text: str) -> str:
         """Return the text with every secret of this endpoint replaced by ``***``.
@@ -223,6 +236,13 @@ class Extract:
         """Return the error for a fault that can pass, after the pause the source asks for if it names one."""
         message = f"{self}: {_one_line(what)}; wait for the retry, or run it later with: {self._again()}"
         return SourceUnavailable(message, retry_after)
+
+    def kept(self, endpoint: Endpoint, url: str) -> Payload:
+        """Return the answer an endpoint has kept to a URL; `ContractBroken` where it has none."""
+        payload = endpoint.kept(url) if endpoint.kept else None
+        if payload is None:
+            raise self.broken(f"the lake holds no answer to {url}", "ask the source: leave from_lake out")
+        return payload
 
     def broken(self, what: str, way_out: str) -> ContractBroken:
         """Return the error for a fault that comes back with every retry."""

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, PrivateAttr
 
 from include.spec.faults import Fault
-from include.spec.fields import ConnectionId, Cron, Day, Name, Strict, Zone
+from include.spec.fields import ConnectionId, Cron, Day, Name, Span, Strict, Zone
 from include.spec.kinds import AnySource, SqlSource
 from include.spec.learning import Promotion, Target, Thresholds, Training
 from include.spec.lines import Document
@@ -33,6 +33,12 @@ class Schedule(Strict):
     timezone: Zone = Field("UTC", description="IANA zone of the cron line and of calendar features.")
     start: Day = Field(description="The first day this pipeline has data for.")
     end: Day | None = Field(None, description="Last day to schedule; leave out for a live source.")
+    look_back: Span | None = Field(
+        None, description="How much further back a scheduled run asks, for rows that come late: `3 days`."
+    )
+    longest_window: Literal["day", "week", "month", "quarter", "year"] = Field(
+        "month", description="A missed stretch of time is loaded in windows of at most this length, oldest first."
+    )
 
     def _faults(self) -> Iterator[Fault]:
         if self.end is not None and self.end < self.start:

@@ -84,7 +84,7 @@ def close_window(run: Run, states: Mapping[str, str], loaded: dict[str, Any] | N
 
 
 def _window(run: Run, loaded: dict[str, Any] | None) -> Window:
-    from include.steps.ingest import window_of
+    from include.steps.extract import window_of
 
     try:
         return Window.from_dict(loaded) if loaded else window_of(run)

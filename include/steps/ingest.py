@@ -1,64 +1,23 @@
-"""The tasks of ``ingest_<pipeline>``: source to lake to quality to warehouse."""
+"""The tasks of ``ingest_<pipeline>`` behind `extract`: lake to quality to warehouse to features."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from include.errors import ContractBroken, NothingToDo, PayloadLost
 from include.quarantine.tell import retry_command
 from include.steps.examine import Fetched, block, examine
 from include.steps.handing_on import batch_of, kept_batch
-from include.steps.run import Run, asked_window, past_part
-from include.windows import Window, common, midnight
+from include.steps.run import Run
+from include.windows import Window
 
 if TYPE_CHECKING:
-    from include.sources import Endpoint
     from include.warehouse.batch import Batch
 
 log = logging.getLogger(__name__)
-
-
-def extract(run: Run, source: str, endpoint: Callable[[], Endpoint]) -> dict[str, Any]:
-    """Fetch one source for the run's window into the lake, byte for byte, and index it in ``raw.payload``.
-
-    With the param `from_lake` nobody is asked: what earlier runs fetched for the window is taken again.
-
-    Parameters
-    ----------
-    endpoint : callable
-        Resolves where the source is; not called with `from_lake`.
-
-    Returns
-    -------
-    dict
-        `source`, `window` and `fetches`, each with its payloads' id, uri and hash: small enough for XCom.
-
-    Raises
-    ------
-    SourceUnavailable
-        If the source does not answer; retried.
-    ContractBroken
-        If it answers something else than agreed, or refuses the token; not retried.
-    """
-    window, name = window_of(run), run.pipeline.pipeline
-    is_from_lake = run.params.get("from_lake", False)
-    fetches = _fetched_before(run, source, window) if is_from_lake or _is_outdated(run, source, window) else []
-    if is_from_lake and not fetches and _was_empty(run, source, window):
-        fetches = [indexed(run, source, window, []) | {"window": window.to_dict(), "is_reread": True}]
-    elif is_from_lake and not fetches:
-        raise ContractBroken(
-            f"pipeline {name}, source {source}, window {window}: the lake holds no fetch for it; ask the source: "
-            f"trigger ingest_{name} without from_lake"
-        )
-    if not is_from_lake:
-        fetches.append(_fetch(run, source, endpoint(), window))
-    numbered = [fetch | {"number": number} for number, fetch in enumerate(fetches)]
-    return {"source": source, "window": window.to_dict(), "fetches": numbered}
 
 
 def check(run: Run, extracted: dict[str, Any]) -> dict[str, Any]:
@@ -160,110 +119,12 @@ def _warn_of_low_scores(run: Run, window: Window, low: list[str]) -> None:
             raise_alert(connection, run.pipeline, "quality", f"{window}: {'; '.join(low)}", run.ref)
 
 
-def window_of(run: Run) -> Window:
-    """Return the window a run loads: the one asked for, or all since the last load; never the future.
-
-    Raises
-    ------
-    NothingToDo
-        If all of it is loaded already or lies in the future.
-    """
-    return past_part(asked_window(run) or _since_watermark(run), run.run_after)
-
-
-def _since_watermark(run: Run) -> Window:
-    """Return the window from the last load until now, for a run that nobody gave one."""
-    with run.engine.connect() as connection:
-        row = connection.exec_driver_sql(
-            "select loaded_until_at from ops.watermark where pipeline = %s and source = %s",
-            (run.pipeline.pipeline, run.pipeline.main),
-        ).first()
-    start = row[0] if row else midnight(run.pipeline.schedule.start, run.pipeline.zone)
-    if start >= run.run_after:
-        raise NothingToDo(f"{run.pipeline.pipeline}: already loaded until {start:%Y-%m-%d %H:%M} UTC")
-    return Window(start, run.run_after)
-
-
-def _fetch(run: Run, source: str, endpoint: Endpoint, window: Window) -> dict[str, Any]:
-    """Ask the source and keep each answer as it comes; a fetch counts once all its manifests are written."""
-    from include.lake.manifest import manifest
-    from include.sources import fetch
-    from include.sources.publication import reach_back
-
-    name, spec = run.pipeline.pipeline, run.pipeline.sources[source]
-    fetch_id, reached = uuid4().hex, reach_back(window, spec.published)
-    records: list[dict[str, Any]] = []
-    for payload in fetch(name, source, spec, endpoint, reached):
-        stored = run.lake.put(payload)
-        log.info("%s %s %s: %d bytes, sha256 %s", name, source, window, stored.byte_count, stored.sha256)
-        records.append(manifest(payload, stored, name, source, window, fetch_id, len(records), 0))
-    for record in records:  # only now is it known how many they are
-        run.lake.put_manifest({**record, "part_count": len(records)})
-    return indexed(run, source, window, records) | {"window": reached.to_dict(), "is_reread": False}
-
-
-def _is_outdated(run: Run, source: str, window: Window) -> bool:
-    """Tell whether rows about the times of a window were read by another contract than today's."""
-    from include.sources.publication import reach_back
-    from include.warehouse.loaded_windows import outdated_windows
-
-    published = run.pipeline.sources[source].published
-    reached = reach_back(window, published)
-    with run.engine.connect() as connection:
-        outdated = outdated_windows(connection, run.pipeline, source)
-    older = [old for old in outdated if common(reach_back(old, published), reached)]
-    if older:
-        log.info("%s %s %s: read again what was loaded under an older contract", run.pipeline.pipeline, source, reached)
-    return bool(older)
-
-
-def _was_empty(run: Run, source: str, window: Window) -> bool:
-    """Tell whether a window was loaded, and its load had no payload of a source: a new one, or one without a date."""
-    from include.warehouse.loaded_windows import payload_counts
-
-    with run.engine.connect() as connection:
-        counts = payload_counts(connection, run.pipeline, window)
-    return bool(counts) and not counts.get(source)
-
-
 def _has_rows(run: Run, source: str, window: Window) -> bool:
     from include.warehouse.engine import transaction
     from include.warehouse.tables import has_rows
 
     with transaction(run.engine) as connection, connection.cursor() as cursor:
         return has_rows(cursor, run.pipeline.table(source), window.start, window.end)
-
-
-def _fetched_before(run: Run, source: str, window: Window) -> list[dict[str, Any]]:
-    """Return the fetches in the lake that hold rows about the times of a window, oldest first."""
-    from include.sources.publication import reach_back, reach_forward
-
-    name, published = run.pipeline.pipeline, run.pipeline.sources[source].published
-    reached = reach_back(window, published)
-    fetches = [
-        (fetch, covered)
-        for fetch in run.lake.fetches(name, source, reach_forward(reached, published))
-        if (covered := common(reach_back(fetch.window, published), reached))
-    ]
-    log.info("%s %s %s: %d fetches from the lake", name, source, window, len(fetches))
-    return [
-        indexed(run, source, fetch.window, list(fetch.payloads)) | {"window": covered.to_dict(), "is_reread": True}
-        for fetch, covered in fetches
-    ]
-
-
-def indexed(run: Run, source: str, window: Window, records: list[dict[str, Any]]) -> dict[str, Any]:
-    """Index a fetch's payloads and return what the next task needs of them."""
-    from include.warehouse.payloads import index_payload
-
-    payloads = []
-    with run.engine.begin() as connection:
-        for record in records:
-            number = index_payload(connection, run.pipeline.pipeline, source, window, record)
-            payloads.append({"payload_id": number, "uri": record["uri"], "sha256": record["sha256"]})
-    is_simulated = any(record["is_simulated"] for record in records)
-    arrived = [datetime.fromisoformat(record["fetched_at"]) for record in records] or [datetime.now(UTC)]
-    return {"payloads": payloads, "is_simulated": is_simulated, "fetched_at": max(arrived).isoformat()}
 
 
 def _checked(run: Run, source: str, window: Window, fetch: dict[str, Any]) -> Batch:

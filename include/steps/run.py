@@ -38,6 +38,8 @@ class Run:
         `extra` of the asset events that started the run.
     run_after : datetime
         When the run was due or began, UTC; stands for "now", the same in every task of the run.
+    is_scheduled : bool
+        Whether the clock started the run, not a person, an event or a backfill.
     """
 
     pipeline: Pipeline
@@ -48,6 +50,7 @@ class Run:
     run_after: datetime
     engine: Engine
     lake: Lake
+    is_scheduled: bool = False
 
 
 def asked_window(run: Run) -> Window | None:
@@ -173,6 +176,7 @@ def open_run(pipeline: Pipeline, context: Mapping[str, Any], is_strict: bool = T
         run_after=max(dag_run.run_after, dag_run.start_date or dag_run.run_after),
         engine=connect_engine(postgres_url(Connection.get("warehouse"))),
         lake=Lake(settings().lake),
+        is_scheduled=dag_run.run_type == "scheduled",
     )
     try:
         with answering():

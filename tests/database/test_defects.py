@@ -26,6 +26,7 @@ from include.spec.model import Pipeline
 from include.spec.quality import Check
 from include.spec.source import RULES
 from include.steps import ingest
+from include.steps.extract import extract
 from include.steps.run import Run
 from include.warehouse.batch import RunRef
 from include.windows import Window
@@ -173,7 +174,7 @@ class Air:
     def load(self, window: Window = WINDOW) -> dict[str, Any]:
         ref, now = RunRef("ingest_clean_air", uuid4().hex), datetime(2024, 6, 1, tzinfo=UTC)
         run = Run(self.spec, ref, window.to_dict() | {"from_lake": True}, None, [], now, self.engine, self.lake)
-        extracted = json.loads(json.dumps(ingest.extract(run, "station", lambda: pytest.fail("nobody is to be asked"))))
+        extracted = json.loads(json.dumps(extract(run, "station", lambda: pytest.fail("nobody is to be asked"))))
         return ingest.load(run, [json.loads(json.dumps(ingest.check(run, extracted)))])[0]
 
     def remembers(self, windows: int) -> None:

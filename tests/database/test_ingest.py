@@ -27,6 +27,7 @@ from include.sources import Endpoint, Limits
 from include.spec.load import load_all
 from include.spec.model import Pipeline
 from include.steps import ingest
+from include.steps.extract import extract
 from include.steps.run import Run, loaded_window
 from include.warehouse.batch import RunRef
 from include.warehouse.engine import answering
@@ -98,7 +99,7 @@ class Ingest:
 
     def checked(self, run: Run, source: str) -> dict[str, Any]:
         endpoint = self.endpoint(run.pipeline.sources[source].connection)
-        extracted = json.loads(json.dumps(ingest.extract(run, source, lambda: endpoint)))
+        extracted = json.loads(json.dumps(extract(run, source, lambda: endpoint)))
         return json.loads(json.dumps(ingest.check(run, extracted)))
 
     def __call__(self, spec: Pipeline, window: Window | None, **more: Any) -> dict[str, Any]:
@@ -199,9 +200,7 @@ def test_a_run_by_hand_without_a_window_takes_everything_since_the_last_load(pla
 
 def test_a_first_run_by_hand_begins_where_the_schedule_does(play) -> None:
     spec = load_all()["usdmxn"]
-    extracted = ingest.extract(
-        play.run(spec, None, now="2018-02-01T00:00Z"), "fix", lambda: play.endpoint("banxico_api")
-    )
+    extracted = extract(play.run(spec, None, now="2018-02-01T00:00Z"), "fix", lambda: play.endpoint("banxico_api"))
     assert extracted["window"] == Window.parse("2018-01-01", "2018-02-01").to_dict()
 
 
@@ -314,7 +313,7 @@ def test_a_desk_that_is_down_loads_nothing_of_the_other_sources(play, warehouse,
 def test_the_same_bytes_for_the_same_window_are_indexed_once(play, warehouse) -> None:
     run = play.run(load_all()["usdmxn"], WINDOWS["usdmxn"])
     numbers = [
-        ingest.extract(run, "fix", lambda: play.endpoint("banxico_api"))["fetches"][0]["payloads"][0]["payload_id"]
+        extract(run, "fix", lambda: play.endpoint("banxico_api"))["fetches"][0]["payloads"][0]["payload_id"]
         for _ in range(2)
     ]
     assert numbers[0] == numbers[1]

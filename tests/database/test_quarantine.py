@@ -16,6 +16,7 @@ from include.quarantine.entries import Wanted, find, windows
 from include.quarantine.override import overridden_batches, overridden_rows, override
 from include.sources.payload import Payload, Spool
 from include.steps import ingest, quarantine
+from include.steps.extract import extract
 from include.steps.run import Run, loaded_window
 from include.warehouse.batch import Batch, RunRef
 from include.windows import Window
@@ -70,7 +71,7 @@ class Station:
 
     def load(self, window: Window = JANUARY) -> dict[str, Any]:
         run = self.run(window)
-        extracted = json.loads(json.dumps(ingest.extract(run, "meter", lambda: pytest.fail("nobody is to be asked"))))
+        extracted = json.loads(json.dumps(extract(run, "meter", lambda: pytest.fail("nobody is to be asked"))))
         checked = json.loads(json.dumps(ingest.check(run, extracted)))
         return ingest.load(run, [checked])[0]
 

@@ -58,7 +58,8 @@ class Worker:
     def do(self) -> None:
         """Do the run's tasks but those that are done."""
         from include.sources import Endpoint
-        from include.steps.ingest import check, extract, load
+        from include.steps.extract import extract
+        from include.steps.ingest import check, load
 
         done = dict(self.job["done"])
         for source in self.run.pipeline.sources:
@@ -144,7 +145,7 @@ def child(job: dict[str, Any]) -> int:
 
 def main() -> None:
     """Serve jobs until there are no more."""
-    import_steps = ("include.steps.ingest", "include.steps.examine", "include.steps.run")
+    import_steps = ("include.steps.extract", "include.steps.ingest", "include.steps.examine", "include.steps.run")
     preload([*(name for name in warm_modules() if name.startswith(PRELOADED)), *import_steps])
     say(is_ready=True)
     for line in sys.stdin:

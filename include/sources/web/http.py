@@ -34,7 +34,7 @@ def get(
     headers: Mapping[str, str] | None = None,
     limits: Limits | None = None,
 ) -> Payload:
-    """Ask once, retries included, and return the answer whatever its status.
+    """Ask once, retries included, and return the answer whatever its status, or the one kept of an earlier time.
 
     `path` lies below the endpoint's URL, `limits` stand in place of its own. A request that carries a token
     follows no redirect: it would go elsewhere. No message, log line or payload shows the token.
@@ -48,6 +48,8 @@ def get(
         The URL is none, or the body is larger than the limit. A retry brings the same.
     """
     url = endpoint.url.rstrip("/") + "/" + path.lstrip("/")
+    if endpoint.kept:
+        return extract.kept(endpoint, endpoint.scrub(_without_login(url)))
     limits = limits or endpoint.limits
     endpoint, gave_up = replace(endpoint, limits=limits), threading.Event()
     try:
@@ -74,18 +76,20 @@ def get(
     )
 
 
-def get_json(
-    extract: Extract, endpoint: Endpoint, path: str, headers: Mapping[str, str], connection: str, sender: str
-) -> tuple[Payload, Any]:
-    """Ask as `get` does and return the answer, whatever its status, with its JSON; `sender` is named in messages.
+def ask_json(extract: Extract, endpoint: Endpoint, path: str, headers: Mapping[str, str]) -> Payload:
+    """Ask as `get` does for JSON of a size that can be decoded at once, and return the answer, whatever its status."""
+    limits = replace(endpoint.limits, max_bytes=min(endpoint.limits.max_bytes, MAX_BYTES))
+    return get(extract, endpoint, path, {"Accept": "application/json", **headers}, limits)
 
-    Raises what `get` and `check` raise, `SourceUnavailable` where it is no JSON, perhaps cut short, and
+
+def decoded(extract: Extract, payload: Payload, connection: str, sender: str) -> Any:
+    """Return the JSON of an answer, whatever its status; `sender` is named in messages.
+
+    Raises what `check` raises, `SourceUnavailable` where it is no JSON, perhaps cut short, and
     `Unfit`, a `ValueError`, where no row can be made of it: a retry brings the same.
     """
-    limits = replace(endpoint.limits, max_bytes=min(endpoint.limits.max_bytes, MAX_BYTES))
-    payload = get(extract, endpoint, path, {"Accept": "application/json", **headers}, limits)
     try:
-        return payload, decode(payload.content)
+        return decode(payload.content)
     except ValueError as error:
         check(extract, payload, connection, is_json)
         if isinstance(error, Unfit):
