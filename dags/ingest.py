@@ -8,6 +8,9 @@ features of every row the load reaches, in `feature.<pipeline>`; `close_window` 
 (loaded, unchanged, empty, blocked, overdue), also when a task failed, and wakes what follows unless nothing is new;
 earlier windows that late or changed rows touch are handed on with it. `all_loaded` fails where a task before it did.
 
+A run by the clock also finds what earlier ones have missed since `schedule.start` (`find_gaps`), and starts a run
+for each such window (`fill_gap`).
+
 **Params**: `start` and `end`, a half-open window in UTC. Without them a scheduled run takes its
 data interval, and a run by hand or by an event takes everything since the last load:
 `airflow dags trigger ingest_<pipeline> --conf '{"start":"2025-01-01","end":"2025-02-01"}'`
@@ -29,6 +32,7 @@ from functools import partial
 from typing import Any
 
 from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import Param, dag, get_current_context, task, task_group
 
 from include.spec.load import load_runnable
@@ -88,6 +92,14 @@ def build(spec: Pipeline) -> None:
             event = close_window(run, states, loaded, built)
         wiring.announce(context, wiring.loaded(spec), event | {"windows": reopened or []})
 
+    @task
+    def find_gaps() -> list[dict]:
+        from include.steps.gaps import find_gaps
+
+        context = get_current_context()
+        with run_of(context) as run:
+            return find_gaps(run, context["ti"].get_dr_count)
+
     def source_group(source: str) -> Any:
         @task_group(group_id=source, tooltip=spec.sources[source].title)
         def group() -> Any:
@@ -106,6 +118,12 @@ def build(spec: Pipeline) -> None:
         features = build_features()
         all_loaded = EmptyOperator(task_id="all_loaded")
         reopened >> features >> [close_window(reopened), all_loaded]
+        TriggerDagRunOperator.partial(
+            task_id="fill_gap",
+            trigger_dag_id=f"ingest_{spec.pipeline}",
+            logical_date=None,
+            reset_dag_run=True,  # one that failed is tried again
+        ).expand_kwargs(find_gaps())
 
     ingest()
 

@@ -25,7 +25,7 @@ LIBRARIES = (
     *("fsspec.implementations.chained", "skops.io", "jinja2.ext"),
     *("airflow.sdk.definitions.asset.metadata", "airflow.sdk.definitions.decorators"),
     *("airflow.providers.common.compat.assets", "airflow.providers.standard.decorators.python"),
-    "airflow.providers.standard.operators.trigger_dagrun",
+    *("airflow.providers.standard.operators.trigger_dagrun", "croniter"),
 )
 ELSEWHERE = ("commands", "events", "local", "pipelines", "reporting", "sandbox")  # packages that no task uses
 

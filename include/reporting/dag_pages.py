@@ -15,6 +15,7 @@ from include.spec.pages import publish
 
 PAGE = ROOT / "docs" / "dags.md"
 VERBS = ("ingest", "monitor", "train", "score", "quarantine")
+OF_NO_PIPELINE = ("alert", "keep_house")
 OPENING = """# The DAGs
 
 Made from the DAG files and the pipelines by `make docs`; do not edit. Trigger any of them in the
@@ -29,7 +30,7 @@ def page(dags: Path = ROOT / "dags") -> str:
     for verb in VERBS:
         ids = "\n".join(f"- `{verb}_{name}`: {spec.title} ({spec.impact})" for name, spec in pipelines.items())
         parts.append(f"## {verb}_<pipeline>\n\n{ids}\n\n{_docstring(dags / f'{verb}.py')}\n")
-    parts.append(f"## keep_house\n\n{_docstring(dags / 'keep_house.py')}\n")
+    parts += [f"## {name}\n\n{_docstring(dags / f'{name}.py')}\n" for name in OF_NO_PIPELINE]
     return "\n".join(parts)
 
 

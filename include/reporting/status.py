@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from include.alerts.overdue import overdue
 from include.registry.aliases import champion
 from include.spec.load import load_runnable
 from include.warehouse.engine import connect_engine
@@ -24,7 +26,8 @@ def pipelines(url: str) -> dict[str, dict[str, Any]]:
     dict
         By pipeline: `rows`, `is_simulated`, `last_window` (text or None), `last_decision`, `features` (how the
         features of pipeline.yaml stand, and those without any value), `unloaded_windows` (blocked, empty, overdue),
-        `outdated_windows` (loaded under an older contract), `rows_outside` (by source, rows of its file before the
+        `overdue` (in words, what should be there by now), `undelivered_alerts`, `outdated_windows` (loaded under an
+        older contract), `rows_outside` (by source, rows of its file before the
         first window and after the last), `loads`, `verdicts` and `trainings`; counts are whole numbers.
 
     Raises
@@ -62,6 +65,8 @@ def _pipeline(connection: Connection, spec: Pipeline) -> dict[str, Any]:
         "last_decision": _last_decision(connection, name),
         "features": _features(connection, spec),
         "unloaded_windows": _unloaded(connection, name),
+        "overdue": overdue(connection, spec, datetime.now(UTC)),
+        "undelivered_alerts": _undelivered(connection, name),
         "rows_outside": rows_outside(connection, spec),
         "outdated_windows": [str(window) for window in windows_to_read_again(connection, spec)],
     }
@@ -149,6 +154,16 @@ def _unloaded(connection: Connection, pipeline: str) -> list[str]:
         (pipeline,),
     )
     return [f"{Window(start, end)} {status}: {reason}" for start, end, status, reason in rows]
+
+
+def _undelivered(connection: Connection, pipeline: str) -> list[str]:
+    """Return where alerts did not arrive, how many and why the newest did not."""
+    rows = connection.exec_driver_sql(
+        "select destination, count(*), (array_agg(last_error order by tried_at desc))[1] from ops.alert"
+        " where pipeline = %s and (status = 'failed' or status = 'pending' and attempts > 0) group by 1 order by 1",
+        (pipeline,),
+    )
+    return [f"{count} to {destination}: {error}" for destination, count, error in rows]
 
 
 def _last_decision(connection: Connection, pipeline: str) -> dict[str, Any] | None:

@@ -31,6 +31,8 @@ def whole_pipeline(pipeline: Parts) -> Iterator[Fault]:
     yield from _names(pipeline)
     yield from _target(pipeline)
     yield from _feature_references(pipeline)
+    if pipeline.predictions and pipeline.target.horizon and pipeline.target.calendar is None:
+        yield Fault(("predictions", "due"), "nobody knows for which time; say when targets come: target.calendar")
     if pipeline.replay.first < pipeline.schedule.start:
         key = "history" if pipeline.replay.history else "start"
         what = f"begins {pipeline.replay.first}, before schedule.start {pipeline.schedule.start}; move one of them"

@@ -98,6 +98,7 @@ Cron = Annotated[
 ]
 _AMOUNT = {"unit": "minutes, hours, days or weeks", "pattern": _SPAN.pattern, "examples": ["14 days", "1 hour"]}
 Span = Annotated[str, AfterValidator(_span), Field(json_schema_extra=_AMOUNT)]
+Address = Annotated[str, Field(pattern=r"^[^@\s,]+@[^@\s,]+$", examples=["desk@example.org"])]
 ClockTime = Annotated[
     str,
     Field(

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, PrivateAttr
 
 from include.spec.faults import Fault
-from include.spec.fields import ConnectionId, Cron, Day, Name, Span, Strict, Zone
+from include.spec.fields import Address, ClockTime, ConnectionId, Cron, Day, Name, Span, Strict, Zone
 from include.spec.kinds import AnySource, SqlSource
 from include.spec.learning import Promotion, Target, Thresholds, Training
 from include.spec.lines import Document
@@ -23,7 +23,14 @@ MOST_WINDOWS = 2000
 SHORTEST_DAYS = {"day": 1, "week": 7, "month": 28, "quarter": 90, "year": 365}
 
 Topic = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$", examples=["desk.operation"])]
-Event = Literal["failure", "quality", "retrain", "promotion"]
+Event = Literal["failure", "quality", "overdue", "retrain", "promotion"]
+Severity = Annotated[
+    Literal["info", "warning", "critical"],
+    Field(
+        description="Only what is at least as severe: a failure or something overdue is critical, low quality a"
+        " warning, a training or a promotion an info."
+    ),
+]
 
 
 class Schedule(Strict):
@@ -77,10 +84,51 @@ class Events(Strict):
     queue: Queue | None = Field(None, description="Listen to a message queue.")
 
 
+class Webhook(Strict):
+    """A URL that takes JSON, such as an incoming webhook of a chat."""
+
+    kind: Literal["webhook"] = Field(description="A URL that takes JSON.")
+    connection: ConnectionId = Field(description="Airflow Connection of type http whose host is the URL.")
+    at_least: Severity = "warning"
+
+    @property
+    def name(self) -> str:
+        """How the destination is called in ``ops.alert``."""
+        return f"webhook {self.connection}"
+
+
+class Email(Strict):
+    """A mail to some addresses."""
+
+    kind: Literal["email"] = Field(description="A mail.")
+    connection: ConnectionId = Field("smtp_default", description="Airflow Connection of type smtp, with `from_email`.")
+    addresses: tuple[Address, ...] = Field(min_length=1, description="Who gets it.")
+    at_least: Severity = "warning"
+
+    @property
+    def name(self) -> str:
+        """How the destination is called in ``ops.alert``."""
+        return f"email {self.connection} {', '.join(self.addresses)}"
+
+
 class Alerts(Strict):
     """Who hears about it."""
 
-    on: tuple[Event, ...] = Field(("failure", "quality", "retrain", "promotion"), description="Which events are told.")
+    on: tuple[Event, ...] = Field(
+        ("failure", "quality", "overdue", "retrain", "promotion"), description="Which events are told."
+    )
+    to: tuple[Annotated[Webhook | Email, Field(discriminator="kind")], ...] = Field(
+        (), description="Where they are delivered, beside the task log and `ops.alert`."
+    )
+
+
+class Predictions(Strict):
+    """What the applications that ask for predictions may count on."""
+
+    due: ClockTime = Field(
+        description="When the prediction for the next day of the target's calendar has to be there, in the"
+        " schedule's zone, on each day the calendar has; later than that it is told as overdue."
+    )
 
 
 class Replay(Strict):
@@ -134,6 +182,7 @@ class Parts(Strict):
     thresholds: Thresholds = Field(description="When the monitor asks for training.")
     quality: Quality = Field(Quality(), description="What is asked of the data's quality as a whole.")
     promotion: Promotion = Field(Promotion(), description="What a challenger has to show.")
+    predictions: Predictions | None = Field(None, description="What is promised to those who ask for predictions.")
     alerts: Alerts = Field(Alerts(), description="Who hears about it.")
     replay: Replay = Field(description="What `make run` plays through the scheduler.")
     _file: str = PrivateAttr(default="pipeline.yaml")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from airflow.sdk import Connection
@@ -9,6 +11,8 @@ from airflow.sdk import Connection
 from include.errors import ConfigError
 
 if TYPE_CHECKING:
+    from sqlalchemy.engine import Engine
+
     from include.sources import Endpoint
 
 
@@ -39,6 +43,19 @@ def endpoint(connection_id: str) -> Endpoint:
     scheme = "" if "://" in connection.host else "https://"
     port = f":{connection.port}" if connection.port else ""
     return Endpoint(f"{scheme}{connection.host}{port}", connection.password)
+
+
+@contextmanager
+def warehouse() -> Iterator[Engine]:
+    """Give an engine of the warehouse, for tasks of no one pipeline; `SourceUnavailable` where it does not answer."""
+    from include.warehouse.engine import answering, connect_engine
+
+    engine = connect_engine(postgres_url(Connection.get("warehouse")))
+    try:
+        with answering():
+            yield engine
+    finally:
+        engine.dispose()
 
 
 def postgres_url(connection: Connection) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy.engine import Connection
 
 from include.spec.model import Pipeline
-from include.windows import Window
+from include.windows import Window, midnight
 
 # What counts is how a window was read last.
 OUTDATED = """
@@ -23,6 +23,34 @@ where contract_sha256 is distinct from %(contract)s
         where n.contract_sha256 = %(contract)s and n.lineage_id > l.lineage_id), '{}')
 order by 1, 2
 """
+
+# A window whose batch waits in quarantine was answered: a person has to decide about it, not the clock.
+GAPS = """
+with asked(source, stretch) as (
+    select source, tstzrange(window_start_at, window_end_at) from ops.lineage
+    where pipeline = %(pipeline)s and window_start_at is not null
+    union all
+    select s, tstzrange(window_start_at, window_end_at) from ops.quarantine, unnest(%(sources)s::text[]) s
+    where pipeline = %(pipeline)s and is_waiting and row_number is null
+), gaps as (
+    select tstzmultirange(tstzrange(%(start)s, %(end)s)) - coalesce((
+        select range_agg(stretch) from asked a where a.source = s), '{}') as stretches
+    from unnest(%(sources)s::text[]) s
+)
+select lower(gap), upper(gap) from unnest((select range_agg(g) from gaps, unnest(stretches) g)) gap order by 1
+"""
+
+
+def gaps(connection: Connection, pipeline: Pipeline, until: datetime) -> list[Window]:
+    """Return the stretches from the schedule's start until an instant that some source was not asked for, in order.
+
+    A load counts for the sources it read, also where they had no rows; one that failed or was refused does not.
+    """
+    start = midnight(pipeline.schedule.start, pipeline.zone)
+    if until <= start:
+        return []
+    values = {"pipeline": pipeline.pipeline, "sources": list(pipeline.sources), "start": start, "end": until}
+    return [Window(start, end) for start, end in connection.exec_driver_sql(GAPS, values)]
 
 
 def loaded_span(connection: Connection, pipeline: Pipeline, source: str) -> tuple[datetime, datetime] | None:

@@ -23,7 +23,7 @@ def test_the_dags_are_exactly_these(dagbag):
         "quarantine_air_quality",
         *("ingest_usdmxn", "monitor_usdmxn", "train_usdmxn", "score_usdmxn"),
         "quarantine_usdmxn",
-        "keep_house",
+        *("alert", "keep_house"),
     }
 
 
@@ -52,7 +52,7 @@ def test_a_broken_pipeline_is_shown_and_leaves_the_others_alone(read_dags, tmp_p
     each = load.load_each
     monkeypatch.setattr(load, "load_each", lambda folder=None: each(tmp_path / "pipelines"))
     dagbag = read_dags(ROOT / "dags")
-    assert set(dagbag.dags) == {f"{verb}_air_quality" for verb in VERBS} | {"keep_house"}
+    assert set(dagbag.dags) == {f"{verb}_air_quality" for verb in VERBS} | {"alert", "keep_house"}
     assert list(dagbag.import_errors) == ["broken_pipelines.py"]
     assert re.search(r"pipeline\.yaml:\d+: impact: ", dagbag.import_errors["broken_pipelines.py"])
 

@@ -19,6 +19,7 @@ def context(warehouse_url: str, monkeypatch: pytest.MonkeyPatch) -> dict:
     dag_run = SimpleNamespace(
         dag_id="ingest_readings",
         run_id="first",
+        run_type="manual",
         data_interval_start=None,
         run_after=datetime(2025, 1, 1, tzinfo=UTC),
         start_date=None,
@@ -60,7 +61,7 @@ def test_a_task_that_failed_for_good_is_told_with_its_error(warehouse, context: 
 
 
 @pytest.mark.parametrize(("kind", "severity"), [("failure", "critical"), ("quality", "warning"), ("retrain", "info")])
-def test_an_alert_waits_in_the_outbox_with_its_severity(warehouse, kind: str, severity: str) -> None:
+def test_an_alert_that_nobody_is_named_for_is_kept_with_its_severity(warehouse, kind: str, severity: str) -> None:
     tell(warehouse, kind)
     columns = "severity, status, attempts, delivered_at, last_error"
-    assert warehouse.sql(f"select {columns} from ops.alert") == [(severity, "pending", 0, None, None)]
+    assert warehouse.sql(f"select {columns} from ops.alert") == [(severity, "unaddressed", 0, None, None)]

@@ -1,0 +1,58 @@
+"""
+**Makes** people know: looks in every pipeline for what is overdue (a stretch of time that the clock's runs should
+have loaded, a prediction that is not there by `predictions.due`), and delivers the alerts that wait in `ops.alert`
+to the webhooks and addresses under `alerts.to` in pipeline.yaml.
+
+One that cannot be delivered is tried again, eight times within half a day, then it is given up; `ciclo status` shows
+both. Alerts that say the same go out as one.
+
+**Params**: none.
+
+**Rerun**: start a new run at any time; what was delivered is not sent again.
+
+**It matters** as much as the pipelines do: while it fails, nobody hears of them except in the web UI and the logs.
+"""
+
+from datetime import UTC, datetime
+
+from airflow.sdk import CronTriggerTimetable, dag, task
+
+from include.spec.load import load_runnable
+from include.steps.connections import warehouse
+
+
+@task
+def find_overdue() -> int:
+    """Raise an alert for whatever should be there by now."""
+    from include.steps.alert import find_overdue
+
+    with warehouse() as engine:
+        return find_overdue(engine, load_runnable(), datetime.now(UTC))
+
+
+@task(trigger_rule="all_done", retries=0)
+def deliver() -> int:
+    """Send what waits; what fails is tried again by the runs to come."""
+    from include.alerts.deliver import deliver
+
+    with warehouse() as engine:
+        return deliver(engine, load_runnable())
+
+
+@dag(
+    dag_id="alert",
+    description="Notice what is overdue and deliver alerts",
+    doc_md=__doc__,
+    tags={"impact/tier_1", "rerun/now"},
+    schedule=CronTriggerTimetable("*/5 * * * *", timezone="UTC"),
+    start_date=datetime(2024, 1, 1, tzinfo=UTC),
+    max_active_runs=1,
+    is_paused_upon_creation=False,
+    default_args={"owner": "platform", "retries": 1},
+)
+def alert() -> None:
+    """Register ``alert``."""
+    find_overdue() >> deliver()
+
+
+alert()

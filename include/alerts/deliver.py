@@ -1,0 +1,117 @@
+"""Deliver what waits in ``ops.alert``: by webhook and e-mail, through Airflow's providers and Connections."""
+
+from __future__ import annotations
+
+import logging
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from include.errors import CicloError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlalchemy.engine import Engine
+
+    from include.spec.model import Pipeline
+    from include.spec.parts import Email, Webhook
+
+TRIES = 8  # the pause doubles from five minutes: the last try comes some ten hours after the first
+SECONDS = 30
+WAITING = """
+select min(alert_id) as alert_id, array_agg(alert_id) as same, pipeline, destination, kind, severity, message,
+    min(raised_at) as raised_at, max(attempts) + 1 >= %(tries)s as is_last
+from ops.alert where status = 'pending'
+group by pipeline, destination, kind, severity, message
+having max(attempts) = 0 or max(tried_at) <= now() - interval '5 minutes' * (power(2, max(attempts) - 1) - 0.5)
+order by 1
+"""
+TRIED = """
+update ops.alert set attempts = attempts + 1, tried_at = now(), last_error = nullif(%(error)s, ''),
+    status = case when %(error)s = '' then 'delivered' when %(is_last)s then 'failed' else 'pending' end,
+    delivered_at = case when %(error)s = '' then now() end
+where alert_id = any(%(same)s)
+"""
+log = logging.getLogger(__name__)
+
+
+class Undelivered(CicloError):
+    """Some alerts did not reach those they are for; they are tried again later."""
+
+
+def deliver(engine: Engine, pipelines: Mapping[str, Pipeline]) -> int:
+    """Send every alert whose turn it is and return how many went out; alerts that say the same go as one.
+
+    Each is marked as soon as it was sent; a death between the two sends it once more, with the same number.
+
+    Raises
+    ------
+    Undelivered
+        If one could not be sent; the others were. It is tried again, TRIES times in all, with growing pauses.
+    """
+    with engine.connect() as connection:
+        waiting = [dict(row) for row in connection.exec_driver_sql(WAITING, {"tries": TRIES}).mappings()]
+    errors = []
+    for alert in waiting:
+        error = _sent(alert, pipelines.get(alert["pipeline"]))
+        with engine.begin() as connection:
+            connection.exec_driver_sql(TRIED, {"error": error, "is_last": alert["is_last"], "same": alert["same"]})
+        if error:
+            given_up = ", and is given up" if alert["is_last"] else ""
+            errors.append(f"alert {alert['alert_id']} to {alert['destination']}: {error}{given_up}")
+        else:
+            log.info("alert %d delivered to %s", alert["alert_id"], alert["destination"])
+    if errors:
+        raise Undelivered(f"{len(errors)} of {len(waiting)} alerts were not delivered: {'; '.join(errors)}")
+    return len(waiting)
+
+
+def _sent(alert: Mapping[str, Any], pipeline: Pipeline | None) -> str:
+    """Send an alert; return why it could not be sent, without any secret, or nothing."""
+    import requests
+    from airflow.sdk.exceptions import AirflowException
+
+    destinations = {one.name: one for one in pipeline.alerts.to} if pipeline else {}
+    if (destination := destinations.get(alert["destination"])) is None:
+        return "pipeline.yaml names it no more under alerts.to"
+    send: Any = {"webhook": _post, "email": _mail}[destination.kind]
+    try:
+        send(destination, alert)
+    except requests.RequestException as error:  # its text has the URL, which is a secret of many chats
+        return f"{destination.connection} did not answer ({type(error).__name__})"
+    except (AirflowException, OSError) as error:
+        return " ".join(f"{type(error).__name__}: {error}".split())[:200]
+    return ""
+
+
+def _post(destination: Webhook, alert: Mapping[str, Any]) -> None:
+    """Post an alert as JSON; `text` is what chats show, the header lets a receiver drop what comes twice."""
+    from airflow.providers.http.hooks.http import HttpHook
+
+    facts = {name: alert[name] for name in ("alert_id", "pipeline", "kind", "severity", "message")}
+    body = {"text": subject(alert) + ": " + alert["message"], **facts, "raised_at": alert["raised_at"].isoformat()}
+    headers = {"Idempotency-Key": f"ciclo-alert-{alert['alert_id']}"}
+    HttpHook("POST", destination.connection).run(json=body, headers=headers, extra_options={"timeout": SECONDS})
+
+
+def _mail(destination: Email, alert: Mapping[str, Any]) -> None:
+    from airflow.providers.smtp.hooks.smtp import SmtpHook
+
+    with SmtpHook(destination.connection) as server:
+        server.send_email_smtp(
+            to=list(destination.addresses),
+            subject=subject(alert),
+            html_content=f"<p>{escape(alert['message'])}</p><p>Raised {alert['raised_at']:%Y-%m-%d %H:%M} UTC</p>",
+            custom_headers={"Message-ID": f"<ciclo-alert-{alert['alert_id']}@{destination.connection}>"},
+        )
+
+
+def subject(alert: Mapping[str, Any]) -> str:
+    """Return an alert in a few words.
+
+    Examples
+    --------
+    >>> subject({"severity": "critical", "pipeline": "usdmxn", "kind": "failure"})
+    'CRITICAL usdmxn failure'
+    """
+    return f"{alert['severity'].upper()} {alert['pipeline']} {alert['kind']}"
