@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -296,8 +297,63 @@ def test_a_source_that_misbehaves_loads_nothing_and_works_once_it_behaves(
         play(spec, window)
     assert "\n" not in str(caught.value)
     assert warehouse.sql(CORE) == []
+    fetches = [fetch for source in spec.sources for fetch in play.lake.refused(pipeline, source, window)]
+    told = [told for fetch in fetches for told in fetch.payloads]
+    assert str(caught.value) in [one["refusal"] for one in told]
+    assert fault.get("body", "").encode() in [play.lake.open(one["uri"]).read() for one in told]
     plant()
     assert play(spec, window)["inserted"] > 0
+
+
+@pytest.fixture
+def renamed(play, plant) -> tuple[Pipeline, Pipeline]:
+    """Give a pipeline whose rows were renamed in the one answer it got, and the same one mended; nobody answers."""
+    spec, window = only(load_all()["usdmxn"], "ecb"), WINDOWS["usdmxn"]
+    spec = spec.model_copy(update={"sources": {"ecb": spec.sources["ecb"].model_copy(update={"main": True})}})
+    rows = [{"date": f"2025-01-{day:02}", "rate": 20 + day / 100} for day in range(2, 32)]
+    plant(path_contains="/v2/rates", status=200, body=json.dumps({"rates": rows}))
+    with pytest.raises(ContractBroken):
+        play(spec, window)
+    plant()
+    plant(path_contains="/v2/rates", status=500, body="nobody is to be asked")
+    mended = spec.sources["ecb"].model_copy(update={"rows": "$.rates"})
+    return spec, spec.model_copy(update={"sources": {"ecb": mended}})
+
+
+def test_what_was_refused_is_loaded_from_the_lake_once_the_spec_is_mended(play, warehouse, renamed) -> None:
+    spec, mended = renamed
+    with pytest.raises(ContractBroken, match="the lake holds refused answers only"):
+        play(spec, WINDOWS["usdmxn"], from_lake=True)
+    assert play(mended, WINDOWS["usdmxn"], from_lake=True)["inserted"] == 30
+    assert play.lake.refused("usdmxn", "ecb", WINDOWS["usdmxn"]) == []
+    assert play(mended, WINDOWS["usdmxn"], from_lake=True)["inserted"] == 0
+
+
+def test_a_newer_refused_answer_does_not_stand_in_for_the_accepted_one(play, renamed) -> None:
+    _, mended = renamed
+    assert play(mended, WINDOWS["usdmxn"], from_lake=True)["inserted"] == 30
+    with pytest.raises(SourceUnavailable):
+        play(mended, WINDOWS["usdmxn"])
+    again = play(mended, WINDOWS["usdmxn"], from_lake=True)
+    assert (again["received"], again["inserted"], again["withdrawn"]) == (30, 0, 0)
+
+
+def test_a_run_by_the_clock_looks_back_for_rows_that_come_late_and_one_by_hand_does_not(play, fix, serve) -> None:
+    day = date(2025, 1, 15)
+    schedule = fix.schedule.model_copy(update={"look_back": "5 days"})
+    spec, truth = fix.model_copy(update={"schedule": schedule}), play.sandbox
+    play.sandbox = serve(not_published=frozenset({("SF43718", day)}))
+    assert play(spec, Window.parse("2025-01-01", "2025-01-17"))["quarantined"] == 1
+    play.sandbox = truth
+    by_hand = play.run(spec, Window.parse("2025-01-17", "2025-01-18"))
+    assert ingest.load(by_hand, [play.checked(by_hand, "fix")])[0]["inserted"] == 1
+    by_clock = replace(by_hand, is_scheduled=True, ref=RunRef("ingest_usdmxn", "scheduled"))
+    loaded, reopened = ingest.load(by_clock, [play.checked(by_clock, "fix")])
+    assert (loaded["inserted"], loaded["start"]) == (1, "2025-01-17T00:00:00+00:00")
+    assert reopened == [Window.parse("2025-01-01", "2025-01-17").to_dict()]
+    rebuilt = play(spec, Window.parse("2025-01-15", "2025-01-16"), from_lake=True)
+    counts = {name: rebuilt[name] for name in ("received", "inserted", "revised", "withdrawn")}
+    assert counts == {"received": 1, "inserted": 0, "revised": 0, "withdrawn": 0}, "the fetch that came back for it"
 
 
 def test_a_desk_that_is_down_loads_nothing_of_the_other_sources(play, warehouse, free_ports) -> None:
