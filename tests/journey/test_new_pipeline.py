@@ -3,12 +3,14 @@
 import json
 import math
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import yaml
 
-HOURS = 24 * 60
+FIRST, HOURS = datetime(2024, 1, 1), 24 * 60
+HEADER = ("Harbour gauge, SIMULATED;;;;", "Day;Hour;Level (cm);Wind;Pressure")
 REST = """
 pipeline: harbour
 title: Water level of a harbour, SIMULATED
@@ -33,9 +35,9 @@ replay: {start: 2024-01-01, end: 2024-03-01}
 """
 
 
-def hour(number: int) -> str:
+def hour(number: int, first: datetime = FIRST) -> str:
     """Return a row of the file: dates of two digits, decimal commas, a marker where the wind is unknown."""
-    at = datetime(2024, 1, 1) + timedelta(hours=number)
+    at = first + timedelta(hours=number)
     wind, pressure = 5 + 3 * math.sin(number / 40), 1013 + 8 * math.sin(number / 90)
     level = 500 + 20 * math.sin(number * 2 * math.pi / 12.42) + 6 * wind - 2 * (pressure - 1013)
     texts = [f"{level:.1f}", "n/a" if number % 97 == 5 else f"{wind:.1f}", f"{pressure:.1f}"]
@@ -46,12 +48,7 @@ def hour(number: int) -> str:
 def harbour(system) -> Callable[[str], list[list[str]]]:
     """Drop the file, let `ciclo inspect` draft its source, add the rest; give a way to ask the warehouse."""
     file = system.var / "files" / "gauge.csv"
-    lines = [
-        "Harbour gauge, SIMULATED;;;;",
-        "Day;Hour;Level (cm);Wind;Pressure",
-        *map(hour, range(HOURS)),
-        *[";;;;"] * 3,
-    ]
+    lines = [*HEADER, *map(hour, range(HOURS)), *[";;;;"] * 3]
     file.write_text("\r\n".join(lines), encoding="utf-8-sig")
     drafted = system.ciclo("inspect", str(file))
     folder = Path(system.env["CICLO_PIPELINES"]) / "harbour"
@@ -110,3 +107,29 @@ def test_with_the_file_gone_the_window_is_rebuilt_from_the_lake(system, harbour)
     changed = "sum(inserted_count + revised_count + corrected_count + withdrawn_count), sum(unchanged_count)"
     again = harbour(f"select {changed} from ops.run where pipeline = 'harbour' and run_id = 'again'")
     assert again == [["0", str(HOURS + 10 * 24)]], "both fetches, the whole and its ten days"
+
+
+def test_the_first_run_by_the_clock_loads_every_day_since_the_schedule_began(system, harbour):
+    """As after an outage of days: the run's own day, and those before it in a run of their own."""
+    last = datetime.now(UTC).replace(tzinfo=None, hour=0, minute=0, second=0, microsecond=0)
+    first = last - timedelta(days=7)
+    rows = [hour(number, first) for number in range(24 * 7)]
+    (system.var / "files" / "tide.csv").write_text("\r\n".join([*HEADER, *rows, *[";;;;"] * 3]), encoding="utf-8-sig")
+    pipelines = Path(system.env["CICLO_PIPELINES"])
+    spec = yaml.safe_load((pipelines / "harbour" / "pipeline.yaml").read_text())
+    [source] = spec["sources"].values()
+    spec |= {"pipeline": "tide", "schedule": {"cron": "0 0 * * *", "start": first.date()}}
+    source["path"] = source["path"].replace("gauge.csv", "tide.csv")
+    spec["training"]["min_rows"] = 10_000  # this is about loading
+    (pipelines / "tide").mkdir()
+    (pipelines / "tide" / "pipeline.yaml").write_text(yaml.safe_dump(spec))
+
+    def days() -> list[list[str]]:
+        return harbour("select count(distinct valid_at::date), count(*) from core.tide")
+
+    system.wait_for(lambda: harbour("select to_regclass('core.tide') is not null") == [["t"]], "the first load")
+    system.wait_for(lambda: days() == [["7", str(24 * 7)]], "the days before it")
+    missed = f"missed__{first:%Y-%m-%d}__{last - timedelta(days=1):%Y-%m-%d}"
+    assert system.api.run_state("ingest_tide", missed) in ("running", "success")
+    windows = "select window_end_at - window_start_at from ops.run where pipeline = 'tide' order by loaded_at"
+    assert harbour(windows) == [["1 day"], ["6 days"]]
