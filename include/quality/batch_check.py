@@ -177,9 +177,7 @@ class BatchCheck:
         """Find rows without a time, with one that lies in the future, or with one that runs backwards."""
         times = raw.column("valid_at")
         untimed = _positions(times.is_null())
-        faults = self._faults(
-            "time", "valid_at", raw.num_rows, untimed, ["the row's time cannot be read"] * len(untimed)
-        )
+        faults = self._faults("time", "valid_at", raw.num_rows, untimed, self._unread(raw, untimed))
         if self.window and any(rule.rule == "future" for rule in self._rules):
             later = _positions(pc.and_(times.is_valid(), until_now.is_null()))
             reasons = [f"{at:%Y-%m-%d %H:%M} UTC lies after the fetch" for at in _picked(times, later)]
@@ -192,6 +190,14 @@ class BatchCheck:
                 broken = self._faults(check.name, "*", raw.num_rows, back, reasons)
                 faults += broken if check.severity == "stop" else []
         return faults
+
+    def _unread(self, raw: pa.RecordBatch, untimed: list[int]) -> list[str]:
+        """Return why rows have no time, as far as the source tells it."""
+        from include.sources.frame import untimed as told
+
+        reasons = told(raw)
+        rows = _picked(raw.column("row_number"), untimed)
+        return [f"the row's time cannot be read{': ' if row in reasons else ''}{reasons.get(row, '')}" for row in rows]
 
     def _judge(self, stage: str, columns: dict[str, pa.Array], row_count: int, faulty: set[int]) -> list[Fault]:
         """Run a stage's rules that Great Expectations judges."""

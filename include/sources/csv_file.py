@@ -7,20 +7,26 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, BinaryIO
 from urllib.parse import quote, urlsplit
 
+import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from include.sources import frame
 from include.sources.payload import MIB, Endpoint, Extract, Limits, Opener, Payload, Spool
 from include.sources.text import archive, delimited, numbers
-from include.sources.text.dialect import Dialect
+from include.sources.text.day_order import DayOrder
+from include.sources.text.dialect import Dialect, TextTable
 from include.sources.text.instants import times_of
 from include.sources.web import http
 from include.spec.model import CsvSource
 
 FILE_LIMITS = Limits(total_seconds=3600.0, max_bytes=8 * 1024 * MIB)
+MOST_ODD = 0.05  # share of rows that may have another number of values, or bytes that are no text
+LONGEST_TIME = 60  # letters of an unreadable time that are shown
 STAMPS = ("etag", "ETag", "LastModified", "last_modified", "mtime")
 
 
@@ -59,6 +65,7 @@ def dialect_of(source: CsvSource) -> Dialect:
         skip_rows_after_header=source.skip_rows_after_header,
         skip_rows_at_end=source.skip_rows_at_end,
         has_quotes=source.quote == "double",
+        most_odd=MOST_ODD,
     )
 
 
@@ -66,19 +73,39 @@ def _parse_one(extract: Extract, source: CsvSource, stream: BinaryIO, place: int
     columns = source.stored
     headers = dict.fromkeys([*source.time.columns, *(column.from_ for column in columns.values())])
     wanted = [*headers, *(column.from_ for column in source.columns.values())]
-    is_first = True
+    is_first, day_order = True, DayOrder(source.time)
     with archive.opened(extract, stream, source.member) as text:
         for table in delimited.batches(extract, text, dialect_of(source)):
             picked = table.pick(extract, headers)
             texts = {
                 name: numbers.plain(extract, source, column, picked[column.from_]) for name, column in columns.items()
             }
-            times = times_of(source.time, [picked[header] for header in source.time.columns])
+            written = [picked[header] for header in source.time.columns]
+            times = _times(source, table, written)
+            day_order.take(times, written)
             place_and_bounds = (place, table.first_row, extract.fetched_at, extract.outside)
             batch = frame.build(source, extract.window, times, texts, *place_and_bounds)
             if batch.num_rows or is_first:
+                batch = frame.explain(batch, partial(_untimed, source, table, written))
                 yield frame.note(batch, table.others(wanted))
             is_first = False
+    day_order.refuse(extract)
+
+
+def _times(source: CsvSource, table: TextTable, written: list[pa.Array]) -> pd.Series:
+    """Return the rows' times; those that are no rows as declared have none."""
+    times = times_of(source.time, written)
+    if table.odd:
+        times[times.index.isin([row - table.first_row for row in table.odd])] = pd.NaT
+    return times
+
+
+def _untimed(source: CsvSource, table: TextTable, written: list[pa.Array], rows: list[int]) -> list[str]:
+    """Say why rows, by number, have no time."""
+    texts = pc.binary_join_element_wise(*(part.take([row - table.first_row for row in rows]) for part in written), " ")
+    form, zone = source.time.format, source.time.timezone
+    told = (f"{text[:LONGEST_TIME]!r} as {form!r} in {zone}" for text in texts.to_pylist())
+    return [table.odd.get(row, what) for row, what in zip(rows, told, strict=True)]
 
 
 def _scheme(url: str) -> str:

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field
 from include.spec.faults import Fault, Path
 from include.spec.fields import Strict, Zone
 from include.spec.source import Source
-from include.spec.time_format import DateFormat, kept_by
+from include.spec.time_format import ISO, DateFormat, kept_by
 
 POSITION = r"#[1-9][0-9]{0,4}"
 
@@ -45,8 +45,19 @@ class TimeColumns(Strict):
     columns: tuple[str, ...] = Field(
         min_length=1, description="Headers, or positions such as '#1', joined with one space in this order."
     )
-    format: DateFormat = Field(description="strptime format of the joined text.")
-    timezone: Zone = Field("UTC", description="Zone of times written without an offset.")
+    format: DateFormat = Field(
+        description="strptime format of the joined text, or iso: ISO 8601, fraction and offset where there is one."
+    )
+    timezone: Zone = Field("UTC", description="Zone of times written without an offset; with `iso`, days begin in it.")
+    hour_24: bool = Field(False, description="True where 24:00 is written for 00:00 of the next day.")
+    fill_zeros: bool = Field(
+        False, description="True where digits lost the zeros before them: 130 is 01:30 in %H%M, a column of its own."
+    )
+    months: tuple[Annotated[str, Field(min_length=3)], ...] = Field(
+        (),
+        description="How the names of the twelve months begin, for %b, where they are not English.",
+        examples=[["ene", "feb", "mar", "abr", "may", "jun", "jul", "ago", "sep", "oct", "nov", "dic"]],
+    )
     two_digit_years_from: int | None = Field(
         None,
         ge=1600,
@@ -58,8 +69,8 @@ class TimeColumns(Strict):
 
     @property
     def holds_dates(self) -> bool:
-        """Whether calendar dates are written, without a time of day."""
-        return kept_by(self.format).hour == 0
+        """Whether calendar dates are written, without a time of day; `iso` counts as dates where a zone is declared."""
+        return "timezone" in self.model_fields_set if self.format == ISO else kept_by(self.format).hour == 0
 
     def _faults(self) -> Iterator[Fault]:
         if "%y" not in self.format and self.two_digit_years_from is not None:
@@ -67,6 +78,12 @@ class TimeColumns(Strict):
         if "%y" in self.format and self.two_digit_years_from is None:
             what = "%y does not say which century; add two_digit_years_from, such as 1970 for 1970 to 2069"
             yield Fault(("format",), what)
+        if self.hour_24 and "%H" not in self.format and self.format != ISO:
+            yield Fault(("hour_24",), "is for %H, which the format has not; remove it")
+        if self.fill_zeros and len(self.format.split(" ")) != len(self.columns):
+            yield Fault(("fill_zeros",), "needs a part of the format for each column, with one space between; mend it")
+        if self.months and ("%b" not in self.format or len(self.months) != 12):
+            yield Fault(("months",), "are the twelve that %b stands for; write all of them, and %b in the format")
 
 
 class CsvSource(Source):
@@ -96,6 +113,16 @@ class CsvSource(Source):
     )
     quoted_decimals: bool = Field(
         False, description="True where numbers with a mark stand in quotes, so that it may be the delimiter too."
+    )
+    accounting: bool = Field(
+        False,
+        description="True where numbers are written as in accounts: with $, % or the like beside them, negative ones in"
+        " parentheses or with the minus behind.",
+    )
+    flags: dict[str, bool] = Field(
+        default_factory=dict,
+        description="What the texts of boolean columns mean.",
+        examples=[{"Sí": True, "No": False}],
     )
     encoding: Annotated[str, AfterValidator(_encoding)] = Field(
         "utf-8-sig", description="Encoding of the text; utf-8-sig takes a byte order mark or none."

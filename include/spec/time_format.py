@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
 ISO, SECONDS, MILLISECONDS = "iso", "unix_seconds", "unix_milliseconds"
+# How many digits the parts of a time have that are written in digits.
+WIDTHS = {"%Y": 4, "%G": 4, "%j": 3, "%u": 1, "%w": 1, "%f": 6}
+WIDTHS |= dict.fromkeys(("%y", "%m", "%d", "%H", "%I", "%M", "%S", "%U", "%W", "%V"), 2)
 _SAMPLE = datetime(2004, 3, 10, 18, 30, tzinfo=UTC)
 _FIX = "write one such as '%Y-%m-%d %H:%M'"
 
@@ -27,8 +30,18 @@ def kept_by(format: str) -> datetime:
         raise ValueError(f"{format!r} is not a strptime format ({problem}); {_FIX}") from None
 
 
-def _with_date(format: str) -> str:
-    if kept_by(format).date() != _SAMPLE.date():
+def is_digits(token: str) -> bool:
+    """Tell whether a part of a format is written in digits."""
+    return token in WIDTHS
+
+
+def _with_year(format: str) -> str:
+    """Take a whole date, or what begins with the year: a month is its first day, a year its first month."""
+    if format == ISO:
+        return format
+    kept = kept_by(format)
+    periods = (_SAMPLE.date(), _SAMPLE.replace(day=1).date(), _SAMPLE.replace(month=1, day=1).date())
+    if kept.date() not in periods or (kept.date() != periods[0] and kept.time() != time.min):
         raise ValueError(f"{format!r} does not hold year, month and day; {_FIX}")
     return format
 
@@ -44,7 +57,7 @@ def _written(format: str) -> str:
     return format
 
 
-DateFormat = Annotated[str, AfterValidator(_with_date)]
+DateFormat = Annotated[str, AfterValidator(_with_year), Field(examples=["%d/%m/%Y %H:%M", ISO])]
 WrittenTime = Annotated[str, AfterValidator(_written), Field(examples=["%Y-%m-%d", SECONDS])]
 ReadTime = Annotated[
     str,

@@ -24,7 +24,8 @@ def rule(form: str, zone: str = "UTC", pivot: int | None = None) -> TimeColumns:
 
 
 def slow(texts: list[str], form: str) -> pd.Series:
-    return instants._strptime(pa.array(texts, pa.string()), rule(form), has_offset=False).dt.tz_localize("UTC")
+    read = instants._strptime(pa.array(texts, pa.string()), form, rule(form), has_offset=False)
+    return read.dt.tz_localize("UTC")
 
 
 @settings(max_examples=200, deadline=None)

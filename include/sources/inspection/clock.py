@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 
@@ -13,26 +13,36 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from include.sources.text.day_order import turned
 from include.sources.text.instants import times_of
+from include.sources.text.time_shape import shape
 from include.spec.model import TimeColumns
+from include.spec.time_format import ISO
 
 DATES = (
     "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%Y",
     "%m.%d.%Y", "%d/%m/%y", "%m/%d/%y", "%d-%m-%y", "%m-%d-%y", "%d.%m.%y", "%m.%d.%y", "%d-%b-%Y", "%d %b %Y",
-    "%d-%b-%y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y", "%d%b%Y",
+    "%d/%b/%Y", "%d-%b-%y", "%d-%b.-%Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y", "%d%b%Y", "%Y-%m", "%Y/%m", "%m/%Y",
+    "%b-%Y", "%b %Y", "%Y.%m",
 )  # fmt: skip
+DATES_IN_WORDS = (*(form for form in DATES if "%b" in form), "%d de %b de %Y", "%d %b, %Y", "%b de %Y")
 CLOCKS = ("%H:%M:%S", "%H:%M", "%H.%M.%S", "%H.%M", "%H:%M:%S.%f", "%I:%M:%S %p", "%I:%M %p", "%H%M%S", "%H%M", "%H")
 ZONES = ("", "Z", "%z", " %z")
 BARE = {"%H%M%S", "%H%M", "%H", "%H.%M"}  # a number could be anything: its header has to speak of time
-LETTERS = {"%Y": r"\d{4}", "%b": r"[^\W\d_]{3}", "%B": r"[^\W\d_]{3,}", "%p": "[AaPp][Mm]", "%f": r"\d{1,9}"}
-LETTERS |= {"%M": r"\d{2}", "%S": r"\d{2}"}
-LETTERS["%z"] = r"(?:Z|[+-]\d{2}:?\d{2})"
 PARTS = {
-    "%Y": {"year", "yyyy", "anio", "año", "ano", "yr"}, "%m": {"month", "mes", "mm", "mo"},
+    "%Y": {"year", "yyyy", "anio", "año", "ano", "yr"}, "%m": {"month", "mes", "mm", "mo", "mnth"},
     "%d": {"day", "dia", "día", "dd", "dy"}, "%H": {"hour", "hora", "hh", "hr"},
     "%M": {"minute", "minuto", "min", "mn"},
 }  # fmt: skip
-SAYS_TIME = re.compile(r"time|hour|hora|heure|uhr|zeit|clock|hh", re.IGNORECASE)
+# How the names of months begin in languages that are not English.
+MONTHS = {
+    "Spanish": ("ene", "feb", "mar", "abr", "may", "jun", "jul", "ago", "sep", "oct", "nov", "dic"),
+    "Portuguese": ("jan", "fev", "mar", "abr", "mai", "jun", "jul", "ago", "set", "out", "nov", "dez"),
+    "Italian": ("gen", "feb", "mar", "apr", "mag", "giu", "lug", "ago", "set", "ott", "nov", "dic"),
+    "French": ("jan", "fév", "mar", "avr", "mai", "juin", "juil", "aoû", "sep", "oct", "nov", "déc"),
+    "German": ("jan", "feb", "mär", "apr", "mai", "jun", "jul", "aug", "sep", "okt", "nov", "dez"),
+}
+SAYS_TIME = re.compile(r"time|hour|hora|heure|uhr|zeit|clock|hh|(?<![a-z])hrs?(?![a-z])|^h$", re.IGNORECASE)
 ENOUGH = 0.95
 BASE = "1996-02-29"  # what times without a date are tried on
 CENTURY = 1970
@@ -43,14 +53,21 @@ class Clock:
     """How a row's time is written."""
 
     columns: tuple[int, ...]  # their places, from 0
-    format: str  # strptime format of their texts, joined with a space
+    format: str  # strptime format of their texts, joined with a space, or iso
     evidence: tuple[str, ...]  # why, a line each
     is_certain: bool = True  # False where day and month could change places
+    hour_24: bool = False  # whether 24:00 is written
+    fill_zeros: bool = False  # whether digits lost the zeros before them
+    months: tuple[str, ...] = ()  # names of months that are not English
 
     @property
     def century(self) -> int | None:
         """First year that two digits are taken for; None where years have four."""
         return CENTURY if "%y" in self.format else None
+
+    def times(self, columns: Sequence[pa.Array]) -> pd.Series:
+        """Return the times of all columns of the file as its source would read them."""
+        return _times([columns[at] for at in self.columns], self)
 
 
 def find(names: Sequence[str], columns: Sequence[pa.Array]) -> Clock | None:
@@ -58,22 +75,52 @@ def find(names: Sequence[str], columns: Sequence[pa.Array]) -> Clock | None:
 
     `names` are the headers, shape (columns,); the columns are of string, shape (rows,) each.
     """
+    clock = _find(names, columns)
+    if clock is None:
+        return None
+    with_24 = replace(clock, hour_24="%H" in clock.format or clock.format == ISO)
+    gained = int(with_24.times(columns).notna().sum() - clock.times(columns).notna().sum()) if with_24.hour_24 else 0
+    if not gained:
+        return clock
+    why = f"{gained} rows have the hour 24, which is midnight at the end of the day"
+    return replace(with_24, evidence=(*clock.evidence, why))
+
+
+def _find(names: Sequence[str], columns: Sequence[pa.Array]) -> Clock | None:
     values = [_distinct(column) for column in columns]
-    dates = {at: formats for at in range(len(columns)) if (formats := _fitting(values[at], _dates()))}
-    for at, formats in dates.items():
-        stamps = [form for form in formats if "%H" in form or "%I" in form]
-        if stamps:
-            return _chosen((at,), stamps, columns[at], values[at])
-    for at, formats in dates.items():
-        beside = sorted(set(range(len(columns))) - set(dates), key=lambda other: (abs(other - at), other < at))
-        for other in beside:
-            if clock := _clock(values[other], names[other]):
-                chosen = _chosen((at,), formats, columns[at], values[at])
-                why = f"{_shown(names, other)} holds times of day as {clock}, such as {values[other][0]!r}"
-                form = f"{chosen.format} {clock}"
-                return Clock((at, other), form, (*chosen.evidence, why), chosen.is_certain)
-        return _chosen((at,), formats, columns[at], values[at])
+    dates = {
+        at: ways for at in range(len(columns)) if (ways := _fitting(values[at], _dates()) or _in_words(values[at]))
+    }
+    for at, ways in dates.items():
+        is_date = any(way.format == "%Y-%m-%d" for way in ways)  # which is ISO, too
+        if stamps := [way for way in ways if re.search("%[HI]", way.format) or (way.format == ISO and not is_date)]:
+            return _chosen(at, stamps, columns[at], values[at])
+    for at, ways in dates.items():
+        date = _chosen(at, ways, columns[at], values[at])
+        others = sorted(set(range(len(columns))) - set(dates), key=lambda other: (abs(other - at), other < at))
+        clocks = [(other, way) for other in others if (way := _clock(values[other], names[other]))]
+        clocks += [(other, Way("%H")) for other in others if _is_hour(columns[at], columns[other], values[other])]
+        return _with_clock(date, names, values, *clocks[0]) if clocks else date
     return _parts(names, columns)
+
+
+def _with_clock(date: Clock, names: Sequence[str], values: list[list[str]], at: int, way: Way) -> Clock:
+    """Return a date's clock with the column of its hours, and that of its minutes, if it has one."""
+    why = f"{_shown(names, at)} holds times of day as {way.format}, such as {values[at][0]!r}"
+    why += ", zeros before it lost" if way.fill_zeros else ""
+    places, form = (*date.columns, at), f"{date.format} {way.format}"
+    minutes = [other for other, name in enumerate(names) if name.strip().lower() in PARTS["%M"] and other not in places]
+    if way.format == "%H" and minutes and _clock(values[minutes[0]], "", ("%M",)):
+        places, form, why = (*places, minutes[0]), f"{form} %M", f"{why}, and {_shown(names, minutes[0])} the minutes"
+    return replace(date, columns=places, format=form, evidence=(*date.evidence, why), fill_zeros=way.fill_zeros)
+
+
+def _is_hour(dates: pa.Array, column: pa.Array, values: list[str]) -> bool:
+    """Tell a column of hours by its values alone: dates repeat, and each comes with other hours of the same day."""
+    if not {text.lstrip("0") or "0" for text in values} <= {str(hour) for hour in range(25)} or len(values) < 24:
+        return False
+    pairs = pc.binary_join_element_wise(dates, column, " ")
+    return len(pc.unique(pairs)) == len(pairs) > len(pc.unique(dates))
 
 
 def _distinct(column: pa.Array) -> list[str]:
@@ -83,36 +130,57 @@ def _distinct(column: pa.Array) -> list[str]:
     return seen if len(seen) <= 1000 else [*seen[:500], *seen[-500:]]
 
 
+@dataclass(frozen=True)
+class Way:
+    """One way to write a time."""
+
+    format: str
+    fill_zeros: bool = False
+    months: tuple[str, ...] = ()
+    hour_24: bool = False
+
+
 @lru_cache(maxsize=1)
-def _dates() -> tuple[str, ...]:
+def _dates() -> tuple[Way, ...]:
     stamps = (f"{date}{gap}{clock}{zone}" for date in DATES for gap in " T" for clock in CLOCKS[:7] for zone in ZONES)
-    return (*DATES, *stamps)
+    return tuple(map(Way, (*DATES, *stamps, ISO)))
 
 
-def _fitting(values: list[str], formats: Iterable[str]) -> list[str]:
-    """Return the formats that almost all texts have."""
-    first = list(islice((text.strip() for text in values if any(letter.isdigit() for letter in text)), 8))
-    if not first or len(first) < 0.5 * min(len(values), 8):
+def _in_words(values: list[str]) -> list[Way]:
+    """Return the ways to read dates whose months have names of another language."""
+    if not any(re.search(r"[^\W\d_]{3}", text) for text in values[:8]):
         return []
-    likely = [form for form in formats if sum(bool(_form(form).fullmatch(text)) for text in first) > len(first) / 2]
-    return [form for form in likely if _share(values, form) >= ENOUGH]
+    languages = (_fitting(values, [Way(form, months=months) for form in DATES_IN_WORDS]) for months in MONTHS.values())
+    return next((ways for ways in languages if ways), [])
+
+
+def _fitting(values: list[str], ways: Iterable[Way], date: str = "") -> list[Way]:
+    """Return the ways that almost all texts are written in, beside a date if one is given; what fits most first."""
+    texts = [text.strip() for text in values]
+    first = list(islice((text for text in texts if any(letter.isdigit() for letter in text)), 8))
+    if not first or len(first) < 0.5 * min(len(texts), 8):
+        return []
+    parts = [pa.array(part, pa.string()) for part in ([[date] * len(texts)] if date else []) + [texts]]
+    shares: dict[Way, float] = {}
+    for way in ways:
+        form = _form(way.format.removeprefix("%Y-%m-%d ") if date else way.format)
+        if way.fill_zeros or sum(bool(form.fullmatch(text)) for text in first) > len(first) / 2:
+            shares[way] = float(_times(parts, replace(way, hour_24="%H" in way.format)).notna().mean())
+    return sorted((way for way, share in shares.items() if share >= ENOUGH), key=lambda way: -shares[way])
 
 
 @lru_cache(maxsize=4096)
 def _form(form: str) -> re.Pattern[str]:
     """Return the outer shape of a format, which is quicker than trying it."""
-    parts = re.split(r"(%.)", form)
-    return re.compile("".join(LETTERS.get(p, r"\d{1,2}") if p[:1] == "%" else re.escape(p) for p in parts))
+    return re.compile(shape(form))
 
 
-def _share(values: list[str], form: str) -> float:
-    return float(times_in([pa.array(values, pa.string())], form).notna().mean()) if values else 0.0
-
-
-def times_in(parts: Sequence[pa.Array], form: str) -> pd.Series:
-    """Return the times written in columns of text as `times_of` does, all NaT where the format does not fit."""
-    century = CENTURY if "%y" in form else None
-    rule = TimeColumns.model_construct(columns=("at",), format=form, timezone="UTC", two_digit_years_from=century)
+def _times(parts: Sequence[pa.Array], way: Way | Clock) -> pd.Series:
+    """Return the times written in columns of text as `times_of` does, all NaT where the way does not fit."""
+    rule = TimeColumns.model_construct(
+        columns=("at",), format=way.format, timezone="UTC", two_digit_years_from=CENTURY if "%y" in way.format else None,
+        hour_24=way.hour_24, fill_zeros=way.fill_zeros, months=way.months,
+    )  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a format that does not fit is the answer, not a fault
         try:
@@ -121,43 +189,42 @@ def times_in(parts: Sequence[pa.Array], form: str) -> pd.Series:
             return pd.Series(pd.NaT, index=range(len(parts[0])))
 
 
-def _clock(values: list[str], name: str) -> str | None:
+def _clock(values: list[str], name: str, formats: Sequence[str] = CLOCKS) -> Way | None:
     """Return how times of day are written, None if the texts are none."""
-    formats = [clock for clock in CLOCKS if clock not in BARE or SAYS_TIME.search(name)]
-    dated = [f"{BASE} {text}" for text in values]
-    fitting = _fitting(dated, [f"%Y-%m-%d {clock}" for clock in formats])
-    return fitting[0].removeprefix("%Y-%m-%d ") if fitting else None
+    formats = [clock for clock in formats if clock not in BARE or SAYS_TIME.search(name)]
+    ways = [Way(f"%Y-%m-%d {clock}") for clock in formats]
+    if max(map(len, values), default=0) > 2:  # else they are hours, whose zeros need not be there
+        ways += [Way(f"%Y-%m-%d {clock}", fill_zeros=True) for clock in ("%H%M", "%H%M%S") if clock in formats]
+    fitting = _fitting(values, ways, BASE)
+    return replace(fitting[0], format=fitting[0].format.removeprefix("%Y-%m-%d ")) if fitting else None
 
 
-def _chosen(places: tuple[int, ...], formats: list[str], column: pa.Array, values: list[str]) -> Clock:
-    """Choose among the formats that fit; day and month are told apart by days beyond 12 or not at all."""
-    form = formats[0]
-    why = f"column {places[0] + 1} holds times as {form}, such as {values[0]!r}"
-    other = _swapped(form)
+def _chosen(place: int, ways: list[Way], column: pa.Array, values: list[str]) -> Clock:
+    """Choose among the ways that fit; day and month are told apart by days beyond 12 or not at all."""
+    way = ways[0]
+    why = f"column {place + 1} holds times as {way.format}, such as {values[0]!r}"
+    if way.months:
+        why += f", with months named {', '.join(way.months[:3])} and so on"
+    clock = Clock((place,), way.format, (why,), months=way.months)
+    other = turned(way.format)
     if other is None:
-        return Clock(places, form, (why,))
-    if other not in formats:
-        beyond = next((text for text in values if not _share([text], other)), values[0])
-        order = "day first" if form.index("%d") < form.index("%m") else "month first"
-        return Clock(places, form, (why, f"{order}: {beyond!r} has a number beyond 12 where the month would be"))
-    read = {way: times_in([column], way) for way in (form, other)}
-    unfit = {way: int(times.isna().sum()) for way, times in read.items()}
-    if unfit[form] != unfit[other]:
-        form = min(unfit, key=lambda way: unfit[way])
-        return Clock(places, form, (why, f"{abs(unfit[form] - unfit[other])} rows can only be read as {form}"))
-    steps = {way: times.diff().abs().dt.total_seconds().median() / 86_400 for way, times in read.items()}
-    hint = ", ".join(f"{way} makes steps of {days:.3g} days" for way, days in steps.items())
-    note = (
-        f"AMBIGUOUS: no day is beyond 12, so {form} and {other} both fit ({hint}): CONFIRM the order of day and month"
-    )
-    return Clock(places, form, (why, note), False)
-
-
-def _swapped(form: str) -> str | None:
-    """Return the format with day and month the other way round, where figures alone tell them apart."""
-    if "%m" not in form or form.startswith(("%Y", "%y")):
-        return None
-    return form.replace("%d", "\0").replace("%m", "%d").replace("\0", "%m")
+        return clock
+    if other not in [one.format for one in ways]:
+        unlike = (text for text in values if _fitting([text], [way]) and not _fitting([text], [Way(other)]))
+        order = "day first" if way.format.index("%d") < way.format.index("%m") else "month first"
+        beyond = next(unlike, "")
+        return replace(clock, evidence=(why, f"{order}: {beyond!r} has a number beyond 12 where the month would be"))
+    read = {form: _times([column], Way(form)) for form in (way.format, other)}
+    unfit = {form: int(times.isna().sum()) for form, times in read.items()}
+    if unfit[way.format] != unfit[other]:
+        form = min(unfit, key=lambda one: unfit[one])
+        more = abs(unfit[way.format] - unfit[other])
+        return replace(clock, format=form, evidence=(why, f"{more} rows can only be read as {form}"))
+    steps = {form: times.diff().abs().dt.total_seconds().median() / 86_400 for form, times in read.items()}
+    hint = ", ".join(f"{form} makes steps of {days:.3g} days" for form, days in steps.items())
+    note = f"AMBIGUOUS: no day is beyond 12, so {way.format} and {other} both fit ({hint})"
+    note += ": CONFIRM the order of day and month"
+    return replace(clock, evidence=(why, note), is_certain=False)
 
 
 def _parts(names: Sequence[str], columns: Sequence[pa.Array]) -> Clock | None:
@@ -167,11 +234,11 @@ def _parts(names: Sequence[str], columns: Sequence[pa.Array]) -> Clock | None:
         for part, words in PARTS.items():
             if name.strip().lower() in words:
                 places.setdefault(part, at)
-    if not {"%Y", "%m", "%d"} <= set(places):
+    if not {"%Y", "%m"} <= set(places) or ("%H" in places and "%d" not in places):
         return None
     form = " ".join(part for part in PARTS if part in places)
     text = pc.binary_join_element_wise(*(columns[places[part]] for part in form.split()), " ")
-    if _share(_distinct(text), form) < ENOUGH:
+    if not _fitting(_distinct(text), [Way(form)]):
         return None
     chosen = tuple(places[part] for part in form.split())
     return Clock(chosen, form, (f"the headers {', '.join(names[place] for place in chosen)} name the parts of a time",))

@@ -8,16 +8,11 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 
 from include.sources.inspection.findings import Inspected, header_of
+from include.sources.inspection.units import UNITS
 from include.sources.inspection.values import Facts
 from include.spec.source import RESERVED
 
-UNITS = {
-    "mg/m3": "mg/m3", "mg/m^3": "mg/m3", "mg/m³": "mg/m3", "ug/m3": "ug/m3", "µg/m3": "ug/m3", "μg/m3": "ug/m3",
-    "µg/m³": "ug/m3", "μg/m³": "ug/m3", "ug/m^3": "ug/m3", "microg/m^3": "ug/m3", "g/m3": "g/m3", "g/m^3": "g/m3",
-    "g/m³": "g/m3", "ppb": "ppb", "%": "%", "°c": "degC", "degc": "degC", "ºc": "degC", "mxn": "MXN", "usd": "USD",
-    "km": "km", "kg": "kg", "days": "days", "hours": "hours", "m": "m", "ms": "ms", "s": "s",
-}  # fmt: skip
-UNIT_OF = {"text": "text", "boolean": "flag", "integer": "code"}
+UNIT_OF = {"text": "text", "boolean": "flag"}
 LONGEST = 40
 NOTABLE, WORRYING = 0.05, 0.2
 
@@ -67,9 +62,18 @@ def _source_lines(inspected: Inspected) -> Iterator[str]:
         yield f"    thousands: {_text(inspected.marks.thousands)}"
     if inspected.quoted_decimals:
         yield "    quoted_decimals: true"
+    if inspected.marks.accounting:
+        yield "    accounting: true"
+    if flags := {words: None for facts in inspected.facts if (words := facts.flags)}:
+        texts = [
+            f"{_text(word)}: {is_true}" for pair in flags for word, is_true in zip(pair, ("false", "true"), strict=True)
+        ]
+        yield f"    flags: {{{', '.join(texts)}}}    # CONFIRM"
     yield from _dialect_lines(inspected)
     yield from _time_lines(inspected)
     yield "    # published: {after: 1 hour}    # when can a value be known first?"
+    if inspected.key is not None:
+        yield f"    key: [{names_of(inspected)[inspected.key]}]    # CONFIRM: it tells rows of one time apart"
     if shared := _shared_markers(inspected):
         yield f"    missing: {_list(shared)}    # CONFIRM that these mean 'no value'"
 
@@ -101,25 +105,42 @@ def _time_lines(inspected: Inspected) -> Iterator[str]:
         yield f"      timezone: UTC    # {doubt}"
     if clock.century:
         yield f"      two_digit_years_from: {clock.century}    # CONFIRM"
+    if clock.hour_24:
+        yield "      hour_24: true    # 24:00 is midnight at the end of the day"
+    if clock.fill_zeros:
+        yield "      fill_zeros: true    # 130 is 01:30"
+    if clock.months:
+        yield f"      months: {_list(clock.months)}"
+
+
+def names_of(inspected: Inspected) -> dict[int, str]:
+    """Return the names of the columns in the draft, by their place in the file."""
+    names: dict[int, str] = {}
+    for facts in inspected.facts:
+        header = inspected.layout.headers[facts.place]
+        names[facts.place] = name_of(header, list(names.values()), f"column_{facts.place + 1}")
+    return names
 
 
 def _column_lines(inspected: Inspected) -> Iterator[str]:
     yield "    columns:"
     shared = _shared_markers(inspected)
-    taken: list[str] = []
+    names = names_of(inspected)
     for facts in inspected.facts:
         header = header_of(inspected, facts.place)
-        name = name_of(inspected.layout.headers[facts.place], taken, f"column_{facts.place + 1}")
-        taken.append(name)
         unit, doubt = _unit(inspected, facts)
-        yield f"      {name}:"
+        yield f"      {names[facts.place]}:"
         yield f"        from: {_text(header)}"
         if facts.type != "number":
             yield f"        type: {facts.type}"
+        if facts.place == inspected.key:
+            yield "        required: true"
         yield f"        unit: {_text(unit)}{doubt}"
-        yield f"        description: {_text(f'Column {header} of the file')}    # say what it is"
-        if facts.least is not None:
-            yield f"        # min and max: seen were {facts.least:g} to {facts.most:g}"
+        yield f"        description: {_text(' '.join(f'Column {header} of the file'.split()))}    # say what it is"
+        if facts.least is not None and facts.type != "text":
+            yield f"        # min and max: seen were {facts.least:.15g} to {facts.most:.15g}"
+        if facts.type == "text" and facts.texts:
+            yield f"        # {_comment('values such as ' + ', '.join(map(repr, facts.texts)))}"
         if own := [marker for marker in facts.markers if marker not in shared]:
             yield f"        missing: {_list(own)}    # CONFIRM that these mean 'no value'"
         if facts.missing > NOTABLE:

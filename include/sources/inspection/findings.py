@@ -22,8 +22,9 @@ class Inspected:
     marks: Marks
     facts: tuple[Facts, ...]  # of each column that holds something and is no part of the time
     rows: int  # looked at
-    unread_times: int  # rows whose time cannot be read
     repeated_times: int  # rows whose time another row has too
+    key: int | None  # place of a column that tells such rows apart
+    proof: tuple[str, ...] = ()  # what its source's reader makes of the file, a line each
 
     @property
     def quoted_decimals(self) -> bool:
@@ -52,15 +53,15 @@ def summary_of(inspected: Inspected) -> str:
     lines.append("header: the first row holds names" if layout.dialect.has_header else "no header: it begins with data")
     if layout.units:
         lines.append(f"{layout.dialect.skip_rows_after_header} rows of units below the header: {_few(layout.units)}")
-    if layout.dialect.skip_rows_at_end:
-        lines.append(f"{layout.dialect.skip_rows_at_end} lines at the end have another number of values: left out")
     if layout.blank_tail:
         lines.append(f"{layout.blank_tail} blank rows at the end: left out by themselves")
     if not layout.dialect.has_quotes:
         lines.append("quotation marks stand inside values, so they are taken for letters: CONFIRM")
     if unnamed := layout.headers.count("") if layout.dialect.has_header else 0:
         lines.append(f"{unnamed} columns have no name: left out where blank, addressed by position otherwise")
-    lines += [f"numbers: {inspected.marks.evidence}", *_time_summary(inspected), *_missing_summary(inspected)]
+    amounts = ", with signs as in accounts" if inspected.marks.accounting else ""
+    lines += [f"numbers: {inspected.marks.evidence}{amounts}", *_time_summary(inspected), *_missing_summary(inspected)]
+    lines += inspected.proof
     return "\n".join(lines) + "\n"
 
 
@@ -71,18 +72,19 @@ def _time_summary(inspected: Inspected) -> Iterator[str]:
     yield from (f"time: {why}" for why in inspected.clock.evidence)
     if century := inspected.clock.century:
         yield f"time: years have two digits; taken for {century} to {century + 99}: CONFIRM"
-    if inspected.unread_times:
-        yield f"time: {inspected.unread_times} of {inspected.rows} rows have a time that cannot be read"
-    if count := inspected.repeated_times:
+    if (count := inspected.repeated_times) and inspected.key is None:
         yield f"time: {count} rows share their time with another: declare what tells them apart as `key`"
 
 
 def _missing_summary(inspected: Inspected) -> Iterator[str]:
     for facts in inspected.facts:
-        name = header_of(inspected, facts.place)
-        seen = "" if facts.least is None else f", {facts.least:g} to {facts.most:g}"
+        name = " ".join(header_of(inspected, facts.place).split())
+        seen = "" if facts.least is None else f", {facts.least:.15g} to {facts.most:.15g}"
         marked = f"; 'no value' is written {_few(facts.markers)}" if facts.markers else ""
-        yield f"{name}: {facts.type}{seen}, {facts.missing:.1%} missing{marked}"
+        texts = f", such as {_few(facts.texts)}" if facts.type == "text" and facts.texts else ""
+        if facts.type == "text" and facts.least is not None:
+            texts = f", for not all are numbers: {_few(facts.texts)}"
+        yield f"{name}: {facts.type}{texts}{seen}, {facts.missing:.1%} missing{marked}"
 
 
 def _few(texts: Sequence[str]) -> str:

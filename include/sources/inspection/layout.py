@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from collections import Counter
+from collections.abc import Container
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -15,13 +16,22 @@ import pyarrow as pa
 
 from include.errors import ContractBroken
 from include.sources.inspection.sample import LookedAt, Sample
+from include.sources.inspection.units import UNITS
+from include.sources.inspection.values import NOTHING
+from include.sources.csv_file import MOST_ODD
 from include.sources.text import delimited
-from include.sources.text.dialect import EXPLANATION, WAY_OUT, Dialect, TextTable, looks_split
+from include.sources.text.dialect import Dialect, TextTable
+from include.sources.text.split_decimals import EXPLANATION, WAY_OUT, looks_split
 
 DELIMITERS = (";", ",", "\t", "|")
 LOOK = 300  # rows
 FEW = 16_384  # letters that clevercsv weighs; it tries many dialects on them
-VALUE = re.compile(r"^\s*[+-]?[\d.,:/\-' T]*\d[\d.,:/\-' TZ]*([eE][+-]?\d+)?\s*$")  # a number, a date or a time
+# A number, a date or a time; with the name of a month; with an amount's currency.
+MARKS = r".,:/\-+−'\u00a0\u202f TZ$€£%()"
+VALUE = re.compile(
+    rf"^[\s{MARKS}]*\d[\d{MARKS}]*([eE][+-]?\d+|[AaPp]\.?[Mm]\.?)?\s*$"
+    r"|^\d{1,4}[-/. ]*(de )?[^\W\d_]{3,10}[-/., ]*(de )?\d{1,4}([ T][\d:.]+)?$|^[^\W\d_]{3,10}[-/. ]+\d{1,2}, ?\d{4}$"
+)
 
 
 @dataclass(frozen=True)
@@ -32,6 +42,7 @@ class Layout:
     headers: tuple[str, ...]  # names, empty where a column has none
     units: tuple[str, ...]  # texts of the row below the header, if it holds units
     preamble: tuple[str, ...]  # the lines before the header
+    footer: tuple[str, ...]  # the lines at the end that are no data
     blank_tail: int  # blank rows at the end
     evidence: str  # why
 
@@ -41,27 +52,27 @@ def layout_of(extract: LookedAt, sample: Sample) -> Layout:
     delimiter, why = _delimiter(extract, sample.head)
     rows = _rows(sample.head, delimiter)
     width = _width(rows)
-    at = _first_row(rows, width)
+    at, has_header, units = _top(rows, width)
     _refuse_split(extract, rows, at, delimiter)
-    has_header = _is_header([row for _, row in rows[at:] if len(row) == width])
-    units = _unit_rows([row for _, row in rows[at + 1 : at + LOOK] if len(row) == width]) if has_header else []
     skip = rows[at - 1][0] if at and any("".join(row).strip() for _, row in rows[:at]) else 0
     footer, blank = _tail(sample.rest or sample.head, delimiter, width)
     dialect = Dialect(
-        delimiter, "utf-8", skip, has_header, len(units), footer, not _has_stray_quotes(extract, sample, delimiter)
-    )
+        delimiter, "utf-8", skip, has_header, len(units), len(footer),
+        has_quotes=not _has_stray_quotes(extract, sample, delimiter), most_odd=MOST_ODD,
+    )  # fmt: skip
     preamble = tuple(io.StringIO(sample.head, newline="").readlines()[:skip]) if skip else ()
     names = tuple(name.strip() for name in rows[at][1]) if has_header else ("",) * width
-    return Layout(dialect, names, tuple(units[0]) if units else (), preamble, blank, why)
+    return Layout(dialect, names, tuple(units[0]) if units else (), preamble, footer, blank, why)
 
 
 def table_of(extract: LookedAt, sample: Sample, layout: Layout) -> TextTable:
-    """Return the sample's rows as the source will read them; raises as `inspect` does."""
+    """Return the sample's rows as the source will read them, `odd` ones told; raises as `inspect` does."""
     head = sample.head if sample.head.endswith(("\n", "\r")) else sample.head + "\n"
     content = io.BytesIO((head + sample.rest).encode())
     parts = list(delimited.batches(extract, content, layout.dialect))
     columns = zip(*(part.columns for part in parts), strict=True)
-    return TextTable(parts[0].headers, tuple(pa.concat_arrays(column) for column in columns))
+    odd = {row: what for part in parts for row, what in part.odd.items()}
+    return TextTable(parts[0].headers, tuple(pa.concat_arrays(column) for column in columns), 0, odd)
 
 
 def _delimiter(extract: LookedAt, text: str) -> tuple[str, str]:
@@ -93,7 +104,8 @@ def _clever(text: str) -> str:
 
 def _rows(text: str, delimiter: str) -> list[tuple[int, list[str]]]:
     """Return the first rows, each with the number of the line it ends on."""
-    reader, rows = csv.reader(io.StringIO(text[: 64 * FEW], newline=""), delimiter=delimiter), []
+    lines = io.StringIO(text[: 64 * FEW], newline="")
+    reader, rows = csv.reader(lines, delimiter=delimiter, skipinitialspace=True), []
     with suppress(csv.Error):  # a value beyond reason: the rows before it count, and the reader will refuse it
         for row in islice(reader, LOOK):
             rows.append((reader.line_num, row))
@@ -105,13 +117,56 @@ def _width(rows: list[tuple[int, list[str]]]) -> int:
     return max(widths, key=lambda width: (widths[width], width)) if widths else 0
 
 
-def _first_row(rows: list[tuple[int, list[str]]], width: int) -> int:
-    """Return the place of the header, or of the first row of data: titles may be padded to the same width."""
-    places = [i for i, (_, row) in enumerate(rows) if len(row) == width]
-    filled = {i: sum(bool(cell.strip()) for cell in rows[i][1]) for i in places}
-    usual = sorted(count for count in filled.values() if count)
-    half = usual[len(usual) // 2] / 2 if usual else 0
-    return next((i for i in places if filled[i] and (filled[i] >= half or _value_share(rows[i][1]))), places[0])
+def _top(rows: list[tuple[int, list[str]]], width: int) -> tuple[int, bool, list[list[str]]]:
+    """Return the place of the header, or of the first row of data where there is none, and the rows of units between.
+
+    The rows below tell a header from titles and metadata: it is the last row before the data that is no row of units.
+    """
+    places = [at for at, (_, row) in enumerate(rows) if len(row) == width and "".join(row).strip()]
+    cells = [rows[at][1] for at in places]
+    first = _first_of_data(cells)
+    if first is None:  # nothing but text: the first row is the header if no name is there twice
+        return places[0], len(set(cells[0])) == len(cells[0]), []
+    if _is_index(cells[first]) and not all(cell.isdigit() for row in cells[first + 1 :][:1] for cell in row):
+        return places[first], True, []
+    top = first
+    while top and places[top - 1] == places[top] - 1 and first - top < 3 and _is_units(cells[top - 1], cells, top - 1):
+        top -= 1
+    between = [row for _, row in rows[places[top - 1] + 1 : places[top]]] if top else [["no row"]]
+    if any("".join(row).strip() for row in between):
+        return places[first], False, []
+    return places[top - 1], True, cells[top:first]
+
+
+def _first_of_data(cells: list[list[str]]) -> int | None:
+    """Return the first row that is like those further down: numbers, dates and times in the same columns."""
+    below = cells[len(cells) // 3 :]
+    shares = [_value_share([row[at] for row in below]) for at in range(len(cells[0]))]
+    columns = [at for at, share in enumerate(shares) if share >= 0.7]
+    is_data = [_value_share([row[at] for at in columns], NOTHING) >= 0.5 for row in cells]
+    likely = (
+        at for at in range(len(cells)) if is_data[at] and sum(is_data[at : at + 10]) >= 0.7 * len(is_data[at : at + 10])
+    )
+    return next(likely, None) if columns else None
+
+
+def _is_index(row: list[str]) -> bool:
+    """Tell a header that a program made of the columns' numbers: 0,1,2."""
+    numbers = row[1:] if row[0].strip() == "" else row
+    return len(numbers) > 1 and numbers in (
+        list(map(str, range(len(numbers)))),
+        list(map(str, range(1, len(numbers) + 1))),
+    )
+
+
+def _is_units(row: list[str], cells: list[list[str]], at: int) -> bool:
+    """Tell a row of units from a header: it names one, or leaves a cell blank that the row above has."""
+    if not at:
+        return False
+    bare = [re.sub(r"[\[\]()]", "", cell).strip().lower() for cell in row]
+    return any(cell in UNITS for cell in bare) or any(
+        not cell and above.strip() for cell, above in zip(bare, cells[at - 1], strict=True)
+    )
 
 
 def _refuse_split(extract: LookedAt, rows: list[tuple[int, list[str]]], at: int, delimiter: str) -> None:
@@ -123,42 +178,28 @@ def _refuse_split(extract: LookedAt, rows: list[tuple[int, list[str]]], at: int,
         raise extract.broken(what, WAY_OUT)
 
 
-def _is_header(rows: list[list[str]]) -> bool:
-    """Tell names from values: a header holds clearly fewer numbers and dates than the rows below it."""
-    first, below = rows[0], rows[1:51]
-    usual = sum(map(_value_share, below)) / len(below) if below else 0.0
-    if usual == 0:
-        return len(set(first)) == len(first) and _value_share(first) == 0
-    return _value_share(first) < 0.5 * usual
-
-
-def _value_share(row: list[str]) -> float:
+def _value_share(row: list[str], also: Container[str] = ()) -> float:
     filled = [cell for cell in row if cell.strip()]
-    return sum(bool(VALUE.match(cell)) for cell in filled) / len(filled) if filled else 0.0
+    return (
+        sum(bool(VALUE.match(cell)) or cell.strip().lower() in also for cell in filled) / len(filled) if filled else 0.0
+    )
 
 
-def _unit_rows(rows: list[list[str]]) -> list[list[str]]:
-    """Return the rows below the header that hold no number and no date although the ones after them do."""
-    unit_rows: list[list[str]] = []
-    for place, row in enumerate(rows[:3]):
-        below = rows[place + 1 : place + 21]
-        usual = sum(map(_value_share, below)) / len(below) if below else 0.0
-        if usual < 0.3 or _value_share(row) > 0 or not any(cell.strip() for cell in row):
+def _tail(text: str, delimiter: str, width: int) -> tuple[tuple[str, ...], int]:
+    """Return the rows at the end that are no data, and how many there are blank.
+
+    A row of another width is none only if it does not begin as rows do: the reader tells of those that do.
+    """
+    lines = re.split(r"\r\n|\r|\n", text[-(64 * FEW) :])[-10_000:]
+    blank, footer = _pop_blank(lines, delimiter), list[str]()
+    begins = [cell for line in lines[len(lines) // 3 :] if (cell := line.split(delimiter)[0]).strip()]
+    are_values = _value_share(begins) > 0.7
+    while len(footer) < min(20, len(lines) - 1) and '"' not in lines[-1]:
+        cells = lines[-1].split(delimiter)
+        if len(cells) == width or not are_values or VALUE.match(cells[0]):
             break
-        unit_rows.append(row)
-    return unit_rows
-
-
-def _tail(text: str, delimiter: str, width: int) -> tuple[int, int]:
-    """Return how many rows at the end have another width than the rest, and how many there are blank."""
-    lines = text[-(64 * FEW) :].splitlines()[-10_000:]
-    blank, footer = _pop_blank(lines, delimiter), 0
-    while footer < min(20, len(lines) - 1) and '"' not in lines[-1]:
-        if len(lines[-1].split(delimiter)) == width:
-            break
-        lines.pop()
-        footer += 1
-    return (footer if footer < 20 else 0), blank + _pop_blank(lines, delimiter)
+        footer.insert(0, lines.pop())
+    return tuple(footer) if len(footer) < 20 else (), blank + _pop_blank(lines, delimiter)
 
 
 def _pop_blank(lines: list[str], delimiter: str) -> int:

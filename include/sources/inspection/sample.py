@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -17,9 +18,14 @@ from include.windows import Window
 
 WHOLE = 16 * MIB  # up to here all of it is looked at
 HEAD, PIECE, PIECES = 4 * MIB, MIB // 2, 16
+FIRST = 4096  # letters of the beginning
 BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
-# cp1252 first: of two that fit alike it is by far the commoner.
 LIKELY = ("cp1252", "iso8859_15", "mac_roman", "cp850", "cp1250", "cp1251", "cp1253", "cp1254", "shift_jis", "gb18030")
+
+# Letters of Western languages, and units: where nothing else stands in a text, it is cp1252, by far the commonest.
+WESTERN = re.compile(
+    "[ -~\\t¡¿ÁÉÍÓÚÜÑáéíóúüñÀÂÄÃÅÆÇÈÊËÌÎÏÒÔÖÕØÙÛŒàâäãåæçèêëìîïòôöõøùûœßªº°µ€£«»’‘“”–—…·]|(?<=m)[²³](?![a-z])"
+)
 
 
 class LookedAt(Extract):
@@ -53,9 +59,11 @@ def sample_of(path: Path, member: str | None = None) -> tuple[LookedAt, Sample]:
         raise ConfigError(f"{path} is a folder: name a file in it")
     try:
         with path.open("rb") as file:
-            if member is None and file.peek(4)[:4] == archive.ZIP_SIGNATURE:
+            begin = file.peek(archive.SIGNATURE)
+            archive.refuse_no_text(extract, begin)
+            if member is None and begin.startswith(archive.ZIP):
                 member = _only_member(extract, path)
-            if member is None:
+            if member is None and not begin.startswith(archive.GZIP):
                 parts, size = _parts_of_file(file)
             else:
                 parts, size = _parts_of_stream(archive.opened(extract, file, member))
@@ -108,18 +116,15 @@ def _parts_of_stream(stream: BinaryIO) -> tuple[list[bytes], int]:
 def _decoded(extract: Extract, parts: list[bytes], size: int, member: str | None) -> Sample:
     encoding, evidence = encoding_of(extract, b"\n".join(parts) if len(parts) > 1 else parts[0])
     is_whole = len(parts) == 1
-    # A part may begin and end inside a letter or a line: what is cut is left out.
-    errors = "strict" if is_whole else "ignore"
-    try:
-        texts = [part.decode(encoding, errors) for part in parts]
-    except UnicodeError as error:
-        raise extract.broken(f"the file cannot be read as {encoding} ({error})", "ask the publisher") from None
+    # A part may begin and end inside a letter or a line: what is cut is left out; what is no text is marked.
+    errors = "replace" if is_whole else "ignore"
+    texts = [part.decode(encoding, errors).removesuffix("\x1a") for part in parts]
     if "\0" in texts[0]:
         raise extract.broken("the file holds NUL bytes, so it is no text", "ask the publisher for a text file")
-    if is_whole:
-        return Sample(texts[0].removeprefix("\ufeff"), "", encoding, evidence, True, size, member)
-    rest = "".join(_whole_lines(text) for text in texts[1:-1]) + _whole_lines(texts[-1], is_end=True)
     head = texts[0].removeprefix("\ufeff")
+    if is_whole:
+        return Sample(head, "", encoding, evidence, True, size, member)
+    rest = "".join(_whole_lines(text) for text in texts[1:-1]) + _whole_lines(texts[-1], is_end=True)
     return Sample(head[: head.rfind("\n") + 1], rest, encoding, evidence, False, size, member)
 
 
@@ -134,26 +139,48 @@ def encoding_of(extract: Extract, content: bytes) -> tuple[str, str]:
         if content.startswith(mark):
             return name, "it begins with a byte order mark"
     if b"\0" in content[:HEAD]:
-        raise extract.broken("the file holds NUL bytes, so it is no text", "ask the publisher for a text file")
+        return _utf_16(extract, content[: 2 * FIRST])
     try:
         # A large file was cut, perhaps inside a letter.
         decoder = codecs.getincrementaldecoder("utf-8")("strict" if len(content) <= WHOLE else "ignore")
         decoder.decode(content[:WHOLE], final=len(content) <= WHOLE)
     except UnicodeDecodeError:
-        return _by_likeness(extract, content)
+        return _mostly_utf_8(content) or _by_likeness(extract, content)
     is_ascii = content.isascii()
     return "utf-8-sig", "only ASCII letters were seen" if is_ascii else "letters beyond ASCII are valid UTF-8"
 
 
+def _utf_16(extract: Extract, begin: bytes) -> tuple[str, str]:
+    """Tell UTF-16 without a byte order mark: of every two bytes the same one is mostly zero."""
+    share = {name: begin[at::2].count(0) / (len(begin) / 2) for name, at in (("utf-16-le", 1), ("utf-16-be", 0))}
+    name = max(share, key=lambda one: share[one])
+    if share[name] < 0.5 or min(share.values()) > 0.1:
+        raise extract.broken("the file holds NUL bytes, so it is no text", "ask the publisher for a text file")
+    return name, "every other byte is zero, and no byte order mark says so: CONFIRM"
+
+
+def _mostly_utf_8(content: bytes) -> tuple[str, str] | None:
+    """Tell a file of UTF-8 with a few damaged lines from one in another encoding."""
+    lines = [(at, line) for at, line in enumerate(content.splitlines(), 1) if not line.isascii()]
+    bad = [(at, line) for at, line in lines if "\ufffd" in line.decode(errors="replace")]
+    if 2 * len(bad) >= len(lines):
+        return None
+    where, line = bad[0]
+    also = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
+    shown = line.decode("cp1252", errors="replace")[:60]
+    why = (
+        f"all but {len(bad)} of {len(lines)} lines beyond ASCII are UTF-8; line {where}{also} reads {shown!r} as cp1252"
+    )
+    return "utf-8-sig", f"{why}: CONFIRM that such rows may be quarantined"
+
+
 def _by_likeness(extract: Extract, content: bytes) -> tuple[str, str]:
-    lines = [line for line in content.splitlines() if not line.isascii()][:500]
-    matches = from_bytes(b"\n".join(lines), cp_isolation=list(LIKELY))
-    by_encoding = {match.encoding: match for match in matches}
-    best = matches.best()
-    if best is None:
-        raise extract.broken("the file is text in no encoding that is known", "ask the publisher for UTF-8")
-    if "cp1252" in by_encoding and by_encoding["cp1252"].chaos <= best.chaos:
-        best = by_encoding["cp1252"]
-    letters = next((word for word in str(best).split() if not word.isascii()), "")[:30]
-    why = f"not UTF-8; as {best.encoding} it holds words such as {letters!r}: CONFIRM that they are right"
-    return best.encoding, why
+    lines = b"\n".join([line for line in content.splitlines() if not line.isascii()][:500])
+    text, encoding = lines.decode("cp1252", errors="replace"), "cp1252"
+    if not all(WESTERN.sub("", line) == "" for line in text.split("\n")):
+        best = from_bytes(lines, cp_isolation=list(LIKELY)).best()
+        if best is None:
+            raise extract.broken("the file is text in no encoding that is known", "ask the publisher for UTF-8")
+        text, encoding = str(best), best.encoding
+    letters = next((word for word in text.split() if not word.isascii()), "")[:30]
+    return encoding, f"not UTF-8; as {encoding} it holds words such as {letters!r}: CONFIRM that they are right"

@@ -5,23 +5,29 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from include.sources.text.numbers import grouped
+from include.sources.text.numbers import bare_amounts, grouped
 
 NOTHING = {
     "na", "n/a", "n/e", "nan", "null", "none", "nil", "-", "--", "---", "?", "#n/a", "#n/d", "nd", "n.d.", "s/d", ".",
     "*", "missing", "n.a.", "sin dato", "no data", "-nan", "inf", "#value!", "...",
 }  # fmt: skip
 FLAGS = {"true", "false", "t", "f", "yes", "no"}
+# Pairs of words that the reader has to be told, false first.
+PAIRS_OF_FLAGS = (
+    *(("no", "sí"), ("no", "si"), ("n", "s"), ("não", "sim"), ("non", "oui"), ("nein", "ja"), ("falso", "verdadero")),
+    *(("n", "y"), ("off", "on")),
+)
 PLAIN = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 WHOLE = r"^[+-]?\d+$"
 COMMA = r"^[+-]?\d+,\d+([eE][+-]?\d+)?$"
 POINT = r"^[+-]?\d*\.\d+([eE][+-]?\d+)?$"
+AMOUNT_OF_ANY_MARK = r"^[+-]?\d[\d.,']*$"
 THREE, THREE_POINT = r"^[+-]?[1-9]\d{0,2},\d{3}$", r"^[+-]?[1-9]\d{0,2}\.\d{3}$"
 PAIRS = (".,", ",.", " ,", " .", "'.", "\u00a0,", "\u00a0.", "\u202f,", "\u202f.")  # thousands, decimal
 # Which mark a text must hold, and the pattern.
@@ -33,7 +39,6 @@ PATTERNS = {
 }
 PATTERNS |= {pair: (pair[0], grouped(*pair)) for pair in PAIRS}
 PATTERNS |= {f"{pair} both": (pair[0], grouped(*pair).replace(")?(?:[eE]", ")(?:[eE]")) for pair in PAIRS}
-EXACT = 2**53
 MOST_MARKERS = 5
 
 
@@ -44,6 +49,7 @@ class Marks:
     decimal: str = "."
     thousands: str | None = None
     evidence: str = "no number has a mark: the decimal mark is not known"
+    accounting: bool = False  # whether they have signs beside them, or a minus that is none
 
 
 @dataclass(frozen=True)
@@ -57,10 +63,29 @@ class Facts:
     missing: float  # share of rows without a value
     markers: tuple[str, ...]  # texts that stand for 'no value', as they are written
     rows: int  # looked at
+    texts: tuple[str, ...] = ()  # some of its values, of a text column, or those that are not like the rest
+    flags: tuple[str, str] | None = None  # what false and true are written as, where the reader has to be told
 
 
 def marks_of(columns: Sequence[pa.Array]) -> Marks:
-    """Tell the decimal mark and the thousands mark from all columns together."""
+    """Tell from all columns together how numbers are written."""
+    accounting = any(map(_holds_amounts, columns))
+    marks = _marks_of([bare_amounts(column) for column in columns] if accounting else columns)
+    return replace(marks, accounting=accounting)
+
+
+def _holds_amounts(column: pa.Array) -> bool:
+    """Tell whether almost all values are amounts, and some are numbers only when their signs are left out."""
+    values = pc.unique(pc.utf8_trim_whitespace(column))
+    values = values.filter(pc.not_equal(values, ""))
+    bare = bare_amounts(values)
+    numbers = [
+        pc.match_substring_regex(texts, AMOUNT_OF_ANY_MARK).to_numpy(zero_copy_only=False) for texts in (values, bare)
+    ]
+    return bool(len(values)) and numbers[1].mean() >= 0.9 and bool((numbers[1] & ~numbers[0]).any())
+
+
+def _marks_of(columns: Sequence[pa.Array]) -> Marks:
     count: Counter[str] = Counter()
     example: dict[str, str] = {}
     for column in columns:
@@ -80,8 +105,16 @@ def _marks(count: Counter[str], example: dict[str, str]) -> Marks:
     if count[f"{both} both"]:
         why = f"decimal {both[1]!r} and thousands {both[0]!r}, as in {example[f'{both} both']!r}"
         return Marks(both[1], both[0], why)
-    space = next((pair for pair in PAIRS if pair[0] not in ".," and count[pair]), None)
     comma, point = count["comma"], count["point"]
+    for decimal, mine, other, pair in ((",", "comma", "point", ".,"), (".", "point", "comma", ",.")):
+        # One mark parts groups of three wherever it stands, and the other does not: never both in one number.
+        is_sure = count[mine] > count[f"{mine} three"] or count[pair] > count[f"{other} three"]
+        if count[pair] and count[other] == count[f"{other} three"] and is_sure:
+            why = (
+                f"thousands {pair[0]!r}, as in {example[pair]!r}, and decimal {decimal!r}; no number has both: CONFIRM"
+            )
+            return Marks(decimal, pair[0], why)
+    space = next((pair for pair in PAIRS if pair[0] not in ".," and count[pair]), None)
     if not comma and not point:
         return Marks(".", space[0], f"thousands {space[0]!r}, as in {example[space]!r}") if space else Marks()
     decimal, key = (",", "comma") if comma >= point else (".", "point")
@@ -111,15 +144,27 @@ def _facts(place: int, column: pa.Array, marks: Marks, sentinels: set[float]) ->
         is_marker |= np.isin(numbers, list(likely))
     values = numbers[~is_marker & ~is_text]
     present = int(counts[~is_marker].sum())
+    own = texts.filter(pa.array(~is_marker))
+    type_, odd = _type(own, values), texts.filter(pa.array(is_text & ~is_marker))
+    is_few = type_ == "text" and 0 < len(odd) < len(own)
     return Facts(
         place,
-        _type(texts.filter(pa.array(~is_marker)), values),
-        float(values.min()) if len(values) else None,
-        float(values.max()) if len(values) else None,
+        type_,
+        float(values.min()) if len(values) and (type_ != "text" or is_few) else None,
+        float(values.max()) if len(values) and (type_ != "text" or is_few) else None,
         1 - present / len(column) if len(column) else 0.0,
         tuple(sorted(texts.filter(pa.array(is_marker)).to_pylist())),
         len(column),
+        tuple((odd if is_few else own).slice(0, 3).to_pylist()),
+        _pair_of_flags(own) if type_ == "boolean" else None,
     )
+
+
+def _pair_of_flags(texts: pa.Array) -> tuple[str, str] | None:
+    """Return the words for false and true, as they are written, where the reader does not know them."""
+    written = {text.lower(): text for text in texts.slice(0, 9).to_pylist()}
+    pair = next((pair for pair in PAIRS_OF_FLAGS if written.keys() == set(pair)), None)
+    return (written[pair[0]], written[pair[1]]) if pair else None
 
 
 def _markers(texts: pa.Array, counts: np.ndarray, is_text: np.ndarray) -> np.ndarray:
@@ -133,6 +178,8 @@ def _markers(texts: pa.Array, counts: np.ndarray, is_text: np.ndarray) -> np.nda
 
 def _numbers(values: pa.Array, marks: Marks) -> np.ndarray:
     """Return the numbers that texts mean; NaN where they are none."""
+    if marks.accounting:
+        values = bare_amounts(values)
     if marks.thousands:
         fits = pc.match_substring_regex(values, grouped(marks.thousands, marks.decimal))
         values = pc.if_else(fits, pc.replace_substring(values, marks.thousands, ""), values)
@@ -169,7 +216,9 @@ def _type(texts: pa.Array, values: np.ndarray) -> str:
     if not len(texts):
         return "number"
     if len(values) < len(texts):
-        return "boolean" if set(pc.utf8_lower(pc.unique(texts)).slice(0, 9).to_pylist()) <= FLAGS else "text"
-    is_exact = np.abs(values).max() <= EXACT
-    is_whole = bool(pc.all(pc.match_substring_regex(texts, WHOLE)).as_py())
-    return "integer" if not is_exact and is_whole and np.abs(values).max() < 2**63 else "number"
+        words = set(pc.utf8_lower(pc.unique(texts)).slice(0, 9).to_pylist())
+        return "boolean" if words <= FLAGS or words in map(set, PAIRS_OF_FLAGS) else "text"
+    if not pc.all(pc.match_substring_regex(texts, WHOLE)).as_py():
+        return "number"
+    has_zeros = pc.any(pc.match_substring_regex(texts, r"^0\d")).as_py()
+    return "text" if has_zeros or np.abs(values).max() >= 2**63 else "integer"

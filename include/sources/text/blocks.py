@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -15,7 +16,10 @@ from include.sources.text.dialect import AS_AGREED, Dialect
 LONGEST_ROW = 4 * MIB  # as it is written: quotes doubled and all
 LONGEST_FOOTER = MIB
 TOO_LONG = "a line is longer than a megabyte"
-QUOTE = ord('"')
+QUOTE, SPACE = ord('"'), ord(" ")
+MARK = re.compile(rb"(?<=[\r\n])" + codecs.BOM_UTF8)  # where files were put together
+END_OF_FILE = b"\x1a"  # of DOS
+NOWHERE = np.zeros(0, dtype=np.int64)
 
 
 class Blocks:
@@ -56,9 +60,9 @@ class Blocks:
             self._fill(wanted + reserve)
             if self._is_end:
                 break
-            end = self._last_end(len(self._text) - reserve)
+            end, quotes = self._last_end(len(self._text) - reserve)
             if end:
-                block = pa.py_buffer(self._text).slice(0, end)
+                block = self._sound(self._text, quotes, end)
                 self._text = self._text[end:]
                 yield block
                 wanted = self.size
@@ -71,13 +75,12 @@ class Blocks:
     def _rest(self) -> Iterator[pa.Buffer]:
         """Yield what is left when the stream has ended, at most two blocks of the usual size."""
         text = self._without_footer() if self._dialect.skip_rows_at_end else self._text
-        text = text.rstrip(b"\r\n")
-        if self._dialect.has_quotes and (quotes := _places(text, QUOTE)).size:
-            if quotes.size % 2:
-                raise self._extract.broken("the file ends inside a quoted value", AS_AGREED)
-            self._refuse_stray(text, quotes, len(text))
+        text = text.rstrip(b"\r\n" + END_OF_FILE)
+        quotes = _places(text, QUOTE) if self._dialect.has_quotes else NOWHERE
+        if quotes.size % 2:
+            raise self._extract.broken("the file ends inside a quoted value", AS_AGREED)
         if text:
-            yield pa.py_buffer(text + b"\n")
+            yield self._sound(text + b"\n", quotes, len(text) + 1)
 
     def _fill(self, size: int) -> None:
         """Have at least so many bytes of text at hand, if there are so many."""
@@ -88,6 +91,8 @@ class Blocks:
             parts.append(self._decoded(chunk))
             held += len(parts[-1])
         self._text = b"".join(parts) if len(parts) > 1 else self._text
+        if codecs.BOM_UTF8 in self._text:
+            self._text = MARK.sub(b"", self._text)
 
     def _decoded(self, chunk: bytes) -> bytes:
         text = chunk
@@ -129,39 +134,49 @@ class Blocks:
                 raise self._extract.broken("the header or a line before it is longer than a megabyte", AS_AGREED)
             wanted *= 2
 
-    def _last_end(self, limit: int) -> int:
-        """Return where the last whole row before a limit ends; 0 if there is none."""
+    def _last_end(self, limit: int) -> tuple[int, np.ndarray]:
+        """Return where the last whole row before a limit ends, 0 if there is none, and where quotes stand before."""
         text = self._text
         newline = b"\n" if text.rfind(b"\n", 0, limit) >= 0 else b"\r"
         end = text.rfind(newline, 0, limit) + 1
         if not self._dialect.has_quotes or b'"' not in text:
-            return end
+            return end, NOWHERE
         quotes = _places(text, QUOTE)
         while end and (before := int(np.searchsorted(quotes, end))) % 2:
             end = text.rfind(newline, 0, int(quotes[before - 1])) + 1  # that one stood inside a quoted value
-        self._refuse_stray(text, quotes[: np.searchsorted(quotes, end)], end)
-        return end
+        return end, quotes[: np.searchsorted(quotes, end)]
 
-    def _refuse_stray(self, text: bytes, quotes: np.ndarray, end: int) -> None:
-        """Refuse a quotation mark that neither begins nor ends a value: readers disagree on what it means."""
-        if not quotes.size:
-            return
+    def _sound(self, text: bytes, quotes: np.ndarray, end: int) -> pa.Buffer:
+        """Return the text up to an end, without the spaces around quoted values.
+
+        A quotation mark that neither begins nor ends a value is refused: readers disagree on what it means.
+        """
+        if not quotes.size or self._is_sound(text, quotes, end):
+            return pa.py_buffer(text).slice(0, end)
+        letters = np.frombuffer(text, np.uint8, end)
+        loose = np.concatenate([_spaces(letters, quotes[::2], -1), _spaces(letters, quotes[1::2], 1)])
+        tight = np.delete(letters, loose).tobytes()
+        if not self._is_sound(tight, _places(tight, QUOTE), len(tight)):
+            raise self._extract.broken(
+                "a quotation mark stands inside a value that is not quoted",
+                "write `quote: none` if it is a character like any other in this file, or ask the publisher",
+            )
+        return pa.py_buffer(tight)
+
+    def _is_sound(self, text: bytes, quotes: np.ndarray, end: int) -> bool:
+        """Tell whether every quotation mark begins or ends a value."""
         letters = np.frombuffer(text, np.uint8)
         beside = np.isin(np.arange(256), [QUOTE, *b"\r\n", *self._dialect.delimiter.encode()])
         opening, closing = quotes[::2], quotes[1::2]
         before = letters[opening[opening > 0] - 1]
         after = letters[closing[closing < end - 1] + 1]
-        if not (beside[before].all() and beside[after].all()):
-            raise self._extract.broken(
-                "a quotation mark stands inside a value that is not quoted",
-                "write `quote: none` if it is a character like any other in this file, or ask the publisher",
-            )
+        return bool(beside[before].all() and beside[after].all())
 
     def _without_footer(self) -> bytes:
         """Return the text up to the lines at the end that are declared to be no data."""
         text = self._text
         for _ in range(self._dialect.skip_rows_at_end):
-            text = text.rstrip(b" \t\r\n" + self._dialect.delimiter.encode())
+            text = text.rstrip(b" \t\r\n" + END_OF_FILE + self._dialect.delimiter.encode())
             text = text[: max(text.rfind(b"\n"), text.rfind(b"\r")) + 1]
         return text
 
@@ -187,6 +202,15 @@ def _decoder(extract: Extract, encoding: str) -> codecs.IncrementalDecoder | Non
 
 def _places(text: bytes, byte: int) -> np.ndarray:
     return np.flatnonzero(np.frombuffer(text, np.uint8) == byte)
+
+
+def _spaces(letters: np.ndarray, quotes: np.ndarray, step: int) -> np.ndarray:
+    """Return where spaces stand right beside quotes, before them (step -1) or behind them (1)."""
+    places, at = [NOWHERE], quotes + step
+    while (at := at[(at >= 0) & (at < len(letters))]).size and (at := at[letters[at] == SPACE]).size:
+        places.append(at)
+        at = at + step
+    return np.concatenate(places)
 
 
 def _line_end(text: bytes, start: int, is_end: bool) -> int:

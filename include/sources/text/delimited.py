@@ -8,26 +8,23 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Iterator
-from itertools import islice
 from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
 
 from include.sources.payload import MIB, Extract
-from include.sources.text.blocks import TOO_LONG, Blocks
-from include.sources.text.dialect import AS_AGREED, EXPLANATION, WAY_OUT, Dialect, TextTable, looks_split, refuse_split
+from include.sources.text.block_rows import columns_of, reader
+from include.sources.text.blocks import Blocks
+from include.sources.text.dialect import AS_AGREED, Dialect, TextTable
+from include.sources.text.split_decimals import refuse_split
 
 ROWS = 40_000  # in a batch, about
 MOST_ROWS = 65_536
 FIRST_BLOCK = MIB // 4
 LARGEST_BLOCK = 32 * MIB
-LONGEST_LINE = MIB
-ODD_ROW = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+)")
 
 
 def batches(extract: Extract, stream: BinaryIO, dialect: Dialect, block: int = FIRST_BLOCK) -> Iterator[TextTable]:
@@ -47,16 +44,20 @@ def batches(extract: Extract, stream: BinaryIO, dialect: Dialect, block: int = F
     Raises
     ------
     ContractBroken
-        Wrong encoding, NUL bytes, an open or stray quote, a row with another number of values,
-        a line of more than a megabyte, or no header; perhaps only after some batches. A retry brings the same.
+        Wrong encoding, NUL bytes, an open or stray quote, a line of more than a megabyte, no header, decimal commas
+        split into columns, or more rows with another number of values, or with bytes that are no text, than
+        `dialect` allows; perhaps only after some batches. A retry brings the same.
     """
     blocks = Blocks(extract, stream, dialect, block)
     headers = _headers(extract, dialect, blocks)
+    odd: dict[int, str] = {}
     row, blank = 0, 0  # rows given so far, and blank ones held back until it is clear that they are not the end
     yield TextTable(headers, tuple(pa.array([], pa.string()) for _ in headers), 0)
     for text in blocks:
-        columns = _columns(extract, text, dialect, len(headers), row + blank + blocks.lines_taken)
+        columns, aside = columns_of(extract, text, dialect, headers, row + blank + blocks.lines_taken)
         count = len(columns[0])
+        odd_here = {row + blank + place: what for place, what in aside.items()}
+        odd |= odd_here
         if not row:
             refuse_split(extract, dialect, headers, columns)
         blocks.size = min(LARGEST_BLOCK, max(block, int(len(text) / max(count, 1) * ROWS)))
@@ -66,9 +67,13 @@ def batches(extract: Extract, stream: BinaryIO, dialect: Dialect, block: int = F
             row, blank = row + blank, 0
             for start in range(0, used, MOST_ROWS):
                 part = min(MOST_ROWS, used - start)
-                yield TextTable(headers, tuple(column.slice(start, part) for column in columns), row + start)
+                yield TextTable(headers, tuple(column.slice(start, part) for column in columns), row + start, odd_here)
             row += used
         blank += count - used
+        if len(odd) > max(ROWS, row):
+            break  # not one of so many is as declared
+    if len(odd) > dialect.most_odd * row:
+        raise extract.broken(next(iter(odd.values())).partition(": ")[0], AS_AGREED)
 
 
 def _headers(extract: Extract, dialect: Dialect, blocks: Blocks) -> tuple[str, ...]:
@@ -86,51 +91,12 @@ def _fields(extract: Extract, dialect: Dialect, row: bytes) -> list[str]:
     """Return the values of one row."""
     try:
         text = io.StringIO(row.decode(), newline="")
-        fields = next(_reader(text, dialect), [])
+        fields = next(reader(text, dialect), [])
     except (UnicodeDecodeError, csv.Error) as error:
         raise extract.broken(f"the header cannot be read ({error})", AS_AGREED) from None
     if not fields:
         raise extract.broken("the file has no header", AS_AGREED)
     return fields
-
-
-def _reader(text: io.StringIO, dialect: Dialect) -> Iterator[list[str]]:
-    if dialect.has_quotes:
-        return csv.reader(text, delimiter=dialect.delimiter)
-    return csv.reader(text, delimiter=dialect.delimiter, quoting=csv.QUOTE_NONE)
-
-
-def _columns(extract: Extract, text: pa.Buffer, dialect: Dialect, width: int, row: int) -> tuple[pa.Array, ...]:
-    """Return the columns of one block of whole rows, one chunk each."""
-    names = [str(at) for at in range(width)]
-    try:
-        table = pyarrow.csv.read_csv(
-            pa.BufferReader(text),
-            pyarrow.csv.ReadOptions(column_names=names, use_threads=False, block_size=len(text) + 1),
-            pyarrow.csv.ParseOptions(
-                delimiter=dialect.delimiter,
-                quote_char='"' if dialect.has_quotes else False,
-                newlines_in_values=dialect.has_quotes,
-            ),
-            pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False),
-        )
-    except pa.ArrowInvalid as error:
-        raise extract.broken(*_explained(error, text, dialect, row)) from None
-    columns = tuple(_one_chunk(column) for column in table.columns)
-    _refuse_long_lines(extract, columns)
-    return columns
-
-
-def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
-    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-
-
-def _refuse_long_lines(extract: Extract, columns: tuple[pa.Array, ...]) -> None:
-    lengths = [np.diff(np.frombuffer(column.buffers()[1], np.int32)[: len(column) + 1]) for column in columns]
-    if sum(int(length.max(initial=0)) for length in lengths) <= LONGEST_LINE:
-        return
-    if int(sum(length.astype(np.int64) for length in lengths).max()) > LONGEST_LINE:  # type: ignore[union-attr]
-        raise extract.broken(TOO_LONG, AS_AGREED)
 
 
 def _used_rows(columns: tuple[pa.Array, ...]) -> int:
@@ -152,26 +118,3 @@ def _blank_rows(headers: tuple[str, ...], row: int, count: int) -> Iterator[Text
     for start in range(0, count, ROWS):
         empty = pa.array([""] * min(ROWS, count - start), pa.string())
         yield TextTable(headers, (empty,) * len(headers), row + start)
-
-
-def _explained(error: Exception, text: pa.Buffer, dialect: Dialect, row: int) -> tuple[str, str]:
-    """Say what is wrong, without repeating the file's own text, and the way out."""
-    if odd := ODD_ROW.search(str(error)):
-        number, expected, present = map(int, odd.groups())
-        what = f"row {row + number} has {present} values where the header has {expected}"
-        if looks_split(dialect, _row(text, number, dialect), present - expected):
-            return f"{what}: {EXPLANATION}", WAY_OUT
-        return what, AS_AGREED
-    if "UTF8" in str(error):
-        return "the file is not UTF-8", "correct `encoding`"
-    return f"the file is not delimited text ({str(error).splitlines()[0][:80]})", AS_AGREED
-
-
-def _row(text: pa.Buffer, number: int, dialect: Dialect) -> list[str]:
-    """Return the values of one row of a block, counted from 1 as Arrow does: empty lines aside."""
-    lines = io.StringIO(text.to_pybytes().decode(errors="replace"), newline="")
-    rows = (row for row in _reader(lines, dialect) if row)
-    try:
-        return next(islice(rows, number - 1, None), [])
-    except csv.Error:
-        return []

@@ -1,21 +1,17 @@
-"""How a delimited file is written, a batch of its rows, and decimal commas that were split into extra columns."""
+"""How a delimited file is written, and a batch of its rows."""
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from include.sources.payload import Extract
 
 AS_AGREED = "ask the publisher, or describe the new file in pipeline.yaml"
-EXPLANATION = "its decimal commas were split into extra columns"
-WAY_OUT = "ask for the file with another delimiter, with decimal points, or with its numbers in quotes"
-INTEGER, POINT = r"^\s*[+-]?\d+\s*$", r"^\s*[+-]?\d*\.\d+\s*$"
 POSITION = re.compile(r"#([1-9][0-9]{0,4})")
 
 
@@ -30,6 +26,7 @@ class Dialect:
     skip_rows_after_header: int = 0  # lines that are no data, such as units
     skip_rows_at_end: int = 0  # lines that are no data, blank rows not counted
     has_quotes: bool = True  # False where a quotation mark is a character like any other
+    most_odd: float = 0.0  # largest share of rows with a fault of their own that are told one by one
 
 
 @dataclass(frozen=True)
@@ -39,6 +36,7 @@ class TextTable:
     headers: tuple[str, ...]  # in order; they may be empty or occur twice
     columns: tuple[pa.Array, ...]  # of string without nulls, shape (rows,) each
     first_row: int = 0  # place of the first row among the file's, from 0, header and skipped lines not counted
+    odd: Mapping[int, str] = field(default_factory=dict)  # what is wrong with rows, by place, that cannot be used
 
     def pick(self, extract: Extract, wanted: Iterable[str]) -> dict[str, pa.Array]:
         """Return columns by header, or by position such as ``#3``, counted from 1.
@@ -74,42 +72,3 @@ class TextTable:
 def _perhaps(header: str, headers: tuple[str, ...]) -> str:
     close = difflib.get_close_matches(header, headers, n=1)
     return f", was it renamed to {close[0]!r}?" if close else f" among the {len(headers)} headers of the file"
-
-
-def looks_split(dialect: Dialect, values: list[str], excess: int) -> bool:
-    """Tell whether a row that has so many values too many has enough pairs of whole numbers to explain it.
-
-    Examples
-    --------
-    >>> looks_split(Dialect(","), ["2004-03-10 19:00", "1", "5", "street"], 1)
-    True
-    >>> looks_split(Dialect(","), ["2004-03-10 19:00", "1.5", "street", "left"], 1)
-    False
-    """
-    if dialect.delimiter != "," or excess < 1:
-        return False
-    pairs, at = 0, 0
-    while at + 1 < len(values):
-        is_pair = values[at].strip().lstrip("+-").isdigit() and values[at + 1].strip().isdigit()
-        pairs, at = pairs + is_pair, at + 1 + is_pair
-    return pairs >= excess
-
-
-def refuse_split(extract: Extract, dialect: Dialect, headers: tuple[str, ...], columns: tuple[pa.Array, ...]) -> None:
-    """Refuse a comma-separated file whose unnamed columns at the end hold the other half of its numbers.
-
-    So it is where all numbers are whole and there are some beyond the last header.
-    """
-    named = max((at for at, header in enumerate(headers, 1) if header), default=0)
-    if dialect.delimiter != "," or not 0 < named < len(headers):
-        return
-    if any(_holds(column, INTEGER) for column in columns[named:]) and not any(
-        _holds(column, POINT) for column in columns
-    ):
-        raise extract.broken(
-            f"{len(headers) - named} columns without a header hold whole numbers, as if {EXPLANATION}", WAY_OUT
-        )
-
-
-def _holds(column: pa.Array, pattern: str) -> bool:
-    return bool(pc.any(pc.match_substring_regex(column, pattern)).as_py())

@@ -1,4 +1,7 @@
-"""Times written in text columns as UTC instants: digits in fixed places at once, everything else by strptime."""
+"""Times written in text columns as UTC instants: digits in fixed places at once, everything else by strptime.
+
+A text that does not fill its format is no time: `130` is not 13:00 in `%H%M`, although strptime takes it for that.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.sources.publication import UTC_MICROSECONDS
+from include.sources.text.time_shape import LETTERS, OFFSET, hour_24, shape, tokens_of
 from include.spec.csv_source import TimeColumns
+from include.spec.time_format import ISO, WIDTHS, is_digits
 
-WIDTHS = {"Y": 4, "y": 2, "m": 2, "d": 2, "H": 2, "M": 2, "S": 2, "f": 6}
-TOKEN = re.compile(r"%(.)|([^%])", re.DOTALL)
+READ_AT_ONCE = {"%Y", "%y", "%m", "%d", "%H", "%M", "%S", "%f"}
 Places = dict[str, slice]
 
 
@@ -36,22 +40,67 @@ def times_of(rule: TimeColumns, parts: Sequence[Any]) -> pd.Series:
     pandas.Series
         datetime64[us, UTC], shape (rows,).
     """
+    text, form = _as_written(rule, parts)
+    days: Any = np.timedelta64(0, "D")
+    if rule.hour_24:
+        pattern = hour_24(form)
+        days = pc.match_substring_regex(text, pattern).to_numpy(zero_copy_only=False).astype("timedelta64[D]")
+        text = pc.replace_substring_regex(text, pattern, r"\100\2")
+    if form == ISO:
+        return _iso(text, rule.timezone, days)
+    if "%z" in form:
+        return _strptime(text, form, rule, has_offset=True) + days
+    return _in_utc(_clock(text, form, rule) + days, rule.timezone)
+
+
+def _as_written(rule: TimeColumns, parts: Sequence[Any]) -> tuple[pa.Array, str]:
+    """Return the joined texts, zeros that were lost and names of months put right, and their format."""
     arrays = [part if isinstance(part, pa.Array) else pa.array(part, pa.string()) for part in parts]
+    if rule.fill_zeros:
+        arrays = [_filled(array, form) for array, form in zip(arrays, rule.format.split(" "), strict=True)]
     text = arrays[0] if len(arrays) == 1 else pc.binary_join_element_wise(*arrays, " ")
-    if "%z" in rule.format:
-        return _strptime(text, rule, has_offset=True)
-    clock = _clock(text, rule)
-    if rule.timezone == "UTC":
+    for month, name in enumerate(rule.months, 1):
+        text = pc.replace_substring_regex(text, rf"(?i){re.escape(name)}{LETTERS[:-1]}*\.?", f"{month:02}")
+    return text, rule.format.replace("%b", "%m") if rule.months else rule.format
+
+
+def _filled(text: pa.Array, form: str) -> pa.Array:
+    """Fill texts of digits up with zeros from the left, where a format holds nothing but digits."""
+    tokens = tokens_of(form)
+    if not all(map(is_digits, tokens)):
+        return text
+    bare = pc.utf8_trim_whitespace(text)
+    filled = pc.utf8_lpad(bare, sum(WIDTHS[token] for token in tokens), "0")
+    return pc.if_else(pc.match_substring_regex(bare, r"^\d+$"), filled, text)
+
+
+def _in_utc(clock: pd.Series, zone: str) -> pd.Series:
+    if zone == "UTC":
         return clock.dt.tz_localize("UTC")
-    zoned = clock.dt.tz_localize(rule.timezone, ambiguous="NaT", nonexistent="NaT")
+    zoned = clock.dt.tz_localize(zone, ambiguous="NaT", nonexistent="NaT")
     return zoned.dt.tz_convert("UTC").astype(UTC_MICROSECONDS)
 
 
-def _clock(text: pa.Array, rule: TimeColumns) -> pd.Series:
+def _iso(text: pa.Array, zone: str, days: np.ndarray) -> pd.Series:
+    """Read dates and times of ISO 8601, with or without fraction and offset, text by text."""
+    text = pc.replace_substring_regex(_fitting(text, ISO), r"[.,](\d{1,6})\d*", r".\1")
+    text = pc.replace_substring(text, "z", "Z")
+    read = pd.to_datetime(text.to_pandas(), errors="coerce", utc=True, format="ISO8601").astype(UTC_MICROSECONDS) + days
+    has_offset = pc.match_substring_regex(text, rf":\d{{2}}.*{OFFSET}$").fill_null(False).to_numpy(zero_copy_only=False)
+    return read if has_offset.all() else read.where(has_offset, _in_utc(read.dt.tz_localize(None), zone))
+
+
+def _fitting(text: pa.Array, form: str) -> pa.Array:
+    """Return the texts that fill a format, outer spaces aside, and null in place of the others."""
+    bare = pc.utf8_trim_whitespace(text)
+    return pc.if_else(pc.match_substring_regex(bare, f"^(?:{shape(form)})$"), bare, pa.scalar(None, pa.string()))
+
+
+def _clock(text: pa.Array, form: str, rule: TimeColumns) -> pd.Series:
     """Return naive times: those with every digit in its place by arithmetic, the others by strptime."""
-    template = fixed_places(rule.format)
+    template = fixed_places(form)
     if template is None or not len(text):
-        return _strptime(text, rule, has_offset=False)
+        return _strptime(text, form, rule, has_offset=False)
     fits, digits = _digits(text, *template)
     times, is_time = _instants_of(digits, template[1], rule.two_digit_years_from)
     clock = np.full(len(text), "NaT", dtype="datetime64[us]")
@@ -60,7 +109,7 @@ def _clock(text: pa.Array, rule: TimeColumns) -> pd.Series:
     if len(read) < len(text):
         rest = np.ones(len(text), dtype=bool)
         rest[read] = False
-        clock[rest] = _strptime(text.filter(pa.array(rest)), rule, has_offset=False).to_numpy()
+        clock[rest] = _strptime(text.filter(pa.array(rest)), form, rule, has_offset=False).to_numpy()
     return pd.Series(clock)
 
 
@@ -72,21 +121,21 @@ def fixed_places(form: str) -> tuple[str, Places] | None:
     Examples
     --------
     >>> text, places = fixed_places("%d/%m/%Y")
-    >>> text.replace("\0", "0"), places["Y"]
+    >>> text.replace("\0", "0"), places["%Y"]
     ('00/00/0000', slice(6, 10, None))
     >>> fixed_places("%d %b %Y") is None
     True
     """
     text, places = "", {}
-    for token, literal in TOKEN.findall(form):
-        if literal:
-            text += literal
-        elif token in WIDTHS and token not in places:
+    for token in tokens_of(form):
+        if token[0] != "%":
+            text += token
+        elif token in READ_AT_ONCE and token not in places:
             places[token] = slice(len(text), len(text) + WIDTHS[token])
             text += "\0" * WIDTHS[token]
         else:
             return None
-    has_date = {"m", "d"} <= set(places) and len({"Y", "y"} & set(places)) == 1
+    has_date = {"%m", "%d"} <= set(places) and len({"%Y", "%y"} & set(places)) == 1
     return (text, places) if text.isascii() and has_date and "%" not in text else None
 
 
@@ -115,15 +164,15 @@ def _instants_of(digits: np.ndarray, places: Places, pivot: int | None) -> tuple
     """Return the times that rows of digits mean, and a mask of those that are times at all, shape (n,) both."""
     number = {part: _number(digits[:, place]) for part, place in places.items()}
     zero = np.zeros(len(digits), dtype=np.int64)
-    year = number["Y"] if "Y" in number else _full_year(number["y"], pivot)
-    hour, minute, second = (number.get(part, zero) for part in "HMS")
-    month = (year - 1970) * 12 + number["m"] - 1
+    year = number["%Y"] if "%Y" in number else _full_year(number["%y"], pivot)
+    hour, minute, second = (number.get(part, zero) for part in ("%H", "%M", "%S"))
+    month = (year - 1970) * 12 + number["%m"] - 1
     first = month.astype("datetime64[M]").astype("datetime64[D]")
-    date = first + (number["d"] - 1).astype("timedelta64[D]")
-    is_time = (number["m"] >= 1) & (number["m"] <= 12) & (number["d"] >= 1) & (year >= 1)
+    date = first + (number["%d"] - 1).astype("timedelta64[D]")
+    is_time = (number["%m"] >= 1) & (number["%m"] <= 12) & (number["%d"] >= 1) & (year >= 1)
     is_time &= date.astype("datetime64[M]").astype(np.int64) == month
     is_time &= (hour < 24) & (minute < 60) & (second < 60)
-    micros = ((hour * 60 + minute) * 60 + second) * 1_000_000 + number.get("f", zero)
+    micros = ((hour * 60 + minute) * 60 + second) * 1_000_000 + number.get("%f", zero)
     return date.astype("datetime64[us]") + micros.astype("timedelta64[us]"), is_time
 
 
@@ -140,10 +189,10 @@ def _full_year(two_digits: np.ndarray, pivot: int | None) -> np.ndarray:
     return first + (two_digits - first) % 100
 
 
-def _strptime(text: pa.Array, rule: TimeColumns, has_offset: bool) -> pd.Series:
-    """Read one by one, NaT where a text has not the format."""
-    written = pd.Series(text.to_numpy(zero_copy_only=False), dtype=object)
-    read = pd.to_datetime(written, format=rule.format, errors="coerce", utc=has_offset)
+def _strptime(text: pa.Array, form: str, rule: TimeColumns, has_offset: bool) -> pd.Series:
+    """Read one by one, NaT where a text does not fill the format."""
+    written = pd.Series(_fitting(text, form).to_numpy(zero_copy_only=False), dtype=object)
+    read = pd.to_datetime(written, format=form, errors="coerce", utc=has_offset)
     read = read.astype(UTC_MICROSECONDS if has_offset else "datetime64[us]")
     return read if rule.two_digit_years_from is None else _moved(read, rule.two_digit_years_from)
 

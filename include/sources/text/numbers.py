@@ -1,4 +1,4 @@
-"""Numbers as a publisher writes them, rewritten with a decimal point and without thousands marks."""
+"""Numbers and flags as a publisher writes them, rewritten as the contract reads them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from include.spec.model import Column, CsvSource
 COMMA_NUMBER = r"^(\s*[+-]?\d*),(\d+(?:[eE][+-]?\d+)?\s*)$"
 POINT_NUMBER = r"^\s*[+-]?\d*\.\d+(?:[eE][+-]?\d+)?\s*$"
 COMMA, POINT = ord(","), ord(".")
+SIGN = "(?:[$€£¥%]|MXN|USD|EUR)"
+AMOUNT = rf"^\s*([-+(]?)\s*{SIGN}?\s*([-+]?)(\d[\d.,' \x{{a0}}\x{{202f}}]*?)\s*{SIGN}?\s*([-)]?)\s*{SIGN}?\s*$"
 DIGITS = np.isin(np.arange(256), [*b"0123456789"])
 SIGNS = np.isin(np.arange(256), [*b"+-"])
 SIMPLE = DIGITS | SIGNS | (np.arange(256) == COMMA)
@@ -30,6 +32,10 @@ def plain(extract: Extract, source: CsvSource, column: Column, values: pa.Array)
     ContractBroken
         A point where the decimal mark is a comma and that is no thousands mark. A retry brings the same.
     """
+    if column.type == "boolean" and source.flags:
+        return _flags(source.flags, values)
+    if column.type in ("number", "integer") and source.accounting:
+        values = bare_amounts(values)
     if column.type not in ("number", "integer") or (source.decimal == "." and source.thousands is None):
         return values
     text = bytes(values.buffers()[2] or b"")
@@ -44,6 +50,29 @@ def plain(extract: Extract, source: CsvSource, column: Column, values: pa.Array)
     if rewritten is None:
         rewritten = _rewritten(extract, source, column, values, is_missing)
     return pc.if_else(is_missing, values, rewritten)
+
+
+def bare_amounts(values: pa.Array) -> pa.Array:
+    """Return amounts as in accounts as plain numbers: without currency or %, the minus in front; others as they came.
+
+    Examples
+    --------
+    >>> bare_amounts(pa.array(["$1,234.50", "(99)", "125.00-", "−0.4%", "n/a"])).to_pylist()
+    ['1,234.50', '-99', '-125.00', '-0.4', 'n/a']
+    """
+    values = pc.replace_substring(values, "\u2212", "-")
+    fits = pc.match_substring_regex(values, AMOUNT)
+    amounts = pc.replace_substring_regex(values, AMOUNT, r"\1\2\3\4")
+    for pattern in (r"^\((.*)\)$", r"^([^-(]*)-$"):
+        amounts = pc.replace_substring_regex(amounts, pattern, r"-\1")
+    return pc.if_else(fits, amounts, values)
+
+
+def _flags(flags: dict[str, bool], values: pa.Array) -> pa.Array:
+    """Return declared texts, in whatever case, as true and false, and others as they came."""
+    words = {text.lower(): str(flag).lower() for text, flag in flags.items()}
+    places = pc.index_in(pc.utf8_lower(pc.utf8_trim_whitespace(values)), value_set=pa.array(list(words)))
+    return pc.coalesce(pa.array(list(words.values())).take(places), values)
 
 
 def grouped(thousands: str, decimal: str) -> str:
