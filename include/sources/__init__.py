@@ -24,7 +24,7 @@ __all__ = ["Endpoint", "Extract", "Limits", "Opener", "Payload", "Spool", "fetch
 KINDS = {"banxico": banxico, "inegi": inegi, "http_json": http_json, "csv_file": csv_file, "sql": sql}
 
 
-def fetch(pipeline: str, name: str, source: AnySource, endpoint: Endpoint, window: Window) -> Iterator[Payload]:
+def fetch(pipeline: str, name: str, source: AnySource, endpoint: Endpoint, window: Window) -> Iterator[Payload | None]:
     """Ask a source for a window and yield its answers as they came, each before it is judged or the next is asked for.
 
     Whoever takes them keeps each at once. They count as accepted when the iterator has come to its end; one that
@@ -43,9 +43,10 @@ def fetch(pipeline: str, name: str, source: AnySource, endpoint: Endpoint, windo
 
     Yields
     ------
-    Payload
+    Payload or None
         One a request; none when the window holds no date the source could have a value for.
-        A source without rows in the window still gives a payload.
+        A source without rows in the window still gives a payload. None says of the one before it that it holds no
+        rows and is not to be parsed: a status that means so, a page beyond the end.
 
     Raises
     ------
@@ -68,13 +69,13 @@ def fetch(pipeline: str, name: str, source: AnySource, endpoint: Endpoint, windo
     return _kept_only(extract, source, endpoint)
 
 
-def _kept_only(extract: Extract, source: AnySource, endpoint: Endpoint) -> Iterator[Payload]:
+def _kept_only(extract: Extract, source: AnySource, endpoint: Endpoint) -> Iterator[Payload | None]:
     """Yield the answers of a source, but none that repeats the token."""
     is_repeated = False
     for payload in KINDS[source.kind].fetch(extract, source, endpoint):
         if is_repeated:  # what came before it was judged meanwhile: nothing else is wrong with it
             break
-        is_repeated = endpoint.is_repeated_in(payload)
+        is_repeated = payload is not None and endpoint.is_repeated_in(payload)
         if not is_repeated:
             yield payload
     if is_repeated:

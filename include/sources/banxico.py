@@ -124,13 +124,13 @@ def _document(
     """Return an answer decoded, if it is no refusal."""
     document: dict[str, Any] = http.decoded(extract, payload, source.connection, "Banxico")
     if isinstance(document, dict) and document.get("error"):
-        raise _meaning(extract, source, endpoint, document["error"], payload.status, ids)
+        raise _meaning(extract, source, endpoint, document["error"], payload, ids)
     http.check(extract, payload, source.connection, http.is_json)
     return document
 
 
 def _meaning(
-    extract: Extract, source: BanxicoSource, endpoint: Endpoint, error: Any, status: int, ids: list[str]
+    extract: Extract, source: BanxicoSource, endpoint: Endpoint, error: Any, payload: Payload, ids: list[str]
 ) -> CicloError:
     """Return what an `error` node means; it comes with 400 as well as with 200."""
     node = error if isinstance(error, dict) else {"mensaje": error}
@@ -141,11 +141,14 @@ def _meaning(
         again = "later" if pause is None else f"in {pause.total_seconds():.0f} seconds"
         what = f"Banxico's limit of requests for this token is used up, it answers again {again}"
         return extract.unavailable(what, pause)
-    if "token" in message.lower() or status in (401, 403):
+    if http.is_passing(payload):
+        what = f"Banxico answered {payload.status} with an error ({message})"
+        return extract.unavailable(what, http.pause(payload.headers))
+    if "token" in message.lower() or payload.status in (401, 403):
         return http.token_refused(extract, source.connection, f"Banxico refused the token ({message})", "BANXICO_TOKEN")
-    if 400 <= status < 500:
+    if 400 <= payload.status < 500:
         return extract.broken(f"Banxico refused the series {', '.join(ids)} ({message})", "correct pipeline.yaml")
-    return extract.unavailable(f"Banxico answered {status} with an error ({message})")
+    return extract.unavailable(f"Banxico answered {payload.status} with an error ({message})")
 
 
 def _changed(extract: Extract, error: ValueError) -> CicloError:

@@ -13,25 +13,27 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from include.sources import frame
 from include.sources.payload import Endpoint, Extract, Opener, Payload
 from include.sources.rest.paginator import Paginator, Request
-from include.sources.rest.rows import Page, error_message
+from include.sources.rest.rows import ABSENT, Page, error_message
 from include.sources.rest.times import instants
+from include.sources.text import numbers
 from include.sources.web import http
-from include.sources.web.download import TRANSIENT, host
-from include.sources.web.json_body import MAX_BYTES, decode
+from include.sources.web.download import host
+from include.sources.web.json_body import MAX_BYTES, Number, Unfit, decode
 from include.spec.model import HttpJsonSource
 from include.spec.paging import BearerAuth, HeaderAuth, QueryAuth
 
 LARGEST_PAGE = MAX_BYTES
 ROWS_PER_BATCH = 100_000
 LONGEST_ERROR = 64 * 1024
-PASSING = TRANSIENT | {408, 425}
+PASSING = frozenset({408, 425})
 
 
-def fetch(extract: Extract, source: HttpJsonSource, endpoint: Endpoint) -> Iterator[Payload]:
+def fetch(extract: Extract, source: HttpJsonSource, endpoint: Endpoint) -> Iterator[Payload | None]:
     """Ask page by page, at the declared pace, and yield each answer; see `include.sources.fetch`."""
     token = endpoint.token or ""
     if source.auth is not None and not (token.strip() == token != "" and token.isascii() and token.isprintable()):
@@ -49,8 +51,11 @@ def fetch(extract: Extract, source: HttpJsonSource, endpoint: Endpoint) -> Itera
         asked_at = time.monotonic()
         payload = _ask(extract, source, root, paginator)
         yield payload
-        document, page = _judged(extract, source, root, payload)
+        is_empty = payload.status == 204 or (payload.status == 404 and "status_404" in source.empty)
+        document, page = (None, Page(source, ABSENT)) if is_empty else _judged(extract, source, root, payload)
         goes_on = paginator.goes_on(page, document, payload.headers.get("link"))
+        if is_empty or paginator.is_repeated:
+            yield None
         del document, page  # before the next is there
         if goes_on and not endpoint.kept:
             time.sleep(max(0.0, asked_at + pause - time.monotonic()))
@@ -62,7 +67,7 @@ def parse(extract: Extract, source: HttpJsonSource, payloads: Sequence[Opener]) 
     keys = ""
     for number, opened in enumerate(payloads):
         try:
-            page = Page(source, decode(_whole(opened)))
+            page = Page(source, decode(_whole(opened), takes_nan=True))
             for start in range(0, len(page), ROWS_PER_BATCH):
                 batch, absent = _batch(extract, source, page, number, start)
                 never_seen &= absent
@@ -87,8 +92,20 @@ def _batch(
             raise ValueError(f"no row has the time {field!r}, only {page.keys()}")
         parts.append(texts)
     read = {name: page.fields(column.from_, start, end) for name, column in source.columns.items()}
-    batch = frame.build(source, extract.window, instants(source.time, parts), read, payload=number, first_row=start)
-    return batch, {name for name, texts in read.items() if texts is None}
+    absent = {name for name, texts in read.items() if texts is None}
+    plain = {name: _plain(extract, source, name, texts) for name, texts in read.items() if texts is not None}
+    batch = frame.build(source, extract.window, instants(source.time, parts), plain, payload=number, first_row=start)
+    return batch, absent
+
+
+def _plain(extract: Extract, source: HttpJsonSource, name: str, texts: list[str | None]) -> pa.Array:
+    """Return a column's texts with its numbers as the contract reads them; those sent as numbers have a point."""
+    values = pa.array(texts, pa.string())
+    if source.decimal == "." and source.thousands is None:
+        return values
+    is_number = pa.array([isinstance(text, Number) for text in texts])
+    as_text = pc.if_else(is_number, "", values).fill_null("")
+    return pc.if_else(is_number, values, numbers.plain(extract, source, source.columns[name], as_text))
 
 
 def _ask(extract: Extract, source: HttpJsonSource, root: Endpoint, paginator: Paginator) -> Payload:
@@ -104,7 +121,9 @@ def _judged(extract: Extract, source: HttpJsonSource, root: Endpoint, payload: P
     http.check(extract, payload, source.connection, http.is_json)
     server = host(root.url)
     try:
-        document = decode(payload.content)
+        document = decode(payload.content, takes_nan=True)
+    except Unfit as error:
+        raise extract.broken(f"{server} answered JSON of which no rows can be made: {error}", _mend(source)) from None
     except ValueError as error:
         raise extract.unavailable(f"{server} answered something that is not JSON: {error}") from None
     try:
@@ -130,7 +149,7 @@ def _refuse_error(extract: Extract, source: HttpJsonSource, endpoint: Endpoint, 
     if status == 200 or not told:
         return
     what = f"{host(payload.request['url'])} answered {status} and says: {endpoint.scrub(told)}"
-    if status in PASSING or status >= 500:
+    if status in PASSING or http.is_passing(payload):
         raise extract.unavailable(what, http.pause(payload.headers))
     if status in (401, 403):
         raise http.token_refused(extract, source.connection, what)
@@ -140,7 +159,7 @@ def _refuse_error(extract: Extract, source: HttpJsonSource, endpoint: Endpoint, 
 def _told(payload: Payload) -> str:
     content = payload.body.open().read(LONGEST_ERROR)
     try:
-        return error_message(decode(content)) if payload.status != 200 else ""
+        return error_message(decode(content, takes_nan=True)) if payload.status != 200 else ""
     except ValueError:
         return ""
 

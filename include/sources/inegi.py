@@ -73,14 +73,14 @@ def _meaning(
     status, pause = payload.status, http.pause(payload.headers)
     message = endpoint.scrub(" ".join("; ".join(str(error) for error in errors).split()))[:200]
     code = next((str(e).partition(":")[2].strip() for e in errors if str(e).startswith("ErrorCode:")), "")
-    if code == UNAUTHORISED or status in (401, 403):
+    if code == UNAUTHORISED or (status in (401, 403) and not http.is_passing(payload)):
         return http.token_refused(extract, source.connection, f"INEGI refused the token ({message})", "INEGI_TOKEN")
     if code == NO_RESULTS:
         return extract.broken(
             f"INEGI has no indicator {indicator} in bank {source.bank}, area {source.area} ({message})",
             "correct `from`, `bank` or `area` in pipeline.yaml",
         )
-    if 400 <= status < 500 and status != 429:
+    if 400 <= status < 500 and not http.is_passing(payload):
         return extract.broken(f"INEGI refused indicator {indicator} ({message})", "correct pipeline.yaml")
     return extract.unavailable(f"INEGI answered {status} with an error ({message})", pause)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import psycopg2
@@ -20,6 +21,9 @@ from include.windows import Window
 SCHEMES = ("postgresql://", "postgres://")
 REFUSED = ("authentication failed", "no password supplied", "does not exist", "permission denied", "pg_hba.conf")
 INSTANT = SQL("""to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')""")
+WALL_TIME = SQL("""to_char({}, 'YYYY-MM-DD"T"HH24:MI:SS.US')""")
+TYPE = "SELECT format_type(atttypid, NULL) FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attname = %s"
+NAIVE, ABSOLUTE = "timestamp without time zone", "timestamp with time zone"
 RowId = tuple[str, str]  # time and growing key of a row, as text
 
 
@@ -124,6 +128,27 @@ def selected(extract: Extract, source: SqlSource, endpoint: Endpoint) -> tuple[l
     return [column for column in columns if column not in dropped], hashed
 
 
+def refuse_another_clock(extract: Extract, source: SqlSource, database: connection) -> None:
+    """Refuse a time column whose values nobody can date, or date twice: a wall time needs a zone, an instant has it.
+
+    Raises
+    ------
+    ContractBroken
+        A retry brings the same.
+    """
+    with database.cursor() as cursor:
+        cursor.execute(TYPE, (source.table, source.time_column))
+        row = cursor.fetchone()
+    name = f"{source.time_column} of {source.table}"
+    if row == (NAIVE,) and source.timezone is None:
+        raise extract.broken(
+            f"{name} is a timestamp without time zone, a wall time that is another instant in every zone",
+            "say in pipeline.yaml whose it is, such as `timezone: America/Mexico_City`, or `timezone: UTC`",
+        )
+    if row == (ABSOLUTE,) and source.timezone is not None:
+        raise extract.broken(f"{name} has a time zone of its own", "remove `timezone` in pipeline.yaml")
+
+
 def rows(source: SqlSource, window: Window, columns: Sequence[str], page: Page) -> Composed:
     """Return the SELECT of a page of a window: all values as text, ordered by time, key and the rest."""
     keys = [source.columns[name].from_ for name in source.key if name in source.stored]
@@ -132,7 +157,7 @@ def rows(source: SqlSource, window: Window, columns: Sequence[str], page: Page) 
     as_text = {column: SQL("t.{}::text").format(Identifier(column)) for column in columns}
     order = [_time(source), *(SQL("t.{}").format(Identifier(key)) for key in dict.fromkeys(keys)), *as_text.values()]
     return SQL("SELECT {values} FROM {table} t WHERE {inside} ORDER BY {order}").format(
-        values=SQL(", ").join([*(as_text | {source.time_column: INSTANT.format(_time(source))}).values()]),
+        values=SQL(", ").join([*(as_text | {source.time_column: _time_text(source)}).values()]),
         table=_table(source),
         inside=_inside(source, window, page),
         order=SQL(", ").join(order),
@@ -141,8 +166,8 @@ def rows(source: SqlSource, window: Window, columns: Sequence[str], page: Page) 
 
 def last_of_page(source: SqlSource, window: Window, after: RowId | None) -> Composed:
     """Return the SELECT of the place a page ends at, and of the one behind it if there is one: 0 to 2 rows."""
-    return SQL("SELECT {instant}, {key}::text FROM {table} t WHERE {inside} {order} OFFSET {skipped} LIMIT 2").format(
-        instant=INSTANT.format(_time(source)),
+    return SQL("SELECT {time}, {key}::text FROM {table} t WHERE {inside} {order} OFFSET {skipped} LIMIT 2").format(
+        time=_time_text(source),
         key=_key(source),
         table=_table(source),
         inside=_inside(source, window, Page(after)),
@@ -159,15 +184,34 @@ def without_key(source: SqlSource, window: Window) -> Composed:
 
 
 def _inside(source: SqlSource, window: Window, page: Page) -> Composed:
+    start, end = (_on_its_clock(source, at) for at in (window.start, window.end))
     bounds: list[Composable] = [
-        SQL("{} >= {}").format(_time(source), Literal(window.start)),
-        SQL("{} < {}").format(_time(source), Literal(window.end)),
+        SQL("{} >= {}").format(_time(source), Literal(start)),
+        SQL("{} < {}").format(_time(source), Literal(end)),
     ]
     for sign, place in ((">", page.after), ("<=", page.until)):
         if place is not None:
             pair = SQL("({}, {})").format(_time(source), _key(source))
             bounds.append(SQL("{} " + sign + " ({}, {})").format(pair, *map(Literal, place)))
     return SQL(" AND ").join(bounds)
+
+
+def _on_its_clock(source: SqlSource, at: datetime) -> datetime:
+    """Return an instant as the time column holds it. Of a wall time that occurs twice exactly one window has the rows.
+
+    Examples
+    --------
+    The hour from one to two occurs twice, and the window that ends between the two has the wall times before one.
+
+    >>> source = SqlSource.model_construct(timezone="America/New_York")
+    >>> print(_on_its_clock(source, datetime.fromisoformat("2025-11-02T06:00Z")))
+    2025-11-02 01:00:00
+    """
+    return at if source.timezone is None else at.astimezone(source.zone).replace(tzinfo=None)
+
+
+def _time_text(source: SqlSource) -> Composed:
+    return (INSTANT if source.timezone is None else WALL_TIME).format(_time(source))
 
 
 def _table(source: SqlSource) -> Identifier:

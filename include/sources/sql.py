@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from psycopg2.extensions import connection
 from psycopg2.sql import SQL, Composed
 
@@ -20,12 +21,14 @@ from include.sources.payload import MIB, Endpoint, Extract, Limits, Opener, Payl
 from include.sources.postgres import Page
 from include.sources.publication import UTC_MICROSECONDS
 from include.sources.text import delimited
-from include.spec.model import SqlSource
+from include.sources.text.instants import times_of
+from include.spec.model import SqlSource, TimeColumns
 
 ROWS_PER_FETCH = 10_000
 CHUNK = 65_536
 EXTRACT_LIMITS = Limits(total_seconds=3600.0, max_bytes=8 * 1024 * MIB)
-INSTANT_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
+WALL_TIME_FORMAT = "%Y-%m-%dT%H:%M:%S.%f"
+INSTANT_FORMAT = WALL_TIME_FORMAT + "Z"
 Mask = Callable[[str | None], str | None]
 Masks = Mapping[str, Mask | None]  # a column to what hides its values, in order
 COMMENT = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = current_database()"
@@ -44,6 +47,7 @@ def fetch(extract: Extract, source: SqlSource, endpoint: Endpoint) -> Iterator[P
     columns, hashed = postgres.selected(extract, source, endpoint)
     masks: Masks = {c: partial(keyed_hash, endpoint.hash_key) if c in hashed else None for c in columns}
     with postgres.snapshot(extract, source, endpoint) as database:
+        postgres.refuse_another_clock(extract, source, database)
         is_simulated = _comment(database).upper().startswith("SIMULATED")
         for page in _pages(extract, source, database):
             query = postgres.rows(source, extract.window, columns, page)
@@ -60,7 +64,7 @@ def parse(extract: Extract, source: SqlSource, payloads: Sequence[Opener]) -> It
             for part in delimited.batches(extract, stream, delimited.Dialect(",")):
                 picked = part.pick(extract, dict.fromkeys([source.time_column, *columns.values()]))
                 texts = {name: picked[header] for name, header in columns.items()}
-                times = _instants(picked[source.time_column])
+                times = _instants(source, picked[source.time_column])
                 yield frame.build(source, extract.window, times, texts, place, part.first_row)
 
 
@@ -181,8 +185,11 @@ class _Sink:
         self._lines = bytearray()
 
 
-def _instants(texts: pa.Array) -> pa.Array | pd.Series:
-    """Read the instants the extract writes; NaT where one cannot be read."""
+def _instants(source: SqlSource, texts: pa.Array) -> pa.Array | pd.Series:
+    """Read the instants or wall times the extract writes; NaT where one cannot be read or occurs twice."""
+    if source.timezone is not None:
+        rule = TimeColumns(columns=(source.time_column,), format=WALL_TIME_FORMAT, timezone=source.timezone)
+        return times_of(rule, [pc.utf8_rtrim(texts, "Z")])  # as older extracts wrote wall times, too
     try:
         return texts.cast(frame.INSTANT)
     except pa.ArrowInvalid:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from include.spec.faults import Fault, Path
-from include.spec.fields import Strict, Zone
+from include.spec.fields import DecimalMark, Strict, ThousandsMark, Zone
 from include.spec.source import Source
 from include.spec.time_format import ISO, DateFormat, kept_by
 
@@ -107,8 +107,8 @@ class CsvSource(Source):
     quote: Literal["double", "none"] = Field(
         "double", description='What encloses values that hold a delimiter or a line end: " or nothing.'
     )
-    decimal: Literal[".", ","] = Field(".", description="Decimal mark of numbers.")
-    thousands: Literal[".", ",", "'", " ", "\u00a0", "\u202f"] | None = Field(
+    decimal: DecimalMark = Field(".", description="Decimal mark of numbers.")
+    thousands: ThousandsMark | None = Field(
         None, description="Mark between groups of three digits; a number grouped otherwise stays as it came."
     )
     quoted_decimals: bool = Field(

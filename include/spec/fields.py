@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import date, timedelta
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
 from croniter import CroniterBadDateError, CroniterError, croniter
@@ -108,6 +108,8 @@ ClockTime = Annotated[
 # The bounds leave room for calendar arithmetic, which ends at the year 9999.
 Day = Annotated[date, Field(ge=date(1900, 1, 1), le=date(2200, 1, 1), json_schema_extra={"unit": "date"})]
 Rows = Annotated[int, Field(json_schema_extra={"unit": "rows"})]
+DecimalMark = Literal[".", ","]
+ThousandsMark = Literal[".", ",", "'", " ", "\u00a0", "\u202f"]
 Letters = Annotated[int, Field(ge=0, json_schema_extra={"unit": "letters"})]
 Share = Annotated[float, Field(json_schema_extra={"unit": "share, 0 to 1"})]
 Percent = Annotated[float, Field(json_schema_extra={"unit": "%"})]

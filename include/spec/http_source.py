@@ -9,8 +9,8 @@ from typing import Literal
 from pydantic import Field
 
 from include.spec.faults import Fault, Path, one_of
-from include.spec.fields import Strict, Zone
-from include.spec.json_path import RowsPath, steps_of_field
+from include.spec.fields import DecimalMark, Strict, ThousandsMark, Zone
+from include.spec.json_path import RowsPath, parent_of_field, steps_of_field
 from include.spec.paging import Auth, LinkPaging, OffsetPaging, PagePaging, Pagination, QueryAuth, RateLimit
 from include.spec.source import Source
 from include.spec.time_format import ISO, MILLISECONDS, SECONDS, ReadTime, WrittenTime, kept_by
@@ -41,7 +41,11 @@ class JsonTime(Strict):
 
 
 class HttpJsonSource(Source):
-    """A REST API that answers GET with JSON. A column's `from` is a key of the row, or a JSONPath from `$`, the row."""
+    """A REST API that answers GET with JSON.
+
+    A column's `from` is a key of the row, a JSONPath from `$`, the row, or one from `^`, the mapping around the list
+    of rows, whose position in its own list is `^#`.
+    """
 
     kind: Literal["http_json"] = Field(description="A REST API that answers GET with JSON.")
     path: str = Field(
@@ -56,9 +60,24 @@ class HttpJsonSource(Source):
         "%Y-%m-%d",
         description="How the window's bounds are written: strptime format, unix_seconds or unix_milliseconds.",
     )
-    rows: RowsPath = Field("$", description="JSONPath to the one list of rows; $ is the answer itself.")
+    rows: RowsPath = Field(
+        "$",
+        description="JSONPath to the list of rows; $ is the answer itself. It may lead to several lists where a column"
+        " tells them apart.",
+    )
     orientation: Literal["rows", "columns"] = Field(
         "rows", description="rows: a list of rows. columns: one mapping of equally long lists, one a column."
+    )
+    empty: tuple[Literal["null_rows", "absent_rows", "status_404"], ...] = Field(
+        (),
+        description="What else than an empty list, or status 204, means that there are no rows: null in place of the"
+        " list, no such list, or status 404.",
+    )
+    decimal: DecimalMark = Field(".", description="Decimal mark of numbers that are sent as text.")
+    thousands: ThousandsMark | None = Field(
+        None,
+        description="Mark between groups of three digits in numbers that are sent as text; a number grouped otherwise"
+        " stays as it came.",
     )
     time: JsonTime = Field(description="How a row's time is written; becomes valid_at.")
     auth: Auth | None = Field(
@@ -69,8 +88,20 @@ class HttpJsonSource(Source):
     )
     rate_limit: RateLimit | None = Field(None, description="How often the API may be asked.")
 
+    @property
+    def tells_lists_apart(self) -> bool:
+        """Whether a field of the mapping around a list is read, so that there may be several lists."""
+        return any(map(parent_of_field, self.fields))
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields of a row that are read, those of its time first."""
+        return *self.time.from_, *(column.from_ for column in self.columns.values())
+
     def _faults(self) -> Iterator[Fault]:
         yield from super()._faults()
+        if self.thousands == self.decimal:
+            yield Fault(("thousands",), f"{self.thousands!r} is the decimal mark too; one of them is another")
         templates: dict[Path, str] = {("path",): self.path}
         templates |= {("params", name): value for name, value in self.params.items()}
         for path, template in templates.items():
@@ -81,7 +112,7 @@ class HttpJsonSource(Source):
         fields |= {("time", "from", i): field for i, field in enumerate(self.time.from_)}
         for path, field in fields.items():
             try:
-                steps_of_field(field)
+                parent_of_field(field) or steps_of_field(field)
             except ValueError as problem:
                 yield Fault(path, str(problem))
         yield from _taken_parameters(self)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from jsonpath.selectors import JSONPathSelector
 
 Steps = tuple[str | int, ...]
+# In place of `$`: ^ is the mapping around the list of rows, ^^ the one around that, ^# its position in its own list.
+PARENT = re.compile(r"(\^+)(#|[.\[].*)", re.DOTALL)
 
 
 @cache
@@ -73,6 +76,21 @@ def steps_of_field(field: str) -> Steps:
     (('PM2.5 (ug/m3)',), ('coordinates', 'latitude'))
     """
     return steps(field) if field.startswith("$") else (field,)
+
+
+def parent_of_field(field: str) -> tuple[int, Steps | None] | None:
+    """Return how many mappings around its list a field lies up, and the steps from there; no steps are its position.
+
+    None for a field of the row itself.
+
+    Examples
+    --------
+    >>> parent_of_field("^.station.id"), parent_of_field("^^#"), parent_of_field("^GSPC")
+    ((1, ('station', 'id')), (2, None), None)
+    """
+    if (match := PARENT.fullmatch(field)) is None:
+        return None
+    return len(match[1]), None if match[2] == "#" else steps("$" + match[2])
 
 
 def _rows_path(path: str) -> str:

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from include.spec.csv_source import CsvSource
 from include.spec.faults import Fault
-from include.spec.fields import Name, Strict
+from include.spec.fields import Name, Strict, Zone
 from include.spec.http_source import HttpJsonSource
 from include.spec.source import Source
 
@@ -80,7 +80,14 @@ class SqlSource(Source):
         examples=["desk.operation"],
         description="`schema.table`, lower case.",
     )
-    time_column: Name = Field(description="The timestamptz column windows are cut by; becomes valid_at.")
+    time_column: Name = Field(
+        description="The column windows are cut by, a timestamptz, timestamp or date; becomes valid_at."
+    )
+    timezone: Zone | None = Field(
+        None,
+        description="Zone whose wall time a `timestamp` column holds, required for one; a `date` is a midnight of it,"
+        " else of UTC.",
+    )
     incremental: Incremental = Field(Incremental(), description="How the rows of a window are asked for.")
 
 

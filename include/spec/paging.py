@@ -58,7 +58,11 @@ class Paging(Strict):
         1000, ge=1, le=100_000, description="More pages than this are a fault.", json_schema_extra={"unit": "pages"}
     )
     total: OnePath | None = Field(
-        None, description="JSONPath to the number of rows of all pages, if the answer has it: it must come true."
+        None,
+        description="JSONPath to the number of rows of all pages, where one has it: it ends them, and must come true.",
+    )
+    more: OnePath | None = Field(
+        None, description="JSONPath to true or false: whether further pages follow; false ends them."
     )
 
 
@@ -70,8 +74,10 @@ class _Counted(Paging):
         description="Rows of a full page; sent as `size_param`, if there is one.",
         json_schema_extra={"unit": "rows"},
     )
-    until: Literal["empty", "short"] = Field(
-        "empty", description="Which page is the last without `total`: one without rows, or one below `size`."
+    until: Literal["empty", "short", "repeated"] = Field(
+        "empty",
+        description="What ends the pages without `total`: one without rows, one below `size`, or, beyond the end, the"
+        " last one again.",
     )
 
     def _faults(self) -> Iterator[Fault]:

@@ -18,19 +18,20 @@ from include.spec.types import TypeName
 # Columns that every table, the check, the history or Postgres itself has.
 RESERVED = (
     *("valid_at", "available_at", "recorded_at", "payload_id", "row_number", "superseded_at"),
-    "is_corrected",
+    *("is_corrected", "withdrawn_at"),
     *("tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"),
 )
-NUMBERS = ("number", "integer")
+NUMBERS = ("number", "integer", "decimal")
 # The types of columns that a fact is for.
 TYPES_OF_FACTS = {
-    **{"min": NUMBERS, "max": NUMBERS, "length": ("text",), "decimals": ("number",)},
-    "format": ("text", "number", "integer", "date", "timestamp"),
+    **{"min": NUMBERS, "max": NUMBERS, "length": ("text",), "decimals": ("number", "decimal")},
+    "format": ("text", *NUMBERS, "date", "timestamp"),
 }
 # What a check's name must not be: results carry it beside these.
 RULES = (
     *("type", "time", "future", "repeated", "unique", "rejected", "schema", "change"),
     *("required", "range", "allowed", "length", "format", "decimals", "encoding", "personal", "completeness", "fresh"),
+    "deleted",
 )
 
 
@@ -38,7 +39,11 @@ class Column(Strict):
     """One column of a source: its facts, used for parsing, checking, DDL comments and docs."""
 
     from_: str = Field(alias="from", min_length=1, description="Name in the source: a header, a series id, a field.")
-    type: TypeName = Field("number", description="Type of the stored value.")
+    type: TypeName = Field(
+        "number",
+        description="Type of the stored value. A number is kept in double precision, some 15 digits; a decimal keeps"
+        " every digit, and checks and features compute with its float value.",
+    )
     unit: Unit = Field(description="Unit of the stored value; 1 for a pure number.")
     description: str = Field(min_length=3, description="What the value is, in one line.")
     missing: tuple[str, ...] = Field((), description="Further texts that mean 'no value' in this column.")
@@ -94,7 +99,9 @@ class Column(Strict):
                 re.compile(self.format)
             except re.error as error:
                 yield Fault(("format",), f"{self.format!r} is no regular expression ({error}); mend it")
-        wanted = {"text": str, "integer": int, "number": int | float, "boolean": bool}.get(self.type)
+        number = int | float
+        types_ = {"text": str, "integer": int, "number": number, "decimal": number, "boolean": bool}
+        wanted = types_.get(self.type)
         for i, value in enumerate(self.allowed):
             if wanted is None or not isinstance(value, wanted) or (isinstance(value, bool) and self.type != "boolean"):
                 yield Fault(("allowed", i), f"{value!r} is no {self.type}; write values of the column's type")
@@ -105,6 +112,11 @@ class Column(Strict):
             yield Fault(("personal",), f"a hash is text and this column is {self.type}; write type: text")
         if self.personal == "drop" and self.required:
             yield Fault(("required",), "a dropped column is never read; remove `required`")
+
+    @property
+    def computed_type(self) -> str:
+        """The type of the values that checks, profiles and features compute with: of a decimal its float value."""
+        return "number" if self.type == "decimal" else self.type
 
 
 class Published(Strict):
@@ -134,6 +146,11 @@ class Source(Strict):
     main: bool = Field(False, description="True for the one source that makes `core.<pipeline>`.")
     key: tuple[Name, ...] = Field((), description="Key columns beside valid_at.")
     published: Published = Field(Published(), description="When a value could first be known.")
+    complete: bool = Field(
+        False,
+        description="True where each answer holds every row of its window: a row that a later answer lacks was deleted"
+        " at the source, and is withdrawn. An answer with a quarantined row tells nothing about others.",
+    )
     missing: tuple[str, ...] = Field((), description="Texts that mean 'no value' in every column.")
     columns: dict[Name, Column] = Field(
         min_length=1, description="The columns, by the name they have in the warehouse; end it in the unit."
@@ -147,7 +164,12 @@ class Source(Strict):
 
     def contract_sha256(self) -> str:
         """Return a hash of all that decides which rows a payload gives: not of words, nor of where the source is."""
-        words: Any = {"title": True, "connection": True, "columns": {"__all__": {"description", "unit", "note"}}}
+        words: Any = {
+            "title": True,
+            "connection": True,
+            "complete": True,
+            "columns": {"__all__": {"description", "unit", "note"}},
+        }
         words |= {"checks": {"__all__": {"note"}}}
         said_by_it = self.model_dump_json(exclude=words, exclude_defaults=True)
         return hashlib.sha256(said_by_it.encode()).hexdigest()
@@ -155,8 +177,7 @@ class Source(Strict):
     @property
     def zone(self) -> ZoneInfo:
         """Zone of the calendar dates of its rows: that in which it writes times, else UTC."""
-        time = getattr(self, "time", None)
-        return ZoneInfo(time.timezone if time else "UTC")
+        return ZoneInfo(getattr(getattr(self, "time", self), "timezone", None) or "UTC")
 
     @property
     def stored(self) -> dict[str, Column]:

@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 if TYPE_CHECKING:
     import pyarrow as pa
 
-TypeName = Literal["number", "integer", "text", "boolean", "timestamp", "date"]
+WHOLE_DIGITS, FRACTION_DIGITS = 40, 36  # of a decimal: both whole groups of four, as Postgres keeps them
+TypeName = Literal["number", "integer", "decimal", "text", "boolean", "timestamp", "date"]
 
 
 class ColumnType(NamedTuple):
-    """What a type is called elsewhere; Arrow's timestamps have their zone from `arrow_type`."""
+    """What a type is called elsewhere; what Arrow's types have beside their names is in `arrow_type`.
+
+    A decimal is stored exactly; models, which compute in floats, take and give its float value.
+    """
 
     python: Any
     sql: str
@@ -23,6 +27,7 @@ class ColumnType(NamedTuple):
 TYPES: dict[str, ColumnType] = {
     "number": ColumnType(float, "double precision", "float64", "float64"),
     "integer": ColumnType(int, "bigint", "Int64", "int64"),
+    "decimal": ColumnType(float, "numeric", "float64", "decimal256"),
     "text": ColumnType(str, "text", "str", "string"),
     "boolean": ColumnType(bool, "boolean", "boolean", "bool"),
     "timestamp": ColumnType(datetime, "timestamp with time zone", "datetime64[us, UTC]", "timestamp[us]"),
@@ -34,4 +39,6 @@ def arrow_type(name: str) -> pa.DataType:
     """Return the Arrow type of a type's values."""
     import pyarrow as pa
 
+    if name == "decimal":
+        return pa.decimal256(WHOLE_DIGITS + FRACTION_DIGITS, FRACTION_DIGITS)
     return pa.timestamp("us", "UTC") if name == "timestamp" else pa.type_for_alias(TYPES[name].arrow)

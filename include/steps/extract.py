@@ -100,6 +100,9 @@ def _fetch(run: Run, source: str, endpoint: Endpoint, window: Window) -> dict[st
     records: list[dict[str, Any]] = []
     try:
         for payload in fetch(name, source, spec, endpoint, asked):
+            if payload is None:
+                run.lake.put_answer(records.pop(), refusal="it holds no rows")
+                continue
             stored = run.lake.put(payload)
             log.info("%s %s %s: %d bytes, sha256 %s", name, source, window, stored.byte_count, stored.sha256)
             records.append(manifest(payload, stored, name, source, window, fetch_id, len(records), 0, asked=asked))
@@ -148,7 +151,13 @@ def _accepted(run: Run, source: str, endpoint: Endpoint, refused: Fetch) -> list
     spec, records = run.pipeline.sources[source], {told["request"].get("url"): told for told in refused.payloads}
     judging = replace(endpoint, kept=lambda url: _payload(run, records[url]) if url in records else None)
     asked = refused.asked or refused.window
-    return [records[one.request["url"]] for one in fetch(run.pipeline.pipeline, source, spec, judging, asked)]
+    accepted: list[dict[str, Any]] = []
+    for payload in fetch(run.pipeline.pipeline, source, spec, judging, asked):
+        if payload is None:
+            accepted.pop()
+        else:
+            accepted.append(records[payload.request["url"]])
+    return accepted
 
 
 def _payload(run: Run, told: dict[str, Any]) -> Payload:

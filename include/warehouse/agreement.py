@@ -11,7 +11,7 @@ from psycopg2.extensions import cursor as PgCursor
 from include.quality.contract import MIN_ROWS_FOR_SHARES, Result, result
 from include.quality.rules import check_rule
 from include.quality.score import Agreement
-from include.spec.model import AnySource, Pipeline
+from include.spec.model import Pipeline
 from include.spec.quality import Agrees
 from include.warehouse.engine import one_value
 from include.windows import Window
@@ -159,14 +159,9 @@ def _values(pipeline: Pipeline, source: str, other: str, window: Window) -> dict
         "end": window.end,
         "wide_start": window.start - day,
         "wide_end": window.end + day,
-        "zone": _zone(pipeline.sources[source]),
-        "other_zone": _zone(pipeline.sources[other]),
+        "zone": pipeline.sources[source].zone.key,
+        "other_zone": pipeline.sources[other].zone.key,
     }
-
-
-def _zone(source: AnySource) -> str:
-    """Return the zone whose midnights a source's dates are; UTC for the kinds that declare none."""
-    return str(getattr(getattr(source, "time", None), "timezone", "UTC"))
 
 
 def _same(cursor: PgCursor, pipeline: Pipeline, source: str, other: str, values: dict[str, Any]) -> sql.Composed:

@@ -129,13 +129,13 @@ def test_a_page_in_place_of_a_file_can_pass(server: Any, quick: Any) -> None:
 
 
 def test_another_media_type_breaks_the_contract(server: Any, quick: Any) -> None:
-    server.answers(ANSWER, media_type="application/pdf")
+    server.answers(b"%PDF-1.7", media_type="application/pdf")
     with pytest.raises(ContractBroken, match="application/pdf in place of data"):
         ask(server, quick)
 
 
 def test_json_called_plain_text_or_nothing_is_json(server: Any, quick: Any) -> None:
-    for media_type in ("text/plain", ""):
+    for media_type in ("text/plain", "", "text/html", "application/octet-stream"):
         server.answers(ANSWER, media_type=media_type)
         assert ask(server, quick)[0].content == ANSWER
         server.plan.clear()

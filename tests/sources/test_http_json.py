@@ -334,7 +334,7 @@ def test_a_total_that_does_not_come_true_can_pass(server: Any, quick: Limits, la
     assert f"the pages held {2 + len(last)} of 3 rows" in str(error)
 
 
-@pytest.mark.parametrize("found", [">100", None, -1, [3], True])
+@pytest.mark.parametrize("found", [[3], {"rows": 3}, True])
 def test_a_total_that_is_no_number_is_refused(server: Any, quick: Limits, found: Any) -> None:
     server.answers(page(1, found=found))
     error = broken(server, quick, ContractBroken, pagination=PAGES | {"total": "$.found"})
@@ -394,8 +394,6 @@ def test_the_pause_a_server_asks_for_reaches_the_retry(server: Any, quick: Limit
         (b"<!DOCTYPE html><p>maintenance", "text/html", "a web page"),
         (b"<html>maintenance", "application/json", "a web page"),
         (b'{"results": [', "application/json", "not JSON"),
-        (b'{"results": [{"date": "2025-01-01", "rate": NaN}]}', "application/json", "NaN is not JSON"),
-        (b'{"results": [{"date": "2025-01-01", "rate": -Infinity}]}', "application/json", "Infinity is not JSON"),
         (b"\xff\xfe", "application/json", "not UTF-8"),
         (b"", "application/json", "empty body"),
     ],

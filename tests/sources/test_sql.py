@@ -166,18 +166,87 @@ def test_the_source_is_only_read_from(desk: str) -> None:
         extract(desk, source_of(table="desk.trap", columns=columns, key=[]))
 
 
-def test_times_without_a_zone_and_dates_are_read_as_utc(read: Callable[..., pd.DataFrame], desk: str) -> None:
-    with psycopg2.connect(desk) as database, database.cursor() as cursor:
-        cursor.execute(
-            "CREATE TABLE desk.plain (at_naive timestamp, on_date date);"
-            "INSERT INTO desk.plain VALUES ('2025-01-31 23:00', '2025-01-31'), ('2025-02-01 00:00', '2025-02-01')"
-        )
-    database.close()
-    for time_column, expected in (("at_naive", "2025-01-31T23:00Z"), ("on_date", "2025-01-31T00:00Z")):
-        columns = {"same": {"from": time_column, "type": "text", "unit": "text", "description": "the time again"}}
-        source = source_of(table="desk.plain", time_column=time_column, key=[], columns=columns)
-        frame = read(extract(desk, source).content, source)
-        assert frame["valid_at"].tolist() == [pd.Timestamp(expected)]
+NUMBER = {"number": {"from": "number", "type": "integer", "unit": "code", "description": "a number"}}
+
+
+def clocked(desk: str, type_: str, *texts: str, timezone: str | None = None, **more: Any) -> SqlSource:
+    """Make a table of rows with these times, numbered from 1, and return the source that reads it."""
+    execute(desk, f"CREATE TABLE desk.clocked (at {type_} NOT NULL, number int)")
+    for number, text in enumerate(texts, start=1):
+        execute(desk, f"INSERT INTO desk.clocked VALUES ('{text}', {number})")
+    return source_of(table="desk.clocked", time_column="at", key=[], columns=NUMBER, timezone=timezone, **more)
+
+
+@pytest.mark.parametrize(
+    ("type_", "timezone", "expected"),
+    [
+        ("timestamp", "America/Mexico_City", ["2024-03-02T05:30Z", "2024-03-02T06:10Z"]),
+        ("timestamp", "Asia/Kolkata", ["2024-03-01T18:00Z", "2024-03-01T18:40Z"]),
+        ("timestamp", "UTC", ["2024-03-01T23:30Z", "2024-03-02T00:10Z"]),
+        ("timestamptz", None, ["2024-03-01T23:30Z", "2024-03-02T00:10Z"]),
+        ("date", None, ["2024-03-01T00:00Z", "2024-03-02T00:00Z"]),
+        ("date", "America/Mexico_City", ["2024-03-01T06:00Z", "2024-03-02T06:00Z"]),
+    ],
+)
+def test_a_wall_time_is_read_in_its_zone_and_cut_into_windows_of_utc(
+    read: Callable[..., pd.DataFrame], desk: str, type_: str, timezone: str | None, expected: list[str]
+) -> None:
+    source = clocked(desk, type_, "2024-03-01 23:30", "2024-03-02 00:10", timezone=timezone)
+    for day in (1, 2):
+        window = Window.parse(f"2024-03-0{day}", f"2024-03-0{day + 1}")
+        frame = read(extract(desk, source, window).content, source, window)
+        wanted = [pd.Timestamp(at) for at in expected if window.start <= pd.Timestamp(at) < window.end]
+        assert frame["valid_at"].tolist() == wanted
+
+
+@pytest.mark.parametrize("incremental", [{}, {"by": "key", "column": "number", "rows": 1}])
+def test_wall_times_that_a_clock_change_skips_or_repeats_keep_their_rows_without_a_time(
+    read: Callable[..., pd.DataFrame], desk: str, incremental: dict[str, Any]
+) -> None:
+    """New York: from one to two occurs twice on 2 November, from two to three never on 9 March."""
+    texts = ("2025-11-02 00:59:59", "2025-11-02 01:30", "2025-11-02 02:00", "2025-03-09 02:30", "2025-03-09 03:00")
+    source = clocked(desk, "timestamp", *texts, timezone="America/New_York", incremental=incremental)
+    read_numbers, instants = [], []
+    for bounds in (("2025-03-09T00:00", "2025-03-09T07:00"), ("2025-03-09T07:00", "2025-03-10"),
+                   ("2025-11-01", "2025-11-02T06:00"), ("2025-11-02T06:00", "2025-11-03")):  # fmt: skip
+        window = Window.parse(*bounds)
+        payloads = fetch("usdmxn", "operations", source, Endpoint(desk, hash_key=KEY), window)
+        frame = read([payload.content for payload in payloads], source, window)
+        read_numbers += frame["number"].tolist()
+        instants += [None if pd.isna(at) else at.isoformat() for at in frame["valid_at"]]
+    assert read_numbers == ["4", "5", "1", "2", "3"], "each row in exactly one of windows that follow each other"
+    assert instants == [
+        None, "2025-03-09T07:00:00+00:00", "2025-11-02T04:59:59+00:00", None, "2025-11-02T07:00:00+00:00"
+    ]  # fmt: skip
+
+
+def test_an_old_extract_of_wall_times_that_called_them_utc_is_read_as_wall_times(
+    read: Callable[..., pd.DataFrame],
+) -> None:
+    source = source_of(time_column="at", key=[], columns=NUMBER, timezone="America/Mexico_City")
+    content = csv_line(["at", "number"]) + csv_line(["2025-01-01T23:30:00.000000Z", "1"])
+    assert read(content, source)["valid_at"].tolist() == [pd.Timestamp("2025-01-02T05:30Z")]
+
+
+@pytest.mark.parametrize(
+    ("type_", "timezone", "said"),
+    [
+        ("timestamp", None, r"at of desk.clocked is a timestamp without time zone.*`timezone: America/Mexico_City`"),
+        ("timestamp(0)", None, r"`timezone: UTC`"),
+        ("timestamptz", "UTC", r"at of desk.clocked has a time zone of its own; remove `timezone`"),
+    ],
+)
+def test_a_time_column_that_the_spec_does_not_fit_is_refused(
+    desk: str, type_: str, timezone: str | None, said: str, says_what_to_do: Any
+) -> None:
+    with pytest.raises(ContractBroken, match=said) as caught:
+        extract(desk, clocked(desk, type_, "2025-01-05 12:00", timezone=timezone))
+    says_what_to_do(caught.value, "usdmxn", "operations", JANUARY)
+
+
+def test_a_zone_nobody_knows_is_refused() -> None:
+    with pytest.raises(ValidationError, match="not an IANA time zone"):
+        source_of(timezone="Mexico_City")
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,10 @@ import clevercsv
 import pyarrow as pa
 
 from include.errors import ContractBroken
+from include.sources.csv_file import MOST_ODD
 from include.sources.inspection.sample import LookedAt, Sample
 from include.sources.inspection.units import UNITS
 from include.sources.inspection.values import NOTHING
-from include.sources.csv_file import MOST_ODD
 from include.sources.text import delimited
 from include.sources.text.dialect import Dialect, TextTable
 from include.sources.text.split_decimals import EXPLANATION, WAY_OUT, looks_split

@@ -48,7 +48,8 @@ class Paginator:
         self.asked: dict[Request, None] = {_first(source, extract.window, base_url): None}
         self._rows = 0
         self._total: int | None = None
-        self._seen: set[bytes] = set()
+        self._seen: dict[bytes, None] = {}
+        self.is_repeated = False  # whether the current page is the one before it again: what some send beyond the end
 
     @property
     def current(self) -> Request:
@@ -72,8 +73,10 @@ class Paginator:
             return False
         self._count(page)
         self._watch_total(document)
-        following = self._next(page, document, link)
-        if following is None:
+        is_whole = self._total is not None and self._rows >= self._total
+        is_last = self.is_repeated or is_whole or self._says_no_more(document)
+        following = None if is_last else self._next(page, document, link)
+        if following is None or (following in self.asked and not len(page)):
             if self._total not in (None, self._rows):
                 raise self.extract.unavailable(
                     f"the list changed while it was read: the pages held {self._rows} of {self._total} rows"
@@ -88,26 +91,45 @@ class Paginator:
         return True
 
     def _count(self, page: Page) -> None:
-        self._rows += len(page)
         if not len(page):
             return
         digest = hashlib.sha256(json.dumps(page.values).encode()).digest()
+        self.is_repeated = self._repeats(digest)
+        if self.is_repeated:
+            return
+        self._rows += len(page)
         if digest in self._seen:
             param = getattr(self.source.pagination, "param", None)
             ignored = f": the server ignores the parameter {param!r}, or repeats its last page" if param else ""
             raise self.extract.broken(
                 f"page {len(self.asked)} has the same rows as a page before it{ignored}",
-                f"{MEND}, perhaps with `until: short` or `total`",
+                f"{MEND}, perhaps with `until: short`, `until: repeated` or `total`",
             )
-        self._seen.add(digest)
+        self._seen[digest] = None
+
+    def _repeats(self, digest: bytes) -> bool:
+        """Tell a page beyond the end from one of a server that ignores what it is asked, which repeats the first."""
+        paging = self.source.pagination
+        if not isinstance(paging, PagePaging | OffsetPaging) or next(reversed(self._seen), None) != digest:
+            return False
+        return len(self._seen) > 1 or paging.until == "repeated"
+
+    def _says_no_more(self, document: Any) -> bool:
+        paging = self.source.pagination
+        more = value_at(paging.more, document) if paging and paging.more else None
+        if more is None or str(more).lower() in ("true", "false", "1", "0"):
+            return str(more).lower() in ("false", "0")
+        raise self.extract.broken(f"{paging.more!r} is neither true nor false on page {len(self.asked)}", MEND)
 
     def _watch_total(self, document: Any) -> None:
         paging = self.source.pagination
         if paging is None or paging.total is None:
             return
         total = value_at(paging.total, document)
-        if not isinstance(total, str) or not (total.isascii() and total.isdigit() and len(total) < 19):
+        if isinstance(total, bool | list | dict):
             raise self.extract.broken(f"{paging.total!r} is no number of rows in the answer", MEND)
+        if total is None or not (total.isascii() and total.isdigit() and len(total) < 19):
+            return  # left out on later pages, or a guess such as >1000: only what is a number has to come true
         if self._total not in (None, int(total)):
             raise self.extract.unavailable(
                 f"the list changed while it was read: it had {self._total} rows, on page {len(self.asked)} {total}"
@@ -122,15 +144,12 @@ class Paginator:
         if isinstance(paging, LinkPaging):
             url = self._text_at(paging.next, document) if paging.next else rel_next(link)
             return self._linked(url) if url else None
-        if not isinstance(paging, PagePaging | OffsetPaging) or self._is_last(paging, len(page)):
+        if not isinstance(paging, PagePaging | OffsetPaging):
+            return None
+        if len(page) < ((paging.size or 1) if paging.until == "short" else 1):
             return None
         place = paging.start + len(self.asked) if isinstance(paging, PagePaging) else self._rows
         return self.current.with_params({paging.param: str(place)})
-
-    def _is_last(self, paging: PagePaging | OffsetPaging, rows: int) -> bool:
-        if self._total is not None and self._rows >= self._total:
-            return True
-        return rows < (paging.size or 1) if paging.until == "short" else rows == 0
 
     def _text_at(self, path: str, document: Any) -> str:
         value = value_at(path, document)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from itertools import chain, islice, repeat
+from typing import TYPE_CHECKING, Any, Final
 
-from include.spec.json_path import Steps, compiled, steps_of_field
+from include.spec.json_path import Steps, compiled, parent_of_field, steps_of_field
 from include.spec.model import HttpJsonSource
+
+if TYPE_CHECKING:
+    from jsonpath import JSONPathMatch
 
 ABSENT: Final = object()
 WORDS_OF_ERRORS = ("message", "reason", "detail", "description", "title", "msg", "errors", "error")
 
 
 class Page:
-    """The rows of one document.
+    """The rows of one document: those of one list, or of several that a field of the mappings around them tells apart.
+
+    `ABSENT`, where no document came, has none.
 
     Raises
     ------
@@ -22,26 +28,29 @@ class Page:
     """
 
     def __init__(self, source: HttpJsonSource, document: Any) -> None:
-        self.path, self._is_columns = source.rows, source.orientation == "columns"
-        self._found = _one(source.rows, document)
+        self.path, self._is_columns, self._time = source.rows, source.orientation == "columns", source.time.from_
+        places = _places(source, document)
+        self._places = [place for place in places if place.obj is not None or "null_rows" not in source.empty]
         if self._is_columns:
-            self._refuse_another_shape(dict, "a mapping of lists")
-            fields = [*source.time.from_, *(column.from_ for column in source.columns.values())]
-            self._lists = self._same_length(dict.fromkeys(fields))
+            wanted = dict.fromkeys(field for field in source.fields if parent_of_field(field) is None)
+            groups = [self._same_length(place.obj, wanted) for place in self._places]
+            self._counts = [len(next(iter(group.values()))) for group in groups]
+            self._lists = {field: list(chain(*(group[field] for group in groups))) for field in wanted}
         else:
-            self._refuse_another_shape(list, "a list")
+            lists = [self._list(place.obj) for place in self._places]
+            self._counts, self._rows = [len(rows) for rows in lists], list(chain(*lists))
 
     def __len__(self) -> int:
-        return len(next(iter(self._lists.values()))) if self._is_columns else len(self._found)
+        return sum(self._counts)
 
     @property
     def values(self) -> Any:
         """What the rows are made of, for a comparison with another page."""
-        return self._found
+        return [place.obj for place in self._places]
 
     def keys(self) -> str:
         """Return the keys of the first row, for a message."""
-        first = self._found if self._is_columns else next(iter(self._found), None)
+        first = self._places[0].obj if self._is_columns else next(iter(self._rows), None)
         return _shown(first) if isinstance(first, dict) else f"positions 0 to {len(first or ()) - 1}"
 
     def fields(self, field: str, start: int, end: int) -> list[str | None] | None:
@@ -54,8 +63,11 @@ class Page:
         ValueError
             A row is a plain value, or the field holds a list or a mapping; the message says where.
         """
-        if self._is_columns:
-            values: Sequence[Any] = self._lists[field][start:end]
+        if (up := parent_of_field(field)) is not None:
+            around = (repeat(_around(at, up), n) for at, n in zip(self._places, self._counts, strict=True))
+            values: Sequence[Any] = list(islice(chain.from_iterable(around), start, end))
+        elif self._is_columns:
+            values = self._lists[field][start:end]
         else:
             steps = steps_of_field(field)
             values = [_walk(self._row(n), steps) for n in range(start, end)]
@@ -66,7 +78,7 @@ class Page:
         ]
 
     def _row(self, number: int) -> Any:
-        row = self._found[number]
+        row = self._rows[number]
         if isinstance(row, dict | list):
             return row
         raise ValueError(f"row {number} at {self.path!r} is {_kind(row)} and not a mapping")
@@ -81,12 +93,21 @@ class Page:
             "such as $.coordinates.latitude"
         )
 
-    def _same_length(self, fields: Iterable[str]) -> dict[str, list[Any]]:
+    def _list(self, rows: Any) -> list[Any]:
+        """Return the rows of a list; some servers send one row without a list around it."""
+        own = [steps_of_field(field) for field in self._time if parent_of_field(field) is None]
+        if isinstance(rows, dict) and own and all(_walk(rows, steps) is not ABSENT for steps in own):
+            return [rows]
+        self._refuse_another_shape(rows, list, "a list")
+        return rows  # type: ignore[no-any-return]
+
+    def _same_length(self, columns: Any, fields: dict[str, None]) -> dict[str, list[Any]]:
+        self._refuse_another_shape(columns, dict, "a mapping of lists")
         lists: dict[str, list[Any]] = {}
         for field in fields:
-            values = _walk(self._found, steps_of_field(field))
+            values = _walk(columns, steps_of_field(field))
             if values is ABSENT:
-                raise ValueError(f"there is no {field!r} at {self.path!r}, only {self.keys()}")
+                raise ValueError(f"there is no {field!r} at {self.path!r}, only {_shown(columns)}")
             if not isinstance(values, list):
                 raise ValueError(f"{field!r} at {self.path!r} is {_kind(values)} and not a list")
             lists[field] = values
@@ -96,9 +117,10 @@ class Page:
             raise ValueError(f"the lists at {self.path!r} are not equally long: {told}"[:400])
         return lists
 
-    def _refuse_another_shape(self, shape: type, name: str) -> None:
-        if not isinstance(self._found, shape):
-            raise ValueError(f"{self.path!r} is {_kind(self._found)} and not {name}")
+    def _refuse_another_shape(self, rows: Any, shape: type, name: str) -> None:
+        if not isinstance(rows, shape):
+            way_out = "; where that means no rows: empty: [null_rows]" if rows is None else ""
+            raise ValueError(f"{self.path!r} is {_kind(rows)} and not {name}{way_out}")
 
 
 def value_at(path: str, document: Any) -> Any:
@@ -129,18 +151,42 @@ def error_message(document: Any, depth: int = 3) -> str:
     return ""
 
 
-def _one(path: str, document: Any) -> Any:
+def _places(source: HttpJsonSource, document: Any) -> list[JSONPathMatch]:
+    """Return where the rows are: one place, several where they can be told apart, none where that is declared."""
     from jsonpath import JSONPathError
 
+    if document is ABSENT:
+        return []
+    path = source.rows
     try:
-        matches = compiled(path).findall(document)
+        matches = list(compiled(path).finditer(document))
     except JSONPathError as problem:
         raise ValueError(f"{path!r} cannot be followed ({str(problem.args[0])[:100]})") from None
-    if len(matches) != 1:
-        says = error_message(document)
-        told = f"; it says: {says}" if says else f", only {_shown(document)}" if isinstance(document, dict) else ""
-        raise ValueError(f"{path!r} leads to {len(matches) or 'no'} places in the answer{told}")
-    return matches[0]
+    if len(matches) == 1 or (matches and source.tells_lists_apart):
+        return matches
+    if matches:
+        raise ValueError(
+            f"{path!r} leads to {len(matches)} places in the answer; tell their rows apart by a column of the mapping "
+            "around each list, such as `from: ^.id`, or ^# for its position, and make it a key"
+        )
+    says = error_message(document)
+    is_error = isinstance(document, dict) and any(document.get(word) for word in ("error", "errors"))
+    if "absent_rows" in source.empty and isinstance(document, dict | list) and not is_error:
+        return []
+    told = f"; it says: {says}" if says else f", only {_shown(document)}" if isinstance(document, dict) else ""
+    raise ValueError(f"{path!r} leads to no places in the answer{told}; where that means no rows: empty: [absent_rows]")
+
+
+def _around(place: JSONPathMatch, up: tuple[int, Steps | None]) -> Any:
+    """Return a field of one of the mappings around a list, or that mapping's position in its own list as text."""
+    count, steps = up
+    for _ in range(count):
+        place = place.parent or place
+        while place.parent is not None and not isinstance(place.obj, dict):
+            place = place.parent
+    if steps is not None:
+        return _walk(place.obj, steps)
+    return next((str(part) for part in reversed(place.parts) if isinstance(part, int)), ABSENT)
 
 
 def _walk(value: Any, steps: Steps) -> Any:

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.sources.payload import Extract
-from include.spec.model import Column, CsvSource
+from include.spec.model import Column, CsvSource, HttpJsonSource
+from include.spec.source import NUMBERS
 
 COMMA_NUMBER = r"^(\s*[+-]?\d*),(\d+(?:[eE][+-]?\d+)?\s*)$"
 POINT_NUMBER = r"^\s*[+-]?\d*\.\d+(?:[eE][+-]?\d+)?\s*$"
@@ -22,7 +23,7 @@ SIGNS = np.isin(np.arange(256), [*b"+-"])
 SIMPLE = DIGITS | SIGNS | (np.arange(256) == COMMA)
 
 
-def plain(extract: Extract, source: CsvSource, column: Column, values: pa.Array) -> pa.Array:
+def plain(extract: Extract, source: CsvSource | HttpJsonSource, column: Column, values: pa.Array) -> pa.Array:
     """Return the column's text with numbers as the contract reads them; markers and broken values stay as they came.
 
     The values are of string without nulls, shape (rows,).
@@ -32,11 +33,11 @@ def plain(extract: Extract, source: CsvSource, column: Column, values: pa.Array)
     ContractBroken
         A point where the decimal mark is a comma and that is no thousands mark. A retry brings the same.
     """
-    if column.type == "boolean" and source.flags:
+    if isinstance(source, CsvSource) and column.type == "boolean" and source.flags:
         return _flags(source.flags, values)
-    if column.type in ("number", "integer") and source.accounting:
+    if isinstance(source, CsvSource) and column.type in NUMBERS and source.accounting:
         values = bare_amounts(values)
-    if column.type not in ("number", "integer") or (source.decimal == "." and source.thousands is None):
+    if column.type not in NUMBERS or (source.decimal == "." and source.thousands is None):
         return values
     text = bytes(values.buffers()[2] or b"")
     marks = {mark for mark in (".", ",", source.thousands) if mark is not None and mark.encode() in text}
@@ -88,7 +89,9 @@ def grouped(thousands: str, decimal: str) -> str:
     return rf"^\s*[+-]?\d{{1,3}}(?:{mark}\d{{3}})+(?:{point}\d+)?(?:[eE][+-]?\d+)?\s*$"
 
 
-def _rewritten(extract: Extract, source: CsvSource, column: Column, values: pa.Array, is_missing: pa.Array) -> Any:
+def _rewritten(
+    extract: Extract, source: CsvSource | HttpJsonSource, column: Column, values: pa.Array, is_missing: pa.Array
+) -> Any:
     if source.thousands is not None:
         fits = pc.match_substring_regex(values, grouped(source.thousands, source.decimal))
         values = pc.if_else(fits, pc.replace_substring(values, source.thousands, ""), values)

@@ -22,9 +22,10 @@ from include.sources.web.json_body import MAX_BYTES, Unfit, decode
 
 HEADERS_THAT_MATTER = (
     "content-type", "content-length", "etag", "last-modified", "date", "retry-after", "location", "link",
-    "x-data-origin",
+    "x-data-origin", "x-ratelimit-remaining",
 )  # fmt: skip
 WEB_PAGES = frozenset({"text/html", "application/xhtml+xml"})
+BLANKS = b"\xef\xbb\xbf \t\r\n"
 
 
 def get(
@@ -103,12 +104,12 @@ def check(extract: Extract, payload: Payload, connection: str, can_carry: Callab
     Raises
     ------
     SourceUnavailable
-        429, 5xx, a web page in place of data, or nothing at all. A retry may help.
+        429, 5xx, 403 with a pause, a web page in place of data, or nothing at all. A retry may help.
     ContractBroken
         Any other status than 200, or another media type. A retry brings the same.
     """
     status, server = payload.status, host(payload.request["url"])
-    if status in TRANSIENT or status >= 500:
+    if is_passing(payload):
         asked = f" with Retry-After {payload.headers['retry-after']}" if "retry-after" in payload.headers else ""
         raise extract.unavailable(f"{server} answered {status}{asked}", pause(payload.headers))
     if status in (401, 403):
@@ -122,15 +123,23 @@ def check(extract: Extract, payload: Payload, connection: str, can_carry: Callab
             f"check the host of the Airflow Connection {connection} and the source in pipeline.yaml",
         )
     beginning = payload.body.open().read(1024)
-    if payload.media_type in WEB_PAGES or _looks_like_a_page(beginning):
+    if _looks_like_a_page(payload.media_type, beginning):
         raise extract.unavailable(f"{server} answered a web page in place of data")
     if not beginning.strip():
         raise extract.unavailable(f"{server} answered 200 with an empty body")
-    if payload.media_type and not can_carry(payload.media_type):
+    is_json_anyway = can_carry("application/json") and beginning.lstrip(BLANKS).startswith((b"{", b"["))
+    if payload.media_type and not can_carry(payload.media_type) and not is_json_anyway:
         raise extract.broken(
             f"{server} answered {payload.media_type} in place of data",
             f"check the host of the Airflow Connection {connection}",
         )
+
+
+def is_passing(payload: Payload) -> bool:
+    """Tell whether a status passes with time: the server's own faults, and refusals that name a pause."""
+    status, headers = payload.status, payload.headers
+    is_limit = status == 403 and ("retry-after" in headers or headers.get("x-ratelimit-remaining") == "0")
+    return status in TRANSIENT or status >= 500 or is_limit
 
 
 def pause(headers: Mapping[str, str]) -> timedelta | None:
@@ -170,5 +179,7 @@ def _without_login(url: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
-def _looks_like_a_page(content: bytes) -> bool:
-    return content.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype html", b"<html"))
+def _looks_like_a_page(media_type: str, content: bytes) -> bool:
+    """Tell a web page by its body: some servers call JSON a page."""
+    marks = (b"<",) if media_type in WEB_PAGES else (b"<!doctype html", b"<html")
+    return content.lstrip(BLANKS).lower().startswith(marks)
