@@ -6,8 +6,10 @@ import io
 from collections.abc import Iterator, Mapping
 from itertools import chain
 
+import numpy as np
 import psycopg2
 import pyarrow as pa
+import pyarrow.compute as pc
 from psycopg2 import sql
 from psycopg2.extensions import cursor as PgCursor
 
@@ -15,6 +17,7 @@ from include.spec.types import TYPES, arrow_type
 from include.warehouse.engine import identifiers
 
 CHUNK_BYTES = 1_048_576
+NEGATIVE = 0x4000  # the sign of a numeric below zero
 
 
 def copy(cursor: PgCursor, table: sql.Identifier, batches: Iterator[pa.RecordBatch]) -> int:
@@ -60,12 +63,12 @@ class _Encoded(io.RawIOBase):
     def __init__(self, batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> None:
         from pgpq import ArrowToPostgresBinaryEncoder
 
-        encoder = ArrowToPostgresBinaryEncoder(schema)
+        encoder = ArrowToPostgresBinaryEncoder(_in_wire_form(pa.RecordBatch.from_pylist([], schema=schema)).schema)
 
         def chunks() -> Iterator[bytes]:
             yield encoder.write_header()
             for batch in batches:
-                yield encoder.write_batch(batch)
+                yield encoder.write_batch(_in_wire_form(batch))
             yield encoder.finish()
 
         self._chunks = chunks()
@@ -85,3 +88,31 @@ class _Encoded(io.RawIOBase):
             self._rest = memoryview(chunk)
         taken, self._rest = self._rest[:size], self._rest[size:]
         return bytes(taken)
+
+
+def _in_wire_form(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return a batch whose decimals are the bytes of a ``numeric``: the encoder passes bytes on as they are."""
+    for place, field in enumerate(batch.schema):
+        if pa.types.is_decimal(field.type):
+            batch = batch.set_column(place, field.name, _numeric(batch.column(place)))
+    return batch
+
+
+def _numeric(values: pa.Array) -> pa.Array:
+    """Return decimals as ``numeric`` travels: groups of four digits behind their count, weight, sign and scale."""
+    width, places = values.type.precision // 4, values.type.scale
+    whole = pa.Array.from_buffers(
+        pa.decimal256(values.type.precision, 0), len(values), values.buffers(), offset=values.offset
+    )
+    text = pc.cast(whole, pa.string()).fill_null("0")
+    padded = pc.utf8_lpad(pc.utf8_ltrim(text, "-"), 4 * width, "0").cast(pa.binary(4 * width))
+    digits = np.frombuffer(padded.buffers()[1], np.uint8)[: len(values) * 4 * width].reshape(-1, 4 * width) - ord("0")
+    cells = np.zeros((len(values), 4 + width), ">i2")
+    cells[:, 0], cells[:, 1] = width, width - places // 4 - 1
+    cells[:, 2] = pc.starts_with(text, "-").to_numpy(zero_copy_only=False) * NEGATIVE
+    has_digit = digits[:, ::-1][:, :places] != 0
+    cells[:, 3] = np.where(has_digit.any(axis=1), places - has_digit.argmax(axis=1), 0)
+    cells[:, 4:] = digits.reshape(-1, width, 4) @ np.array([1000, 100, 10, 1], np.int16)
+    size = cells.itemsize * cells.shape[1]
+    wire = pa.Array.from_buffers(pa.binary(size), len(values), [None, pa.py_buffer(cells.tobytes())])
+    return pc.if_else(values.is_valid(), wire.cast(pa.binary()), pa.scalar(None, pa.binary()))
