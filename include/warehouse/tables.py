@@ -14,6 +14,7 @@ from include.warehouse.engine import definitions, identifiers, one_value
 
 HISTORY = {
     "superseded_at": "When a newer version replaced this one, UTC",
+    "withdrawn_at": "When an answer of the source first lacked the row, UTC: it was deleted there; else null",
     "is_corrected": "True for a version that we had misread: the source never told it, and features do not see it",
 }
 TIMES = {
@@ -24,11 +25,19 @@ TIMES = {
 }
 AS_OF = """
 create or replace function core.{as_of}(known_at timestamptz) returns setof core.{table} language sql stable as $$
-    select distinct on ({key}) {kept} from (
-        select {kept} from core.{table} where available_at <= known_at
-        union all select {kept} from core.{history} where available_at <= known_at and not is_corrected
-    ) versions order by {key}, available_at desc, recorded_at desc
+    select {kept} from (
+        select distinct on ({key}) {kept}, withdrawn_at from (
+            select {kept}, null::timestamptz as withdrawn_at from core.{table} where available_at <= known_at
+            union all
+            select {kept}, withdrawn_at from core.{history} where available_at <= known_at and not is_corrected
+        ) versions order by {key}, available_at desc, recorded_at desc
+    ) newest where withdrawn_at is null or withdrawn_at > known_at
 $$
+"""
+HAS_ROWS = """
+select exists (select from core.{table} where valid_at >= %(first)s and valid_at < %(last)s)
+    or exists (select from core.{history}
+               where valid_at >= %(first)s and valid_at < %(last)s and withdrawn_at is not null)
 """
 
 
@@ -95,7 +104,10 @@ def _create(cursor: PgCursor, table: str, key: tuple[str, ...], columns: dict[st
     """Create a table, or add the columns it does not have, and describe it and them."""
     types = {name: TYPES[column.type].sql for name, column in columns.items()}
     is_history = table.endswith("_history")
-    kept = "superseded_at timestamptz not null default now(), is_corrected boolean not null default false,"
+    kept = (
+        "superseded_at timestamptz not null default now(), is_corrected boolean not null default false,"
+        " withdrawn_at timestamptz,"
+    )
     cursor.execute(
         sql.SQL(
             "create table if not exists core.{table} (valid_at timestamptz not null, available_at timestamptz not null,"
@@ -136,8 +148,8 @@ def _comment(cursor: PgCursor, table: str, column: str | None, text: str) -> Non
 
 
 def has_rows(cursor: PgCursor, table: str, first: datetime, last: datetime) -> bool:
-    """Tell whether ``core.<table>`` is there and has a row about a time from `first` on and before `last`, UTC."""
+    """Tell whether ``core.<table>`` is there and has, or had, a row about a time from `first` on and before `last`."""
     if not one_value(cursor, "select to_regclass(%s) is not null", (f'core."{table}"',)):
         return False
-    query = sql.SQL("select exists (select from core.{} where valid_at >= %s and valid_at < %s)")
-    return bool(one_value(cursor, query.format(sql.Identifier(table)), (first, last)))
+    query = sql.SQL(HAS_ROWS).format(table=sql.Identifier(table), history=sql.Identifier(f"{table}_history"))
+    return bool(one_value(cursor, query, {"first": first, "last": last}))
