@@ -68,7 +68,8 @@ insert into changed (valid_at, available_at)
 select valid_at, available_at from gone union all select valid_at, withdrawn_at from kept
 """
 JUST_COPIED = """
-(select available_at from core.{table} where valid_at between %(first)s and %(last)s and recorded_at = %(loaded_at)s)
+(select available_at, true as is_new from core.{table}
+ where valid_at between %(first)s and %(last)s and recorded_at = %(loaded_at)s)
 """
 TOUCHED = """
 select distinct w.window_start_at, w.window_end_at
@@ -82,7 +83,7 @@ CHANGES = """
 select min(valid_at), max(valid_at), min(available_at), max(available_at) from changed
 group by date_trunc('month', valid_at) order by 1
 """
-LATE = "select count(*) from {changed} c where c.available_at < %(start)s"
+LATE = "select count(*) from {changed} c where c.available_at < %(start)s and c.is_new is not null"  # not withdrawn
 INSTANT = timedelta(microseconds=1)
 MANY = 100_000  # rows from which an index and new statistics pay
 

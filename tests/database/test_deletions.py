@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from include.warehouse.batch import Batch
+from include.sources import Endpoint
+from include.steps import ingest
+from include.steps.run import Run
+from include.warehouse.batch import Batch, RunRef
 from include.windows import Window
 
 JANUARY = Window.parse("2025-01-01", "2025-02-01")
@@ -244,3 +248,40 @@ def test_a_feature_made_before_the_deletion_keeps_what_was_known_then(whole: Any
     load("d", [rows[0], rows[2], *later], datetime(2025, 2, 8, tzinfo=UTC))
     whole.build_features()
     assert whole.sql(lag) == [(1, None), (3, 2.0), (1, 3.0), (2, 31.0)], "the row of the 2nd was there on the 3rd"
+
+
+def test_a_table_of_a_database_is_followed_from_its_wall_times_to_its_deletions(
+    warehouse: Any, warehouse_url: str
+) -> None:
+    """Rows of a place at UTC-6: the first belongs to the next day of UTC, the second one is deleted after the load."""
+    columns = {
+        "number": {"from": "id", "type": "integer", "unit": "code", "required": True, "description": "Number"},
+        "level_m": {"from": "x", "type": "decimal", "unit": "m", "description": "Level"},
+    }
+    desk = {"kind": "sql", "main": True, "connection": "desk", "title": "Desk", "table": "desk.op", "key": ["number"]}
+    desk |= {"time_column": "at", "timezone": "America/Mexico_City", "complete": True, "columns": columns}
+    spec = warehouse.with_spec(lambda sources: sources.update(meter=desk)).spec
+    warehouse.sql("create schema desk; create table desk.op (id int primary key, at timestamp not null, x numeric)")
+    warehouse.sql(
+        "insert into desk.op values (1, '2024-03-01 23:30', 12345678901234567.89), (2, '2024-03-02 00:10', 6),"
+        " (3, '2024-03-01 17:59', 7)"
+    )
+
+    def ingest_day(run_id: str) -> dict[str, Any]:
+        params = {"start": "2024-03-02", "end": "2024-03-03"}
+        end = datetime(2024, 3, 4, tzinfo=UTC)
+        run = Run(spec, RunRef("ingest_readings", run_id), params, None, [], end, warehouse.engine, warehouse.lake)
+        checked = ingest.check(run, ingest.extract(run, "meter", lambda: Endpoint(warehouse_url)))
+        return ingest.load(run, [checked])[0]
+
+    now = "select number, valid_at, level_m from core.readings order by 1"
+    first = (1, datetime(2024, 3, 2, 5, 30, tzinfo=UTC), Decimal("12345678901234567.89"))
+    assert ingest_day("first")["inserted"] == 2
+    assert warehouse.sql(now) == [first, (2, datetime(2024, 3, 2, 6, 10, tzinfo=UTC), Decimal(6))]
+    warehouse.sql("delete from desk.op where id = 2")
+    assert ingest_day("second")["withdrawn"] == 1
+    assert warehouse.sql(now) == [first]
+    assert warehouse.sql("select number, withdrawn_at >= recorded_at from core.readings_history") == [(2, True)]
+    assert ingest_day("third")["withdrawn"] == 0
+    warehouse.sql("delete from desk.op")
+    assert ingest_day("fourth")["withdrawn"] == 1, "a load, although the source has no row"
