@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from math import isfinite
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -73,7 +74,7 @@ def why(text: str, column: Column) -> str:
     """Return why a text cannot be read although it looks like a value of the column, with the way out; else nothing."""
     bare = text.strip()
     if column.type in ("timestamp", "date") and NO_DAY.search(bare):
-        return ": it lies outside the years 1 to 9999"
+        return ": it lies outside the years 1 to 9999; where it means 'no value', name it in `missing`"
     if column.type in NUMBERS and CURRENCY.match(bare):
         return ": it holds a currency sign; let the source send the bare number"
     if column.type in NUMBERS and NOT_FINITE.fullmatch(bare):
@@ -106,27 +107,47 @@ def _number(raw: pa.Array) -> pa.Array:
     is_finite = pc.is_finite(numbers)
     if not pc.all(is_finite, min_count=0).as_py():
         numbers = pc.if_else(is_finite, numbers, NO_NUMBER)
-    is_long = pc.greater(pc.binary_length(raw), SURE_DIGITS)
-    if not pc.any(is_long).as_py():
+    if (pc.max(pc.binary_length(raw)).as_py() or 0) <= SURE_DIGITS:
         return numbers
-    return pc.replace_with_mask(numbers, is_long.fill_null(False), _kept(raw.filter(is_long), numbers.filter(is_long)))
+    is_long = pc.greater(pc.binary_length(raw), SURE_DIGITS).fill_null(False)
+    return pc.replace_with_mask(numbers, is_long, _kept(raw.filter(is_long), numbers.filter(is_long)))
 
 
 def _kept(texts: pa.Array, numbers: pa.Array) -> pa.Array:
-    """Put null where a number is another than its text to the last written digit.
+    """Put null where a number is another than its text to the last written digit."""
+    places = np.arange(len(texts))
+    for is_same in (_is_shortest, _is_padded, _is_longest, _has_same_digits):  # the quick looks first
+        same = is_same(texts.take(places), numbers.take(places)).fill_null(True)
+        places = places[~same.to_numpy(zero_copy_only=False)]
+        if not len(places):
+            return numbers
+    is_other = np.zeros(len(texts), dtype=bool)
+    is_other[places] = True
+    return pc.if_else(is_other, NO_NUMBER, numbers)
 
-    A text that a program wrote from a double is that double's: the shortest one, or the one of 17 digits.
-    """
-    is_same = pc.equal(texts, pc.cast(numbers, pa.string())).fill_null(True)
-    if pc.all(is_same).as_py():
-        return numbers
-    rest, doubles = texts.filter(pc.invert(is_same)), numbers.filter(pc.invert(is_same))
-    written, shortest = _digits(rest), _digits(pc.cast(doubles, pa.string()))
-    is_kept = pc.or_(pc.less_equal(pc.binary_length(written), SURE_DIGITS), pc.equal(written, shortest))
-    if not pc.all(is_kept).as_py():
-        longest = _digits(pa.array([f"{number:.17g}" for number in doubles.to_pylist()], pa.string()))
-        is_kept = pc.or_(is_kept, pc.equal(written, longest))
-    return pc.replace_with_mask(numbers, pc.invert(is_same), pc.if_else(is_kept, doubles, NO_NUMBER))
+
+def _is_shortest(texts: pa.Array, numbers: pa.Array) -> pa.Array:
+    """Tell which texts are the shortest ones of their double, as most programs write it."""
+    return pc.equal(texts, pc.cast(numbers, pa.string()))
+
+
+def _is_padded(texts: pa.Array, numbers: pa.Array) -> pa.Array:
+    """Tell which texts are the shortest ones with zeros behind, as columns of many decimals are written."""
+    bare = pc.if_else(pc.match_substring(texts, "."), pc.utf8_rtrim(texts, "0"), texts)
+    return _is_shortest(pc.utf8_rtrim(bare, "."), numbers)
+
+
+def _is_longest(texts: pa.Array, numbers: pa.Array) -> pa.Array:
+    """Tell which texts are the 17 digits of their double, as C writes it to lose nothing."""
+    return pc.equal(texts, pa.array([n if n is None else f"{n:.17g}" for n in numbers.to_pylist()], pa.string()))
+
+
+def _has_same_digits(texts: pa.Array, numbers: pa.Array) -> pa.Array:
+    """Tell which texts have no more digits than every double keeps, or the same as their double, however written."""
+    written, shortest = _digits(texts), _digits(pc.cast(numbers, pa.string()))
+    longest = _digits(pa.array([n if n is None else f"{n:.17g}" for n in numbers.to_pylist()], pa.string()))
+    is_sure = pc.less_equal(pc.binary_length(written), SURE_DIGITS)
+    return pc.or_(is_sure, pc.or_(pc.equal(written, shortest), pc.equal(written, longest)))
 
 
 def _digits(texts: pa.Array) -> pa.Array:

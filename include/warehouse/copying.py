@@ -100,19 +100,21 @@ def _in_wire_form(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 def _numeric(values: pa.Array) -> pa.Array:
     """Return decimals as ``numeric`` travels: groups of four digits behind their count, weight, sign and scale."""
-    width, places = values.type.precision // 4, values.type.scale
-    whole = pa.Array.from_buffers(
-        pa.decimal256(values.type.precision, 0), len(values), values.buffers(), offset=values.offset
-    )
-    text = pc.cast(whole, pa.string()).fill_null("0")
-    padded = pc.utf8_lpad(pc.utf8_ltrim(text, "-"), 4 * width, "0").cast(pa.binary(4 * width))
-    digits = np.frombuffer(padded.buffers()[1], np.uint8)[: len(values) * 4 * width].reshape(-1, 4 * width) - ord("0")
-    cells = np.zeros((len(values), 4 + width), ">i2")
+    count, width, places = len(values), values.type.precision // 4, values.type.scale
+    as_whole = pa.decimal256(values.type.precision, 0)
+    text = pa.Array.from_buffers(as_whole, count, values.buffers(), offset=values.offset).cast(pa.string())
+    text = text.fill_null("0")
+    padded = pc.utf8_lpad(pc.utf8_ltrim(text, "-"), 4 * width, "0").buffers()[2] or b""
+    digits = (np.frombuffer(padded, np.uint8, count * 4 * width) - ord("0")).reshape(count, width, 4)
+    cells = np.zeros((count, 4 + width), ">i2")
     cells[:, 0], cells[:, 1] = width, width - places // 4 - 1
-    cells[:, 2] = pc.starts_with(text, "-").to_numpy(zero_copy_only=False) * NEGATIVE
-    has_digit = digits[:, ::-1][:, :places] != 0
-    cells[:, 3] = np.where(has_digit.any(axis=1), places - has_digit.argmax(axis=1), 0)
-    cells[:, 4:] = digits.reshape(-1, width, 4) @ np.array([1000, 100, 10, 1], np.int16)
-    size = cells.itemsize * cells.shape[1]
-    wire = pa.Array.from_buffers(pa.binary(size), len(values), [None, pa.py_buffer(cells.tobytes())])
-    return pc.if_else(values.is_valid(), wire.cast(pa.binary()), pa.scalar(None, pa.binary()))
+    cells[:, 2] = np.where(pc.starts_with(text, "-"), NEGATIVE, 0)
+    is_used = digits.reshape(count, 4 * width)[:, : -places - 1 : -1] != 0
+    cells[:, 3] = np.where(is_used.any(axis=1), places - is_used.argmax(axis=1), 0)
+    cells[:, 4:] = (
+        digits[..., 0] * np.int16(1000) + digits[..., 1] * np.int16(100) + digits[..., 2] * 10 + digits[..., 3]
+    )
+    size = cells.itemsize * (4 + width)
+    ends = np.arange(0, size * (count + 1), size, dtype=np.int32)
+    wire = pa.Array.from_buffers(pa.binary(), count, [None, pa.py_buffer(ends), pa.py_buffer(cells)])
+    return pc.if_else(values.is_valid(), wire, pa.scalar(None, pa.binary())) if values.null_count else wire

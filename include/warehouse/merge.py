@@ -136,7 +136,7 @@ def merge(
         return Merged()
     names, rows = names_of(pipeline, batch.source), lake.reading(batch.accepted_uri) if batch.row_count else iter(())
     values: dict[str, Any] = {"loaded_at": loaded_at, "pipeline": pipeline.pipeline}
-    values |= {"start": window.start, "end": window.end, "fetched_at": batch.fetched_at or loaded_at}
+    values |= {"start": window.start, "end": window.end, "fetched_at": batch.fetched_at}
     first, last = batch.covers if is_whole and batch.covers else batch.spans["valid_at"]
     values |= {"first": first, "last": last - INSTANT if is_whole else last}
     if one_value(cursor, sql.SQL(IS_NEW_GROUND).format(**names), values):
@@ -164,8 +164,9 @@ def merge(
 
 def tells_deletions(pipeline: Pipeline, batch: Batch) -> bool:
     """Tell whether a row that a batch lacks was deleted at the source; a row that is quarantined was not."""
-    is_judged = pipeline.sources[batch.source].complete and batch.covers is not None and bool(batch.payload_ids)
-    return is_judged and not batch.quarantined_count and not batch.is_overridden
+    is_answer = batch.covers is not None and batch.fetched_at is not None and bool(batch.payload_ids)
+    is_accepted = not batch.quarantined_count and not batch.is_overridden
+    return pipeline.sources[batch.source].complete and is_answer and is_accepted
 
 
 def changes_of(cursor: PgCursor, source: str) -> tuple[Change, ...]:

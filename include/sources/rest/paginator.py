@@ -115,11 +115,11 @@ class Paginator:
         return len(self._seen) > 1 or paging.until == "repeated"
 
     def _says_no_more(self, document: Any) -> bool:
-        paging = self.source.pagination
-        more = value_at(paging.more, document) if paging and paging.more else None
+        path = self.source.pagination.more if self.source.pagination else None
+        more = value_at(path, document) if path else None
         if more is None or str(more).lower() in ("true", "false", "1", "0"):
             return str(more).lower() in ("false", "0")
-        raise self.extract.broken(f"{paging.more!r} is neither true nor false on page {len(self.asked)}", MEND)
+        raise self.extract.broken(f"{path!r} is neither true nor false on page {len(self.asked)}", MEND)
 
     def _watch_total(self, document: Any) -> None:
         paging = self.source.pagination
