@@ -12,6 +12,7 @@ from include.spec.model import Column, Pipeline
 from include.spec.types import TYPES
 from include.warehouse.engine import definitions, identifiers, one_value
 
+DOUBLE = TYPES["number"].sql
 HISTORY = {
     "superseded_at": "When a newer version replaced this one, UTC",
     "withdrawn_at": "When an answer of the source first lacked the row, UTC: it was deleted there; else null",
@@ -50,12 +51,15 @@ def ensure_table(cursor: PgCursor, pipeline: Pipeline, source: str) -> None:
     ------
     ConfigError
         If the table's key or a column's type is another than the spec says: what is loaded
-        cannot follow by itself. Not retried.
+        cannot follow by itself, but from a number to a decimal. Not retried.
     """
     table = pipeline.table(source)
     columns = pipeline.sources[source].stored
     key = ("valid_at", *pipeline.sources[source].key)
     existing = _column_types(cursor, table)
+    for name in (name for name, column in columns.items() if (existing.get(name), column.type) == (DOUBLE, "decimal")):
+        _keep_every_digit(cursor, table, name)
+        existing[name] = TYPES["decimal"].sql
     if existing:
         _refuse_another_shape(pipeline, source, existing, _key(cursor, table))
         as_of = one_value(cursor, "select to_regprocedure(%s)", (f"core.{table}_as_of(timestamptz)",))
@@ -64,6 +68,13 @@ def ensure_table(cursor: PgCursor, pipeline: Pipeline, source: str) -> None:
     for name in (table, f"{table}_history"):
         _create(cursor, name, key, columns, pipeline.sources[source].title)
     _create_as_of(cursor, table, key)
+
+
+def _keep_every_digit(cursor: PgCursor, table: str, name: str) -> None:
+    """Make a column of doubles one of decimals; what they had lost comes back as its rows are read again."""
+    alter = sql.SQL("alter table core.{table} alter column {name} type numeric using {name}::text::numeric")
+    for one in (table, f"{table}_history"):
+        cursor.execute(alter.format(table=sql.Identifier(one), name=sql.Identifier(name)))
 
 
 def _column_types(cursor: PgCursor, table: str) -> dict[str, str]:

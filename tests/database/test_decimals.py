@@ -115,6 +115,23 @@ def test_features_and_targets_read_the_float_value_of_a_decimal(warehouse: Any) 
     ]  # fmt: skip
 
 
+def test_a_number_becomes_a_decimal_and_gets_its_digits_back_as_it_is_read_again(warehouse: Any) -> None:
+    def exact_level(sources: dict[str, Any]) -> None:
+        sources["meter"]["columns"]["level_m"]["type"] = "decimal"
+
+    first, second = warehouse.payload("a"), warehouse.payload("b", fetched_at="2025-02-02T00:00Z")
+    warehouse.load(warehouse.batch([{"level_m": 12345678901234567.89}, {"at": 1, "level_m": 0.1}], payload_id=first))
+    warehouse.load(warehouse.batch([{"at": 1, "level_m": 0.3}], payload_id=second), run_id="second")
+    exact = warehouse.with_spec(exact_level)
+    facts = {"is_reread": True, "covers": (JANUARY.start, JANUARY.end), "fetched_at": JANUARY.end}
+    rows = [{"level_m": Decimal("12345678901234567.89")}, {"at": 1, "level_m": Decimal("0.10")}]
+    batch = replace(exact.batch(rows, payload_id=first), **facts)
+    assert exact.load(batch, run_id="again").corrected == 1, "what was exact before is no other value now"
+    levels = "select level_m from core.readings_as_of(%s) order by valid_at"
+    assert exact.sql(levels, JANUARY.end) == [(Decimal("12345678901234567.89"),), (Decimal("0.1"),)]
+    assert exact.one("select level_m from core.readings where valid_at > '2025-01-01'") == Decimal("0.3")
+
+
 def values_of(type_: str) -> SqlSource:
     types = {"amount": "number", "valid_until": "timestamp", "big": type_, "id": "integer", "m": "number", "j": "text"}
     columns = {
