@@ -178,7 +178,7 @@ def _places(source: HttpJsonSource, document: Any) -> list[JSONPathMatch]:
 
 
 def _around(place: JSONPathMatch, up: tuple[int, Steps | None]) -> Any:
-    """Return a field of one of the mappings around a list, or that mapping's position in its own list as text."""
+    """Return a field of one of the mappings around a list, or as text its position in a list or key in a mapping."""
     count, steps = up
     for _ in range(count):
         place = place.parent or place
@@ -186,7 +186,7 @@ def _around(place: JSONPathMatch, up: tuple[int, Steps | None]) -> Any:
             place = place.parent
     if steps is not None:
         return _walk(place.obj, steps)
-    return next((str(part) for part in reversed(place.parts) if isinstance(part, int)), ABSENT)
+    return str(place.parts[-1]) if place.parts else ABSENT
 
 
 def _walk(value: Any, steps: Steps) -> Any:
