@@ -17,6 +17,8 @@ from include.features.reach import main_rows
 from include.spec import recipes
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from include.spec.model import Pipeline
     from include.spec.recipes import Recipe
     from include.windows import Window
@@ -39,7 +41,8 @@ def build(pipeline: Pipeline, tables: Tables, window: Window | None = None) -> p
     tables : dict of str to DataFrame
         For each source its rows with `valid_at`, `available_at` (UTC) and its columns. A row
         that was revised is there once a version, oldest first. No row of the main source is
-        available before the rows that come before it.
+        available before the rows that come before it. A row that was deleted at the source
+        ends with a version without values; of the main source it `is_gone`.
     window : Window, optional
         Rows wanted, by `valid_at`; the tables hold what their features and targets reach beside them.
 
@@ -65,21 +68,26 @@ def build(pipeline: Pipeline, tables: Tables, window: Window | None = None) -> p
     key = keys[pipeline.main]
     main = _in_order(tables[pipeline.main], key)
     tables, rows = tables | {pipeline.main: main}, versions.newest(main, key)
+    is_gone = versions.is_gone(rows)
     moments = versions.ordered(at for name, key_ in keys.items() for at in versions.revised_at(tables[name], key_))
     is_wanted = _is_inside(rows["valid_at"], window)
     revisions_before = moments.searchsorted(rows["available_at"], side="right")
     parts, place, reach = [], np.arange(len(rows)), main_rows(pipeline)
     row_of = (~main.duplicated([*key, "valid_at"])).to_numpy().cumsum() - 1  # of each version
     for count in np.unique(revisions_before[is_wanted]):  # between two revisions nothing that was known changes
-        is_meant = (revisions_before == count) & is_wanted
-        next_meant = np.minimum.accumulate(np.where(is_meant, place, len(rows) + reach)[::-1])[::-1]
-        is_read = next_meant - place <= reach
+        moment = moments[count - 1] if count else None
+        there = _there(main, key, moment, len(rows))
+        is_meant = ((revisions_before == count) & is_wanted & ~is_gone)[there]
+        next_meant = np.minimum.accumulate(np.where(is_meant, place[: len(there)], len(rows) + reach)[::-1])[::-1]
+        is_near = next_meant - place[: len(there)] <= reach
+        is_read = np.zeros(len(rows), dtype=bool)
+        is_read[there[is_near]] = True
         known = tables | {pipeline.main: main[is_read[row_of]]}
         if len(moments):
-            moment = moments[count - 1] if count else None
             known = {n: versions.newest(versions.known_at(known[n], k, moment), k) for n, k in keys.items()}
-        parts.append(_features(pipeline, known).set_axis(place[is_read])[is_meant[is_read]])
+        parts.append(_features(pipeline, known).set_axis(there[is_near])[is_meant[is_near]])
     out = pd.concat(parts).sort_index() if parts else _features(pipeline, tables).iloc[:0]
+    rows = rows[~is_gone] if is_gone.any() else rows
     horizon, by = pipeline.target.horizon, rows["entity"]
     first_known = versions.first_known(main, key, pipeline.target.column, rows)
     last_known = versions.last_known(main, key, rows)
@@ -88,6 +96,13 @@ def build(pipeline: Pipeline, tables: Tables, window: Window | None = None) -> p
     out["target_known_at"] = first_known.groupby(by, sort=False).shift(-horizon)
     out["target_since_at"] = last_known.groupby(by, sort=False).shift(-horizon).where(out["target_at"].notna())
     return out.astype({"entity": "str"}).reset_index(drop=True)
+
+
+def _there(main: pd.DataFrame, key: tuple[str, ...], moment: datetime | None, count: int) -> np.ndarray:
+    """Return the places of the rows that their source had not deleted at a moment, UTC, ascending."""
+    if not versions.is_gone(main).any():
+        return np.arange(count)
+    return np.flatnonzero(~versions.is_gone(versions.newest(versions.known_at(main, key, moment), key)))
 
 
 def _is_inside(times: pd.Series, window: Window | None) -> np.ndarray:

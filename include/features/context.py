@@ -24,29 +24,51 @@ MAIN = """
 with near as materialized (
     select n.* from (select distinct {key} from core.{table} where valid_at >= %(start)s and valid_at < %(end)s) e,
     lateral (
-        (select {columns}, recorded_at from core.{table} t where {same} and t.valid_at < %(start)s
+        (select {columns}, recorded_at, false as is_gone from core.{table} t where {same} and t.valid_at < %(start)s
          order by t.valid_at desc limit %(before)s)
         union all
-        (select {columns}, recorded_at from core.{table} t where {same} and t.valid_at >= %(end)s
+        (select {columns}, recorded_at, false as is_gone from core.{table} t where {same} and t.valid_at >= %(end)s
          order by t.valid_at limit %(after)s)
     ) n
 )
-select {columns} from (
-    select {columns}, recorded_at from core.{table} where valid_at >= %(start)s and valid_at < %(end)s
+select {columns}, is_gone from (
+    select {columns}, recorded_at, false as is_gone from core.{table} where valid_at >= %(start)s and valid_at < %(end)s
     union all
     select * from near
     union all
-    select {columns}, recorded_at from core.{history} {is_told} {joined} valid_at >= %(start)s and valid_at < %(end)s
+    select {columns}, recorded_at, false from core.{history} {is_told} {joined}
+        valid_at >= %(start)s and valid_at < %(end)s
     union all
-    select {columns}, recorded_at from core.{history} {is_told} {joined} ({place}) in (select {place} from near)
-) v order by recorded_at
+    select {columns}, recorded_at, false from core.{history} {is_told} {joined}
+        ({place}) in (select {place} from near)
+    {gone}
+) v order by recorded_at, available_at
+"""
+# Rows that the source deleted, with what they were and a last version without values: from then on they are no more.
+GONE_OF_MAIN = """
+    union all
+    select {columns}, recorded_at, false from core.{history} v where not is_corrected
+        and valid_at between (select min(valid_at) from near) and (select max(valid_at) from near)
+        and not (valid_at >= %(start)s and valid_at < %(end)s) and ({place}) not in (select {place} from near)
+        and exists (select from core.{history} t where t.withdrawn_at is not null and t.valid_at = v.valid_at)
+    union all
+    select {no_values}, superseded_at, true from core.{history}
+    where not is_corrected and withdrawn_at is not null
+        and valid_at >= least(%(start)s, (select min(valid_at) from near))
+        and (valid_at < %(end)s or valid_at <= (select max(valid_at) from near))
+"""
+GONE_BESIDE = """
+    union all
+    select {no_values}, superseded_at from core.{history}
+    where not is_corrected and withdrawn_at is not null and valid_at between %(start)s and %(end)s
 """
 BESIDE = """
 select {columns} from (
     select {columns}, recorded_at from core.{table} where valid_at between %(start)s and %(end)s
     union all
     select {columns}, recorded_at from core.{history} {is_told} {joined} valid_at between %(start)s and %(end)s
-) v order by {place}, recorded_at
+    {gone}
+) v order by {place}, recorded_at, available_at
 """
 # A value that came later than its row was passed over until then, so a row counts only if it always had one.
 START_OF_ROWS = """
@@ -83,7 +105,9 @@ def _read_main(cursor: PgCursor, pipeline: Pipeline, window: Window) -> pd.DataF
     wanted = {r.column for r in reaches(pipeline) if r.source == pipeline.main} | {pipeline.target.column}
     values: dict[str, Any] = {"start": window.start, "end": window.end}
     values |= {"before": main_rows(pipeline), "after": pipeline.target.horizon}
-    return _read(cursor, pipeline, pipeline.main, wanted | _divisors(pipeline, pipeline.main), MAIN, values)
+    return _read(
+        cursor, pipeline, pipeline.main, wanted | _divisors(pipeline, pipeline.main), MAIN, GONE_OF_MAIN, values
+    )
 
 
 def _read_beside(cursor: PgCursor, pipeline: Pipeline, source: str, first: datetime, last: datetime) -> pd.DataFrame:
@@ -99,7 +123,7 @@ def _read_beside(cursor: PgCursor, pipeline: Pipeline, source: str, first: datet
         elif _columns(cursor, pipeline, source, {reach.column}):
             starts.append(_start_of_rows(cursor, pipeline, source, reach.column, reach.rows, start))
     values = {"start": min(starts), "end": last}
-    return _read(cursor, pipeline, source, wanted, BESIDE, values)
+    return _read(cursor, pipeline, source, wanted, BESIDE, GONE_BESIDE, values)
 
 
 def _start_of_rows(
@@ -129,28 +153,40 @@ def _columns(cursor: PgCursor, pipeline: Pipeline, source: str, wanted: set[str]
 
 
 def _read(
-    cursor: PgCursor, pipeline: Pipeline, source: str, wanted: set[str], statement: str, values: dict[str, Any]
+    cursor: PgCursor,
+    pipeline: Pipeline,
+    source: str,
+    wanted: set[str],
+    statement: str,
+    gone: str,
+    values: dict[str, Any],
 ) -> pd.DataFrame:
     """Read rows through COPY; a table or column that is not there yet gives none."""
-    types = {name: column.type for name, column in pipeline.sources[source].stored.items()}
+    types = {name: column.computed_type for name, column in pipeline.sources[source].stored.items()}
     key, table = pipeline.sources[source].key, pipeline.table(source)
     names = [*TIMES, *key, *(name for name in types if name in wanted and name not in key)]
     present = _columns(cursor, pipeline, source, set(names))
     own = [name for name in names if name in present]
-    facts: dict[str, str] = {name: TIMES.get(name) or types[name] for name in own}
+    types |= TIMES | ({"is_gone": "boolean"} if source == pipeline.main else {})
+    facts = {name: types[name] for name in [*own, *types.keys() & {"is_gone"}]}
     if not present:
         frame = frame_of(io.BytesIO(), {})
     else:
         is_told = sql.SQL("where not is_corrected") if has_corrections(cursor, table) else sql.SQL("")
-        query = sql.SQL(statement).format(
-            columns=sql.SQL(", ").join(map(sql.Identifier, own)),
-            place=sql.SQL(", ").join(map(sql.Identifier, ["valid_at", *key])),
-            is_told=is_told,
-            joined=sql.SQL("and" if is_told.string else "where"),
+        left = dict.fromkeys(set(own) - {"valid_at", *key}, sql.SQL("null"))
+        left |= {"available_at": sql.SQL("withdrawn_at")}
+        pieces: dict[str, sql.Composable] = {
+            "columns": sql.SQL(", ").join(map(sql.Identifier, own)),
+            "no_values": sql.SQL(", ").join(left.get(name, sql.Identifier(name)) for name in own),
+            "place": sql.SQL(", ").join(map(sql.Identifier, ["valid_at", *key])),
+            "is_told": is_told,
+            "joined": sql.SQL("and" if is_told.string else "where"),
             **key_names(pipeline, source),
-        )
+        }
+        query = sql.SQL(statement).format(gone=sql.SQL(gone).format(**pieces), **pieces)
         frame = copy_frame(cursor, query, values, facts)
-    return frame.reindex(columns=names).astype({n: TYPES[TIMES.get(n) or types[n]].pandas for n in names})
+    names += types.keys() & {"is_gone"}
+    return frame.reindex(columns=names).astype({name: TYPES[types[name]].pandas for name in names})
 
 
 def has_corrections(cursor: PgCursor, table: str) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 if TYPE_CHECKING:
@@ -29,6 +30,11 @@ def newest(versions: pd.DataFrame, key: tuple[str, ...]) -> pd.DataFrame:
         return versions
     first = versions.groupby(place, sort=False)["available_at"].transform("first")
     return versions.assign(available_at=first).drop_duplicates(place, keep="last", ignore_index=True)
+
+
+def is_gone(rows: pd.DataFrame) -> np.ndarray:
+    """Return which rows the source had deleted by their last version, shape (n,)."""
+    return rows["is_gone"].to_numpy(bool) if "is_gone" in rows else np.zeros(len(rows), dtype=bool)
 
 
 def known_at(versions: pd.DataFrame, key: tuple[str, ...], moment: datetime | None) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from include.quality.profile import Profile
 from include.quality.quarantined import QUARANTINED, ROW_ID, Fault, overridden_rows, quarantined_rows
 from include.quality.rules import rules
 from include.quality.timing import Backwards, Newest, Slots
-from include.quality.typing import cast, unreadable
+from include.quality.typing import as_floats, cast, unreadable, why
 from include.spec.model import AnySource
 from include.spec.quality import ExpectedRows
 from include.windows import Window
@@ -112,7 +112,7 @@ class BatchCheck:
         """Type a part as `include.sources.parse` gives it, run the contract's rules on it and divide its rows."""
         typed = {name: cast(raw.column(name), column) for name, column in self._columns.items()}
         times = self._until_now(raw.column("valid_at"))
-        self._watch(raw, typed, times)
+        self._watch(raw, as_floats(typed), times)
         faults = [*self._unreadable(raw, typed), *self._timed(raw, times)]
         texts = {name: raw.column(name) for name in self._columns}
         faults += self._judge("raw", texts, raw.num_rows, {fault[0] for fault in faults})
@@ -160,7 +160,8 @@ class BatchCheck:
         faults: list[Fault] = []
         for name, values in typed.items():
             positions = _positions(unreadable(raw.column(name), values))
-            reasons = [f"{name} = {text!r} cannot be read" for text in _picked(raw.column(name), positions)]
+            texts = _picked(raw.column(name), positions)
+            reasons = [f"{name} = {text!r} cannot be read{why(text, self._columns[name])}" for text in texts]
             faults += self._faults("type", name, raw.num_rows, positions, reasons)
         return faults
 
@@ -205,7 +206,7 @@ class BatchCheck:
         for rule in asked:
             self._count(rule.rule, rule.column, row_count - (len(faulty) if rule.is_row_level else 0), 0)
         rows = pa.RecordBatch.from_pydict(
-            columns | {rule.reads[0]: truth(rule, columns) for rule in asked if rule.derived}
+            as_floats(columns) | {rule.reads[0]: truth(rule, columns) for rule in asked if rule.derived}
         )
         faults: list[Fault] = []
         for rule, count, positions, reasons in judge_part(rows, asked, faulty, is_first=not self.received):

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.quality.contract import Rule
+from include.quality.typing import as_floats
 from include.spec.expression import names
 
 # What may be a person's mark, seen quickly; ``_is_personal`` then looks closely.
@@ -44,7 +45,7 @@ def truth(rule: Rule, columns: Mapping[str, pa.Array]) -> pa.Array:
     """
     kind, *given = rule.derived
     if kind == "rule":
-        return _expression(given[0], columns)
+        return _expression(given[0], as_floats(columns))
     values = columns[given[0]]
     if kind == "decimals":
         return _decimals(values, int(given[1]))
@@ -72,6 +73,8 @@ def _series(values: pa.Array) -> Any:
 
 def _decimals(values: pa.Array, digits: int) -> pa.Array:
     """Tell whether numbers have no more digits after the point: then rounding to them changes nothing."""
+    if pa.types.is_decimal(values.type):
+        return pc.equal(pc.round(values, digits), values)
     numbers = values.to_numpy(zero_copy_only=False)
     scaled = numbers * 10.0**digits
     with np.errstate(invalid="ignore"):

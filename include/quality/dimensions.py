@@ -26,6 +26,7 @@ from include.quality.score import (
 )
 from include.spec.fields import span
 from include.spec.model import AnySource, Column
+from include.spec.source import NUMBERS
 
 KEY = (BATCH, "valid_at")  # columns under which ``unique`` tells of the key, and not of a column declared unique
 BAND = 0.5  # what a mean or a spread outside its band leaves of a column's reasonability
@@ -168,7 +169,7 @@ def _reasonability(batch: Measured) -> Iterator[Score]:
     columns = [
         score
         for name, column in batch.source.stored.items()
-        if column.type in ("number", "integer") and batch.values(name) > 0
+        if column.type in NUMBERS and batch.values(name) > 0
         for score in _reasonable(batch, name)
     ]
     yield from with_mean("reasonability", columns)

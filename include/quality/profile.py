@@ -171,7 +171,7 @@ class Profile:
 
     def __init__(self, columns: Mapping[str, Column]) -> None:
         self.columns = {
-            name: ColumnProfile(column.type, getattr(column, "format", None), column.personal == "hash")
+            name: ColumnProfile(column.computed_type, getattr(column, "format", None), column.personal == "hash")
             for name, column in columns.items()
             if column.personal != "drop"
         }

@@ -8,12 +8,26 @@ cells have the plain form, otherwise with a pattern that decides cell by cell.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from math import isfinite
+
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.spec.model import Column
+from include.spec.source import NUMBERS
+from include.spec.types import FRACTION_DIGITS, WHOLE_DIGITS, arrow_type
 
+SURE_DIGITS = 15  # so many every double keeps
+NO_NUMBER = pa.scalar(None, pa.float64())
+NO_DAY = re.compile(r"^[+-]?infinity$| BC$")
+CURRENCY = re.compile(r"[+-]?[$€£¥]|.*[0-9]\s*[$€£¥]$")
+NOT_FINITE = re.compile(r"[+-]?(nan|inf(inity)?)", re.IGNORECASE)
+FITTING = rf"^[+-]?([0-9]{{1,{WHOLE_DIGITS}}}(\.[0-9]{{0,{FRACTION_DIGITS}}})?|\.[0-9]{{1,{FRACTION_DIGITS}}})$"
 NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 INTEGER = r"^[+-]?[0-9]{1,19}(\.0*)?$"
 TRUE, FALSE = ("true", "t", "1", "yes"), ("false", "f", "0", "no")
@@ -36,15 +50,17 @@ def cast(raw: pa.Array, column: Column) -> pa.Array:
     Returns
     -------
     pyarrow.Array, shape (n,)
-        double, int64, string, bool, timestamp[us, UTC] or date32; null where `raw` is null
+        double, int64, decimal256, string, bool, timestamp[us, UTC] or date32; null where `raw` is null
         **or cannot be read**: see `unreadable`. Infinities cannot be read, nor whole numbers
-        beyond 64 bits. A date is the calendar day as written; a timestamp is ISO 8601, in UTC
+        beyond 64 bits, nor a number with digits that a double does not keep. A date is the
+        calendar day as written; a timestamp is ISO 8601, in UTC
         where it has no offset, cut to microseconds.
     """
     if column.type == "text":
         return raw
-    if column.type in ("number", "integer"):
-        return _number(raw) if column.type == "number" else _integer(raw)
+    numbers = {"number": _number, "integer": _integer, "decimal": _decimal}
+    if column.type in numbers:
+        return numbers[column.type](raw)
     read = {"boolean": _boolean, "timestamp": _instant, "date": _date}
     return read[column.type](pc.utf8_trim_whitespace(raw))
 
@@ -52,6 +68,29 @@ def cast(raw: pa.Array, column: Column) -> pa.Array:
 def unreadable(raw: pa.Array, typed: pa.Array) -> pa.Array:
     """Return a mask of the cells that had a text which could not be read, shape (n,)."""
     return pc.and_(raw.is_valid(), typed.is_null())
+
+
+def why(text: str, column: Column) -> str:
+    """Return why a text cannot be read although it looks like a value of the column, with the way out; else nothing."""
+    bare = text.strip()
+    if column.type in ("timestamp", "date") and NO_DAY.search(bare):
+        return ": it lies outside the years 1 to 9999; where it means 'no value', name it in `missing`"
+    if column.type in NUMBERS and CURRENCY.match(bare):
+        return ": it holds a currency sign; let the source send the bare number"
+    if column.type in NUMBERS and NOT_FINITE.fullmatch(bare):
+        return ": it is no finite number; where it means 'no value', name it in `missing`"
+    if column.type == "number" and re.match(NUMBER, bare) and isfinite(float(bare)):
+        return ": double precision does not keep all its digits; declare `type: decimal`"
+    if column.type == "decimal" and re.match(NUMBER, bare):
+        return f": a decimal has at most {WHOLE_DIGITS} digits before and {FRACTION_DIGITS} after the point"
+    return ""
+
+
+def as_floats(columns: Mapping[str, pa.Array]) -> dict[str, pa.Array]:
+    """Return the same columns, decimals as the floats nearest to them."""
+    is_exact = {name: pa.types.is_decimal(values.type) for name, values in columns.items()}
+    # by way of text: Arrow's own cast is not to the nearest
+    return {n: pc.cast(pc.cast(v, pa.string()), pa.float64()) if is_exact[n] else v for n, v in columns.items()}
 
 
 def _matching(text: pa.Array, pattern: str) -> pa.Array:
@@ -66,9 +105,73 @@ def _number(raw: pa.Array) -> pa.Array:
     except pa.ArrowInvalid:
         numbers = pc.cast(_matching(pc.utf8_trim_whitespace(raw), NUMBER), pa.float64())
     is_finite = pc.is_finite(numbers)
-    if pc.all(is_finite, min_count=0).as_py():
+    if not pc.all(is_finite, min_count=0).as_py():
+        numbers = pc.if_else(is_finite, numbers, NO_NUMBER)
+    if (pc.max(pc.binary_length(raw)).as_py() or 0) <= SURE_DIGITS:
         return numbers
-    return pc.if_else(is_finite, numbers, pa.scalar(None, pa.float64()))
+    is_long = pc.greater(pc.binary_length(raw), SURE_DIGITS).fill_null(False)
+    return pc.replace_with_mask(numbers, is_long, _kept(raw.filter(is_long), numbers.filter(is_long)))
+
+
+def _kept(texts: pa.Array, numbers: pa.Array) -> pa.Array:
+    """Put null where a number is another than its text to the last written digit."""
+    places = np.arange(len(texts))
+    for is_same in (_is_shortest, _is_padded, _is_longest, _has_same_digits):  # the quick looks first
+        same = is_same(texts.take(places), numbers.take(places)).fill_null(True)
+        places = places[~same.to_numpy(zero_copy_only=False)]
+        if not len(places):
+            return numbers
+    is_other = np.zeros(len(texts), dtype=bool)
+    is_other[places] = True
+    return pc.if_else(is_other, NO_NUMBER, numbers)
+
+
+def _is_shortest(texts: pa.Array, numbers: pa.Array) -> pa.Array:
+    """Tell which texts are the shortest ones of their double, as most programs write it."""
+    return pc.equal(texts, pc.cast(numbers, pa.string()))
+
+
+def _is_padded(texts: pa.Array, numbers: pa.Array) -> pa.Array:
+    """Tell which texts are the shortest ones with zeros behind, as columns of many decimals are written."""
+    bare = pc.if_else(pc.match_substring(texts, "."), pc.utf8_rtrim(texts, "0"), texts)
+    return _is_shortest(pc.utf8_rtrim(bare, "."), numbers)
+
+
+def _is_longest(texts: pa.Array, numbers: pa.Array) -> pa.Array:
+    """Tell which texts are the 17 digits of their double, as C writes it to lose nothing."""
+    return pc.equal(texts, pa.array([n if n is None else f"{n:.17g}" for n in numbers.to_pylist()], pa.string()))
+
+
+def _has_same_digits(texts: pa.Array, numbers: pa.Array) -> pa.Array:
+    """Tell which texts have no more digits than every double keeps, or the same as their double, however written."""
+    written, shortest = _digits(texts), _digits(pc.cast(numbers, pa.string()))
+    longest = _digits(pa.array([n if n is None else f"{n:.17g}" for n in numbers.to_pylist()], pa.string()))
+    is_sure = pc.less_equal(pc.binary_length(written), SURE_DIGITS)
+    return pc.or_(is_sure, pc.or_(pc.equal(written, shortest), pc.equal(written, longest)))
+
+
+def _digits(texts: pa.Array) -> pa.Array:
+    """Return the digits of numbers from the first to the last that is not 0, without sign, point and exponent."""
+    return pc.utf8_trim(pc.replace_substring_regex(texts, r"[eE].*$|[^0-9]", ""), "0")
+
+
+def _decimal(raw: pa.Array) -> pa.Array:
+    """Read decimals to their last digit."""
+    texts = pc.utf8_trim_whitespace(raw)
+    fits = pc.match_substring_regex(texts, FITTING)
+    if not pc.all(fits).as_py():  # some cell has another form, or too many digits: look at each
+        pairs = zip(texts.to_pylist(), fits.to_pylist(), strict=True)
+        texts = pa.array([text if fit else _fitting(text) for text, fit in pairs], pa.string())
+    return pc.cast(texts, arrow_type("decimal"))
+
+
+def _fitting(text: str | None) -> str | None:
+    """Write a number in the form of `FITTING`; None where it is none or has more digits."""
+    if text is None or not re.match(NUMBER, text) or abs(Decimal(text).adjusted()) > WHOLE_DIGITS:
+        return None
+    plain = f"{Decimal(text):f}"
+    plain = plain.rstrip("0") if "." in plain else plain
+    return plain if re.match(FITTING, plain) else None
 
 
 def _integer(raw: pa.Array) -> pa.Array:

@@ -6,6 +6,7 @@ One page is held in memory at a time, so a page has a largest size.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -27,6 +28,7 @@ from include.sources.web.json_body import MAX_BYTES, Number, Unfit, decode
 from include.spec.model import HttpJsonSource
 from include.spec.paging import BearerAuth, HeaderAuth, QueryAuth
 
+log = logging.getLogger(__name__)
 LARGEST_PAGE = MAX_BYTES
 ROWS_PER_BATCH = 100_000
 LONGEST_ERROR = 64 * 1024
@@ -59,6 +61,10 @@ def fetch(extract: Extract, source: HttpJsonSource, endpoint: Endpoint) -> Itera
         del document, page  # before the next is there
         if goes_on and not endpoint.kept:
             time.sleep(max(0.0, asked_at + pause - time.monotonic()))
+    if source.pagination and source.pagination.total and paginator.total is None:
+        log.warning(
+            "%s: no page has a number at %s: whether all rows came is unknown", extract, source.pagination.total
+        )
 
 
 def parse(extract: Extract, source: HttpJsonSource, payloads: Sequence[Opener]) -> Iterator[pa.RecordBatch]:

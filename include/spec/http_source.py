@@ -44,7 +44,7 @@ class HttpJsonSource(Source):
     """A REST API that answers GET with JSON.
 
     A column's `from` is a key of the row, a JSONPath from `$`, the row, or one from `^`, the mapping around the list
-    of rows, whose position in its own list is `^#`.
+    of rows, whose own position in a list, from 0, or key in a mapping is `^#`.
     """
 
     kind: Literal["http_json"] = Field(description="A REST API that answers GET with JSON.")

@@ -22,7 +22,13 @@ if TYPE_CHECKING:
     from include.spec.source import Column
 
 NOUNS = {
-    **{"number": "a number", "integer": "a whole number", "text": "a text", "boolean": "true or false"},
+    **{
+        "number": "a number",
+        "decimal": "a number",
+        "integer": "a whole number",
+        "text": "a text",
+        "boolean": "true or false",
+    },
     **{"timestamp": "a time like 2025-01-31T14:00:00Z", "date": "a day like 2025-01-31"},
 }
 UNSAID = ("1", "text", "code", "flag", "UTC")  # units that tell a person nothing beside the value

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from jsonpath.selectors import JSONPathSelector
 
 Steps = tuple[str | int, ...]
-# In place of `$`: ^ is the mapping around the list of rows, ^^ the one around that, ^# its position in its own list.
+# In place of `$`: ^ is the mapping around the list of rows, ^^ the one around that, ^# its own position or key.
 PARENT = re.compile(r"(\^+)(#|[.\[].*)", re.DOTALL)
 
 
@@ -79,7 +79,7 @@ def steps_of_field(field: str) -> Steps:
 
 
 def parent_of_field(field: str) -> tuple[int, Steps | None] | None:
-    """Return how many mappings around its list a field lies up, and the steps from there; no steps are its position.
+    """Return how many mappings around its list a field lies up, and the steps from there; without steps its place.
 
     None for a field of the row itself.
 

@@ -13,7 +13,7 @@ from pydantic import Field
 from include.spec.faults import Fault, one_of
 from include.spec.fields import Bound, ClockTime, ConnectionId, Letters, Name, Share, Span, Strict, Unit, Zone
 from include.spec.quality import Check
-from include.spec.types import TypeName
+from include.spec.types import FRACTION_DIGITS, TypeName
 
 # Columns that every table, the check, the history or Postgres itself has.
 RESERVED = (
@@ -64,7 +64,7 @@ class Column(Strict):
     decimals: int | None = Field(
         None,
         ge=0,
-        le=15,
+        le=FRACTION_DIGITS,
         description="Most digits after the point; a row with more goes to quarantine.",
         json_schema_extra={"unit": "digits"},
     )
@@ -92,6 +92,10 @@ class Column(Strict):
             if getattr(self, key) is not None and self.type not in types:
                 named = "numbers" if types == NUMBERS else " and ".join(types)
                 yield Fault((key,), f"is for {named} and this column is {self.type}; remove it")
+        if self.type == "number" and self.decimals is not None and self.decimals > 15:
+            yield Fault(
+                ("decimals",), f"{self.decimals} are more than a double has; write at most 15, or type: decimal"
+            )
         if self.length and self.length[0] > self.length[1]:
             yield Fault(("length",), f"{self.length[0]} is above {self.length[1]}; swap them")
         if self.format is not None:
@@ -99,9 +103,10 @@ class Column(Strict):
                 re.compile(self.format)
             except re.error as error:
                 yield Fault(("format",), f"{self.format!r} is no regular expression ({error}); mend it")
-        number = int | float
-        types_ = {"text": str, "integer": int, "number": number, "decimal": number, "boolean": bool}
-        wanted = types_.get(self.type)
+        any_number = int | float
+        wanted = {"text": str, "integer": int, "number": any_number, "decimal": any_number, "boolean": bool}.get(
+            self.type
+        )
         for i, value in enumerate(self.allowed):
             if wanted is None or not isinstance(value, wanted) or (isinstance(value, bool) and self.type != "boolean"):
                 yield Fault(("allowed", i), f"{value!r} is no {self.type}; write values of the column's type")

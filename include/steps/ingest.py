@@ -95,7 +95,8 @@ def load(run: Run, checked: list[dict[str, Any]]) -> tuple[dict[str, Any], list[
     reopened = [touched.to_dict() for touched in sorted(loaded.touched, key=lambda touched: touched.start)]
     if reopened:
         log.info("%s: late or changed rows touch earlier windows: %s", run.pipeline.pipeline, reopened)
-    if not any(batch.received for batch in batches if batch.source == run.pipeline.main):
+    has_rows = any(batch.received for batch in batches if batch.source == run.pipeline.main)
+    if not has_rows and not loaded.counts.withdrawn:
         raise NothingToDo(
             f"{run.pipeline.pipeline} {run.pipeline.main} {window}: the source has no rows in this window;"
             f" {loaded.counts.received} rows of other sources are loaded"

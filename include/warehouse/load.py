@@ -10,13 +10,13 @@ from psycopg2.extensions import connection as PgConnection
 from psycopg2.extensions import cursor as PgCursor
 
 from include.lake.store import Lake
-from include.quality.contract import Result, breaches
+from include.quality.contract import Result, Rule, breaches, result
 from include.spec.model import Pipeline
 from include.warehouse import record
 from include.warehouse.assess import below, compare, record_quality
 from include.warehouse.batch import Batch, Counts, Loaded, RunRef
 from include.warehouse.engine import one_value
-from include.warehouse.merge import Merged, merge
+from include.warehouse.merge import Merged, merge, tells_deletions
 from include.warehouse.reread import covered, read_again
 from include.warehouse.tables import ensure_table, has_rows
 from include.windows import Window
@@ -81,6 +81,7 @@ def load_window(
             broken = breaches(results)
             if broken and not batch.is_overridden:
                 raise Disagreement(batch, results, broken)
+            results += deletions(pipeline, batch, merged.withdrawn)
             judged = replace(batch, results=[*batch.results, *results])
             record.record_verdicts(cursor, pipeline.pipeline, window, judged, run)
             scores = record_quality(cursor, lake, pipeline, window, judged, run, agreements, merged.late)
@@ -91,7 +92,7 @@ def load_window(
         for source in dict.fromkeys(batch.source for batch in batches if batch.received):
             record.advance(cursor, pipeline.pipeline, source, window)
         main = [batch for batch in batches if batch.source == pipeline.main]
-        if any(batch.received for batch in main):  # otherwise there is nothing to monitor
+        if loaded.counts.withdrawn or any(batch.received for batch in main):  # otherwise there is nothing to monitor
             is_simulated = any(batch.is_simulated for batch in main)
             record.record_run(cursor, pipeline, window, loaded, run, is_simulated, loaded_at)
         loaded.touched |= record.touched_before(cursor, run)
@@ -118,6 +119,17 @@ def _count(batch: Batch, merged: Merged) -> Counts:
         checks_passed=sum(result.is_passed for result in batch.results),
         checks_total=len(batch.results),
     )
+
+
+def deletions(pipeline: Pipeline, batch: Batch, withdrawn: int) -> list[Result]:
+    """Return how many rows a batch showed to be deleted at the source, or why that cannot be told."""
+    if not pipeline.sources[batch.source].complete:
+        return []
+    rule = Rule("deleted", "*", "warn", "an answer that holds every row of its window", False, "raw", "consistency")
+    if tells_deletions(pipeline, batch):
+        return [result(rule, True, batch.received, 0, f"{withdrawn} rows withdrawn")]
+    reason = f"{batch.quarantined_count} rows are quarantined" if batch.quarantined_count else "it is no whole answer"
+    return [result(rule, False, batch.received, 0, f"not judged which rows were deleted at the source: {reason}")]
 
 
 def _add(loaded: Loaded, counts: Counts, merged: Merged) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -19,7 +19,10 @@ from include.warehouse.engine import identifiers, one_value
 from include.warehouse.staging import refuse_short, stage
 from include.windows import Window
 
-IS_NEW_GROUND = "select not exists (select from core.{table} where valid_at between %(first)s and %(last)s)"
+IS_NEW_GROUND = """
+select not exists (select from core.{table} where valid_at between %(first)s and %(last)s) and not exists (
+    select from core.{history} where valid_at between %(first)s and %(last)s and withdrawn_at is not null)
+"""
 FIND_CHANGED = """
 create temporary table changed on commit drop as
 select s.*, t.valid_at is null as is_new
@@ -40,9 +43,33 @@ update core.{table} t set {sets}, recorded_at = %(loaded_at)s,
                              from raw.payload p where p.payload_id = s.payload_id))
 from changed s where {same_key} and not s.is_new
 """
+# A row that was withdrawn and comes back is known again since the fetch that brought it back, as after a revision.
+DATE_ANEW = """
+update changed s set available_at = greatest(s.available_at, (
+    select case when p.fetched_at > t.withdrawn_at then p.fetched_at else %(fetched_at)s end
+    from raw.payload p where p.payload_id = s.payload_id))
+from (select {key}, max(withdrawn_at) as withdrawn_at from core.{history}
+      where valid_at between %(first)s and %(last)s and withdrawn_at is not null group by {key}) t
+where {same_key} and s.is_new
+"""
 INSERT = "insert into core.{table} ({all}, recorded_at) select {all}, %(loaded_at)s from changed where is_new"
+# What an answer lacks that came later than the row was deleted at the source, and known to be since it came.
+WITHDRAW = """
+with gone as (
+    delete from core.{table} t where valid_at between %(first)s and %(last)s
+        and not exists (select from staged s where {same_key})
+        and not exists (select from raw.payload p where p.payload_id = t.payload_id and p.fetched_at > %(fetched_at)s)
+    returning t.*
+), kept as (
+    insert into core.{history} ({kept}, superseded_at, withdrawn_at)
+    select {kept}, %(loaded_at)s, greatest(available_at, %(fetched_at)s) from gone returning valid_at, withdrawn_at
+)
+insert into changed (valid_at, available_at)
+select valid_at, available_at from gone union all select valid_at, withdrawn_at from kept
+"""
 JUST_COPIED = """
-(select available_at from core.{table} where valid_at between %(first)s and %(last)s and recorded_at = %(loaded_at)s)
+(select available_at, true as is_new from core.{table}
+ where valid_at between %(first)s and %(last)s and recorded_at = %(loaded_at)s)
 """
 TOUCHED = """
 select distinct w.window_start_at, w.window_end_at
@@ -56,7 +83,8 @@ CHANGES = """
 select min(valid_at), max(valid_at), min(available_at), max(available_at) from changed
 group by date_trunc('month', valid_at) order by 1
 """
-LATE = "select count(*) from {changed} c where c.available_at < %(start)s"
+LATE = "select count(*) from {changed} c where c.available_at < %(start)s and c.is_new is not null"  # not withdrawn
+INSTANT = timedelta(microseconds=1)
 MANY = 100_000  # rows from which an index and new statistics pay
 
 
@@ -67,7 +95,8 @@ class Merged:
     Attributes
     ----------
     inserted, revised, corrected, withdrawn : int
-        Rows that are new, that the source changed, that we had misread, and that are not there any more.
+        Rows that are new, that the source changed, that we had misread, and that are not there any more:
+        deleted at the source, or misread as a whole.
     late : int
         New or revised rows that should have been known before the window began.
     touched : tuple of Window
@@ -102,14 +131,18 @@ def merge(
     loaded_at : datetime
         When this load holds its lock, UTC: `recorded_at` of every version it writes.
     """
-    if not batch.row_count:
+    is_whole = tells_deletions(pipeline, batch)
+    if not batch.row_count and not is_whole:
         return Merged()
-    names, rows = names_of(pipeline, batch.source), lake.reading(batch.accepted_uri)
+    names, rows = names_of(pipeline, batch.source), lake.reading(batch.accepted_uri) if batch.row_count else iter(())
     values: dict[str, Any] = {"loaded_at": loaded_at, "pipeline": pipeline.pipeline}
     values |= {"start": window.start, "end": window.end, "fetched_at": batch.fetched_at}
-    values |= dict(zip(("first", "last"), batch.spans["valid_at"], strict=True))
-    values |= dict(zip(("available_first", "available_last"), batch.spans["available_at"], strict=True))
+    first, last = batch.covers if is_whole and batch.covers else batch.spans["valid_at"]
+    values |= {"first": first, "last": last - INSTANT if is_whole else last}
     if one_value(cursor, sql.SQL(IS_NEW_GROUND).format(**names), values):
+        if not batch.row_count:
+            return Merged()
+        withdrawn = 0
         table = sql.Identifier("core", pipeline.table(batch.source))
         inserted, revised = copy(cursor, table, _recorded(rows, loaded_at)), 0
         refuse_short(batch.accepted_uri, inserted, batch.row_count)
@@ -117,14 +150,23 @@ def merge(
         changes: tuple[Change, ...] = (Change(batch.source, *batch.spans["valid_at"], *batch.spans["available_at"]),)
     else:
         refuse_short(batch.accepted_uri, stage(cursor, pipeline, batch.source, rows), batch.row_count)
-        inserted, revised = _merge_staged(cursor, names, values, batch.row_count)
+        inserted, revised, withdrawn = _merge_staged(cursor, names, values, batch.row_count, is_whole)
         changed, changes = sql.SQL("changed"), changes_of(cursor, batch.source)
     if inserted >= MANY:
         cursor.execute(sql.SQL("analyze core.{table}").format(**names))  # the next merge is planned by it
-    if not inserted + revised:
+    if not changes:
         return Merged()
+    values["available_first"] = min(change.available_first for change in changes)
+    values["available_last"] = max(change.available_last for change in changes)
     late, touched = _late(cursor, values, changed), touched_windows(cursor, values, changed)
-    return Merged(inserted, revised, late=late, touched=touched, changes=changes)
+    return Merged(inserted, revised, late=late, withdrawn=withdrawn, touched=touched, changes=changes)
+
+
+def tells_deletions(pipeline: Pipeline, batch: Batch) -> bool:
+    """Tell whether a row that a batch lacks was deleted at the source; a row that is quarantined was not."""
+    is_answer = batch.covers is not None and batch.fetched_at is not None and bool(batch.payload_ids)
+    is_accepted = not batch.quarantined_count and not batch.is_overridden
+    return pipeline.sources[batch.source].complete and is_answer and is_accepted
 
 
 def changes_of(cursor: PgCursor, source: str) -> tuple[Change, ...]:
@@ -139,8 +181,10 @@ def touched_windows(cursor: PgCursor, values: dict[str, Any], changed: sql.Compo
     return tuple(Window(start, end) for start, end in cursor.fetchall())
 
 
-def _merge_staged(cursor: PgCursor, names: dict[str, Any], values: dict[str, Any], row_count: int) -> tuple[int, int]:
-    """Compare the staged rows with the table's, write what differs; return how many are new and how many revised."""
+def _merge_staged(
+    cursor: PgCursor, names: dict[str, Any], values: dict[str, Any], row_count: int, is_whole: bool
+) -> tuple[int, int, int]:
+    """Compare the staged rows with the table's, write what differs; return how many are new, revised and withdrawn."""
     cursor.execute("drop table if exists pg_temp.changed")
     if row_count >= MANY:
         # Both sides come nearly in the order of the key, so they are merged; hashing millions of rows goes by the disk.
@@ -153,8 +197,13 @@ def _merge_staged(cursor: PgCursor, names: dict[str, Any], values: dict[str, Any
     cursor.execute(sql.SQL(KEEP_OLD).format(**names), values)
     cursor.execute(sql.SQL(REVISE).format(**names), values)
     revised = cursor.rowcount
+    cursor.execute(sql.SQL(DATE_ANEW).format(**names), values)
     cursor.execute(sql.SQL(INSERT).format(**names), values)
-    return cursor.rowcount, revised
+    inserted = cursor.rowcount
+    if not is_whole:
+        return inserted, revised, 0
+    cursor.execute(sql.SQL(WITHDRAW).format(**names), values)
+    return inserted, revised, cursor.rowcount // 2  # two times a row
 
 
 def _recorded(rows: Iterator[pa.RecordBatch], loaded_at: datetime) -> Iterator[pa.RecordBatch]:

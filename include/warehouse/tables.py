@@ -12,8 +12,10 @@ from include.spec.model import Column, Pipeline
 from include.spec.types import TYPES
 from include.warehouse.engine import definitions, identifiers, one_value
 
+DOUBLE = TYPES["number"].sql
 HISTORY = {
     "superseded_at": "When a newer version replaced this one, UTC",
+    "withdrawn_at": "When an answer of the source first lacked the row, UTC: it was deleted there; else null",
     "is_corrected": "True for a version that we had misread: the source never told it, and features do not see it",
 }
 TIMES = {
@@ -24,11 +26,19 @@ TIMES = {
 }
 AS_OF = """
 create or replace function core.{as_of}(known_at timestamptz) returns setof core.{table} language sql stable as $$
-    select distinct on ({key}) {kept} from (
-        select {kept} from core.{table} where available_at <= known_at
-        union all select {kept} from core.{history} where available_at <= known_at and not is_corrected
-    ) versions order by {key}, available_at desc, recorded_at desc
+    select {kept} from (
+        select distinct on ({key}) {kept}, withdrawn_at from (
+            select {kept}, null::timestamptz as withdrawn_at from core.{table} where available_at <= known_at
+            union all
+            select {kept}, withdrawn_at from core.{history} where available_at <= known_at and not is_corrected
+        ) versions order by {key}, available_at desc, recorded_at desc
+    ) newest where withdrawn_at is null or withdrawn_at > known_at
 $$
+"""
+HAS_ROWS = """
+select exists (select from core.{table} where valid_at >= %(first)s and valid_at < %(last)s)
+    or exists (select from core.{history}
+               where valid_at >= %(first)s and valid_at < %(last)s and withdrawn_at is not null)
 """
 
 
@@ -41,12 +51,15 @@ def ensure_table(cursor: PgCursor, pipeline: Pipeline, source: str) -> None:
     ------
     ConfigError
         If the table's key or a column's type is another than the spec says: what is loaded
-        cannot follow by itself. Not retried.
+        cannot follow by itself, but from a number to a decimal. Not retried.
     """
     table = pipeline.table(source)
     columns = pipeline.sources[source].stored
     key = ("valid_at", *pipeline.sources[source].key)
     existing = _column_types(cursor, table)
+    for name in (name for name, column in columns.items() if (existing.get(name), column.type) == (DOUBLE, "decimal")):
+        _keep_every_digit(cursor, table, name)
+        existing[name] = TYPES["decimal"].sql
     if existing:
         _refuse_another_shape(pipeline, source, existing, _key(cursor, table))
         as_of = one_value(cursor, "select to_regprocedure(%s)", (f"core.{table}_as_of(timestamptz)",))
@@ -55,6 +68,13 @@ def ensure_table(cursor: PgCursor, pipeline: Pipeline, source: str) -> None:
     for name in (table, f"{table}_history"):
         _create(cursor, name, key, columns, pipeline.sources[source].title)
     _create_as_of(cursor, table, key)
+
+
+def _keep_every_digit(cursor: PgCursor, table: str, name: str) -> None:
+    """Make a column of doubles one of decimals; what they had lost comes back as its rows are read again."""
+    alter = sql.SQL("alter table core.{table} alter column {name} type numeric using {name}::text::numeric")
+    for one in (table, f"{table}_history"):
+        cursor.execute(alter.format(table=sql.Identifier(one), name=sql.Identifier(name)))
 
 
 def _column_types(cursor: PgCursor, table: str) -> dict[str, str]:
@@ -95,7 +115,10 @@ def _create(cursor: PgCursor, table: str, key: tuple[str, ...], columns: dict[st
     """Create a table, or add the columns it does not have, and describe it and them."""
     types = {name: TYPES[column.type].sql for name, column in columns.items()}
     is_history = table.endswith("_history")
-    kept = "superseded_at timestamptz not null default now(), is_corrected boolean not null default false,"
+    kept = (
+        "superseded_at timestamptz not null default now(), is_corrected boolean not null default false,"
+        " withdrawn_at timestamptz,"
+    )
     cursor.execute(
         sql.SQL(
             "create table if not exists core.{table} (valid_at timestamptz not null, available_at timestamptz not null,"
@@ -136,8 +159,8 @@ def _comment(cursor: PgCursor, table: str, column: str | None, text: str) -> Non
 
 
 def has_rows(cursor: PgCursor, table: str, first: datetime, last: datetime) -> bool:
-    """Tell whether ``core.<table>`` is there and has a row about a time from `first` on and before `last`, UTC."""
+    """Tell whether ``core.<table>`` is there and has, or had, a row about a time from `first` on and before `last`."""
     if not one_value(cursor, "select to_regclass(%s) is not null", (f'core."{table}"',)):
         return False
-    query = sql.SQL("select exists (select from core.{} where valid_at >= %s and valid_at < %s)")
-    return bool(one_value(cursor, query.format(sql.Identifier(table)), (first, last)))
+    query = sql.SQL(HAS_ROWS).format(table=sql.Identifier(table), history=sql.Identifier(f"{table}_history"))
+    return bool(one_value(cursor, query, {"first": first, "last": last}))

@@ -49,9 +49,9 @@ def test_a_changed_value_adds_a_version_and_keeps_the_old_one(warehouse) -> None
     later = warehouse.payload("revised", fetched_at="2025-03-01T00:00Z")
     counts = warehouse.load(warehouse.batch(changed(9.5), payload_id=later), run_id="second")
     assert (counts.inserted, counts.revised, counts.unchanged) == (0, 1, 2)
-    [(*kept, superseded_at, is_corrected)] = warehouse.sql("select * from core.readings_history")
+    [(*kept, superseded_at, is_corrected, withdrawn_at)] = warehouse.sql("select * from core.readings_history")
     assert tuple(kept) == old
-    assert not is_corrected, "the source changed it"
+    assert (is_corrected, withdrawn_at) == (False, None), "the source changed it"
     [new] = warehouse.sql("select payload_id, recorded_at, available_at from core.readings where level_m = 9.5")
     assert new[:2] == (later, superseded_at)
     assert new[2] == datetime(2025, 3, 1, tzinfo=UTC), "nobody could know the revision before it was fetched"

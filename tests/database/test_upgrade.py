@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import psycopg2
@@ -146,3 +147,26 @@ def test_tables_of_sources_go_back_before_corrections_and_forth_again(warehouse,
     warehouse.sql("update core.readings_history set is_corrected = false")
     assert warehouse.load(reread(5.0), run_id="fourth").corrected == 1
     assert warehouse.sql(known) == [(5.0,), (2.0,)], "what was misread is seen as corrected, as before"
+
+
+def test_tables_of_sources_go_back_before_deletions_and_forth_again(warehouse, warehouse_url: str) -> None:
+    whole = warehouse.with_spec(lambda sources: sources["meter"].update(complete=True))
+    facts = {"covers": (JANUARY.start, JANUARY.end)}
+    known = "select level_m from core.readings_as_of('2025-03-01') order by valid_at"
+
+    def answer(content: str, month: int, *levels: float) -> Batch:
+        fetched_at = datetime(2025, month, 1, tzinfo=UTC)
+        number = whole.payload(content, fetched_at=fetched_at.isoformat())
+        rows = [{"at": hour, "level_m": level} for hour, level in enumerate(levels)]
+        return replace(whole.batch(rows, payload_id=number), fetched_at=fetched_at, **facts)
+
+    whole.load(answer("a", 2, 1.0, 2.0, 3.0))
+    whole.load(answer("b", 3, 1.0, 2.0), run_id="second")
+    assert whole.sql(known) == [(1.0,), (2.0,)]
+    downgrade(warehouse_url, "0011")
+    assert whole.sql(known) == [(1.0,), (2.0,), (3.0,)], "without the column nobody could tell what was deleted"
+    migrate.upgrade(warehouse_url)
+    assert whole.sql(known) == [(1.0,), (2.0,), (3.0,)]
+    assert whole.load(answer("c", 4, 1.0), run_id="third").withdrawn == 1
+    assert whole.sql(known) == [(1.0,), (2.0,), (3.0,)], "that was known in April"
+    assert whole.sql(known.replace("-03-", "-04-")) == [(1.0,), (3.0,)]

@@ -106,10 +106,14 @@ def test_more_that_is_neither_true_nor_false_is_refused(read: Any) -> None:
     [({"found": 3}, {}), ({"found": None}, {"found": 3}), ({"found": ">1000"}, {"found": ">1000"}), ({}, {}),
      ({"found": -1}, {"found": 3})],
 )  # fmt: skip
-def test_a_total_counts_where_it_is_a_number(read: Any, totals: tuple[dict[str, Any], ...]) -> None:
+def test_a_total_counts_where_it_is_a_number_and_one_that_never_is_shows(
+    read: Any, totals: tuple[dict[str, Any], ...], caplog: pytest.LogCaptureFixture
+) -> None:
     answers = page(1, 2, meta=totals[0]), page(3, meta=totals[1]), page(meta=totals[1])
     found = read(*answers, pagination=PAGES | {"total": "$.meta.found"})
     assert found["rate"].tolist() == ["1.5", "2.5", "3.5"]
+    is_known = any(total.get("found") == 3 for total in totals)
+    assert ("whether all rows came is unknown" in caplog.text) is not is_known
 
 
 def test_a_total_on_the_first_page_alone_has_to_come_true(read: Any) -> None:
@@ -257,6 +261,12 @@ def test_rows_inside_parents_come_with_what_tells_them_apart(read: Any, from_: s
     found = read(STATIONS, rows="$.stations[*].readings", columns=columns)
     assert found["other"].tolist() == expected
     assert found["station"].tolist() == ["A", "A", "C"]
+
+
+def test_parents_may_be_named_by_their_keys(read: Any) -> None:
+    document = {"stations": {"A": {"readings": [row(1)]}, "B": {"readings": [row(1), row(2)]}}}
+    columns = RATE | {"station": {"from": "^#", "type": "text", **COLUMN}}
+    assert read(document, rows="$.stations.*.readings", columns=columns)["station"].tolist() == ["A", "B", "B"]
 
 
 def test_several_lists_that_nothing_tells_apart_are_refused_with_the_way_out(read: Any) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from include.spec.source import NUMBERS
+
 if TYPE_CHECKING:
     from datetime import timedelta
 
@@ -51,7 +53,7 @@ def kind_of(name: str, column: Column, key: tuple[str, ...]) -> str:
     """Return how a column is shown: number, flag, label, time, or masked (personal data: nothing of its values)."""
     if column.personal != "no":
         return "masked"
-    if column.type in ("number", "integer"):
+    if column.type in NUMBERS:
         return "label" if name in key or column.unit == "code" else "number"
     return {"boolean": "flag", "text": "label"}.get(column.type, "time")
 

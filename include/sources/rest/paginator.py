@@ -47,7 +47,7 @@ class Paginator:
         self.extract, self.source, self.base_url = extract, source, base_url
         self.asked: dict[Request, None] = {_first(source, extract.window, base_url): None}
         self._rows = 0
-        self._total: int | None = None
+        self.total: int | None = None  # rows of all pages, once a page told it
         self._seen: dict[bytes, None] = {}
         self.is_repeated = False  # whether the current page is the one before it again: what some send beyond the end
 
@@ -73,13 +73,13 @@ class Paginator:
             return False
         self._count(page)
         self._watch_total(document)
-        is_whole = self._total is not None and self._rows >= self._total
+        is_whole = self.total is not None and self._rows >= self.total
         is_last = self.is_repeated or is_whole or self._says_no_more(document)
         following = None if is_last else self._next(page, document, link)
         if following is None or (following in self.asked and not len(page)):
-            if self._total not in (None, self._rows):
+            if self.total not in (None, self._rows):
                 raise self.extract.unavailable(
-                    f"the list changed while it was read: the pages held {self._rows} of {self._total} rows"
+                    f"the list changed while it was read: the pages held {self._rows} of {self.total} rows"
                 )
             return False
         if following in self.asked:
@@ -115,11 +115,11 @@ class Paginator:
         return len(self._seen) > 1 or paging.until == "repeated"
 
     def _says_no_more(self, document: Any) -> bool:
-        paging = self.source.pagination
-        more = value_at(paging.more, document) if paging and paging.more else None
+        path = self.source.pagination.more if self.source.pagination else None
+        more = value_at(path, document) if path else None
         if more is None or str(more).lower() in ("true", "false", "1", "0"):
             return str(more).lower() in ("false", "0")
-        raise self.extract.broken(f"{paging.more!r} is neither true nor false on page {len(self.asked)}", MEND)
+        raise self.extract.broken(f"{path!r} is neither true nor false on page {len(self.asked)}", MEND)
 
     def _watch_total(self, document: Any) -> None:
         paging = self.source.pagination
@@ -130,11 +130,11 @@ class Paginator:
             raise self.extract.broken(f"{paging.total!r} is no number of rows in the answer", MEND)
         if total is None or not (total.isascii() and total.isdigit() and len(total) < 19):
             return  # left out on later pages, or a guess such as >1000: only what is a number has to come true
-        if self._total not in (None, int(total)):
+        if self.total not in (None, int(total)):
             raise self.extract.unavailable(
-                f"the list changed while it was read: it had {self._total} rows, on page {len(self.asked)} {total}"
+                f"the list changed while it was read: it had {self.total} rows, on page {len(self.asked)} {total}"
             )
-        self._total = int(total)
+        self.total = int(total)
 
     def _next(self, page: Page, document: Any, link: str | None) -> Request | None:
         paging = self.source.pagination

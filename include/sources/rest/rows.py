@@ -50,7 +50,7 @@ class Page:
 
     def keys(self) -> str:
         """Return the keys of the first row, for a message."""
-        first = self._places[0].obj if self._is_columns else next(iter(self._rows), None)
+        first: Any = self._places[0].obj if self._is_columns else next(iter(self._rows), None)
         return _shown(first) if isinstance(first, dict) else f"positions 0 to {len(first or ()) - 1}"
 
     def fields(self, field: str, start: int, end: int) -> list[str | None] | None:
@@ -99,7 +99,7 @@ class Page:
         if isinstance(rows, dict) and own and all(_walk(rows, steps) is not ABSENT for steps in own):
             return [rows]
         self._refuse_another_shape(rows, list, "a list")
-        return rows  # type: ignore[no-any-return]
+        return rows
 
     def _same_length(self, columns: Any, fields: dict[str, None]) -> dict[str, list[Any]]:
         self._refuse_another_shape(columns, dict, "a mapping of lists")
@@ -178,7 +178,7 @@ def _places(source: HttpJsonSource, document: Any) -> list[JSONPathMatch]:
 
 
 def _around(place: JSONPathMatch, up: tuple[int, Steps | None]) -> Any:
-    """Return a field of one of the mappings around a list, or that mapping's position in its own list as text."""
+    """Return a field of one of the mappings around a list, or as text its position in a list or key in a mapping."""
     count, steps = up
     for _ in range(count):
         place = place.parent or place
@@ -186,7 +186,7 @@ def _around(place: JSONPathMatch, up: tuple[int, Steps | None]) -> Any:
             place = place.parent
     if steps is not None:
         return _walk(place.obj, steps)
-    return next((str(part) for part in reversed(place.parts) if isinstance(part, int)), ABSENT)
+    return str(place.parts[-1]) if place.parts else ABSENT
 
 
 def _walk(value: Any, steps: Steps) -> Any:

@@ -1,6 +1,7 @@
 """Raw text becomes a value or is missing; nothing in between, and nothing by guessing."""
 
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -8,14 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.quality.typing import cast, unreadable
+from include.quality.typing import as_floats, cast, unreadable, why
 from include.spec.model import Column
 from include.spec.types import arrow_type
 
-TYPES = ["number", "integer", "text", "boolean", "timestamp", "date"]
+TYPES = ["number", "integer", "decimal", "text", "boolean", "timestamp", "date"]
 ARROW_TYPES = {
     "number": pa.float64(),
     "integer": pa.int64(),
+    "decimal": pa.decimal256(76, 36),
     "text": pa.string(),
     "boolean": pa.bool_(),
     "timestamp": pa.timestamp("us", "UTC"),
@@ -48,11 +50,76 @@ def read(type_: str, text: str | None) -> Any:
         ("1.5e3", 1500.0),
         ("1E-400", 0.0),
         ("0.1", 0.1),
-        ("123456789.123456789", 123456789.123456789),
+        ("145.46199999999999000000", 145.462),
+        ("1e300", 1e300),
     ],
 )
 def test_a_number_is_read_exactly(text: str, value: float) -> None:
     assert read("number", text) == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["12345678901234567.89", "90071992547409.93", "9007199254740993", "-123456789.123456789", "0.1000000000000000001",
+     "3.14159265358979323846", "1.2345678901234567891e-5"],
+)  # fmt: skip
+def test_a_number_with_digits_that_a_double_does_not_keep_is_refused_with_the_way_out(text: str) -> None:
+    assert cast(texts("1.5", text, None), column("number")).to_pylist() == [1.5, None, None]
+    assert why(text, column("number")) == ": double precision does not keep all its digits; declare `type: decimal`"
+    assert read("decimal", text) == Decimal(text)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_a_double_written_with_17_digits_is_that_double(value: float) -> None:
+    assert read("number", f"{value:.17g}") == value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("99999999999999999999.123", "99999999999999999999.123"),
+        (" -0.10 ", "-0.1"),
+        ("+.5", "0.5"),
+        ("5.", "5"),
+        ("1E-20", "0.00000000000000000001"),
+        ("12e3", "12000"),
+        ("0" * 50 + "1.5" + "0" * 50, "1.5"),
+        ("9" * 40 + "." + "9" * 36, "9" * 40 + "." + "9" * 36),
+    ],
+)
+def test_a_decimal_keeps_every_digit(text: str, value: str) -> None:
+    assert read("decimal", text) == Decimal(value)
+    beside = cast(texts("N/E", text, None, "1"), column("decimal"))
+    assert beside.to_pylist() == [None, Decimal(value), None, 1]
+
+
+@pytest.mark.parametrize("text", ["1" * 41, "0." + "1" * 37, "1e40", "1e-37", "1e9999999", "-1e-9999999"])
+def test_a_decimal_of_too_many_digits_cannot_be_read_and_says_why(text: str) -> None:
+    assert read("decimal", text) is None
+    assert why(text, column("decimal")) == ": a decimal has at most 40 digits before and 36 after the point"
+
+
+@given(st.lists(st.none() | st.decimals(allow_nan=False, allow_infinity=False, places=12), max_size=5))
+def test_a_decimal_is_computed_with_as_the_float_nearest_to_it(values: list[Decimal | None]) -> None:
+    exact = cast(texts(*(value if value is None else f"{value:f}" for value in values)), column("decimal"))
+    assert as_floats({"x": exact})["x"].to_pylist() == [None if value is None else float(value) for value in values]
+
+
+@pytest.mark.parametrize(
+    ("type_", "text", "expected"),
+    [
+        ("number", "NaN", "no finite number"),
+        ("decimal", "-Infinity", "no finite number"),
+        ("number", "$1,234.50", "a currency sign"),
+        ("decimal", "1234.50 €", "a currency sign"),
+        ("timestamp", "infinity", "outside the years 1 to 9999"),
+        ("timestamp", "0001-01-01 00:00:00+00 BC", "outside the years 1 to 9999"),
+        ("date", "-infinity", "outside the years 1 to 9999"),
+    ],
+)
+def test_a_value_of_a_database_that_no_column_takes_says_why(type_: str, text: str, expected: str) -> None:
+    assert read(type_, text) is None
+    assert expected in why(text, column(type_))
 
 
 @pytest.mark.parametrize(
@@ -64,7 +131,7 @@ def test_a_text_that_is_no_plain_number_cannot_be_read(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["inf", "-Infinity", "nan", "NaN", "NA", "null", "None", "<NA>", "1e400", "-1e400"])
-@pytest.mark.parametrize("type_", ["number", "integer"])
+@pytest.mark.parametrize("type_", ["number", "integer", "decimal"])
 def test_infinity_and_no_number_are_faults_not_values_and_not_missing(type_: str, text: str) -> None:
     raw = texts(text)
     assert unreadable(raw, cast(raw, column(type_))).to_pylist() == [True]
@@ -168,7 +235,7 @@ def test_a_column_without_a_value_has_its_type_and_nothing_unreadable(type_: str
 
 @pytest.mark.parametrize("type_", TYPES)
 def test_a_part_of_a_longer_column_is_read_from_its_own_start(type_: str) -> None:
-    plain = {"number": "1.5", "integer": "7", "text": "a", "boolean": "yes"}.get(type_, "2025-01-02")
+    plain = {"number": "1.5", "integer": "7", "decimal": "1.5", "text": "a", "boolean": "yes"}.get(type_, "2025-01-02")
     raw = texts("none of these", None, plain, "neither this", plain).slice(1, 3)
     typed = cast(raw, column(type_))
     assert typed.to_pylist()[:2] == [None, read(type_, plain)]
