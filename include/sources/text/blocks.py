@@ -91,7 +91,7 @@ class Blocks:
             parts.append(self._decoded(chunk))
             held += len(parts[-1])
         self._text = b"".join(parts) if len(parts) > 1 else self._text
-        if codecs.BOM_UTF8 in self._text:
+        if codecs.BOM_UTF8[0] in self._text:  # which is quick to see
             self._text = MARK.sub(b"", self._text)
 
     def _decoded(self, chunk: bytes) -> bytes:
