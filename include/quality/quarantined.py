@@ -62,7 +62,9 @@ def _in_form(rule: Rule, row: dict[str, Any]) -> str:
     listed = {normalize("NFC", value) for value in rule.arguments.get("value_set", []) if isinstance(value, str)}
     texts = [value for value in row.values() if isinstance(value, str)]
     is_same = bool(texts) and all(normalize("NFC", text) in listed for text in texts)
-    return " (the same letters in another Unicode form: write them as the contract does, or list both)" if is_same else ""
+    return (
+        " (the same letters in another Unicode form: write them as the contract does, or list both)" if is_same else ""
+    )
 
 
 def _said_personal(rule: Rule) -> str:

@@ -76,6 +76,9 @@ def _parse_one(extract: Extract, source: CsvSource, stream: BinaryIO, place: int
         is_first, day_order = rows == 0, DayOrder(source.time)
         with text:
             for part in delimited.batches(extract, text, dialect_of(source)):
+                if part.is_footer:
+                    _refuse_rows(extract, source, part)
+                    continue
                 table = part.moved(rows)
                 batch = _batch(extract, source, table, name, place, day_order)
                 if batch.num_rows or is_first:
@@ -83,6 +86,16 @@ def _parse_one(extract: Extract, source: CsvSource, stream: BinaryIO, place: int
                 is_first = False
         day_order.refuse(extract)
         rows = table.first_row + len(table.columns[0])
+
+
+def _refuse_rows(extract: Extract, source: CsvSource, footer: TextTable) -> None:
+    """Refuse a file whose lines at the end are rows: its footer is gone, and real rows would be left out unseen."""
+    written = list(footer.pick(extract, dict.fromkeys(source.time.columns)).values())
+    if count := int(times_of(source.time, written).notna().sum()):
+        what = (
+            f"{count} of the {source.skip_rows_at_end} lines at the end, which are declared to be no data, have a time"
+        )
+        raise extract.broken(f"{what}, so they are rows", "correct or delete `skip_rows_at_end`")
 
 
 def _batch(

@@ -101,7 +101,7 @@ class CsvSource(Source):
         min_length=1,
         examples=["*.csv"],
         description="Name inside the zip, if it is one; * and ? stand for any letters, and all files that fit are read,"
-        " which must have one shape. `from: \"#member\"` is the name of a row's file.",
+        ' which must have one shape. `from: "#member"` is the name of a row\'s file.',
     )
     delimiter: Annotated[str, AfterValidator(_delimiter)] = Field(
         ",", min_length=1, max_length=1, description="Character between fields."

@@ -43,6 +43,7 @@ MONTHS = {
     "German": ("jan", "feb", "mär", "apr", "mai", "jun", "jul", "aug", "sep", "okt", "nov", "dez"),
 }
 SAYS_TIME = re.compile(r"time|hour|hora|heure|uhr|zeit|clock|hh|(?<![a-z])hrs?(?![a-z])|^h$", re.IGNORECASE)
+SAYS_DATE = re.compile(r"date|fecha|period|month|mes(?![a-z])|mois|monat|yyyymm|anio_?mes", re.IGNORECASE)
 ENOUGH = 0.95
 BASE = "1996-02-29"  # what times without a date are tried on
 CENTURY = 1970
@@ -88,9 +89,7 @@ def find(names: Sequence[str], columns: Sequence[pa.Array]) -> Clock | None:
 
 def _find(names: Sequence[str], columns: Sequence[pa.Array]) -> Clock | None:
     values = [_distinct(column) for column in columns]
-    dates = {
-        at: ways for at in range(len(columns)) if (ways := _fitting(values[at], _dates()) or _in_words(values[at]))
-    }
+    dates = {at: ways for at, name in enumerate(names) if (ways := _date(values[at], name))}
     for at, ways in dates.items():
         is_date = any(way.format == "%Y-%m-%d" for way in ways)  # which is ISO, too
         if stamps := [way for way in ways if re.search("%[HI]", way.format) or (way.format == ISO and not is_date)]:
@@ -146,12 +145,17 @@ def _dates() -> tuple[Way, ...]:
     return tuple(map(Way, (*DATES, *stamps, ISO)))
 
 
+def _date(values: list[str], name: str) -> list[Way]:
+    """Return the ways to read a column as dates; months without a mark only where the header speaks of them."""
+    bare = [Way("%Y%m")] if SAYS_DATE.search(name) else []
+    return _fitting(values, _dates()) or _in_words(values) or _fitting(values, bare)
+
+
 def _in_words(values: list[str]) -> list[Way]:
     """Return the ways to read dates whose months have names of another language."""
     if not any(re.search(r"[^\W\d_]{3}", text) for text in values[:8]):
         return []
-    languages = (_fitting(values, [Way(form, months=months) for form in DATES_IN_WORDS]) for months in MONTHS.values())
-    return next((ways for ways in languages if ways), [])
+    return _fitting(values, [Way(form, months=months) for months in MONTHS.values() for form in DATES_IN_WORDS])
 
 
 def _fitting(values: list[str], ways: Iterable[Way], date: str = "") -> list[Way]:

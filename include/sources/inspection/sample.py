@@ -80,7 +80,7 @@ def sample_of(path: Path, member: str | None = None) -> tuple[LookedAt, Sample]:
 
 def _member(extract: Extract, path: Path) -> tuple[str, str | None]:
     """Return the member to look at, and the pattern of all where there are several that begin with the same line."""
-    names = sorted(archive.members(extract, path))
+    names = archive.members(extract, path)
     with ZipFile(path) as packed:
         lines = {packed.open(name).readline(FIRST) for name in names[:MOST_MEMBERS]}
     begin, end = os.path.commonprefix(names), os.path.commonprefix([name[::-1] for name in names])[::-1]
@@ -89,7 +89,7 @@ def _member(extract: Extract, path: Path) -> tuple[str, str | None]:
     if len(lines) != 1 or len(names) > MOST_MEMBERS or not end:
         raise extract.broken(f"the zip holds {len(names)} files, {names[:10]}", "choose one with --member")
     digits = r"[\d_.-]*\d[\d_.-]*"  # of dates and numbers, of which others will come
-    return names[0], f"{re.sub(digits + '$', '', begin)}*{re.sub('^' + digits + '(?=[.])', '', end)}"
+    return min(names), f"{re.sub(digits + '$', '', begin)}*{re.sub('^' + digits + '(?=[.])', '', end)}"
 
 
 def _parts_of_file(file: BinaryIO) -> tuple[list[bytes], int]:
@@ -190,8 +190,8 @@ def _by_likeness(extract: Extract, content: bytes) -> tuple[str, str]:
     text, encoding = lines.decode("cp1252", errors="replace"), "cp1252"
     if not all(WESTERN.sub("", line) == "" for line in text.split("\n")):
         best = from_bytes(lines, cp_isolation=list(LIKELY)).best()
-        if best is None:
+        if best is None and "\ufffd" in text:
             raise extract.broken("the file is text in no encoding that is known", "ask the publisher for UTF-8")
-        text, encoding = str(best), best.encoding
+        text, encoding = (text, encoding) if best is None else (str(best), best.encoding)
     letters = next((word for word in text.split() if not word.isascii()), "")[:30]
     return encoding, f"not UTF-8; as {encoding} it holds words such as {letters!r}: CONFIRM that they are right"

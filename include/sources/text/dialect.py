@@ -36,6 +36,7 @@ class TextTable:
     headers: tuple[str, ...]  # in order; they may be empty or occur twice
     columns: tuple[pa.Array, ...]  # of string without nulls, shape (rows,) each
     first_row: int = 0  # place of the first row among the file's, from 0, header and skipped lines not counted
+    is_footer: bool = False  # lines that are declared to be no data, as far as they have as many values as rows
     odd: Mapping[int, str] = field(default_factory=dict)  # what is wrong with rows, by place, that cannot be used
 
     def moved(self, rows: int) -> TextTable:
