@@ -56,7 +56,7 @@ def _write(place: Path, text: str, pipeline: str) -> None:
 
 
 def _provided(file: Path) -> str:
-    """Copy the file to the folder that the connection of the draft reads, where that is ours and has none of the name."""
+    """Copy the file to the folder that the draft's connection reads, where that is ours; return where it is read."""
     from include.settings import settings
 
     folder = settings().var / "files"

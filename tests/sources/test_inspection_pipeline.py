@@ -14,7 +14,7 @@ from include.sources.inspection import inspect, pipeline_of, plan_of, warnings_o
 from include.spec.load import parse
 from include.spec.model import Pipeline
 
-DICE = random.Random(3)
+DICE = random.Random(3)  # noqa: S311 - no secret
 
 
 def write(path: Path, header: str, rows: list[str]) -> Path:
@@ -35,7 +35,8 @@ def bikes(tmp_path: Path) -> Path:
         at, casual, registered = datetime(2011, 1, 1) + timedelta(hours=n), DICE.randint(0, 60), DICE.randint(0, 200)
         weather, temp = DICE.choice(["clear", "mist", "rain"]), 0.5 + 0.3 * math.sin(n / 4) + DICE.random() / 10
         rows.append(
-            f"{n},{at:%Y-%m-%d},{at.hour},{weather},{temp:.2f},{temp * 41:.4f},0,{casual},{registered},{casual + registered}"
+            f"{n},{at:%Y-%m-%d},{at.hour},{weather},{temp:.2f},{temp * 41:.4f},0,"
+            f"{casual},{registered},{casual + registered}"
         )
     return write(tmp_path / "hour.csv", "instant,dteday,hr,weather,temp,atemp,holiday,casual,registered,cnt", rows)
 

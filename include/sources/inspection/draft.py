@@ -50,7 +50,7 @@ def _source_lines(inspected: Inspected) -> Iterator[str]:
     yield f"  {name}:"
     yield "    kind: csv_file"
     yield "    main: true"
-    yield "    connection: local_files    # reads var/files: copy the file there, or name a connection of your own"
+    yield "    connection: local_files    # reads var/files: the file has to be there, or name a connection of your own"
     yield f"    title: {_text(f'Rows of {inspected.file}')}    # say what it is"
     yield f"    path: {_text('/' + inspected.file.lstrip('/'))}"
     if sample.member is not None:

@@ -15,10 +15,10 @@ import clevercsv
 import pyarrow as pa
 
 from include.errors import ContractBroken
+from include.sources.csv_file import MOST_ODD
 from include.sources.inspection.sample import LookedAt, Sample
 from include.sources.inspection.units import UNITS
 from include.sources.inspection.values import NOTHING
-from include.sources.csv_file import MOST_ODD
 from include.sources.text import delimited
 from include.sources.text.dialect import Dialect, TextTable
 from include.sources.text.split_decimals import EXPLANATION, WAY_OUT, looks_split
@@ -72,7 +72,7 @@ def table_of(extract: LookedAt, sample: Sample, layout: Layout) -> TextTable:
     parts = [part for part in delimited.batches(extract, content, layout.dialect) if not part.is_footer]
     columns = zip(*(part.columns for part in parts), strict=True)
     odd = {row: what for part in parts for row, what in part.odd.items()}
-    return TextTable(parts[0].headers, tuple(pa.concat_arrays(column) for column in columns), 0, odd)
+    return TextTable(parts[0].headers, tuple(pa.concat_arrays(column) for column in columns), odd=odd)
 
 
 def _delimiter(extract: LookedAt, text: str) -> tuple[str, str]:

@@ -26,7 +26,7 @@ def leaks(numbers: pd.DataFrame, target: str) -> dict[str, str]:
     >>> list(leaks(frame.assign(total=casual + registered), "total"))
     ['casual', 'registered']
     """
-    others = [name for name in numbers if name != target and numbers[name].nunique() > 1]
+    others = [name for name in map(str, numbers) if name != target and numbers[name].nunique() > 1]
     alone = {name: f"is {target} in other words" for name in others if _explains(numbers, [name], target) is not None}
     rest = [name for name in others if name not in alone]
     if (weights := _explains(numbers, rest, target)) is None:

@@ -1,4 +1,4 @@
-"""A whole ``pipeline.yaml`` for a file: what its columns suggest, each guess with a comment that asks for its answer."""
+"""A whole ``pipeline.yaml`` for a file: what its columns suggest, with a comment at each guess."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def plan_of(inspected: Inspected, target: str) -> Plan:
     numbers = inspected.data.select_dtypes("number")
     if name not in numbers:
         what = f"{target!r} holds {_type(inspected, name)}, and what is predicted is a number"
-        raise ConfigError(f"{inspected.file}: {what}; choose one of {', '.join(numbers)}")
+        raise ConfigError(f"{inspected.file}: {what}; choose one of {', '.join(map(str, numbers))}")
     if inspected.clock is None or inspected.data.empty:
         raise ConfigError(f"{inspected.file}: no column holds its time; write the pipeline by hand from its draft")
     return Plan(inspected, name, leaks(numbers, name))
@@ -209,9 +209,11 @@ def _have_names(column: str, categories: list[str]) -> bool:
 def _calendar(plan: Plan) -> list[str]:
     """Return the parts of the time that vary and come round within the history."""
     first, end = _stretch(plan)
-    steps = plan.data.index.unique().to_series().diff().median()
+    step_days = plan.data.index.unique().to_series().diff().dt.total_seconds().median() / 86_400
     days = (end - first).days * HISTORY
-    is_part = {"hour_of_day": steps < pd.Timedelta(days=1) and days >= 2, "day_of_week": steps <= pd.Timedelta(days=1)}
-    is_part["day_of_week"] &= days >= 14
-    is_part["month_of_year"] = days >= 366
+    is_part = {
+        "hour_of_day": step_days < 1 and days >= 2,
+        "day_of_week": step_days <= 1 and days >= 14,
+        "month_of_year": days >= 366,
+    }
     return [part for part, is_so in is_part.items() if is_so]

@@ -16,6 +16,7 @@ from include.sources.inspection.findings import Inspected, header_of
 from include.sources.inspection.sample import LookedAt
 from include.sources.inspection.values import PLAIN
 from include.sources.payload import Opener
+from include.sources.text.block_rows import reader
 from include.spec.model import CsvSource
 
 FORMS = {"number": PLAIN, "integer": r"^[+-]?\d+$", "boolean": "(?i)^(true|t|1|yes|false|f|0|no)$"}
@@ -75,15 +76,16 @@ def _told(inspected: Inspected, rows: int, untimed: list[str], unread: dict[str,
     if lines is not None and lines != rows:
         yield f"LOST: the file has {lines:,} rows, {rows:,} are read"
     if untimed and inspected.clock:
-        yield f"LOST: {len(untimed):,} of {rows:,} rows have no time and would be quarantined: {'; '.join(untimed[:SHOWN])}"
+        shown = "; ".join(untimed[:SHOWN])
+        yield f"LOST: {len(untimed):,} of {rows:,} rows have no time and would be quarantined: {shown}"
     for name, count in ((name, count) for name, count in unread.items() if count):
         yield f"LOST: {count:,} values of {name} cannot be read and would be quarantined"
     if pattern := inspected.sample.pattern:
-        yield f"member {pattern!r} names all files of the zip: CONFIRM that they have one shape; the first was looked at"
+        yield f"member {pattern!r} names all files of the zip, the first was looked at: CONFIRM that all have its shape"
     if blank := [f"#{at + 1}" for at in range(len(layout.headers)) if at not in _read(inspected)]:
         yield f"columns that hold nothing and have no name, left out: {', '.join(blank[:8])}"
     for line in layout.footer:
-        yield f"left out at the end: {line.strip()[:80]!r}: CONFIRM that it comes every time, else delete skip_rows_at_end"
+        yield f"left out at the end: {line.strip()[:80]!r}: CONFIRM that it comes each time, or delete skip_rows_at_end"
     if inspected.key is not None:
         yield f"rows of one time are told apart by {header_of(inspected, inspected.key)}: CONFIRM that it is the key"
 
@@ -94,10 +96,8 @@ def _lines(inspected: Inspected) -> int | None:
     text = io.StringIO(sample.head + sample.rest, newline="")
     for _ in layout.preamble:
         text.readline()
-    quoting = csv.QUOTE_MINIMAL if layout.dialect.has_quotes else csv.QUOTE_NONE
-    reader = csv.reader(text, delimiter=layout.dialect.delimiter, quoting=quoting, skipinitialspace=True)
     try:
-        is_filled = [bool("".join(row).strip()) for row in reader if row]
+        is_filled = [bool("".join(row).strip()) for row in reader(text, layout.dialect) if row]
     except csv.Error:
         return None
     for count in (0, len(layout.footer)):

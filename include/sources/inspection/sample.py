@@ -83,13 +83,21 @@ def _member(extract: Extract, path: Path) -> tuple[str, str | None]:
     names = archive.members(extract, path)
     with ZipFile(path) as packed:
         lines = {packed.open(name).readline(FIRST) for name in names[:MOST_MEMBERS]}
-    begin, end = os.path.commonprefix(names), os.path.commonprefix([name[::-1] for name in names])[::-1]
+    begin, end = _common(names), _common([name[::-1] for name in names])[::-1]
     if len(names) == 1:
         return names[0], None
     if len(lines) != 1 or len(names) > MOST_MEMBERS or not end:
         raise extract.broken(f"the zip holds {len(names)} files, {names[:10]}", "choose one with --member")
     digits = r"[\d_.-]*\d[\d_.-]*"  # of dates and numbers, of which others will come
     return min(names), f"{re.sub(digits + '$', '', begin)}*{re.sub('^' + digits + '(?=[.])', '', end)}"
+
+
+def _common(names: list[str]) -> str:
+    """Return what all names begin with."""
+    least, most = min(names), max(names)
+    return least[
+        : next((at for at, pair in enumerate(zip(least, most, strict=False)) if pair[0] != pair[1]), len(least))
+    ]
 
 
 def _parts_of_file(file: BinaryIO) -> tuple[list[bytes], int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -124,7 +125,7 @@ def _turned_days(days: np.ndarray) -> np.ndarray:
     return months.astype(DAY) + (month - 1)
 
 
-def _is_outside(days: np.ndarray, start: object, end: object) -> np.ndarray:
+def _is_outside(days: np.ndarray, start: Any, end: Any) -> np.ndarray:
     """Return which dates have no instant in a span, end excluded."""
     first, last = np.datetime64(start, "us"), np.datetime64(end, "us")
     is_outside: np.ndarray = ((days + 1).astype(first.dtype) <= first) | (days.astype(last.dtype) >= last)

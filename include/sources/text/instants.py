@@ -132,12 +132,12 @@ def fixed_places(form: str) -> tuple[str, Places] | None:
     True
     """
     text, places = "", {}
-    for token in tokens_of(form):
-        if token[0] != "%":
-            text += token
-        elif token in READ_AT_ONCE and token not in places:
-            places[token] = slice(len(text), len(text) + WIDTHS[token])
-            text += "\0" * WIDTHS[token]
+    for part in tokens_of(form):
+        if part[0] != "%":
+            text += part
+        elif part in READ_AT_ONCE and part not in places:
+            places[part] = slice(len(text), len(text) + WIDTHS[part])
+            text += "\0" * WIDTHS[part]
         else:
             return None
     has_date = {"%m", "%d"} <= set(places) and len({"%Y", "%y"} & set(places)) == 1
