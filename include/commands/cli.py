@@ -99,15 +99,19 @@ def reread(pipeline: Annotated[str, typer.Argument(help="The pipeline whose cont
 def inspect_file(
     file: Annotated[str, typer.Argument(help="A delimited text file, plain or inside a zip.")],
     member: Annotated[str | None, typer.Option("--member", help="File inside the zip, if it holds several.")] = None,
+    pipeline: Annotated[
+        str | None, typer.Option("--pipeline", help="Write a whole pipeline of this name that reads the file.")
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option("--target", help="The column to predict; others that give it away are told.")
+    ] = None,
 ) -> None:
     """Look at a file and print a draft of its sources: block; what was found, and why, goes to standard error."""
     from pathlib import Path
 
-    from include.sources.inspection import inspect, summary_of, yaml_of
+    from include.commands import inspecting
 
-    drafted = inspect(Path(file), member)
-    typer.echo(summary_of(drafted), err=True, nl=False)
-    typer.echo(yaml_of(drafted), nl=False)
+    inspecting.inspect_file(Path(file), member, pipeline, target)
 
 
 @app.command()

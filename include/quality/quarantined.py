@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from typing import Any
+from unicodedata import normalize
 
 import pyarrow as pa
 
@@ -53,7 +54,17 @@ def said_values(rows: pa.RecordBatch, rule: Rule, broken: list[int]) -> list[str
     read = names(rule.derived[1]) if rule.derived[:1] == ("rule",) else rule.derived[1:2] or rule.columns
     values = rows.select([name for name in read if name in rows.column_names]).take(broken).to_pylist()
     told = [", ".join(f"{name} = {value!r}" for name, value in row.items()) for row in values]
-    return [f"{what}: expected {rule.expected}" for what in told]
+    return [f"{what}: expected {rule.expected}{_in_form(rule, row)}" for what, row in zip(told, values, strict=True)]
+
+
+def _in_form(rule: Rule, row: dict[str, Any]) -> str:
+    """Say that a text is an allowed one in another Unicode form, which looks the same."""
+    listed = {normalize("NFC", value) for value in rule.arguments.get("value_set", []) if isinstance(value, str)}
+    texts = [value for value in row.values() if isinstance(value, str)]
+    is_same = bool(texts) and all(normalize("NFC", text) in listed for text in texts)
+    return (
+        " (the same letters in another Unicode form: write them as the contract does, or list both)" if is_same else ""
+    )
 
 
 def _said_personal(rule: Rule) -> str:

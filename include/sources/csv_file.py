@@ -22,6 +22,7 @@ from include.sources.text.day_order import DayOrder
 from include.sources.text.dialect import Dialect, TextTable
 from include.sources.text.instants import times_of
 from include.sources.web import http
+from include.spec.csv_source import MEMBER
 from include.spec.model import CsvSource
 
 FILE_LIMITS = Limits(total_seconds=3600.0, max_bytes=8 * 1024 * MIB)
@@ -70,26 +71,50 @@ def dialect_of(source: CsvSource) -> Dialect:
 
 
 def _parse_one(extract: Extract, source: CsvSource, stream: BinaryIO, place: int) -> Iterator[pa.RecordBatch]:
+    """Read the rows of one payload, of all its members."""
+    rows = 0
+    for name, text in archive.texts(extract, stream, source.member):
+        is_first, day_order = rows == 0, DayOrder(source.time)
+        with text:
+            for part in delimited.batches(extract, text, dialect_of(source)):
+                if part.is_footer:
+                    _refuse_rows(extract, source, part)
+                    continue
+                table = part.moved(rows)
+                batch = _batch(extract, source, table, name, place, day_order)
+                if batch.num_rows or is_first:
+                    yield batch
+                is_first = False
+        day_order.refuse(extract)
+        rows = table.first_row + len(table.columns[0])
+
+
+def _refuse_rows(extract: Extract, source: CsvSource, footer: TextTable) -> None:
+    """Refuse a file whose lines at the end are rows: its footer is gone, and real rows would be left out unseen."""
+    written = list(footer.pick(extract, dict.fromkeys(source.time.columns)).values())
+    if count := int(times_of(source.time, written).notna().sum()):
+        what = (
+            f"{count} of the {source.skip_rows_at_end} lines at the end, which are declared to be no data, have a time"
+        )
+        raise extract.broken(f"{what}, so they are rows", "correct or delete `skip_rows_at_end`")
+
+
+def _batch(
+    extract: Extract, source: CsvSource, table: TextTable, member: str, place: int, day_order: DayOrder
+) -> pa.RecordBatch:
     columns = source.stored
     headers = dict.fromkeys([*source.time.columns, *(column.from_ for column in columns.values())])
-    wanted = [*headers, *(column.from_ for column in source.columns.values())]
-    is_first, day_order = True, DayOrder(source.time)
-    with archive.opened(extract, stream, source.member) as text:
-        for table in delimited.batches(extract, text, dialect_of(source)):
-            picked = table.pick(extract, headers)
-            texts = {
-                name: numbers.plain(extract, source, column, picked[column.from_]) for name, column in columns.items()
-            }
-            written = [picked[header] for header in source.time.columns]
-            times = _times(source, table, written)
-            day_order.take(times, written)
-            place_and_bounds = (place, table.first_row, extract.fetched_at, extract.outside)
-            batch = frame.build(source, extract.window, times, texts, *place_and_bounds)
-            if batch.num_rows or is_first:
-                batch = frame.explain(batch, partial(_untimed, source, table, written))
-                yield frame.note(batch, table.others(wanted))
-            is_first = False
-    day_order.refuse(extract)
+    picked = table.pick(extract, [header for header in headers if header != MEMBER])
+    if MEMBER in headers:
+        picked[MEMBER] = pa.repeat(pa.scalar(member, pa.string()), len(table.columns[0]))
+    texts = {name: numbers.plain(extract, source, column, picked[column.from_]) for name, column in columns.items()}
+    written = [picked[header] for header in source.time.columns]
+    times = _times(source, table, written)
+    day_order.take(times, written)
+    place_and_bounds = (place, table.first_row, extract.fetched_at, extract.outside)
+    batch = frame.build(source, extract.window, times, texts, *place_and_bounds)
+    batch = frame.explain(batch, partial(_untimed, source, table, written))
+    return frame.note(batch, table.others([*headers, *(column.from_ for column in source.columns.values())]))
 
 
 def _times(source: CsvSource, table: TextTable, written: list[pa.Array]) -> pd.Series:

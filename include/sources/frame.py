@@ -100,9 +100,10 @@ def noted(schema: pa.Schema) -> list[str]:
 
 def explain(batch: pa.RecordBatch, tell: Callable[[list[int]], list[str]]) -> pa.RecordBatch:
     """Return the same rows; why the times of some cannot be read, told by row number, stands in the metadata."""
-    rows = batch.column("row_number").filter(batch.column("valid_at").is_null()).to_pylist()
-    if not rows:
+    times = batch.column("valid_at")
+    if not times.null_count:
         return batch
+    rows = batch.column("row_number").filter(times.is_null()).to_pylist()
     reasons = json.dumps(dict(zip(rows, tell(rows), strict=True)))
     return batch.replace_schema_metadata({**(batch.schema.metadata or {}), UNTIMED: reasons})
 

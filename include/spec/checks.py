@@ -122,7 +122,8 @@ def _unfit(recipe: Recipe, name: str, column: Column) -> str | None:
         if column.type not in ("text", "integer"):
             return f"{name!r} is {column.type} and one_hot is for text and whole numbers; use kind: value"
     elif column.type == "text":
-        return f"{name!r} is text; use kind: one_hot"
+        fix = "use kind: one_hot if it names categories; if its values are numbers, it was misread"
+        return f"{name!r} is text; {fix}: declare type: number, with `decimal` and `missing` as the file has them"
     elif column.type not in (*NUMBERS, "boolean"):
         return f"{name!r} is a {column.type}, which no recipe reads; use kind: calendar for parts of valid_at"
     return None

@@ -14,6 +14,7 @@ from include.spec.source import Source
 from include.spec.time_format import ISO, DateFormat, kept_by
 
 POSITION = r"#[1-9][0-9]{0,4}"
+MEMBER = "#member"  # stands for a column that holds the name of the file inside the zip
 
 
 def _encoding(name: str) -> str:
@@ -99,7 +100,8 @@ class CsvSource(Source):
         None,
         min_length=1,
         examples=["*.csv"],
-        description="Name inside the zip, if it is one; * and ? stand for any letters if one name fits.",
+        description="Name inside the zip, if it is one; * and ? stand for any letters, and all files that fit are read,"
+        ' which must have one shape. `from: "#member"` is the name of a row\'s file.',
     )
     delimiter: Annotated[str, AfterValidator(_delimiter)] = Field(
         ",", min_length=1, max_length=1, description="Character between fields."
@@ -150,12 +152,15 @@ class CsvSource(Source):
             yield Fault(("thousands",), f"{self.thousands!r} is the decimal mark too; {other}")
         if self.header == "none":
             yield from self._no_positions()
+        named = [name for name, column in self.columns.items() if column.from_ == MEMBER]
+        if named and self.member is None:
+            yield Fault(("columns", named[0], "from"), "is for a zip and no `member` is named; add one or remove it")
 
     def _no_positions(self) -> Iterator[Fault]:
         texts: dict[Path, str] = {("columns", name, "from"): column.from_ for name, column in self.columns.items()}
         texts |= {("time", "columns", i): text for i, text in enumerate(self.time.columns)}
         for path, text in texts.items():
-            if not re.fullmatch(POSITION, text):
+            if not re.fullmatch(POSITION, text) and text != MEMBER:
                 yield Fault(path, f"{text!r} is no position and there is no header; write one such as '#3'")
         if self.skip_rows_after_header:
             yield Fault(("skip_rows_after_header",), "there is no header; write skip_lines")

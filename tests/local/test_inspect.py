@@ -1,18 +1,20 @@
 """``ciclo inspect`` as people call it: the draft on standard output, the evidence on standard error."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 from include.spec.lines import read
+from include.spec.load import load
 
 ROOT = Path(__file__).resolve().parents[2]
 UCI = ROOT / "tests" / "sources" / "fixtures" / "uci_slice_with_blank_tail.csv"
 
 
-def ciclo(*arguments: str) -> "subprocess.CompletedProcess[str]":
+def ciclo(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "include.commands.cli", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=os.environ | variables)
 
 
 def test_the_draft_can_be_redirected_into_a_file_and_people_still_read_the_evidence() -> None:
@@ -32,3 +34,17 @@ def test_a_file_that_is_none_ends_in_one_line_without_a_traceback(tmp_path: Path
         assert done.stdout == ""
         assert expected in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_one_command_writes_a_pipeline_that_reads_the_file_and_never_over_another(tmp_path: Path) -> None:
+    places = {"CICLO_PIPELINES": str(tmp_path / "pipelines"), "CICLO_VAR": str(tmp_path / "var")}
+    arguments = ("inspect", str(UCI), "--pipeline", "air", "--target", "CO(GT)")
+    done = ciclo(*arguments, **places)
+    assert done.returncode == 0, done.stderr
+    written = tmp_path / "pipelines" / "air" / "pipeline.yaml"
+    assert load(written).target.column == "co_gt"
+    assert (tmp_path / "var" / "files" / UCI.name).read_bytes() == UCI.read_bytes()
+    before = written.read_text()
+    again = ciclo(*arguments, **places)
+    assert (again.returncode, written.read_text()) == (1, before)
+    assert "is there already: choose another name" in again.stderr

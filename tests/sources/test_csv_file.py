@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import tracemalloc
 import zipfile
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 
 from include.errors import ContractBroken, SourceUnavailable
 from include.sandbox.station import simulate
-from include.sources import Endpoint, Limits, csv_file, fetch
+from include.sources import Endpoint, Limits, csv_file, fetch, frame, parse
 from include.sources.payload import Extract
 from include.sources.text import archive, numbers
 from include.sources.text.instants import times_of
@@ -212,6 +213,10 @@ BROKEN = {
     "only_line_ends.csv": (b"\r\n\r\n", "no header"),
     "web_page.csv": (b"<html>\n<body>Service closed</body>", "header 'at' is missing"),
     "a_zip.csv": (zipped(b"at,co,place\n"), "is a zip; name the file inside it as `member`"),
+    "workbook.xlsx": (zipped(b"<x/>", "[Content_Types].xml"), "is an Excel workbook, .*; save its sheet as CSV"),
+    "workbook.xls": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\x00", "is a workbook of an old Excel.*; save its sheet as CSV"),
+    "database.sqlite": (b"SQLite format 3\x00\x10", "is an SQLite database, .*; export the table as CSV"),
+    "damaged.csv.gz": (gzip.compress(b"at,co,place\n")[:-9], "the gzip cannot be read"),
 }
 
 
@@ -309,13 +314,22 @@ def test_a_member_is_found_by_the_one_name_a_glob_fits(read: Read, defect: Calla
     content = zipped(defect("uci_slice_with_blank_tail.csv"), "data/AirQualityUCI_2024.csv")
     glob = UCI.model_copy(update={"member": "*/AirQuality*.csv"})
     assert len(read(content, glob)) == 15
-    both = io.BytesIO(content)
-    with zipfile.ZipFile(both, "a") as archive_:
-        archive_.writestr("data/AirQualityUCI_2025.csv", b"")
-    with pytest.raises(
-        ContractBroken, match=r"zip has 2 members '\*/AirQuality\*.csv', \['data/AirQ.*correct `member`"
-    ):
-        read(both.getvalue(), glob)
+
+
+def test_all_members_that_a_glob_fits_are_read_in_order_each_with_its_name(read: Read) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive_:
+        for month in ("02", "01", "03"):
+            archive_.writestr(
+                f"data/2004_{month}.csv", f"at,co,place\n2004-{month}-10 18:00,1,a\n2004-{month}-11 18:00,2,b\n"
+            )
+        archive_.writestr("read_me.txt", "no data")
+    source = small(member="data/*.csv", columns={**TEXT_PLACE, "file": {**TEXT_PLACE["place"], "from": "#member"}})
+    frame = read(packed.getvalue(), source)
+    assert frame["valid_at"].dt.month.tolist() == [1, 1, 2, 2, 3, 3]
+    assert frame["file"].tolist()[::2] == [f"data/2004_{month}.csv" for month in ("01", "02", "03")]
+    [*batches] = parse("p", "s", source, [lambda: io.BytesIO(packed.getvalue())], ALL_TIME)
+    assert [row for batch in batches for row in batch.column("row_number").to_pylist()] == list(range(6))
 
 
 def test_a_zip_in_a_zip_is_refused(read: Read) -> None:
@@ -394,6 +408,96 @@ def test_a_file_in_a_bucket_is_kept_as_it_is_and_one_that_is_not_there_says_so(b
     assert payload.headers["etag"]
     with pytest.raises(ContractBroken, match=r"s3://files/year/none.csv does not exist"):
         list(fetch("air_quality", "station", small(path="/year/none.csv"), Endpoint("s3://files"), ALL_TIME))
+
+
+GOOD_ROWS = b"".join(b"2004-03-%02d %02d:00,%d,Le\xc3\xb3n\n" % (1 + n // 24, n % 24, n) for n in range(60))
+
+
+def reasons(content: bytes, source: CsvSource = SMALL) -> dict[int, str]:
+    """Return why rows have no time, by their number."""
+    batches = list(parse("p", "s", source, [lambda: io.BytesIO(content)], ALL_TIME))
+    assert sum(batch.num_rows for batch in batches) == 61
+    return {row: why for batch in batches for row, why in frame.untimed(batch).items()}
+
+
+ODD = {
+    "a value too many": (b"2004-03-09 00:00,1,calle 5, local 2\n", "row 62 has 4 values where the header has 3: '2004"),
+    "a value too few": (b"2004-03-09 00:00,1\n", "row 62 has 2 values where the header has 3"),
+    "a byte of another encoding": (b"2004-03-09 00:00,1,Le\xf3n\n", "row 62 holds bytes that are not UTF-8: '2004"),
+    "a time that does not fill its format": (b"2004-03-09 130,1,a\n", "'2004-03-09 130' as '%Y-%m-%d %H:%M' in UTC"),
+    "the header again": (b"at,co,place\n", "'at' as '%Y-%m-%d %H:%M' in UTC"),
+    "a note at the end": (b"Total\n", "row 62 has 1 values where the header has 3: 'Total'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_one_odd_row_is_told_by_itself_and_the_others_are_read(read: Read, kind: str) -> None:
+    row, expected = ODD[kind]
+    told = reasons(b"at,co,place\n" + GOOD_ROWS + row)
+    assert list(told) == [60]
+    assert told[60].startswith(expected)
+    frame_ = read(b"at,co,place\n" + GOOD_ROWS[: GOOD_ROWS.index(b"2004-03-02")] + row + GOOD_ROWS)
+    assert frame_["valid_at"].isna().tolist().index(True) == 24
+
+
+def test_more_odd_rows_than_a_few_refuse_the_file_and_say_the_first(read: Read) -> None:
+    with pytest.raises(ContractBroken, match=r"row 2 has 2 values where the header has 3; ask the publisher"):
+        read(b"at,co,place\n" + b"2004-03-09 00:00,1\n" * 4 + GOOD_ROWS)
+    with pytest.raises(ContractBroken, match="the file is not UTF-8, first in row 62; correct `encoding`"):
+        read(b"at,co,place\n" + GOOD_ROWS.replace(b"\xc3\xb3", b"o") + b"2004-03-09 00:00,1,Le\xf3n\n")
+
+
+def test_spaces_around_quoted_values_are_none_of_theirs(read: Read) -> None:
+    frame = read(b'at, co, place\n2004-03-10 18:00, 1, "Monterrey, NL"\n2004-03-10 19:00, "2" ,"a, ""b"" , c"\n')
+    assert frame["place"].tolist() == ["Monterrey, NL", 'a, "b" , c']
+    assert frame["co_mg_m3"].tolist() == [" 1", "2"]
+
+
+def test_a_row_is_never_left_out_as_a_footer(read: Read) -> None:
+    rows_ = b"at,co,place\n" + GOOD_ROWS
+    source = small(skip_rows_at_end=2)
+    assert len(read(rows_ + b"Total,60,\nFuente: INEGI\n", source)) == 60
+    for content in (rows_, rows_ + b"Fuente: INEGI\n"):
+        with pytest.raises(ContractBroken, match=r"of the 2 lines at the end, .* have a time, so they are rows"):
+            read(content, source)
+
+
+@pytest.mark.parametrize("end", [b"\x1a", b"\r\n\x1a", b"\r\n\x1a\r\n"])
+def test_the_end_of_file_mark_of_dos_is_no_row(read: Read, end: bytes) -> None:
+    assert len(read(b"at,co,place\r\n2004-03-10 18:00,1,a\r\n2004-03-10 19:00,2,b" + end)) == 2
+
+
+@pytest.mark.parametrize("block", [16, 100_000])
+def test_a_byte_order_mark_in_the_middle_is_left_out(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("include.sources.text.delimited.FIRST_BLOCK", block)
+    content = b"at,co,place\n2004-03-10 18:00,1,a\n\xef\xbb\xbf2004-03-10 19:00,2,b\n"
+    [*batches] = parse("p", "s", SMALL, [lambda: io.BytesIO(content)], ALL_TIME)
+    assert not any(frame.untimed(batch) for batch in batches)
+
+
+def test_a_gzip_is_unpacked(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = b"at,co,place\n2004-03-10 18:00,1,a\n"
+    assert len(read(gzip.compress(content))) == 1
+    monkeypatch.setattr(archive, "MAX_MEMBER_BYTES", 1000)
+    with pytest.raises(ContractBroken, match="the gzip unpacks to more than 1,000 bytes"):
+        read(gzip.compress(content + b"2004-03-10 19:00,1,a\n" * 100))
+
+
+def test_amounts_are_read_as_accounts_write_them_where_that_is_declared(read: Read) -> None:
+    texts = ["$1,234.50", "(1,234.50)", "$ 99.00", "125.00-", "\u2212300.25", "5.2%", "-7", "1,000 MXN", "n/a", "(5"]
+    rows_ = "".join(f'2004-03-10 {n:02}:00,"{text}",-\n' for n, text in enumerate(texts))
+    source = small(columns=TEXT_PLACE, thousands=",", quoted_decimals=True, accounting=True)
+    numbers_ = ["1234.50", "-1234.50", "99.00", "-125.00", "-300.25", "5.2", "-7", "1000", "n/a", "(5"]
+    assert read(f"at,co,place\n{rows_}".encode(), source)["co_mg_m3"].tolist() == numbers_
+
+
+def test_flags_mean_what_is_declared_in_whatever_case(read: Read) -> None:
+    flag = {"ok": {"from": "ok", "type": "boolean", "unit": "flag", "description": "a flag"}}
+    content = "at,ok\n" + "".join(
+        f"2004-03-10 {n:02}:00,{text}\n" for n, text in enumerate(["Sí", "no", " SÍ ", "tal vez"])
+    )
+    frame_ = read(content.encode(), small(columns=flag, flags={"Sí": True, "No": False}))
+    assert frame_["ok"].tolist() == ["true", "false", "true", "tal vez"]
 
 
 def test_the_documented_source_is_one_that_the_spec_takes() -> None:

@@ -41,6 +41,8 @@ def rows(content: bytes, dialect: Dialect, block: int = delimited.FIRST_BLOCK) -
     found: list[tuple[str, ...]] = []
     chunks = iter([content[:5], content[5:]])
     for table in batches(EXTRACT, Forward(chunk for chunk in chunks if chunk), dialect, block):
+        if table.is_footer:
+            continue
         assert table.first_row == len(found)
         found += zip(*(column.to_pylist() for column in table.columns), strict=True)
     return [row if any(cell.strip() for cell in row) else ("",) * len(row) for row in found]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import zipfile
 from collections.abc import Callable
@@ -216,6 +217,8 @@ def test_a_large_file_is_looked_at_in_parts(tmp_path: Path) -> None:
 
 BAD: dict[str, tuple[bytes, str]] = {
     "empty.csv": (b"", "the file is empty"),
+    "book.xlsx": (b"", "is an Excel workbook, not delimited text; save its sheet as CSV"),
+    "data.sqlite": (b"SQLite format 3\x00", "is an SQLite database.*; export the table as CSV"),
     "binary.csv": (b"\x7fELF\x00\x01\x02" * 50, "NUL bytes, so it is no text"),
     "damaged.csv": (b"PK\x03\x04 no zip", "zip cannot be read"),
     "one_column.csv": (b"a\n1\n2\n", "none of .* parts its lines into columns"),
@@ -229,6 +232,11 @@ BAD: dict[str, tuple[bytes, str]] = {
 @pytest.mark.parametrize("name", BAD)
 def test_a_file_that_cannot_be_drafted_says_why(write: Write, name: str) -> None:
     content, expected = BAD[name]
+    if name == "book.xlsx":
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as archive:
+            archive.writestr("[Content_Types].xml", "<x/>")
+        content = packed.getvalue()
     if name == "row_too_long.csv":
         content += b"2024-01-05,1\n"  # not at the end, where it would be a footer
     with pytest.raises(ContractBroken, match=expected) as caught:
@@ -247,6 +255,244 @@ def test_no_file_and_a_folder_say_so(tmp_path: Path) -> None:
 def test_a_byte_order_mark_tells_the_encoding(write: Write, encoding: str) -> None:
     found: Any = inspect(write(dates("2024-01-01", "2024-01-02").encode(encoding)))
     assert (found.sample.encoding, found.sample.evidence) == (encoding, "it begins with a byte order mark")
+
+
+def table(header: str, *rows: str) -> str:
+    return "\n".join([header, *rows]) + "\n"
+
+
+DAYS = [f"2024-03-{day:02}" for day in range(1, 29)]
+EXPORT = """"Banco de México"
+
+"Tipos de cambio diarios"
+
+"Fecha de consulta: 05/03/2026 12:00:00"
+
+"Título","Tipo de cambio, pesos por dólar"
+"Periodo disponible","12/11/1991 - 04/03/2026"
+"Periodicidad","Diaria"
+"Cifra","Tipo de Cambio"
+"Unidad","Pesos por Dólar"
+"Base",""
+"Aviso",""
+"Tipo de información","Niveles"
+
+
+"Fecha","SF43718"
+"""
+FIXES = [f"{day:02}/01/2024,{'N/E' if day == 5 else f'17.{day:02}00'}" for day in range(2, 30)]
+# What a file holds, and what its draft must say: time columns, format, rows, and further keys.
+FILES: dict[str, tuple[str | bytes, list[str], str, int, dict[str, Any]]] = {
+    "hour 24": (
+        table("Fecha,Hora,PM10", *(f"{day},{hour:02}:00,{hour}" for day in DAYS for hour in range(1, 25))),
+        ["Fecha", "Hora"], "%Y-%m-%d %H:%M", 28 * 24, {"time.hour_24": True},
+    ),
+    "hours from 1 to 24 under any name": (
+        table("fecha,intervalo,v", *(f"{day},{hour},{hour}.5" for day in DAYS for hour in range(1, 25))),
+        ["fecha", "intervalo"], "%Y-%m-%d %H", 28 * 24, {"time.hour_24": True},
+    ),
+    "hours without zeros": (
+        table("date,hhmm,temp", *(f"{day},{hour * 100},{hour}" for day in DAYS for hour in range(24))),
+        ["date", "hhmm"], "%Y-%m-%d %H%M", 28 * 24, {"time.fill_zeros": True},
+    ),
+    "three events": (
+        table("date,hhmm,level", "2024-03-01,130,7", "2024-03-02,215,8", "2024-03-03,945,9"),
+        ["date", "hhmm"], "%Y-%m-%d %H%M", 3, {"time.fill_zeros": True},
+    ),
+    "seconds without zeros": (
+        table("fecha,hora,v", *(f"{day},{hour}3015,{hour}" for day in DAYS for hour in (1, 9, 12))),
+        ["fecha", "hora"], "%Y-%m-%d %H%M%S", 84, {"time.fill_zeros": True},
+    ),
+    "an hour column": (
+        table("instant,dteday,yr,hr,cnt", *(f"1,{day},0,{hour},{hour}" for day in DAYS for hour in range(24))),
+        ["dteday", "hr"], "%Y-%m-%d %H", 28 * 24, {},
+    ),
+    "hours and minutes": (
+        table("fecha,hr,minuto,v", *(f"{day},{h},{m},{h}" for day in DAYS for h in range(24) for m in (0, 30))),
+        ["fecha", "hr", "minuto"], "%Y-%m-%d %H %M", 28 * 48, {},
+    ),
+    "fraction left out": (
+        table("ts,v", *(f"2024-03-01T10:00:{n:02}{f'.{n}' if n % 20 else ''},{n}" for n in range(60))),
+        ["ts"], "iso", 60, {},
+    ),
+    "offsets that change": (
+        table("ts,v", "2024-03-30T10:00:00+01:00,1", "2024-03-31T10:00:00+02:00,2", "2024-04-01 10:00:00Z,3"),
+        ["ts"], "iso", 3, {},
+    ),
+    "months in Spanish": (
+        table("fecha,monto", *(f"15-{month}-2024,{n}" for n, month in enumerate(("ene", "abr", "ago", "dic")))),
+        ["fecha"], "%d-%b-%Y", 4, {},
+    ),
+    "months in French words": (
+        table("date;v", *(f"{n} {month} 2024;{n}" for n, month in enumerate(("janvier", "août", "février"), 1))),
+        ["date"], "%d %b %Y", 3, {},
+    ),
+    "months only": (table("Periodo,v", *(f"2024/{m:02},{m}.5" for m in range(1, 13))), ["Periodo"], "%Y/%m", 12, {}),
+    "year and month": (
+        table("anio,mes,v", *(f"{y},{m},{m}.5" for y in (2023, 2024) for m in range(1, 13))),
+        ["anio", "mes"], "%Y %m", 24, {},
+    ),
+    "a line separator in a text": (
+        table("fecha,v,nota", *(f"{day},1,ok" for day in DAYS[:-1]), f"{DAYS[-1]},1,uno\u2028dos"),
+        ["fecha"], "%Y-%m-%d", 28, {"columns.nota.type": "text"},
+    ),
+    "a form feed in a text": (
+        table("fecha,v,nota", *(f"{day},1,ok" for day in DAYS[:-1]), f"{DAYS[-1]},1,uno\x0cdos"),
+        ["fecha"], "%Y-%m-%d", 28, {},
+    ),
+    "a mark of the end": (table("fecha,v", *(f"{day},1" for day in DAYS)) + "\x1a", ["fecha"], "%Y-%m-%d", 28, {}),
+    "a last row with a value too many": (
+        table("fecha,v,nota", *(f"{day},1,ok" for day in DAYS[:-1]), f"{DAYS[-1]},1,a, b"),
+        ["fecha"], "%Y-%m-%d", 28, {},
+    ),
+    "totals in quotes at the end": (
+        table("fecha,v", *(f"{day},1.5" for day in DAYS), "Total", '"Fuente: INEGI, 2024"'),
+        ["fecha"], "%Y-%m-%d", 28, {"skip_rows_at_end": 2},
+    ),
+    "spaces before quotes": (
+        table("fecha, ciudad, v", *(f'{day}, "Monterrey, NL", 1' for day in DAYS)),
+        ["fecha"], "%Y-%m-%d", 28, {"quote": "double"},
+    ),
+    "a web export": ((EXPORT + table(FIXES[0], *FIXES[1:])).encode("latin-1"), ["Fecha"], "%d/%m/%Y", 28, {
+        "skip_lines": 16, "encoding": "cp1252",
+    }),
+    "a web export with few rows": (
+        EXPORT + table(FIXES[0], *FIXES[1:4]), ["Fecha"], "%d/%m/%Y", 4, {"skip_lines": 16},
+    ),
+    "a header of indices": (
+        table("0,1,2", *(f"{day},{n},{n}.5" for n, day in enumerate(DAYS))), ["0"], "%Y-%m-%d", 28, {"header": "names"},
+    ),
+    "a header of indices behind a blank": (
+        table(",0,1", *(f"{day},{n},{n}.5" for n, day in enumerate(DAYS))), ["#1"], "%Y-%m-%d", 28, {"header": "names"},
+    ),
+    "no header": (
+        table(*(f"{day},{n},{n}.5" for n, day in enumerate(DAYS))), ["#1"], "%Y-%m-%d", 28, {"header": "none"},
+    ),
+    "a header with a line end": (
+        table('fecha,"CO\n(mg/m3)"', *(f"{day},1.5" for day in DAYS)),
+        ["fecha"], "%Y-%m-%d", 28, {"columns.co_mg_m3.unit": "mg/m3"},
+    ),
+    "UTF-16 without a mark": (
+        table("fecha;v", *(f"{day};1" for day in DAYS)).encode("utf-16-le"),
+        ["fecha"], "%Y-%m-%d", 28, {"encoding": "utf-16-le"},
+    ),
+    "one byte of another encoding": (
+        table("fecha,lugar", *(f"{day},México" for day in DAYS)).encode() + b"2024-03-29,M\xe9xico\n",
+        ["fecha"], "%Y-%m-%d", 29, {"encoding": "utf-8-sig"},
+    ),
+    "a file put together": (
+        "\ufeff".join(["", *(table("fecha,v", *(f"{day},1" for day in part)) for part in (DAYS[:14], DAYS[14:]))]),
+        ["fecha"], "%Y-%m-%d", 29, {"columns.v.type": "integer"},
+    ),
+}  # fmt: skip
+
+
+def value_of(source: CsvSource, path: str) -> Any:
+    value: Any = source
+    for step in path.split("."):
+        value = value[step] if isinstance(value, dict) else getattr(value, step)
+    return value
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_the_draft_of_any_kind_of_file_reads_all_its_rows(
+    kind: str, write: Write, rows_of: Callable[..., pd.DataFrame]
+) -> None:
+    content, columns, form, count, further = FILES[kind]
+    path = write(content)
+    source = drafted(path)
+    assert (list(source.time.columns), source.time.format) == (columns, form)
+    assert {key: value_of(source, key) for key in further} == further
+    times = rows_of("p", "s", source, [path.read_bytes()], ALL_TIME)["valid_at"]
+    odd = {"one byte of another encoding": 1, "a file put together": 1, "a last row with a value too many": 1}.get(
+        kind, 0
+    )
+    assert (len(times), times.isna().sum(), times.dropna().is_unique) == (count, odd, True)
+    assert summary_of(inspect(path)).count("LOST: ") == odd + (kind == "a file put together")
+
+
+COLUMNS = {
+    "codes with zeros": (["01", "02", "31"], "text"), "postal codes": (["06001", "06002", "10000"], "text"),
+    "a zero alone": (["0", "1", "10"], "integer"), "whole numbers": (["5", "-3", "12"], "integer"),
+    "decimals": (["5", "-3.5", "12"], "number"), "barcodes": (["4131672700000", "4131672700037"], "integer"),
+    "more digits than 64 bits": (["12345678901234567890123", "1"], "text"), "flags": (["true", "false"], "boolean"),
+    "yes and no": (["Sí", "No"], "boolean"), "oui et non": (["oui", "non"], "boolean"),
+    "yes alone": (["Sí", "Sí"], "text"),
+    "fractions below one": (["0.5", "0.25"], "number"), "amounts": (["$1.50", "(2.25)", "3.00-"], "number"),
+    "per cent": (["5.2%", "4.8%"], "number"), "words": (["a", "b"], "text"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", COLUMNS)
+def test_a_column_has_the_type_of_its_values(kind: str, write: Write) -> None:
+    values, expected = COLUMNS[kind]
+    rows = [f"{day};{values[n % len(values)]}" for n, day in enumerate(DAYS)]
+    assert drafted(write(table("fecha;x", *rows))).columns["x"].type == expected
+
+
+MARKS = {
+    "whole and broken": (["1.500", "850,50", "12.000", "99,90"], ",", ".", [1500.0, 850.5, 12000.0, 99.9]),
+    "the English way": (["1,500", "850.50", "12,000"], ".", ",", [1500.0, 850.5, 12000.0]),
+    "millions": (["1.500.000", "2.750.000"], ",", ".", [1500000.0, 2750000.0]),
+    "both in one": (["1.500,25", "99,90"], ",", ".", [1500.25, 99.9]),
+    "decimals only": (["1,5", "99,90"], ",", None, [1.5, 99.9]),
+}
+
+
+@pytest.mark.parametrize("kind", MARKS)
+def test_marks_of_thousands_and_decimals_are_told_from_all_numbers_together(
+    kind: str, write: Write, rows_of: Callable[..., pd.DataFrame]
+) -> None:
+    texts, decimal, thousands, numbers = MARKS[kind]
+    path = write(table("fecha;importe", *(f"{DAYS[n]};{text}" for n, text in enumerate(texts))))
+    source = drafted(path)
+    assert (source.decimal, source.thousands) == (decimal, thousands)
+    read = rows_of("p", "s", source, [path.read_bytes()], ALL_TIME)["importe"]
+    assert [float(text) for text in read] == numbers
+
+
+@pytest.mark.parametrize(
+    ("header", "unit"),
+    [("Viento (m/s)", "m/s"), ("Humedad (%)", "%"), ("Presión [hPa]", "hPa"), ("PM2.5 (µg/m³)", "ug/m3"), ("x", "1")],
+)
+def test_units_in_headers_are_taken(header: str, unit: str, write: Write) -> None:
+    [column] = drafted(write(table(f"fecha,{header}", *(f"{day},1.5" for day in DAYS)))).columns.values()
+    assert column.unit == unit
+
+
+@pytest.mark.parametrize(
+    ("word", "written", "expected"),
+    [("Mérida", "latin-1", "cp1252"), ("Besançon à l’été", "cp1252", "cp1252"), ("µg/m³", "latin-1", "cp1252"),
+     ("Привет, как дела сегодня", "cp1251", "cp1251")],
+)  # fmt: skip
+def test_a_western_file_is_taken_for_western(word: str, written: str, expected: str, write: Write) -> None:
+    assert drafted(write(table("a;b", *(f"{day};{word}" for day in DAYS)).encode(written))).encoding == expected
+
+
+def test_rows_of_one_time_are_told_apart_by_a_key_and_never_by_a_value(write: Write) -> None:
+    stations = [f"{day},{site},{n}.5" for n, day in enumerate(DAYS) for site in "AB"]
+    source = drafted(write(table("fecha,estacion,v", *stations)))
+    assert (source.key, source.columns["estacion"].required) == (("estacion",), True)
+    values = [f"{day},{n * 2 + half}" for n, day in enumerate(DAYS) for half in (0, 1)]
+    assert drafted(write(table("fecha,v", *values))).key == ()
+
+
+def test_all_files_of_a_zip_that_begin_alike_are_named_together(tmp_path: Path) -> None:
+    path = tmp_path / "year.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for month in range(1, 4):
+            archive.writestr(
+                f"datos/2024_{month:02}.csv", table("fecha,v", *(f"2024-{month:02}-{d:02},1" for d in range(1, 11)))
+            )
+    source = drafted(path)
+    assert source.member == "datos/*.csv"
+    batches = parse("p", "s", source, [lambda: path.open("rb")], ALL_TIME)
+    assert sum(batch.num_rows for batch in batches) == 30
+
+
+def test_a_text_column_that_is_almost_numbers_shows_what_is_none(write: Write) -> None:
+    rows = [f"{day},{'12 aprox' if n == 3 else n}" for n, day in enumerate(DAYS)]
+    assert "x: text, for not all are numbers: '12 aprox', 0 to 27" in summary_of(inspect(write(table("at,x", *rows))))
 
 
 CELL = st.sampled_from(

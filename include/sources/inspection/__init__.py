@@ -18,6 +18,7 @@ from include.sources.inspection import clock as clocks
 from include.sources.inspection.draft import yaml_of
 from include.sources.inspection.findings import Inspected, summary_of
 from include.sources.inspection.layout import Layout, layout_of, table_of
+from include.sources.inspection.pipeline import pipeline_of, plan_of, warnings_of
 from include.sources.inspection.proof import prove
 from include.sources.inspection.sample import LookedAt, Sample, sample_of
 from include.sources.inspection.values import Facts, facts_of, marks_of
@@ -25,7 +26,7 @@ from include.sources.text.dialect import TextTable
 from include.spec.lines import read
 from include.spec.model import CsvSource
 
-__all__ = ["Inspected", "inspect", "summary_of", "yaml_of"]
+__all__ = ["Inspected", "inspect", "pipeline_of", "plan_of", "summary_of", "warnings_of", "yaml_of"]
 
 CODE = re.compile(r"(?<![a-z])(id|key|code|c[oó]digo|clave|cve|folio|n[uú]m(ero)?|number)(?![a-z])", re.IGNORECASE)
 
@@ -59,7 +60,8 @@ def inspect(path: Path, member: str | None = None) -> Inspected:
     inspected = _inspected(path.name, sample, layout, table)
     if not inspected.facts:
         raise extract.broken("it has no column beside its time", "ask for a file with values")
-    return replace(inspected, proof=prove(extract, path, inspected, _source(extract, inspected)))
+    proof, data = prove(extract, path, inspected, _source(extract, inspected))
+    return replace(inspected, proof=proof, data=data)
 
 
 def _inspected(file: str, sample: Sample, layout: Layout, table: TextTable) -> Inspected:

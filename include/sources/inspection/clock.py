@@ -3,49 +3,26 @@
 from __future__ import annotations
 
 import re
-import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from itertools import islice
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from include.sources.inspection.ways import CENTURY, CLOCKS, Way, all_dates, fitting, in_words, times_by
 from include.sources.text.day_order import turned
-from include.sources.text.instants import times_of
-from include.sources.text.time_shape import shape
-from include.spec.model import TimeColumns
 from include.spec.time_format import ISO
 
-DATES = (
-    "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%Y",
-    "%m.%d.%Y", "%d/%m/%y", "%m/%d/%y", "%d-%m-%y", "%m-%d-%y", "%d.%m.%y", "%m.%d.%y", "%d-%b-%Y", "%d %b %Y",
-    "%d/%b/%Y", "%d-%b-%y", "%d-%b.-%Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y", "%d%b%Y", "%Y-%m", "%Y/%m", "%m/%Y",
-    "%b-%Y", "%b %Y", "%Y.%m",
-)  # fmt: skip
-DATES_IN_WORDS = (*(form for form in DATES if "%b" in form), "%d de %b de %Y", "%d %b, %Y", "%b de %Y")
-CLOCKS = ("%H:%M:%S", "%H:%M", "%H.%M.%S", "%H.%M", "%H:%M:%S.%f", "%I:%M:%S %p", "%I:%M %p", "%H%M%S", "%H%M", "%H")
-ZONES = ("", "Z", "%z", " %z")
 BARE = {"%H%M%S", "%H%M", "%H", "%H.%M"}  # a number could be anything: its header has to speak of time
 PARTS = {
     "%Y": {"year", "yyyy", "anio", "año", "ano", "yr"}, "%m": {"month", "mes", "mm", "mo", "mnth"},
     "%d": {"day", "dia", "día", "dd", "dy"}, "%H": {"hour", "hora", "hh", "hr"},
     "%M": {"minute", "minuto", "min", "mn"},
 }  # fmt: skip
-# How the names of months begin in languages that are not English.
-MONTHS = {
-    "Spanish": ("ene", "feb", "mar", "abr", "may", "jun", "jul", "ago", "sep", "oct", "nov", "dic"),
-    "Portuguese": ("jan", "fev", "mar", "abr", "mai", "jun", "jul", "ago", "set", "out", "nov", "dez"),
-    "Italian": ("gen", "feb", "mar", "apr", "mag", "giu", "lug", "ago", "set", "ott", "nov", "dic"),
-    "French": ("jan", "fév", "mar", "avr", "mai", "juin", "juil", "aoû", "sep", "oct", "nov", "déc"),
-    "German": ("jan", "feb", "mär", "apr", "mai", "jun", "jul", "aug", "sep", "okt", "nov", "dez"),
-}
 SAYS_TIME = re.compile(r"time|hour|hora|heure|uhr|zeit|clock|hh|(?<![a-z])hrs?(?![a-z])|^h$", re.IGNORECASE)
-ENOUGH = 0.95
+SAYS_DATE = re.compile(r"date|fecha|period|month|mes(?![a-z])|mois|monat|yyyymm|anio_?mes", re.IGNORECASE)
 BASE = "1996-02-29"  # what times without a date are tried on
-CENTURY = 1970
 
 
 @dataclass(frozen=True)
@@ -67,7 +44,8 @@ class Clock:
 
     def times(self, columns: Sequence[pa.Array]) -> pd.Series:
         """Return the times of all columns of the file as its source would read them."""
-        return _times([columns[at] for at in self.columns], self)
+        way = Way(self.format, self.fill_zeros, self.months, self.hour_24)
+        return times_by([columns[at] for at in self.columns], way)
 
 
 def find(names: Sequence[str], columns: Sequence[pa.Array]) -> Clock | None:
@@ -88,9 +66,7 @@ def find(names: Sequence[str], columns: Sequence[pa.Array]) -> Clock | None:
 
 def _find(names: Sequence[str], columns: Sequence[pa.Array]) -> Clock | None:
     values = [_distinct(column) for column in columns]
-    dates = {
-        at: ways for at in range(len(columns)) if (ways := _fitting(values[at], _dates()) or _in_words(values[at]))
-    }
+    dates = {at: ways for at, name in enumerate(names) if (ways := _date(values[at], name))}
     for at, ways in dates.items():
         is_date = any(way.format == "%Y-%m-%d" for way in ways)  # which is ISO, too
         if stamps := [way for way in ways if re.search("%[HI]", way.format) or (way.format == ISO and not is_date)]:
@@ -130,63 +106,10 @@ def _distinct(column: pa.Array) -> list[str]:
     return seen if len(seen) <= 1000 else [*seen[:500], *seen[-500:]]
 
 
-@dataclass(frozen=True)
-class Way:
-    """One way to write a time."""
-
-    format: str
-    fill_zeros: bool = False
-    months: tuple[str, ...] = ()
-    hour_24: bool = False
-
-
-@lru_cache(maxsize=1)
-def _dates() -> tuple[Way, ...]:
-    stamps = (f"{date}{gap}{clock}{zone}" for date in DATES for gap in " T" for clock in CLOCKS[:7] for zone in ZONES)
-    return tuple(map(Way, (*DATES, *stamps, ISO)))
-
-
-def _in_words(values: list[str]) -> list[Way]:
-    """Return the ways to read dates whose months have names of another language."""
-    if not any(re.search(r"[^\W\d_]{3}", text) for text in values[:8]):
-        return []
-    languages = (_fitting(values, [Way(form, months=months) for form in DATES_IN_WORDS]) for months in MONTHS.values())
-    return next((ways for ways in languages if ways), [])
-
-
-def _fitting(values: list[str], ways: Iterable[Way], date: str = "") -> list[Way]:
-    """Return the ways that almost all texts are written in, beside a date if one is given; what fits most first."""
-    texts = [text.strip() for text in values]
-    first = list(islice((text for text in texts if any(letter.isdigit() for letter in text)), 8))
-    if not first or len(first) < 0.5 * min(len(texts), 8):
-        return []
-    parts = [pa.array(part, pa.string()) for part in ([[date] * len(texts)] if date else []) + [texts]]
-    shares: dict[Way, float] = {}
-    for way in ways:
-        form = _form(way.format.removeprefix("%Y-%m-%d ") if date else way.format)
-        if way.fill_zeros or sum(bool(form.fullmatch(text)) for text in first) > len(first) / 2:
-            shares[way] = float(_times(parts, replace(way, hour_24="%H" in way.format)).notna().mean())
-    return sorted((way for way, share in shares.items() if share >= ENOUGH), key=lambda way: -shares[way])
-
-
-@lru_cache(maxsize=4096)
-def _form(form: str) -> re.Pattern[str]:
-    """Return the outer shape of a format, which is quicker than trying it."""
-    return re.compile(shape(form))
-
-
-def _times(parts: Sequence[pa.Array], way: Way | Clock) -> pd.Series:
-    """Return the times written in columns of text as `times_of` does, all NaT where the way does not fit."""
-    rule = TimeColumns.model_construct(
-        columns=("at",), format=way.format, timezone="UTC", two_digit_years_from=CENTURY if "%y" in way.format else None,
-        hour_24=way.hour_24, fill_zeros=way.fill_zeros, months=way.months,
-    )  # fmt: skip
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a format that does not fit is the answer, not a fault
-        try:
-            return times_of(rule, parts)
-        except (ValueError, OverflowError):
-            return pd.Series(pd.NaT, index=range(len(parts[0])))
+def _date(values: list[str], name: str) -> list[Way]:
+    """Return the ways to read a column as dates; months without a mark only where the header speaks of them."""
+    bare = [Way("%Y%m")] if SAYS_DATE.search(name) else []
+    return fitting(values, all_dates()) or in_words(values) or fitting(values, bare)
 
 
 def _clock(values: list[str], name: str, formats: Sequence[str] = CLOCKS) -> Way | None:
@@ -195,8 +118,8 @@ def _clock(values: list[str], name: str, formats: Sequence[str] = CLOCKS) -> Way
     ways = [Way(f"%Y-%m-%d {clock}") for clock in formats]
     if max(map(len, values), default=0) > 2:  # else they are hours, whose zeros need not be there
         ways += [Way(f"%Y-%m-%d {clock}", fill_zeros=True) for clock in ("%H%M", "%H%M%S") if clock in formats]
-    fitting = _fitting(values, ways, BASE)
-    return replace(fitting[0], format=fitting[0].format.removeprefix("%Y-%m-%d ")) if fitting else None
+    fit = fitting(values, ways, BASE)
+    return replace(fit[0], format=fit[0].format.removeprefix("%Y-%m-%d ")) if fit else None
 
 
 def _chosen(place: int, ways: list[Way], column: pa.Array, values: list[str]) -> Clock:
@@ -210,11 +133,11 @@ def _chosen(place: int, ways: list[Way], column: pa.Array, values: list[str]) ->
     if other is None:
         return clock
     if other not in [one.format for one in ways]:
-        unlike = (text for text in values if _fitting([text], [way]) and not _fitting([text], [Way(other)]))
+        unlike = (text for text in values if fitting([text], [way]) and not fitting([text], [Way(other)]))
         order = "day first" if way.format.index("%d") < way.format.index("%m") else "month first"
         beyond = next(unlike, "")
         return replace(clock, evidence=(why, f"{order}: {beyond!r} has a number beyond 12 where the month would be"))
-    read = {form: _times([column], Way(form)) for form in (way.format, other)}
+    read = {form: times_by([column], Way(form)) for form in (way.format, other)}
     unfit = {form: int(times.isna().sum()) for form, times in read.items()}
     if unfit[way.format] != unfit[other]:
         form = min(unfit, key=lambda one: unfit[one])
@@ -238,7 +161,7 @@ def _parts(names: Sequence[str], columns: Sequence[pa.Array]) -> Clock | None:
         return None
     form = " ".join(part for part in PARTS if part in places)
     text = pc.binary_join_element_wise(*(columns[places[part]] for part in form.split()), " ")
-    if not _fitting(_distinct(text), [Way(form)]):
+    if not fitting(_distinct(text), [Way(form)]):
         return None
     chosen = tuple(places[part] for part in form.split())
     return Clock(chosen, form, (f"the headers {', '.join(names[place] for place in chosen)} name the parts of a time",))

@@ -45,16 +45,16 @@ def _source_lines(inspected: Inspected) -> Iterator[str]:
     dialect, sample = inspected.layout.dialect, inspected.sample
     stem = inspected.file.rpartition(".")[0] or inspected.file
     name = name_of(stem, otherwise="file")
-    yield f"# Drafted from {_comment(inspected.file)}: read every comment, then delete it."
+    yield f"# Drafted from {comment_of(inspected.file)}: read every comment, then delete it."
     yield "sources:"
     yield f"  {name}:"
     yield "    kind: csv_file"
     yield "    main: true"
-    yield "    connection: local_files    # reads var/files: copy the file there, or name a connection of your own"
+    yield "    connection: local_files    # reads var/files: the file has to be there, or name a connection of your own"
     yield f"    title: {_text(f'Rows of {inspected.file}')}    # say what it is"
     yield f"    path: {_text('/' + inspected.file.lstrip('/'))}"
     if sample.member is not None:
-        yield f"    member: {_text(sample.member)}"
+        yield f"    member: {_text(sample.pattern or sample.member)}"
     yield f"    delimiter: {_text(dialect.delimiter)}"
     yield f"    encoding: {sample.encoding}{_doubt(sample.evidence)}"
     yield f"    decimal: {_text(inspected.marks.decimal)}{_doubt(inspected.marks.evidence)}"
@@ -75,7 +75,7 @@ def _source_lines(inspected: Inspected) -> Iterator[str]:
     if inspected.key is not None:
         yield f"    key: [{names_of(inspected)[inspected.key]}]    # CONFIRM: it tells rows of one time apart"
     if shared := _shared_markers(inspected):
-        yield f"    missing: {_list(shared)}    # CONFIRM that these mean 'no value'"
+        yield f"    missing: {list_of(shared)}    # CONFIRM that these mean 'no value'"
 
 
 def _dialect_lines(inspected: Inspected) -> Iterator[str]:
@@ -97,7 +97,7 @@ def _time_lines(inspected: Inspected) -> Iterator[str]:
         yield '      columns: ["#1"]    # NOT FOUND: name the columns that hold the time'
         yield '      format: "%Y-%m-%d"    # NOT FOUND: write how it is written'
         return
-    yield f"      columns: {_list([header_of(inspected, place) for place in clock.columns])}"
+    yield f"      columns: {list_of([header_of(inspected, place) for place in clock.columns])}"
     doubt = "" if clock.is_certain else "    # AMBIGUOUS, CONFIRM: day and month could change places"
     yield f"      format: {_text(clock.format)}{doubt}"
     if "%z" not in clock.format:
@@ -110,7 +110,7 @@ def _time_lines(inspected: Inspected) -> Iterator[str]:
     if clock.fill_zeros:
         yield "      fill_zeros: true    # 130 is 01:30"
     if clock.months:
-        yield f"      months: {_list(clock.months)}"
+        yield f"      months: {list_of(clock.months)}"
 
 
 def names_of(inspected: Inspected) -> dict[int, str]:
@@ -140,9 +140,9 @@ def _column_lines(inspected: Inspected) -> Iterator[str]:
         if facts.least is not None and facts.type != "text":
             yield f"        # min and max: seen were {facts.least:.15g} to {facts.most:.15g}"
         if facts.type == "text" and facts.texts:
-            yield f"        # {_comment('values such as ' + ', '.join(map(repr, facts.texts)))}"
+            yield f"        # {comment_of('values such as ' + ', '.join(map(repr, facts.texts)))}"
         if own := [marker for marker in facts.markers if marker not in shared]:
-            yield f"        missing: {_list(own)}    # CONFIRM that these mean 'no value'"
+            yield f"        missing: {list_of(own)}    # CONFIRM that these mean 'no value'"
         if facts.missing > NOTABLE:
             yield from _completeness_lines(facts)
 
@@ -171,10 +171,11 @@ def _unit(inspected: Inspected, facts: Facts) -> tuple[str, str]:
 
 
 def _doubt(evidence: str) -> str:
-    return f"    # {_comment(evidence)}" if "CONFIRM" in evidence else ""
+    return f"    # {comment_of(evidence)}" if "CONFIRM" in evidence else ""
 
 
-def _comment(text: str) -> str:
+def comment_of(text: str) -> str:
+    """Return a text that can stand in a comment."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
@@ -183,5 +184,6 @@ def _text(text: str) -> str:
     return json.dumps(text, ensure_ascii=not text.isprintable())
 
 
-def _list(texts: Sequence[str]) -> str:
+def list_of(texts: Sequence[str]) -> str:
+    """Return texts as a list of YAML in one line."""
     return "[" + ", ".join(map(_text, texts)) + "]"

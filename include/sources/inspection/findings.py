@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import pandas as pd
 
 from include.sources.inspection.clock import Clock
 from include.sources.inspection.layout import Layout
@@ -25,6 +27,7 @@ class Inspected:
     repeated_times: int  # rows whose time another row has too
     key: int | None  # place of a column that tells such rows apart
     proof: tuple[str, ...] = ()  # what its source's reader makes of the file, a line each
+    data: pd.DataFrame = field(default_factory=pd.DataFrame, compare=False, repr=False)  # as `prove` reads it
 
     @property
     def quoted_decimals(self) -> bool:

@@ -69,10 +69,10 @@ def table_of(extract: LookedAt, sample: Sample, layout: Layout) -> TextTable:
     """Return the sample's rows as the source will read them, `odd` ones told; raises as `inspect` does."""
     head = sample.head if sample.head.endswith(("\n", "\r")) else sample.head + "\n"
     content = io.BytesIO((head + sample.rest).encode())
-    parts = list(delimited.batches(extract, content, layout.dialect))
+    parts = [part for part in delimited.batches(extract, content, layout.dialect) if not part.is_footer]
     columns = zip(*(part.columns for part in parts), strict=True)
     odd = {row: what for part in parts for row, what in part.odd.items()}
-    return TextTable(parts[0].headers, tuple(pa.concat_arrays(column) for column in columns), 0, odd)
+    return TextTable(parts[0].headers, tuple(pa.concat_arrays(column) for column in columns), odd=odd)
 
 
 def _delimiter(extract: LookedAt, text: str) -> tuple[str, str]:
@@ -140,9 +140,9 @@ def _top(rows: list[tuple[int, list[str]]], width: int) -> tuple[int, bool, list
 
 def _first_of_data(cells: list[list[str]]) -> int | None:
     """Return the first row that is like those further down: numbers, dates and times in the same columns."""
-    below = cells[len(cells) // 3 :]
+    below = cells[-max(1, min(len(cells) - 1, max(3, len(cells) // 4))) :]
     shares = [_value_share([row[at] for row in below]) for at in range(len(cells[0]))]
-    columns = [at for at, share in enumerate(shares) if share >= 0.7]
+    columns = [at for at, share in enumerate(shares) if share >= 0.6]
     is_data = [_value_share([row[at] for at in columns], NOTHING) >= 0.5 for row in cells]
     likely = (
         at for at in range(len(cells)) if is_data[at] and sum(is_data[at : at + 10]) >= 0.7 * len(is_data[at : at + 10])
@@ -194,8 +194,8 @@ def _tail(text: str, delimiter: str, width: int) -> tuple[tuple[str, ...], int]:
     blank, footer = _pop_blank(lines, delimiter), list[str]()
     begins = [cell for line in lines[len(lines) // 3 :] if (cell := line.split(delimiter)[0]).strip()]
     are_values = _value_share(begins) > 0.7
-    while len(footer) < min(20, len(lines) - 1) and '"' not in lines[-1]:
-        cells = lines[-1].split(delimiter)
+    while len(footer) < min(20, len(lines) - 1) and lines[-1].count('"') % 2 == 0:
+        cells = next(csv.reader([lines[-1]], delimiter=delimiter), [""])
         if len(cells) == width or not are_values or VALUE.match(cells[0]):
             break
         footer.insert(0, lines.pop())

@@ -5,9 +5,10 @@ from __future__ import annotations
 import codecs
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
+from zipfile import ZipFile
 
 from charset_normalizer import from_bytes
 
@@ -18,6 +19,7 @@ from include.windows import Window
 
 WHOLE = 16 * MIB  # up to here all of it is looked at
 HEAD, PIECE, PIECES = 4 * MIB, MIB // 2, 16
+MOST_MEMBERS = 1000
 FIRST = 4096  # letters of the beginning
 BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 LIKELY = ("cp1252", "iso8859_15", "mac_roman", "cp850", "cp1250", "cp1251", "cp1253", "cp1254", "shift_jis", "gb18030")
@@ -50,11 +52,12 @@ class Sample:
     is_whole: bool  # True where head is the whole file
     size: int  # bytes of the file, or of the member
     member: str | None = None  # the file inside the zip
+    pattern: str | None = None  # what names it and all others, where they have one shape
 
 
 def sample_of(path: Path, member: str | None = None) -> tuple[LookedAt, Sample]:
     """Read what there is to look at; raises as `inspect` does."""
-    extract = LookedAt(path.name)
+    extract, pattern = LookedAt(path.name), None
     if path.is_dir():
         raise ConfigError(f"{path} is a folder: name a file in it")
     try:
@@ -62,23 +65,39 @@ def sample_of(path: Path, member: str | None = None) -> tuple[LookedAt, Sample]:
             begin = file.peek(archive.SIGNATURE)
             archive.refuse_no_text(extract, begin)
             if member is None and begin.startswith(archive.ZIP):
-                member = _only_member(extract, path)
+                member, pattern = _member(extract, path)
             if member is None and not begin.startswith(archive.GZIP):
                 parts, size = _parts_of_file(file)
             else:
-                parts, size = _parts_of_stream(archive.opened(extract, file, member))
+                [(_, text)] = archive.texts(extract, file, member)
+                parts, size = _parts_of_stream(text)
     except OSError as error:
         raise ConfigError(f"{path} cannot be read ({error.strerror or error}): mend the path or its rights") from None
     if not size:
         raise extract.broken("the file is empty", "ask the publisher for it again")
-    return extract, _decoded(extract, parts, size, member)
+    return extract, replace(_decoded(extract, parts, size, member), pattern=pattern)
 
 
-def _only_member(extract: Extract, path: Path) -> str:
+def _member(extract: Extract, path: Path) -> tuple[str, str | None]:
+    """Return the member to look at, and the pattern of all where there are several that begin with the same line."""
     names = archive.members(extract, path)
-    if len(names) != 1:
+    with ZipFile(path) as packed:
+        lines = {packed.open(name).readline(FIRST) for name in names[:MOST_MEMBERS]}
+    begin, end = _common(names), _common([name[::-1] for name in names])[::-1]
+    if len(names) == 1:
+        return names[0], None
+    if len(lines) != 1 or len(names) > MOST_MEMBERS or not end:
         raise extract.broken(f"the zip holds {len(names)} files, {names[:10]}", "choose one with --member")
-    return names[0]
+    digits = r"[\d_.-]*\d[\d_.-]*"  # of dates and numbers, of which others will come
+    return min(names), f"{re.sub(digits + '$', '', begin)}*{re.sub('^' + digits + '(?=[.])', '', end)}"
+
+
+def _common(names: list[str]) -> str:
+    """Return what all names begin with."""
+    least, most = min(names), max(names)
+    return least[
+        : next((at for at, pair in enumerate(zip(least, most, strict=False)) if pair[0] != pair[1]), len(least))
+    ]
 
 
 def _parts_of_file(file: BinaryIO) -> tuple[list[bytes], int]:
@@ -179,8 +198,8 @@ def _by_likeness(extract: Extract, content: bytes) -> tuple[str, str]:
     text, encoding = lines.decode("cp1252", errors="replace"), "cp1252"
     if not all(WESTERN.sub("", line) == "" for line in text.split("\n")):
         best = from_bytes(lines, cp_isolation=list(LIKELY)).best()
-        if best is None:
+        if best is None and "\ufffd" in text:
             raise extract.broken("the file is text in no encoding that is known", "ask the publisher for UTF-8")
-        text, encoding = str(best), best.encoding
+        text, encoding = (text, encoding) if best is None else (str(best), best.encoding)
     letters = next((word for word in text.split() if not word.isascii()), "")[:30]
     return encoding, f"not UTF-8; as {encoding} it holds words such as {letters!r}: CONFIRM that they are right"

@@ -9,6 +9,7 @@ import lzma
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -38,32 +39,43 @@ CHUNK = MIB
 ENCRYPTED = 1  # the bit of a member's flags
 
 
-def opened(extract: Extract, stream: BinaryIO, member: str | None) -> BinaryIO:
-    """Return a file's text as a forward-only stream, unpacked where it is a gzip or a member of a zip is named.
+def texts(extract: Extract, stream: BinaryIO, member: str | None) -> Iterator[tuple[str, BinaryIO]]:
+    """Yield the name and the text, a forward-only stream, of a file, or of each member of a zip that is meant.
 
-    `member` is a name in the zip, or a glob that fits one name in it; None where the file is none.
+    `member` is a name in the zip, or a glob, which may fit several names in it: they come in alphabetical order. It is
+    None where the file is no zip, and then the name is empty; a gzip is unpacked.
 
     Raises
     ------
     ContractBroken
-        Here or while reading: no text, not a zip, damaged, encrypted, without the one member, a zip in a zip,
+        Here or while reading: no text, not a zip, damaged, encrypted, without such a member, a zip in a zip,
         or unpacking to more than is believable. A retry brings the same.
     """
     if member is None:
-        return _plain(extract, stream)
+        yield "", _plain(extract, stream)
+        return
     # A zip's table of contents stands at its end, so the packed bytes go to disk; the unpacked ones never do.
     packed = Spool.of(iter(lambda: stream.read(CHUNK), b""))
     try:
         archive = zipfile.ZipFile(packed.open())
-        info = archive.getinfo(_name(extract, archive.namelist(), member))
+        names = _names(extract, archive.namelist(), member)
+    except DAMAGED as error:
+        raise _damaged(extract, error) from None
+    for name in names:
+        yield name, _member(extract, archive, name)
+
+
+def _member(extract: Extract, archive: zipfile.ZipFile, name: str) -> BinaryIO:
+    try:
+        info = archive.getinfo(name)
         if info.flag_bits & ENCRYPTED:
-            raise extract.broken(f"the member {info.filename!r} is encrypted", "ask the publisher for it in the clear")
+            raise extract.broken(f"the member {name!r} is encrypted", "ask the publisher for it in the clear")
         file = archive.open(info)
     except DAMAGED as error:
         raise _damaged(extract, error) from None
-    unpacked = io.BufferedReader(_Unpacked(extract, file, f"the member {info.filename!r}", info.compress_size), CHUNK)
+    unpacked = io.BufferedReader(_Unpacked(extract, file, f"the member {name!r}", info.compress_size), CHUNK)
     if unpacked.peek(len(ZIP)).startswith(ZIP):
-        raise extract.broken(f"the member {info.filename!r} is a zip itself", AS_AGREED)
+        raise extract.broken(f"the member {name!r} is a zip itself", AS_AGREED)
     return unpacked
 
 
@@ -116,15 +128,13 @@ def members(extract: Extract, path: Path) -> list[str]:
         raise _damaged(extract, error) from None
 
 
-def _name(extract: Extract, names: list[str], member: str) -> str:
-    """Return the one name that is meant."""
-    same = [name for name in names if name == member]
+def _names(extract: Extract, names: list[str], member: str) -> list[str]:
+    """Return the names that are meant."""
+    files = [name for name in names if not name.endswith("/")]
+    same = [member] if member in files else sorted(name for name in files if fnmatch.fnmatchcase(name, member))
     if not same:
-        same = [name for name in names if not name.endswith("/") and fnmatch.fnmatchcase(name, member)]
-    if len(same) == 1:
-        return same[0]
-    what = f"{len(same)} members {member!r}, {same[:5]}," if same else f"no member {member!r} but {names[:5]}"
-    raise extract.broken(f"the zip has {what}", "correct `member`")
+        raise extract.broken(f"the zip has no member {member!r} but {names[:5]}", "correct `member`")
+    return same
 
 
 def _damaged(extract: Extract, error: Exception, what: str = "the zip") -> Exception:

@@ -48,8 +48,9 @@ def columns_of(
 
 def reader(text: io.StringIO, dialect: Dialect) -> Iterator[list[str]]:
     """Return the rows of a text one by one."""
-    quoting = csv.QUOTE_MINIMAL if dialect.has_quotes else csv.QUOTE_NONE
-    return csv.reader(text, delimiter=dialect.delimiter, quoting=quoting, skipinitialspace=dialect.has_quotes)
+    if dialect.has_quotes:
+        return csv.reader(text, delimiter=dialect.delimiter, skipinitialspace=True)
+    return csv.reader(text, delimiter=dialect.delimiter, quoting=csv.QUOTE_NONE)
 
 
 def _table(text: pa.Buffer, dialect: Dialect, width: int, set_aside: Callable[[Any], str] | None = None) -> pa.Table:

@@ -25,11 +25,13 @@ NOWHERE = np.zeros(0, dtype=np.int64)
 class Blocks:
     """Blocks of whole rows, read forward; lines and rows can be taken from the front before.
 
-    `size` bytes are at hand for the next block; `lines_taken` counts the lines and rows taken from the front.
+    `size` bytes are at hand for the next block; `lines_taken` counts the lines and rows taken from the front, `footer`
+    holds the lines that were left out at the end.
     """
 
     def __init__(self, extract: Extract, stream: BinaryIO, dialect: Dialect, size: int) -> None:
         self.size, self.lines_taken = size, 0
+        self.footer: list[bytes] = []
         self._extract, self._stream, self._dialect = extract, stream, dialect
         self._decoder = _decoder(extract, dialect.encoding)
         self._text, self._is_end = b"", False
@@ -91,7 +93,7 @@ class Blocks:
             parts.append(self._decoded(chunk))
             held += len(parts[-1])
         self._text = b"".join(parts) if len(parts) > 1 else self._text
-        if codecs.BOM_UTF8 in self._text:
+        if codecs.BOM_UTF8[0] in self._text:  # which is quick to see
             self._text = MARK.sub(b"", self._text)
 
     def _decoded(self, chunk: bytes) -> bytes:
@@ -173,11 +175,13 @@ class Blocks:
         return bool(beside[before].all() and beside[after].all())
 
     def _without_footer(self) -> bytes:
-        """Return the text up to the lines at the end that are declared to be no data."""
+        """Return the text up to the lines at the end that are declared to be no data, which are kept in `footer`."""
         text = self._text
         for _ in range(self._dialect.skip_rows_at_end):
             text = text.rstrip(b" \t\r\n" + END_OF_FILE + self._dialect.delimiter.encode())
-            text = text[: max(text.rfind(b"\n"), text.rfind(b"\r")) + 1]
+            start = max(text.rfind(b"\n"), text.rfind(b"\r")) + 1
+            self.footer.append(text[start:])
+            text = text[:start]
         return text
 
     def _perhaps_open(self) -> str:

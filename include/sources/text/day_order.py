@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -52,17 +53,17 @@ class DayOrder:
         """Look at a part: its times, datetime64[us, UTC], and the texts they were read from, shape (n,) each."""
         if (other := turned(self.rule.format)) is None:
             return
-        is_read = times.notna()
-        self._days |= set(self._local(times[is_read]))
+        is_read = times.notna().to_numpy()
+        self._days |= set(self._local(times if is_read.all() else times[is_read]))
         if not is_read.all():
             unread = pa.array(~is_read)
             again = times_of(self.rule.model_copy(update={"format": other}), [part.filter(unread) for part in parts])
             self._only_turned |= set(self._local(again.dropna()))
 
     def _local(self, times: pd.Series) -> np.ndarray:
-        clock = times.dt.tz_convert(self.rule.timezone).dt.tz_localize(None).to_numpy()
-        days: np.ndarray = np.unique(clock.astype(DAY))
-        return days
+        days = times.dt.tz_convert(self.rule.timezone).dt.tz_localize(None).to_numpy().astype(DAY)
+        different: np.ndarray = days[np.append(True, days[1:] != days[:-1])] if len(days) else days
+        return different
 
     def refuse(self, extract: Extract) -> None:
         """Refuse the file whose dates fit only when they are turned round.
@@ -124,7 +125,7 @@ def _turned_days(days: np.ndarray) -> np.ndarray:
     return months.astype(DAY) + (month - 1)
 
 
-def _is_outside(days: np.ndarray, start: object, end: object) -> np.ndarray:
+def _is_outside(days: np.ndarray, start: Any, end: Any) -> np.ndarray:
     """Return which dates have no instant in a span, end excluded."""
     first, last = np.datetime64(start, "us"), np.datetime64(end, "us")
     is_outside: np.ndarray = ((days + 1).astype(first.dtype) <= first) | (days.astype(last.dtype) >= last)

@@ -39,7 +39,7 @@ def batches(extract: Extract, stream: BinaryIO, dialect: Dialect, block: int = F
     Yields
     ------
     TextTable
-        At least one, perhaps without rows, none with more than `MOST_ROWS`.
+        At least one, perhaps without rows, none with more than `MOST_ROWS`; at the end the footer, if there is one.
 
     Raises
     ------
@@ -67,13 +67,19 @@ def batches(extract: Extract, stream: BinaryIO, dialect: Dialect, block: int = F
             row, blank = row + blank, 0
             for start in range(0, used, MOST_ROWS):
                 part = min(MOST_ROWS, used - start)
-                yield TextTable(headers, tuple(column.slice(start, part) for column in columns), row + start, odd_here)
+                parts = tuple(column.slice(start, part) for column in columns)
+                yield TextTable(headers, parts, row + start, odd=odd_here)
             row += used
         blank += count - used
         if len(odd) > max(ROWS, row):
             break  # not one of so many is as declared
     if len(odd) > dialect.most_odd * row:
         raise extract.broken(next(iter(odd.values())).partition(": ")[0], AS_AGREED)
+    lines = (io.StringIO(line.decode(errors="replace"), newline="") for line in blocks.footer)
+    footer = [row for line in lines for row in reader(line, dialect) if len(row) == len(headers)]
+    if footer:
+        columns = tuple(pa.array(column, pa.string()) for column in zip(*footer, strict=True))
+        yield TextTable(headers, columns, row, is_footer=True)
 
 
 def _headers(extract: Extract, dialect: Dialect, blocks: Blocks) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
@@ -36,7 +36,13 @@ class TextTable:
     headers: tuple[str, ...]  # in order; they may be empty or occur twice
     columns: tuple[pa.Array, ...]  # of string without nulls, shape (rows,) each
     first_row: int = 0  # place of the first row among the file's, from 0, header and skipped lines not counted
+    is_footer: bool = False  # lines that are declared to be no data, as far as they have as many values as rows
     odd: Mapping[int, str] = field(default_factory=dict)  # what is wrong with rows, by place, that cannot be used
+
+    def moved(self, rows: int) -> TextTable:
+        """Return the same rows, counted on from those of another file."""
+        odd = {row + rows: what for row, what in self.odd.items()}
+        return replace(self, first_row=self.first_row + rows, odd=odd) if rows else self
 
     def pick(self, extract: Extract, wanted: Iterable[str]) -> dict[str, pa.Array]:
         """Return columns by header, or by position such as ``#3``, counted from 1.

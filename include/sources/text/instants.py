@@ -41,7 +41,7 @@ def times_of(rule: TimeColumns, parts: Sequence[Any]) -> pd.Series:
         datetime64[us, UTC], shape (rows,).
     """
     text, form = _as_written(rule, parts)
-    days: Any = np.timedelta64(0, "D")
+    days = None
     if rule.hour_24:
         pattern = hour_24(form)
         days = pc.match_substring_regex(text, pattern).to_numpy(zero_copy_only=False).astype("timedelta64[D]")
@@ -49,8 +49,12 @@ def times_of(rule: TimeColumns, parts: Sequence[Any]) -> pd.Series:
     if form == ISO:
         return _iso(text, rule.timezone, days)
     if "%z" in form:
-        return _strptime(text, form, rule, has_offset=True) + days
-    return _in_utc(_clock(text, form, rule) + days, rule.timezone)
+        return _later(_strptime(text, form, rule, has_offset=True), days)
+    return _in_utc(_later(_clock(text, form, rule), days), rule.timezone)
+
+
+def _later(times: pd.Series, days: np.ndarray | None) -> pd.Series:
+    return times if days is None else times + days
 
 
 def _as_written(rule: TimeColumns, parts: Sequence[Any]) -> tuple[pa.Array, str]:
@@ -81,11 +85,12 @@ def _in_utc(clock: pd.Series, zone: str) -> pd.Series:
     return zoned.dt.tz_convert("UTC").astype(UTC_MICROSECONDS)
 
 
-def _iso(text: pa.Array, zone: str, days: np.ndarray) -> pd.Series:
+def _iso(text: pa.Array, zone: str, days: np.ndarray | None) -> pd.Series:
     """Read dates and times of ISO 8601, with or without fraction and offset, text by text."""
     text = pc.replace_substring_regex(_fitting(text, ISO), r"[.,](\d{1,6})\d*", r".\1")
     text = pc.replace_substring(text, "z", "Z")
-    read = pd.to_datetime(text.to_pandas(), errors="coerce", utc=True, format="ISO8601").astype(UTC_MICROSECONDS) + days
+    read = pd.to_datetime(text.to_pandas(), errors="coerce", utc=True, format="ISO8601")
+    read = _later(read.astype(UTC_MICROSECONDS), days)
     has_offset = pc.match_substring_regex(text, rf":\d{{2}}.*{OFFSET}$").fill_null(False).to_numpy(zero_copy_only=False)
     return read if has_offset.all() else read.where(has_offset, _in_utc(read.dt.tz_localize(None), zone))
 
@@ -127,12 +132,12 @@ def fixed_places(form: str) -> tuple[str, Places] | None:
     True
     """
     text, places = "", {}
-    for token in tokens_of(form):
-        if token[0] != "%":
-            text += token
-        elif token in READ_AT_ONCE and token not in places:
-            places[token] = slice(len(text), len(text) + WIDTHS[token])
-            text += "\0" * WIDTHS[token]
+    for part in tokens_of(form):
+        if part[0] != "%":
+            text += part
+        elif part in READ_AT_ONCE and part not in places:
+            places[part] = slice(len(text), len(text) + WIDTHS[part])
+            text += "\0" * WIDTHS[part]
         else:
             return None
     has_date = {"%m", "%d"} <= set(places) and len({"%Y", "%y"} & set(places)) == 1

@@ -17,7 +17,7 @@ WAY_OUT = "ask for the file with another delimiter, with decimal points, or with
 MARKED = r"^\s*[+-]?\d*[.,]\d+\s*$"  # a number whose decimal mark is there
 WHOLE, DIGITS = re.compile(r"[+-]?\d+"), re.compile(r"\d{1,4}")
 AUTOMATIC = re.compile(r"((unnamed|column|col|field|var|v)[:._ -]*)?\d+|", re.IGNORECASE)
-LOOK, ENOUGH = 2000, 20  # rows
+LOOK, ENOUGH = 1000, 20  # rows
 
 
 def looks_split(dialect: Dialect, values: list[str], excess: int) -> bool:

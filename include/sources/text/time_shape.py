@@ -39,24 +39,25 @@ def _pieces(form: str) -> list[tuple[str, str]]:
     """Return the tokens and letters of a format, each with the pattern of its text."""
     tokens = tokens_of(form)
     padded = ["", "", "", *tokens, ""]
-    return [(token, _pattern(token, *padded[at : at + 3], padded[at + 4])) for at, token in enumerate(tokens)]
+    return [(token, _pattern(token, padded[at : at + 3], padded[at + 4])) for at, token in enumerate(tokens)]
 
 
-def _pattern(token: str, third: str, second: str, before: str, after: str) -> str:
-    """Return a token's pattern; the three tokens before it and the one after it tell whether it must be full."""
-    if not is_digits(token):
-        return SHAPES.get(token, ".+" if token[0] == "%" else r"\s+" if token.isspace() else re.escape(token))
+def _pattern(part: str, earlier: list[str], after: str) -> str:
+    """Return a part's pattern; the three parts before it and the one after it tell whether it must be full."""
+    third, second, before = earlier
+    if not is_digits(part):
+        return SHAPES.get(part, ".+" if part[0] == "%" else r"\s+" if part.isspace() else re.escape(part))
     if is_digits(before) or is_digits(after):
-        return r"(?:\d{3}){1,3}" if token == "%f" else rf"\d{{{WIDTHS[token]}}}"
-    is_fraction = before == "." and is_digits(second) and "." not in (third, after) and token != "%f"
-    return SHAPES.get(token, rf"\d{{{WIDTHS[token]}}}" if is_fraction else rf"\d{{1,{WIDTHS[token]}}}")
+        return r"(?:\d{3}){1,3}" if part == "%f" else rf"\d{{{WIDTHS[part]}}}"
+    is_fraction = before == "." and is_digits(second) and "." not in (third, after) and part != "%f"
+    return SHAPES.get(part, rf"\d{{{WIDTHS[part]}}}" if is_fraction else rf"\d{{1,{WIDTHS[part]}}}")
 
 
 def hour_24(form: str) -> str:
     """Return the pattern of texts whose hour is 24 and whose minutes, seconds and fractions are zero."""
     if form == ISO:
         return rf"^(\s*{ISO_DATE}[T ])24(:00(?::00(?:[.,]0{{1,9}})?)?(?:{OFFSET})?\s*)$"
-    patterns = [(token, "0+" if token in ("%M", "%S", "%f") else pattern) for token, pattern in _pieces(form)]
+    patterns = [(part, "0+" if part in ("%M", "%S", "%f") else pattern) for part, pattern in _pieces(form)]
     at = [token for token, _ in patterns].index("%H")
     before, after = ("".join(pattern for _, pattern in part) for part in (patterns[:at], patterns[at + 1 :]))
     return rf"^(\s*{before})24({after}\s*)$"

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from include.quality import verdicts
 from include.quality.batch_check import QUARANTINED, BatchCheck
 from include.quality.contract import Result, breaches
+from include.sources.frame import explain
 from include.spec.load import load_all
 from include.spec.model import CsvSource
 
@@ -117,6 +118,23 @@ def test_a_row_whose_time_cannot_be_read_is_quarantined(contract: Callable, rece
     assert checked.why() == [(1, "time", "valid_at")]
     assert checked.reasons() == ["the row's time cannot be read"]
     assert checked.result("time", "valid_at").unexpected_count == 1
+
+
+def test_the_text_in_place_of_a_time_is_shown_where_the_source_tells_it(contract: Callable, received: Callable) -> None:
+    raw = received(valid_at=[HOUR, None, None], x=["1", "2", "3"])
+    told = explain(raw, lambda rows: [f"'{row}30' as '%H%M' in UTC" for row in rows])
+    reasons = [f"the row's time cannot be read: '{row}30' as '%H%M' in UTC" for row in (1, 2)]
+    assert check(contract(x={}), told).reasons() == reasons
+
+
+def test_a_text_that_differs_from_an_allowed_one_only_in_its_unicode_form_says_so(
+    contract: Callable, received: Callable
+) -> None:
+    composed, apart = "Quer\u00e9taro", "Quere\u0301taro"
+    source = contract(x={"type": "text", "allowed": [composed]})
+    [reason, other] = check(source, received(x=[apart, "Puebla"] + [composed] * 28)).reasons()
+    assert reason.endswith("(the same letters in another Unicode form: write them as the contract does, or list both)")
+    assert "Unicode" not in other
 
 
 def test_a_row_that_breaks_several_rules_is_quarantined_once_with_every_reason(
