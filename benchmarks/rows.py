@@ -96,7 +96,7 @@ def run_of(warehouse_url: str, folder: Path, run_id: str) -> Run:
 
 def keep(run: Run, path: Path) -> dict[str, object]:
     """Put a file into the lake, as a fetch does, and return what the task `extract` does."""
-    from include.steps.ingest import indexed
+    from include.steps.extract import indexed
 
     with path.open("rb") as file:
         body = Spool.of(iter(lambda: file.read(1 << 20), b""))

@@ -103,10 +103,9 @@ class Column(Strict):
                 re.compile(self.format)
             except re.error as error:
                 yield Fault(("format",), f"{self.format!r} is no regular expression ({error}); mend it")
-        any_number = int | float
-        wanted = {"text": str, "integer": int, "number": any_number, "decimal": any_number, "boolean": bool}.get(
-            self.type
-        )
+        number = (int, float)
+        kinds: dict[str, Any] = {"text": str, "integer": int, "number": number, "decimal": number, "boolean": bool}
+        wanted = kinds.get(self.type)
         for i, value in enumerate(self.allowed):
             if wanted is None or not isinstance(value, wanted) or (isinstance(value, bool) and self.type != "boolean"):
                 yield Fault(("allowed", i), f"{value!r} is no {self.type}; write values of the column's type")

@@ -170,9 +170,7 @@ def test_columns_may_be_null_or_absent_too(read: Any) -> None:
 @pytest.mark.parametrize(
     ("status", "body", "empty"), [(204, b"", []), (404, b'{"message": "no data"}', ["status_404"])]
 )
-def test_a_status_may_mean_no_rows(
-    server: Any, quick: Limits, status: int, body: bytes, empty: list[str]
-) -> None:
+def test_a_status_may_mean_no_rows(server: Any, quick: Limits, status: int, body: bytes, empty: list[str]) -> None:
     server.answers(body, status=status)
     source = source_of(empty=empty, pagination=PAGES)
     payload, no_rows = fetch("api", "rates", source, Endpoint(server.url, limits=quick), YEAR)
