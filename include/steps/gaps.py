@@ -31,15 +31,17 @@ def find_gaps(run: Run, count_runs: Callable[..., int]) -> list[dict[str, Any]]:
     Raises
     ------
     NothingToDo
-        If there is none, or if the clock has not started the run: what a person asks for is all they get.
+        If there is none; if the clock has not started the run: what a person asks for is all they get; or before the
+        first load, which may be a replay of years that has just begun.
     """
-    from include.warehouse.loaded_windows import gaps
+    from include.warehouse.loaded_windows import gaps, loaded_span
 
     if not run.is_scheduled or run.interval is None:
         raise NothingToDo("only a run by the clock looks for what earlier ones have missed")
     schedule, zone = run.pipeline.schedule, run.pipeline.zone
     with run.engine.connect() as connection:
-        missed = gaps(connection, run.pipeline, run.interval.start)
+        is_new = loaded_span(connection, run.pipeline, run.pipeline.main) is None
+        missed = [] if is_new else gaps(connection, run.pipeline, run.interval.start)
     windows = [window for gap in missed for window in gap.split(schedule.longest_window, zone)]
     under_way = {"dag_id": run.ref.dag_id, "states": ["queued", "running"]}
     wanted = [window for window in windows if not count_runs(run_ids=[run_id_of(window)], **under_way)]

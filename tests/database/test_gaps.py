@@ -119,13 +119,22 @@ def test_after_an_outage_of_days_the_next_run_has_all_of_them_loaded(load: Load,
     assert [one["trigger_run_id"] for one in found] == ["missed__2025-03-02__2025-03-07"]
 
 
-def test_a_long_gap_is_cut_into_windows_oldest_first(clock) -> None:
+def test_before_the_first_load_nothing_was_missed(load: Load, clock) -> None:
+    with pytest.raises(NothingToDo, match="nothing is missed"):
+        clock("2025-03-10..2025-03-11")
+    load("2025-03-10..2025-03-11")
+    assert clock("2025-03-11..2025-03-12") != []
+
+
+def test_a_long_gap_is_cut_into_windows_oldest_first(load: Load, clock) -> None:
+    load("2025-03-10..2025-03-11")
     found = clock("2025-03-10..2025-03-11")
     expected = windows(f"{START}..2025-02-01", "2025-02-01..2025-03-01", "2025-03-01..2025-03-10")
     assert [Window.from_dict(one["conf"]) for one in found] == expected
 
 
-def test_what_a_run_loads_already_is_not_asked_for_twice(clock) -> None:
+def test_what_a_run_loads_already_is_not_asked_for_twice(load: Load, clock) -> None:
+    load("2025-02-10..2025-02-11")
     found = clock("2025-02-10..2025-02-11", under_way=("missed__2025-01-01__2025-02-01",))
     assert [Window.from_dict(one["conf"]) for one in found] == windows("2025-02-01..2025-02-10")
 
