@@ -165,7 +165,8 @@ def rows(
     keys = [source.columns[name].from_ for name in source.key if name in source.stored]
     if source.incremental.column is not None:
         keys.insert(0, source.incremental.column)
-    as_text = {column: SQL("t.{}::text").format(Identifier(column)) for column in columns} | values
+    as_text: dict[str, Composable] = {name: SQL("t.{}::text").format(Identifier(name)) for name in columns}
+    as_text |= values
     order = [_time(source), *(SQL("t.{}").format(Identifier(key)) for key in dict.fromkeys(keys)), *as_text.values()]
     return SQL("SELECT {values} FROM {table} t WHERE {inside} ORDER BY {order}").format(
         values=SQL(", ").join([*(as_text | {source.time_column: _time_text(source)}).values()]),
