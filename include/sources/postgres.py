@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,7 +22,12 @@ SCHEMES = ("postgresql://", "postgres://")
 REFUSED = ("authentication failed", "no password supplied", "does not exist", "permission denied", "pg_hba.conf")
 INSTANT = SQL("""to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')""")
 WALL_TIME = SQL("""to_char({}, 'YYYY-MM-DD"T"HH24:MI:SS.US')""")
-TYPE = "SELECT format_type(atttypid, NULL) FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attname = %s"
+# A wall time of a zone as an instant; one that a clock change skips or repeats stays as it is, with the zone's name.
+OF_ZONE = SQL("""CASE WHEN {0} AT TIME ZONE {1} AT TIME ZONE {1} <> {0}
+    OR ({0} AT TIME ZONE {1} - interval '1 hour') AT TIME ZONE {1} = {0}
+    OR ({0} AT TIME ZONE {1} + interval '1 hour') AT TIME ZONE {1} = {0}
+    THEN {0}::text || ' ' || {1} ELSE ({0} AT TIME ZONE {1})::text END""")
+TYPES = "SELECT attname, atttypid::regtype::text FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0"
 NAIVE, ABSOLUTE = "timestamp without time zone", "timestamp with time zone"
 RowId = tuple[str, str]  # time and growing key of a row, as text
 
@@ -128,33 +133,40 @@ def selected(extract: Extract, source: SqlSource, endpoint: Endpoint) -> tuple[l
     return [column for column in columns if column not in dropped], hashed
 
 
-def refuse_another_clock(extract: Extract, source: SqlSource, database: connection) -> None:
-    """Refuse a time column whose values nobody can date, or date twice: a wall time needs a zone, an instant has it.
+def on_its_clock(extract: Extract, source: SqlSource, database: connection) -> tuple[SqlSource, set[str]]:
+    """Return the source as its time column has to be asked, and the columns beside it that hold wall times.
+
+    The zone of a `timestamptz` is its own: `timezone` says nothing about it.
 
     Raises
     ------
     ContractBroken
-        A retry brings the same.
+        A `timestamp` is read as a time, and nobody said of which zone it is. A retry brings the same.
     """
     with database.cursor() as cursor:
-        cursor.execute(TYPE, (source.table, source.time_column))
-        row = cursor.fetchone()
-    name = f"{source.time_column} of {source.table}"
-    if row == (NAIVE,) and source.timezone is None:
+        cursor.execute(TYPES, (source.table,))
+        types = dict(cursor.fetchall())
+    times = [source.time_column, *(column.from_ for column in source.stored.values() if column.type == "timestamp")]
+    naive = dict.fromkeys(name for name in times if types.get(name) == NAIVE)
+    if naive and source.timezone is None:
         raise extract.broken(
-            f"{name} is a timestamp without time zone, a wall time that is another instant in every zone",
-            "say in pipeline.yaml whose it is, such as `timezone: America/Mexico_City`, or `timezone: UTC`",
+            f"{', '.join(naive)} of {source.table} is a timestamp without time zone, which is another instant in every"
+            " zone",
+            "say in pipeline.yaml whose wall time it is, such as `timezone: America/Mexico_City`, or `timezone: UTC`",
         )
-    if row == (ABSOLUTE,) and source.timezone is not None:
-        raise extract.broken(f"{name} has a time zone of its own", "remove `timezone` in pipeline.yaml")
+    asked = source.model_copy(update={"timezone": None}) if types.get(source.time_column) == ABSOLUTE else source
+    return asked, naive.keys() - {source.time_column}
 
 
-def rows(source: SqlSource, window: Window, columns: Sequence[str], page: Page) -> Composed:
+def rows(
+    source: SqlSource, window: Window, columns: Sequence[str], values: Mapping[str, Composable], page: Page
+) -> Composed:
     """Return the SELECT of a page of a window: all values as text, ordered by time, key and the rest."""
     keys = [source.columns[name].from_ for name in source.key if name in source.stored]
     if source.incremental.column is not None:
         keys.insert(0, source.incremental.column)
-    as_text = {column: SQL("t.{}::text").format(Identifier(column)) for column in columns}
+    as_text: dict[str, Composable] = {name: SQL("t.{}::text").format(Identifier(name)) for name in columns}
+    as_text |= values
     order = [_time(source), *(SQL("t.{}").format(Identifier(key)) for key in dict.fromkeys(keys)), *as_text.values()]
     return SQL("SELECT {values} FROM {table} t WHERE {inside} ORDER BY {order}").format(
         values=SQL(", ").join([*(as_text | {source.time_column: _time_text(source)}).values()]),
@@ -162,6 +174,11 @@ def rows(source: SqlSource, window: Window, columns: Sequence[str], page: Page) 
         inside=_inside(source, window, page),
         order=SQL(", ").join(order),
     )
+
+
+def of_zone(columns: Iterable[str], zone: str | None) -> dict[str, Composable]:
+    """Return the expressions that write columns of wall times as instants."""
+    return {name: OF_ZONE.format(SQL("t.{}").format(Identifier(name)), Literal(zone)) for name in columns}
 
 
 def last_of_page(source: SqlSource, window: Window, after: RowId | None) -> Composed:
@@ -184,7 +201,7 @@ def without_key(source: SqlSource, window: Window) -> Composed:
 
 
 def _inside(source: SqlSource, window: Window, page: Page) -> Composed:
-    start, end = (_on_its_clock(source, at) for at in (window.start, window.end))
+    start, end = (_bound(source, at) for at in (window.start, window.end))
     bounds: list[Composable] = [
         SQL("{} >= {}").format(_time(source), Literal(start)),
         SQL("{} < {}").format(_time(source), Literal(end)),
@@ -196,7 +213,7 @@ def _inside(source: SqlSource, window: Window, page: Page) -> Composed:
     return SQL(" AND ").join(bounds)
 
 
-def _on_its_clock(source: SqlSource, at: datetime) -> datetime:
+def _bound(source: SqlSource, at: datetime) -> datetime:
     """Return an instant as the time column holds it. Of a wall time that occurs twice exactly one window has the rows.
 
     Examples
@@ -204,7 +221,7 @@ def _on_its_clock(source: SqlSource, at: datetime) -> datetime:
     The hour from one to two occurs twice, and the window that ends between the two has the wall times before one.
 
     >>> source = SqlSource.model_construct(timezone="America/New_York")
-    >>> print(_on_its_clock(source, datetime.fromisoformat("2025-11-02T06:00Z")))
+    >>> print(_bound(source, datetime.fromisoformat("2025-11-02T06:00Z")))
     2025-11-02 01:00:00
     """
     return at if source.timezone is None else at.astimezone(source.zone).replace(tzinfo=None)

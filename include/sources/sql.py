@@ -12,7 +12,6 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 from psycopg2.extensions import connection
 from psycopg2.sql import SQL, Composed
 
@@ -47,10 +46,11 @@ def fetch(extract: Extract, source: SqlSource, endpoint: Endpoint) -> Iterator[P
     columns, hashed = postgres.selected(extract, source, endpoint)
     masks: Masks = {c: partial(keyed_hash, endpoint.hash_key) if c in hashed else None for c in columns}
     with postgres.snapshot(extract, source, endpoint) as database:
-        postgres.refuse_another_clock(extract, source, database)
+        asked, walls = postgres.on_its_clock(extract, source, database)
+        texts = postgres.of_zone(walls, source.timezone)
         is_simulated = _comment(database).upper().startswith("SIMULATED")
-        for page in _pages(extract, source, database):
-            query = postgres.rows(source, extract.window, columns, page)
+        for page in _pages(extract, asked, database):
+            query = postgres.rows(asked, extract.window, columns, texts, page)
             body = _extracted(extract, source, endpoint, database, query, masks)
             request = _request(extract, source, columns, hashed, page)
             yield Payload(body, "text/csv", request, 0, {}, datetime.now(UTC), is_simulated)
@@ -186,15 +186,16 @@ class _Sink:
 
 
 def _instants(source: SqlSource, texts: pa.Array) -> pa.Array | pd.Series:
-    """Read the instants or wall times the extract writes; NaT where one cannot be read or occurs twice."""
-    if source.timezone is not None:
-        rule = TimeColumns(columns=(source.time_column,), format=WALL_TIME_FORMAT, timezone=source.timezone)
-        return times_of(rule, [pc.utf8_rtrim(texts, "Z")])  # as older extracts wrote wall times, too
+    """Read the instants or wall times the extract writes; NaT where one cannot be read, or occurs twice."""
     try:
         return texts.cast(frame.INSTANT)
     except pa.ArrowInvalid:
         read = pd.to_datetime(texts.to_pandas(), format=INSTANT_FORMAT, errors="coerce", utc=True)
-        return read.astype(UTC_MICROSECONDS)
+    read = read.astype(UTC_MICROSECONDS)
+    if source.timezone is None:
+        return read
+    rule = TimeColumns(columns=(source.time_column,), format=WALL_TIME_FORMAT, timezone=source.timezone)
+    return read.fillna(times_of(rule, [texts]))
 
 
 def _comment(database: connection) -> str:

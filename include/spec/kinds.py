@@ -85,8 +85,8 @@ class SqlSource(Source):
     )
     timezone: Zone | None = Field(
         None,
-        description="Zone whose wall time a `timestamp` column holds, required for one; a `date` is a midnight of it,"
-        " else of UTC.",
+        description="Zone whose wall time the columns of type `timestamp` hold, required where one is read as a time; a"
+        " `date` in time_column is a midnight of it, else of UTC.",
     )
     incremental: Incremental = Field(Incremental(), description="How the rows of a window are asked for.")
 

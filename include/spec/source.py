@@ -103,9 +103,8 @@ class Column(Strict):
                 re.compile(self.format)
             except re.error as error:
                 yield Fault(("format",), f"{self.format!r} is no regular expression ({error}); mend it")
-        number = (int, float)
-        kinds: dict[str, Any] = {"text": str, "integer": int, "number": number, "decimal": number, "boolean": bool}
-        wanted = kinds.get(self.type)
+        pythons: dict[str, Any] = {"text": str, "integer": int, "boolean": bool}
+        wanted = pythons.get(self.type, int | float if self.type in NUMBERS else None)
         for i, value in enumerate(self.allowed):
             if wanted is None or not isinstance(value, wanted) or (isinstance(value, bool) and self.type != "boolean"):
                 yield Fault(("allowed", i), f"{value!r} is no {self.type}; write values of the column's type")

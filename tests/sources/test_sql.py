@@ -184,6 +184,7 @@ def clocked(desk: str, type_: str, *texts: str, timezone: str | None = None, **m
         ("timestamp", "Asia/Kolkata", ["2024-03-01T18:00Z", "2024-03-01T18:40Z"]),
         ("timestamp", "UTC", ["2024-03-01T23:30Z", "2024-03-02T00:10Z"]),
         ("timestamptz", None, ["2024-03-01T23:30Z", "2024-03-02T00:10Z"]),
+        ("timestamptz", "America/Mexico_City", ["2024-03-01T23:30Z", "2024-03-02T00:10Z"]),
         ("date", None, ["2024-03-01T00:00Z", "2024-03-02T00:00Z"]),
         ("date", "America/Mexico_City", ["2024-03-01T06:00Z", "2024-03-02T06:00Z"]),
     ],
@@ -220,27 +221,36 @@ def test_wall_times_that_a_clock_change_skips_or_repeats_keep_their_rows_without
     ]  # fmt: skip
 
 
-def test_an_old_extract_of_wall_times_that_called_them_utc_is_read_as_wall_times(
-    read: Callable[..., pd.DataFrame],
-) -> None:
-    source = source_of(time_column="at", key=[], columns=NUMBER, timezone="America/Mexico_City")
-    content = csv_line(["at", "number"]) + csv_line(["2025-01-01T23:30:00.000000Z", "1"])
-    assert read(content, source)["valid_at"].tolist() == [pd.Timestamp("2025-01-02T05:30Z")]
+def test_wall_times_beside_the_time_column_are_of_that_zone_too(read: Callable[..., pd.DataFrame], desk: str) -> None:
+    """New York: from one to two occurs twice on 2 November, from two to three never on 9 March."""
+    execute(
+        desk,
+        "CREATE TABLE desk.signed (at timestamptz, signed timestamp, other timestamptz);"
+        "INSERT INTO desk.signed SELECT '2025-01-05', x::timestamp, '2025-01-05 12:00-06' FROM unnest(ARRAY["
+        "'2025-01-05 20:00', '2025-07-05 20:00:00.5', '2025-11-02 01:30', '2025-03-09 02:30', NULL]) x",
+    )
+    times = {
+        name: {"from": name, "type": "timestamp", "unit": "UTC", "description": "a time"}
+        for name in ("signed", "other")
+    }
+    facts = {"table": "desk.signed", "time_column": "at", "key": [], "columns": times}
+    with pytest.raises(ContractBroken, match=r"signed of desk.signed is a timestamp without time zone"):
+        extract(desk, source_of(**facts))
+    source = source_of(**facts, timezone="America/New_York")
+    frame = read(extract(desk, source).content, source)
+    assert set(frame["valid_at"]) == {pd.Timestamp("2025-01-05T00:00Z")}
+    assert set(frame["other"]) == {"2025-01-05 18:00:00+00"}
+    assert set(frame["signed"]) == {
+        "2025-01-06 01:00:00+00", "2025-07-06 00:00:00.5+00", "2025-11-02 01:30:00 America/New_York",
+        "2025-03-09 02:30:00 America/New_York", None,
+    }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("type_", "timezone", "said"),
-    [
-        ("timestamp", None, r"at of desk.clocked is a timestamp without time zone.*`timezone: America/Mexico_City`"),
-        ("timestamp(0)", None, r"`timezone: UTC`"),
-        ("timestamptz", "UTC", r"at of desk.clocked has a time zone of its own; remove `timezone`"),
-    ],
-)
-def test_a_time_column_that_the_spec_does_not_fit_is_refused(
-    desk: str, type_: str, timezone: str | None, said: str, says_what_to_do: Any
-) -> None:
+@pytest.mark.parametrize("type_", ["timestamp", "timestamp(0)"])
+def test_a_wall_time_of_no_zone_is_refused_with_the_way_out(desk: str, type_: str, says_what_to_do: Any) -> None:
+    said = r"at of desk.clocked is a timestamp without time zone.*`timezone: America/Mexico_City`, or `timezone: UTC`"
     with pytest.raises(ContractBroken, match=said) as caught:
-        extract(desk, clocked(desk, type_, "2025-01-05 12:00", timezone=timezone))
+        extract(desk, clocked(desk, type_, "2025-01-05 12:00"))
     says_what_to_do(caught.value, "usdmxn", "operations", JANUARY)
 
 
