@@ -106,7 +106,10 @@ def _batch(
     picked = table.pick(extract, [header for header in headers if header != MEMBER])
     if MEMBER in headers:
         picked[MEMBER] = pa.repeat(pa.scalar(member, pa.string()), len(table.columns[0]))
-    texts = {name: numbers.plain(extract, source, column, picked[column.from_]) for name, column in columns.items()}
+    texts = {}
+    for name, column in columns.items():
+        text = numbers.bare(source, column, picked[column.from_])
+        texts[name] = numbers.plain(extract, source, column, text)
     written = [picked[header] for header in source.time.columns]
     times = _times(source, table, written)
     day_order.take(times, written)

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from include.sources.payload import Extract
 from include.spec.model import Column, CsvSource
+from include.spec.source import NUMBERS
 
 COMMA_NUMBER = r"^(\s*[+-]?\d*),(\d+(?:[eE][+-]?\d+)?\s*)$"
 POINT_NUMBER = r"^\s*[+-]?\d*\.\d+(?:[eE][+-]?\d+)?\s*$"
@@ -32,10 +33,6 @@ def plain(extract: Extract, source: CsvSource, column: Column, values: pa.Array)
     ContractBroken
         A point where the decimal mark is a comma and that is no thousands mark. A retry brings the same.
     """
-    if column.type == "boolean" and source.flags:
-        return _flags(source.flags, values)
-    if column.type in ("number", "integer") and source.accounting:
-        values = bare_amounts(values)
     if column.type not in ("number", "integer") or (source.decimal == "." and source.thousands is None):
         return values
     text = bytes(values.buffers()[2] or b"")
@@ -50,6 +47,13 @@ def plain(extract: Extract, source: CsvSource, column: Column, values: pa.Array)
     if rewritten is None:
         rewritten = _rewritten(extract, source, column, values, is_missing)
     return pc.if_else(is_missing, values, rewritten)
+
+
+def bare(source: CsvSource, column: Column, values: pa.Array) -> pa.Array:
+    """Return the column's text with flags and amounts as they are read, where the source declares that it has such."""
+    if column.type == "boolean" and source.flags:
+        return _flags(source.flags, values)
+    return bare_amounts(values) if column.type in NUMBERS and source.accounting else values
 
 
 def bare_amounts(values: pa.Array) -> pa.Array:
