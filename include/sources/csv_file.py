@@ -26,7 +26,7 @@ from include.spec.csv_source import MEMBER
 from include.spec.model import CsvSource
 
 FILE_LIMITS = Limits(total_seconds=3600.0, max_bytes=8 * 1024 * MIB)
-MOST_ODD = 0.05  # share of rows that may have another number of values, or bytes that are no text
+MOST_ODD = 0.05  # share of rows with another number of values, or bytes that are no text, unless more may be rejected
 LONGEST_TIME = 60  # letters of an unreadable time that are shown
 STAMPS = ("etag", "ETag", "LastModified", "last_modified", "mtime")
 
@@ -65,7 +65,7 @@ def dialect_of(source: CsvSource) -> Dialect:
         skip_rows_after_header=source.skip_rows_after_header,
         skip_rows_at_end=source.skip_rows_at_end,
         has_quotes=source.quote == "double",
-        most_odd=MOST_ODD,
+        most_odd=max(MOST_ODD, source.max_rejected),
     )
 
 
