@@ -57,11 +57,13 @@ def _write(place: Path, text: str, pipeline: str) -> None:
 
 def _provided(file: Path) -> str:
     """Copy the file to the folder that the draft's connection reads, where that is ours; return where it is read."""
+    from dotenv import dotenv_values
+
     from include.settings import settings
 
     folder = settings().var / "files"
-    if "LOCAL_FILES_URL" in os.environ:
-        return f"Copy {file} to {os.environ['LOCAL_FILES_URL']}, which the connection local_files reads."
+    if url := (dotenv_values(settings().root / ".env") | os.environ).get("LOCAL_FILES_URL"):
+        return f"Copy {file} to {url}, which the connection local_files reads."
     copy = folder / file.name
     if copy.exists():
         return f"It reads {copy}, which was there already."

@@ -26,7 +26,7 @@ from include.spec.csv_source import MEMBER
 from include.spec.model import CsvSource
 
 FILE_LIMITS = Limits(total_seconds=3600.0, max_bytes=8 * 1024 * MIB)
-MOST_ODD = 0.05  # share of rows that may have another number of values, or bytes that are no text
+MOST_ODD = 0.05  # share of rows with another number of values, or bytes that are no text, unless more may be rejected
 LONGEST_TIME = 60  # letters of an unreadable time that are shown
 STAMPS = ("etag", "ETag", "LastModified", "last_modified", "mtime")
 
@@ -66,7 +66,7 @@ def dialect_of(source: CsvSource) -> Dialect:
         skip_rows_after_header=source.skip_rows_after_header,
         skip_rows_at_end=source.skip_rows_at_end,
         has_quotes=source.quote == "double",
-        most_odd=MOST_ODD,
+        most_odd=max(MOST_ODD, source.max_rejected),
     )
 
 
@@ -107,7 +107,10 @@ def _batch(
     picked = table.pick(extract, [header for header in headers if header != MEMBER])
     if MEMBER in headers:
         picked[MEMBER] = pa.repeat(pa.scalar(member, pa.string()), len(table.columns[0]))
-    texts = {name: numbers.plain(extract, source, column, picked[column.from_]) for name, column in columns.items()}
+    texts = {}
+    for name, column in columns.items():
+        text = numbers.bare(source, column, picked[column.from_])
+        texts[name] = numbers.plain(extract, source, column, text)
     written = [picked[header] for header in source.time.columns]
     times = _times(source, table, written)
     day_order.take(times, written)

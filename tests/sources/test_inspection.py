@@ -307,6 +307,9 @@ FILES: dict[str, tuple[str | bytes, list[str], str, int, dict[str, Any]]] = {
         table("instant,dteday,yr,hr,cnt", *(f"1,{day},0,{hour},{hour}" for day in DAYS for hour in range(24))),
         ["dteday", "hr"], "%Y-%m-%d %H", 28 * 24, {},
     ),
+    "hours of sunshine": (
+        table("fecha,horas_sol", *(f"{day},{n % 14}" for n, day in enumerate(DAYS))), ["fecha"], "%Y-%m-%d", 28, {},
+    ),
     "hours and minutes": (
         table("fecha,hr,minuto,v", *(f"{day},{h},{m},{h}" for day in DAYS for h in range(24) for m in (0, 30))),
         ["fecha", "hr", "minuto"], "%Y-%m-%d %H %M", 28 * 48, {},

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from include.sources.rest.times import instants as in_json
 from include.sources.text import instants
 from include.sources.text.instants import times_of
-from include.spec.model import TimeColumns
+from include.spec.model import JsonTime, TimeColumns
 
 FORMATS = (
     "%Y-%m-%d %H:%M:%S", "%d/%m/%Y %H.%M.%S", "%Y%m%d%H", "%m/%d/%Y", "%Y-%m-%dT%H:%M:%S.%fZ", "%d.%m.%Y %H:%M",
@@ -92,6 +93,12 @@ NOT_FILLED = {
 @pytest.mark.parametrize("form", NOT_FILLED)
 def test_a_text_that_does_not_fill_its_format_is_no_other_time(form: str) -> None:
     assert read(form, NOT_FILLED[form]) == [None] * len(NOT_FILLED[form])
+
+
+def test_an_answer_in_json_is_read_as_strictly() -> None:
+    at = JsonTime.model_validate({"from": ["day", "hhmm"], "format": "%Y-%m-%d %H%M"})
+    times = in_json(at, [["2024-03-01"] * 3, ["130", "0130", "945"]])
+    assert [text and text.hour for text in times.to_pylist()] == [None, 1, None]
 
 
 def test_parts_that_something_stands_between_need_no_zeros() -> None:

@@ -75,6 +75,10 @@ def _find(names: Sequence[str], columns: Sequence[pa.Array]) -> Clock | None:
         date = _chosen(at, ways, columns[at], values[at])
         others = sorted(set(range(len(columns))) - set(dates), key=lambda other: (abs(other - at), other < at))
         clocks = [(other, way) for other in others if (way := _clock(values[other], names[other]))]
+        if len(pc.unique(columns[at])) == len(columns[at]):  # a day a row: so many hours are as likely a measure
+            clocks = [
+                (other, way) for other, way in clocks if way.format != "%H" or names[other].lower() in PARTS["%H"]
+            ]
         clocks += [(other, Way("%H")) for other in others if _is_hour(columns[at], columns[other], values[other])]
         return _with_clock(date, names, values, *clocks[0]) if clocks else date
     return _parts(names, columns)

@@ -132,7 +132,8 @@ def _column_lines(inspected: Inspected) -> Iterator[str]:
         yield f"      {names[facts.place]}:"
         yield f"        from: {_text(header)}"
         if facts.type != "number":
-            yield f"        type: {facts.type}"
+            doubt = "    # all seen are whole: number, if fractions may come" if facts.type == "integer" else ""
+            yield f"        type: {facts.type}{doubt}"
         if facts.place == inspected.key:
             yield "        required: true"
         yield f"        unit: {_text(unit)}{doubt}"

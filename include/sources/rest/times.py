@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 
 from include.sources.frame import INSTANT
+from include.sources.text.time_shape import shape
 from include.spec.model import JsonTime
 from include.spec.time_format import ISO, MILLISECONDS, SECONDS
 from include.windows import Window
@@ -115,7 +116,8 @@ def _reader(rule: JsonTime) -> Callable[[str], datetime | None]:
         return lambda text: EPOCH + timedelta(**{unit: float(text)}) if NUMBER.fullmatch(text) else None
     if rule.format == ISO:
         return lambda text: _in_utc(datetime.fromisoformat(text), zone)
-    return lambda text: _in_utc(datetime.strptime(text, rule.format), zone)
+    form = re.compile(shape(rule.format))
+    return lambda text: _in_utc(datetime.strptime(text, rule.format), zone) if form.fullmatch(text) else None
 
 
 def _in_utc(clock: datetime, zone: ZoneInfo) -> datetime | None:

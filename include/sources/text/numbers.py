@@ -33,10 +33,6 @@ def plain(extract: Extract, source: CsvSource | HttpJsonSource, column: Column, 
     ContractBroken
         A point where the decimal mark is a comma and that is no thousands mark. A retry brings the same.
     """
-    if isinstance(source, CsvSource) and column.type == "boolean" and source.flags:
-        return _flags(source.flags, values)
-    if isinstance(source, CsvSource) and column.type in NUMBERS and source.accounting:
-        values = bare_amounts(values)
     if column.type not in NUMBERS or (source.decimal == "." and source.thousands is None):
         return values
     text = bytes(values.buffers()[2] or b"")
@@ -51,6 +47,13 @@ def plain(extract: Extract, source: CsvSource | HttpJsonSource, column: Column, 
     if rewritten is None:
         rewritten = _rewritten(extract, source, column, values, is_missing)
     return pc.if_else(is_missing, values, rewritten)
+
+
+def bare(source: CsvSource, column: Column, values: pa.Array) -> pa.Array:
+    """Return the column's text with flags and amounts as they are read, where the source declares that it has such."""
+    if column.type == "boolean" and source.flags:
+        return _flags(source.flags, values)
+    return bare_amounts(values) if column.type in NUMBERS and source.accounting else values
 
 
 def bare_amounts(values: pa.Array) -> pa.Array:
