@@ -7,20 +7,23 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, BinaryIO
 from urllib.parse import quote, urlsplit
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from include.sources import frame
 from include.sources.payload import MIB, Endpoint, Extract, Limits, Opener, Payload, Spool
 from include.sources.text import archive, delimited, numbers
-from include.sources.text.dialect import Dialect
+from include.sources.text.dialect import Dialect, TextTable
 from include.sources.text.instants import times_of
 from include.sources.web import http
 from include.spec.model import CsvSource
 
 FILE_LIMITS = Limits(total_seconds=3600.0, max_bytes=8 * 1024 * MIB)
+LONGEST_TIME = 60  # letters of an unreadable time that are shown
 STAMPS = ("etag", "ETag", "LastModified", "last_modified", "mtime")
 
 
@@ -72,12 +75,21 @@ def _parse_one(extract: Extract, source: CsvSource, stream: BinaryIO, place: int
             texts = {
                 name: numbers.plain(extract, source, column, picked[column.from_]) for name, column in columns.items()
             }
-            times = times_of(source.time, [picked[header] for header in source.time.columns])
+            written = [picked[header] for header in source.time.columns]
+            times = times_of(source.time, written)
             place_and_bounds = (place, table.first_row, extract.fetched_at, extract.outside)
             batch = frame.build(source, extract.window, times, texts, *place_and_bounds)
             if batch.num_rows or is_first:
+                batch = frame.explain(batch, partial(_untimed, source, table, written))
                 yield frame.note(batch, table.others(wanted))
             is_first = False
+
+
+def _untimed(source: CsvSource, table: TextTable, written: list[pa.Array], rows: list[int]) -> list[str]:
+    """Say why rows, by number, have no time."""
+    texts = pc.binary_join_element_wise(*(part.take([row - table.first_row for row in rows]) for part in written), " ")
+    form, zone = source.time.format, source.time.timezone
+    return [f"{text[:LONGEST_TIME]!r} as {form!r} in {zone}" for text in texts.to_pylist()]
 
 
 def _scheme(url: str) -> str:

@@ -23,7 +23,7 @@ from include.windows import Window
 Observation = tuple[datetime | None, str | None]
 INSTANT = pa.timestamp("us", "UTC")
 ROW_ID = ("payload", "row_number")
-UNNAMED = b"unnamed_columns"
+UNNAMED, UNTIMED = b"unnamed_columns", b"untimed_rows"
 
 
 def build(
@@ -55,7 +55,7 @@ def build(
     future : datetime, optional
         From when on a time lies in the future, UTC: such rows are kept, they are somebody's to explain.
     outside : Outside, optional
-        Counts the rows that no window holds.
+        Counts the rows that are left out.
 
     Returns
     -------
@@ -66,7 +66,7 @@ def build(
     times = _instants(valid_at)
     inside = _inside(times, window, future)
     if outside is not None and inside is not None:
-        outside.take(times)
+        outside.take(times.filter(pc.invert(inside)), window)
     kept = times if inside is None else times.filter(inside)
     rows = np.arange(first_row, first_row + len(times))
     data = [kept, _available(source, kept), pa.array(np.full(len(kept), payload, dtype="int32"))]
@@ -80,7 +80,8 @@ def build(
 
 def note(batch: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBatch:
     """Return the same rows; the columns that came although the contract names none such stand in the metadata."""
-    return batch.replace_schema_metadata({UNNAMED: json.dumps(list(names))}) if names else batch
+    metadata = {**(batch.schema.metadata or {}), UNNAMED: json.dumps(list(names))}
+    return batch.replace_schema_metadata(metadata) if names else batch
 
 
 def noted(schema: pa.Schema) -> list[str]:
@@ -95,6 +96,20 @@ def noted(schema: pa.Schema) -> list[str]:
     """
     names: list[str] = json.loads((schema.metadata or {}).get(UNNAMED, b"[]"))
     return names
+
+
+def explain(batch: pa.RecordBatch, tell: Callable[[list[int]], list[str]]) -> pa.RecordBatch:
+    """Return the same rows; why the times of some cannot be read, told by row number, stands in the metadata."""
+    rows = batch.column("row_number").filter(batch.column("valid_at").is_null()).to_pylist()
+    if not rows:
+        return batch
+    reasons = json.dumps(dict(zip(rows, tell(rows), strict=True)))
+    return batch.replace_schema_metadata({**(batch.schema.metadata or {}), UNTIMED: reasons})
+
+
+def untimed(batch: pa.RecordBatch) -> dict[int, str]:
+    """Return why times cannot be read, by row number, as far as the source tells it."""
+    return {int(row): why for row, why in json.loads((batch.schema.metadata or {}).get(UNTIMED, b"{}")).items()}
 
 
 def blank(values: pa.Array, markers: Sequence[str]) -> pa.Array:
@@ -172,7 +187,7 @@ def join(
         for id_, rows in answered.items():
             series[id_].extend(rows)
     columns = {name: series.get(column.from_, []) for name, column in source.columns.items()}
-    return build(source, extract.window, *_outer_join(columns))
+    return build(source, extract.window, *_outer_join(columns), outside=extract.outside)
 
 
 def _outer_join(series: Mapping[str, Sequence[Observation]]) -> tuple[pd.Series, dict[str, list[str | None]]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -28,6 +29,7 @@ from include.spec.paging import BearerAuth, HeaderAuth, QueryAuth
 LARGEST_PAGE = MAX_BYTES
 ROWS_PER_BATCH = 100_000
 LONGEST_ERROR = 64 * 1024
+LONGEST_TIME = 60  # letters of an unreadable time that are shown
 SHORTEST_SECRET = 8  # a shorter one can be there by chance
 PASSING = TRANSIENT | {408, 425}
 
@@ -87,8 +89,16 @@ def _batch(
             raise ValueError(f"no row has the time {field!r}, only {page.keys()}")
         parts.append(texts)
     read = {name: page.fields(column.from_, start, end) for name, column in source.columns.items()}
-    batch = frame.build(source, extract.window, instants(source.time, parts), read, payload=number, first_row=start)
+    place_and_bounds = (number, start, None, extract.outside)
+    batch = frame.build(source, extract.window, instants(source.time, parts), read, *place_and_bounds)
+    batch = frame.explain(batch, partial(_untimed, source, parts, start))
     return batch, {name for name, texts in read.items() if texts is None}
+
+
+def _untimed(source: HttpJsonSource, parts: list[list[str | None]], start: int, rows: list[int]) -> list[str]:
+    """Say why rows, by number, have no time."""
+    texts = [" ".join(part[row - start] or "" for part in parts)[:LONGEST_TIME] for row in rows]
+    return [f"{text!r} as {source.time.format!r} in {source.time.timezone}" for text in texts]
 
 
 def _ask(extract: Extract, source: HttpJsonSource, root: Endpoint, paginator: Paginator) -> tuple[Payload, Any, Page]:

@@ -29,7 +29,7 @@ TYPES_OF_FACTS = {
 }
 # What a check's name must not be: results carry it beside these.
 RULES = (
-    *("type", "time", "future", "repeated", "unique", "rejected", "schema", "change"),
+    *("type", "time", "future", "repeated", "unique", "rejected", "clustered", "outside", "empty", "schema", "change"),
     *("required", "range", "allowed", "length", "format", "decimals", "encoding", "personal", "completeness", "fresh"),
 )
 
@@ -141,6 +141,14 @@ class Source(Strict):
     checks: tuple[Check, ...] = Field(
         (), description="What else must hold: between columns, neighbouring rows, the batch and other tables."
     )
+    empty_window: Literal["fine", "warn", "stop"] = Field(
+        "warn", description="What a window without rows is: fine, a warning, or a breach that blocks: stop."
+    )
+    clustered: Literal["warn", "stop"] = Field(
+        "warn",
+        description="What it does when quarantined rows are those of one hour, weekday, key or form, few as they may"
+        " be: warn, or stop, which blocks the batch.",
+    )
     max_rejected: Share = Field(
         0.05, ge=0, le=1, description="Largest share of rows that may be quarantined before the batch is blocked."
     )
@@ -148,7 +156,7 @@ class Source(Strict):
     def contract_sha256(self) -> str:
         """Return a hash of all that decides which rows a payload gives: not of words, nor of where the source is."""
         words: Any = {"title": True, "connection": True, "columns": {"__all__": {"description", "unit", "note"}}}
-        words |= {"checks": {"__all__": {"note"}}}
+        words |= {"empty_window": True, "checks": {"__all__": {"note"}}}
         said_by_it = self.model_dump_json(exclude=words, exclude_defaults=True)
         return hashlib.sha256(said_by_it.encode()).hexdigest()
 
@@ -184,7 +192,7 @@ class Source(Strict):
                 yield Fault(("checks", i, "name"), f"{check.name!r} is the name of checks[{place}] too; rename")
             key = {"rule": "rule", "expectation": "arguments"}.get(check.kind, "column")
             for name in check.reads():
-                if what := self._unreadable(name, check.kind):
+                if what := self._unreadable(name, check.kind) or check.unfit(self.columns[name].type):
                     yield Fault(("checks", i, key), f"{name!r} is {what}")
 
     def _unreadable(self, name: str, kind: str) -> str:

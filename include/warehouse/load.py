@@ -56,7 +56,7 @@ def load_window(
     Returns
     -------
     Loaded
-        `received` = `inserted` + `revised` + `corrected` + `unchanged` + `quarantined`.
+        `received` = `inserted` + `revised` + `corrected` + `unchanged` + `quarantined` + `outside`.
 
     Raises
     ------
@@ -88,10 +88,10 @@ def load_window(
             counts = _count(judged, merged)
             record.record_lineage(cursor, pipeline, window, batch, counts, run, loaded_at)
             _add(loaded, counts, merged)
-        for source in dict.fromkeys(batch.source for batch in batches if batch.received):
+        for source in dict.fromkeys(batch.source for batch in batches if batch.judged):
             record.advance(cursor, pipeline.pipeline, source, window)
         main = [batch for batch in batches if batch.source == pipeline.main]
-        if any(batch.received for batch in main):  # otherwise there is nothing to monitor
+        if any(batch.judged for batch in main):  # otherwise there is nothing to monitor
             is_simulated = any(batch.is_simulated for batch in main)
             record.record_run(cursor, pipeline, window, loaded, run, is_simulated, loaded_at)
         loaded.touched |= record.touched_before(cursor, run)
@@ -115,6 +115,7 @@ def _count(batch: Batch, merged: Merged) -> Counts:
         received=batch.received,
         unchanged=batch.row_count - sum(changed.values()),
         quarantined=batch.quarantined_count,
+        outside=batch.outside_count,
         checks_passed=sum(result.is_passed for result in batch.results),
         checks_total=len(batch.results),
     )
