@@ -83,5 +83,10 @@ class SqlSource(Source):
     time_column: Name = Field(description="The timestamptz column windows are cut by; becomes valid_at.")
     incremental: Incremental = Field(Incremental(), description="How the rows of a window are asked for.")
 
+    @property
+    def writes_dates(self) -> bool:
+        """Whether its rows are about calendar dates: where the zone of wall times is declared, days begin in it."""
+        return getattr(self, "timezone", None) is not None
+
 
 AnySource = Annotated[BanxicoSource | InegiSource | HttpJsonSource | CsvSource | SqlSource, Field(discriminator="kind")]

@@ -167,6 +167,17 @@ class Source(Strict):
         return ZoneInfo(time.timezone if time else "UTC")
 
     @property
+    def writes_dates(self) -> bool:
+        """Whether its rows are about calendar dates in its zone, and not about times of day.
+
+        `iso` may be either: dates where a zone is declared, or where they are published on a day or at a time of day.
+        """
+        time = getattr(self, "time", None)
+        if time is None or time.holds_dates:
+            return True
+        return time.format == "iso" and bool({"months", "day", "time"} & self.published.model_fields_set)
+
+    @property
     def stored(self) -> dict[str, Column]:
         """The columns that are read and kept: all but personal data that never leaves the source."""
         return {name: column for name, column in self.columns.items() if column.personal != "drop"}
