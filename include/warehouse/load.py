@@ -109,6 +109,7 @@ def _merge(
 
 def _count(batch: Batch, merged: Merged) -> Counts:
     changed = {name: getattr(merged, name) for name in ("inserted", "revised", "corrected")}
+    judged = [result for result in batch.results if result.is_judged]
     return Counts(
         **changed,
         withdrawn=merged.withdrawn,
@@ -116,8 +117,8 @@ def _count(batch: Batch, merged: Merged) -> Counts:
         unchanged=batch.row_count - sum(changed.values()),
         quarantined=batch.quarantined_count,
         outside=batch.outside_count,
-        checks_passed=sum(result.is_passed for result in batch.results),
-        checks_total=len(batch.results),
+        checks_passed=sum(result.is_passed for result in judged),
+        checks_total=len(judged),
     )
 
 
