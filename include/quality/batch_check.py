@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from ast import literal_eval
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,13 +13,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from include.quality.clusters import Clusters
 from include.quality.contract import Rule
 from include.quality.derive import truth
 from include.quality.judging import judge_part
 from include.quality.profile import Profile
 from include.quality.quarantined import QUARANTINED, ROW_ID, Fault, overridden_rows, quarantined_rows
 from include.quality.rules import rules
-from include.quality.timing import Backwards, Newest, Slots
+from include.quality.timing import Backwards, Newest, Order, Slots
 from include.quality.typing import as_floats, cast, unreadable, why
 from include.spec.model import AnySource
 from include.spec.quality import ExpectedRows
@@ -25,6 +28,7 @@ from include.windows import Window
 
 __all__ = ["QUARANTINED", "ROW_ID", "BatchCheck", "Part"]
 EXAMPLES = 3
+QUOTED = re.compile(r"""cannot be read: ('.*'|".*") as """)  # the text of a time
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,8 @@ class BatchCheck:
         Whether time and key of the accepted rows have grown from each row to the next.
     spans : dict
         The smallest and largest `valid_at` and `available_at` among the accepted rows, UTC; empty without rows.
+    clusters : Clusters
+        What accepted and quarantined rows have in common; rows about a later time aside.
     profile : Profile
         Of all rows as they came, typed.
     examples : dict
@@ -86,6 +92,7 @@ class BatchCheck:
         self.counts: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
         self.examples: dict[tuple[str, str], list[str]] = defaultdict(list)
         self.profile = Profile(self._columns)
+        self.clusters = Clusters(source)
         self._order = Order(("valid_at", *source.key))
         self._backwards = Backwards()
         self.newest = Newest([name for name, column in self._columns.items() if column.fresh])
@@ -122,7 +129,9 @@ class BatchCheck:
         names = ["valid_at", "available_at", *ROW_ID, *typed]
         accepted = pa.RecordBatch.from_arrays([*places, *typed.values()], names=names)
         if faults:
+            self._explain(raw, accepted, faults)
             accepted = accepted.filter(_all_but(raw.num_rows, faults))
+        self.clusters.accept(accepted)
         self._order.take(accepted)
         self._widen(accepted)
         self.received += raw.num_rows
@@ -131,7 +140,11 @@ class BatchCheck:
 
     def quarantine(self, raw: pa.RecordBatch, faults: list[Fault]) -> pa.RecordBatch:
         """Return rows that were accepted and turned out to break a rule together with others, as quarantined ones."""
-        self.quarantined += len({position for position, *_ in faults})
+        positions = sorted({position for position, *_ in faults})
+        self.quarantined += len(positions)
+        typed = {name: cast(raw.column(name), self._columns[name]) for name in self.source.key}
+        rows = pa.RecordBatch.from_pydict({"valid_at": raw.column("valid_at"), **typed})
+        self.clusters.move(rows.take(pa.array(positions, pa.int64())))
         return quarantined_rows(raw, faults)
 
     def note(self, rule: str, column: str, rows: int, reasons: list[str]) -> None:
@@ -200,6 +213,16 @@ class BatchCheck:
         rows = _picked(raw.column("row_number"), untimed)
         return [f"the row's time cannot be read{': ' if row in reasons else ''}{reasons.get(row, '')}" for row in rows]
 
+    def _explain(self, raw: pa.RecordBatch, rows: pa.RecordBatch, faults: list[Fault]) -> None:
+        """Note what rows that are quarantined have in common, and how refused texts are written."""
+        own = sorted({at for at, rule, *_ in faults if rule != "future"})
+        self.clusters.quarantine(rows.take(pa.array(own, pa.int64())))
+        for at, rule, column, reason in faults:
+            if rule in ("type", "allowed"):
+                self.clusters.explain(rule, column, raw.column(column)[at].as_py())
+            elif rule == "time" and (quoted := QUOTED.search(reason)):
+                self.clusters.explain(rule, column, literal_eval(quoted[1]))
+
     def _judge(self, stage: str, columns: dict[str, pa.Array], row_count: int, faulty: set[int]) -> list[Fault]:
         """Run a stage's rules that Great Expectations judges."""
         asked = [rule for rule in self._rules if rule.stage == stage and rule.expectation]
@@ -239,40 +262,6 @@ class BatchCheck:
         if reasons:
             kept = self.examples[rule, column]
             kept += reasons[: EXAMPLES - len(kept)]
-
-
-class Order:
-    """Tells whether rows come in strictly growing order of their time and key: then no two of them share it.
-
-    Parameters
-    ----------
-    names : tuple of str
-        The columns compared, the first one first.
-
-    Attributes
-    ----------
-    holds : bool
-        Whether every row so far was beyond the one before it.
-    """
-
-    def __init__(self, names: tuple[str, ...]) -> None:
-        self.names = names
-        self.holds = True
-        self._last: list[Any] | None = None
-
-    def take(self, batch: pa.RecordBatch) -> None:
-        """Look at the next batch; the named columns hold no null."""
-        if not self.holds or not batch.num_rows:
-            return
-        columns = [batch.column(name) for name in self.names]
-        if self._last is not None:
-            columns = [pa.concat_arrays([last, column]) for last, column in zip(self._last, columns, strict=True)]
-        self._last = [column.slice(len(column) - 1) for column in columns]
-        beyond = pa.array([False] * (len(columns[0]) - 1), pa.bool_())
-        for column in reversed(columns):
-            before, after = column.slice(0, len(column) - 1), column.slice(1)
-            beyond = pc.or_(pc.greater(after, before), pc.and_(pc.equal(after, before), beyond))
-        self.holds = pc.all(beyond, min_count=0).as_py()
 
 
 def _picked(values: pa.Array, positions: list[int]) -> list[Any]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 Severity = Literal["warn", "stop"]
 Stage = Literal["raw", "core"]
-MIN_ROWS_FOR_SHARES = 20  # a share of fewer rows says nothing: it is recorded, but blocks nothing
+MIN_ROWS_FOR_SHARES = 20  # what fewer rows look like beside others may be chance
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,11 @@ class Result:
     is_row_level: bool = False
 
     @property
+    def is_judged(self) -> bool:
+        """Whether there was anything to judge: what was not judged has not passed either."""
+        return self.row_count > 0 or not self.is_passed
+
+    @property
     def sentence(self) -> str:
         """What it found, in words."""
         what = self.rule if self.column == "*" else f"{self.rule} of {self.column}"
@@ -110,7 +115,7 @@ class Result:
 
 
 def judge(rule: Rule, row_count: int, unexpected_count: int) -> Result:
-    """Return a rule's verdict from the counts of all parts; a share of few rows blocks nothing.
+    """Return a rule's verdict from the counts of all parts.
 
     Examples
     --------
@@ -126,27 +131,32 @@ def judge(rule: Rule, row_count: int, unexpected_count: int) -> Result:
 
 
 def result(rule: Rule, is_passed: bool, row_count: int, unexpected_count: int, observed: str) -> Result:
-    """Return what a rule found, in any words; one about a batch of few rows only warns."""
-    few = not rule.is_row_level and row_count < MIN_ROWS_FOR_SHARES
-    severity = "warn" if few else rule.severity
+    """Return what a rule found, in any words."""
     told = (rule.expected, rule.stage, rule.dimension, rule.note, rule.is_row_level)
-    return Result(rule.rule, rule.column, severity, is_passed, row_count, unexpected_count, observed, *told)
+    return Result(rule.rule, rule.column, rule.severity, is_passed, row_count, unexpected_count, observed, *told)
 
 
 def quarantined_result(row_count: int, quarantined_count: int, source: AnySource) -> Result:
-    """Judge the share of quarantined rows: a batch that loses too many of them, or all, is blocked."""
+    """Judge the share of quarantined rows: a batch that loses too many of them, or all, is blocked.
+
+    Of fewer than twenty rows, one is more than most shares: it may be quarantined, where any row may.
+    """
     share = quarantined_count / row_count if row_count else 0.0
-    is_judged = row_count >= MIN_ROWS_FOR_SHARES or share == 1
-    return Result(
-        "rejected",
-        "*",
-        "stop" if is_judged else "warn",
-        share <= source.max_rejected,
-        row_count,
-        quarantined_count,
-        f"{quarantined_count} of {row_count} rows quarantined ({share:.1%})",
-        f"at most {source.max_rejected:.0%}",
-    )
+    is_one_of_few = quarantined_count == 1 < row_count < MIN_ROWS_FOR_SHARES and source.max_rejected > 0
+    is_passed = share <= source.max_rejected or is_one_of_few
+    observed = f"{quarantined_count} of {row_count} rows quarantined ({share:.1%})"
+    expected = f"at most {source.max_rejected:.0%}"
+    return Result("rejected", "*", "stop", is_passed, row_count, quarantined_count, observed, expected)
+
+
+def empty_result(row_count: int, source: AnySource) -> Result | None:
+    """Judge a window without rows by what the source says of it; None where rows came."""
+    if row_count:
+        return None
+    severity: Severity = "stop" if source.empty_window == "stop" else "warn"
+    expected = "rows, or none" if source.empty_window == "fine" else "rows"
+    is_passed = source.empty_window == "fine"
+    return Result("empty", "*", severity, is_passed, 0, 0, "no rows", expected, dimension="completeness")
 
 
 def breaches(results: list[Result]) -> list[Result]:

@@ -56,8 +56,8 @@ def scores(
     >>> from include.spec.load import load_all
     >>> source = load_all()["usdmxn"].sources["inflation"]
     >>> profile = {"inpc_index": {"rows": 4, "null_count": 1, "unreadable_count": 0}}
-    >>> found = scores(source, [], profile, BatchFacts(received=4, traced=2))
-    >>> [(score.dimension, score.score) for score in found if score.column == "*"]
+    >>> measured = scores(source, [], profile, BatchFacts(received=4, traced=2))
+    >>> [(score.dimension, score.score) for score in measured if score.column == "*"]
     [('completeness', 75.0), ('traceability', 50.0), ('compliance', 100.0)]
     """
     if facts.received <= 0:

@@ -36,7 +36,7 @@ class Broken(NamedTuple):
     reasons: list[str]
 
 
-def judge_part(rows: pa.RecordBatch, asked: Sequence[Rule], faulty: set[int], is_first: bool) -> list[Broken]:
+def judge_part(rows: pa.RecordBatch, rules: Sequence[Rule], faulty: set[int], is_first: bool) -> list[Broken]:
     """Run rules on a part; those about single rows look only at the rows without another fault.
 
     Shares are judged on what came: among the few rows that many rejections leave they would say nothing.
@@ -45,7 +45,7 @@ def judge_part(rows: pa.RecordBatch, asked: Sequence[Rule], faulty: set[int], is
     ----------
     rows : pyarrow.RecordBatch, shape (n, …)
         The rules' columns.
-    asked : sequence of Rule
+    rules : sequence of Rule
         Of one stage, with an expectation.
     faulty : set of int
         Positions of rows that have a fault already.
@@ -59,31 +59,31 @@ def judge_part(rows: pa.RecordBatch, asked: Sequence[Rule], faulty: set[int], is
     """
     if faulty:
         sound = np.setdiff1d(np.arange(rows.num_rows), list(faulty))
-        judged = [*_judged(rows, [rule for rule in asked if not rule.is_row_level], None, is_first)]
-        judged += _judged(rows, [rule for rule in asked if rule.is_row_level], sound, is_first)
+        judged = [*_judged(rows, [rule for rule in rules if not rule.is_row_level], None, is_first)]
+        judged += _judged(rows, [rule for rule in rules if rule.is_row_level], sound, is_first)
     else:
-        judged = [*_judged(rows, asked, None, is_first)]
-    order = {(rule.rule, rule.column): place for place, rule in enumerate(asked)}
+        judged = [*_judged(rows, rules, None, is_first)]
+    order = {(rule.rule, rule.column): place for place, rule in enumerate(rules)}
     return sorted(judged, key=lambda one: order[one.rule.rule, one.rule.column])
 
 
-def _judged(rows: pa.RecordBatch, asked: Sequence[Rule], sound: np.ndarray | None, is_first: bool) -> Iterator[Broken]:
+def _judged(rows: pa.RecordBatch, rules: Sequence[Rule], sound: np.ndarray | None, is_first: bool) -> Iterator[Broken]:
     """Judge all rows, or the sound ones; after the first part those of them that may break a rule."""
     seen = [
         may_break(rule, rows.column(rule.columns[0])) if len(rule.columns) == 1 and not is_first else None
-        for rule in asked
+        for rule in rules
     ]
-    yield from _run(rows, [rule for rule, places in zip(asked, seen, strict=True) if places is None], sound)
-    some = [(rule, places) for rule, places in zip(asked, seen, strict=True) if places is not None and len(places)]
+    yield from _run(rows, [rule for rule, places in zip(rules, seen, strict=True) if places is None], sound)
+    some = [(rule, places) for rule, places in zip(rules, seen, strict=True) if places is not None and len(places)]
     if some:
         together = np.unique(np.concatenate([places for _, places in some]))
         chosen = together if sound is None else np.intersect1d(together, sound)
         yield from _run(rows, [rule for rule, _ in some], chosen)
 
 
-def _run(rows: pa.RecordBatch, asked: Sequence[Rule], positions: np.ndarray | None) -> Iterator[Broken]:
+def _run(rows: pa.RecordBatch, rules: Sequence[Rule], positions: np.ndarray | None) -> Iterator[Broken]:
     chosen = rows if positions is None else rows.take(positions)
-    for rule, (count, broken) in zip(asked, validate(chosen, list(asked)), strict=True):
+    for rule, (count, broken) in zip(rules, validate(chosen, list(rules)), strict=True):
         if count:
             places = broken if positions is None else positions[broken].tolist()
             yield Broken(rule, count, places, said_values(chosen, rule, broken))
@@ -104,22 +104,22 @@ def may_break(rule: Rule, values: pa.Array) -> np.ndarray | None:
     numpy.ndarray of int64, shape (m,), or None
         Ascending positions; None for a rule of a kind that is not known here: any value may.
     """
-    asked = rule.arguments
-    if not asked.keys() <= READ or any(isinstance(asked.get(bound), str) for bound in BOUNDS):
+    arguments = rule.arguments
+    if not arguments.keys() <= READ or any(isinstance(arguments.get(bound), str) for bound in BOUNDS):
         return None  # an expectation may be told more, as strict_min, or a date as text
     match rule.expectation.removeprefix("expect_column_"):
         case "values_to_not_be_null":
             return _places(values.is_null())
         case "values_to_be_between":
-            return _beyond(values, asked.get("min_value"), asked.get("max_value"))
+            return _beyond(values, arguments.get("min_value"), arguments.get("max_value"))
         case "value_lengths_to_be_between":
-            return _beyond(pc.utf8_length(values), asked.get("min_value"), asked.get("max_value"))
+            return _beyond(pc.utf8_length(values), arguments.get("min_value"), arguments.get("max_value"))
         case "values_to_be_in_set":
-            return _among(values, asked["value_set"], is_wanted=False)
+            return _among(values, arguments["value_set"], is_wanted=False)
         case "values_to_not_be_in_set":
-            return _among(values, asked["value_set"], is_wanted=True)
+            return _among(values, arguments["value_set"], is_wanted=True)
         case "values_to_match_regex":
-            return _different(values, asked["regex"])
+            return _different(values, arguments["regex"])
     return None
 
 

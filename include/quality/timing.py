@@ -1,9 +1,9 @@
-"""What the times of a batch show: whether they run backwards, which are expected and missing, how fresh values are."""
+"""What the times of a batch show: their order, which are expected and missing, how fresh values are."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from include.spec.fields import span
 
@@ -40,6 +40,43 @@ class Backwards:
             pa.array((times < latest[:-1]) & (times > np.iinfo(np.int64).min))
         ).to_pylist()
         return positions
+
+
+class Order:
+    """Tells whether rows come in strictly growing order of their time and key: then no two of them share it.
+
+    Parameters
+    ----------
+    names : tuple of str
+        The columns compared, the first one first.
+
+    Attributes
+    ----------
+    holds : bool
+        Whether every row so far was beyond the one before it.
+    """
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.names = names
+        self.holds = True
+        self._last: list[Any] | None = None
+
+    def take(self, batch: pa.RecordBatch) -> None:
+        """Look at the next batch; the named columns hold no null."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        if not self.holds or not batch.num_rows:
+            return
+        columns = [batch.column(name) for name in self.names]
+        if self._last is not None:
+            columns = [pa.concat_arrays([last, column]) for last, column in zip(self._last, columns, strict=True)]
+        self._last = [column.slice(len(column) - 1) for column in columns]
+        beyond = pa.array([False] * (len(columns[0]) - 1), pa.bool_())
+        for column in reversed(columns):
+            before, after = column.slice(0, len(column) - 1), column.slice(1)
+            beyond = pc.or_(pc.greater(after, before), pc.and_(pc.equal(after, before), beyond))
+        self.holds = pc.all(beyond, min_count=0).as_py()
 
 
 class Slots:

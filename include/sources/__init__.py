@@ -114,7 +114,7 @@ def parse(
         When the payloads were fetched, UTC. Of a file, which nobody can be asked for a window of, rows about a
         later time are kept, too: they are in the future, and left out they would be lost without a word.
     outside : Outside, optional
-        Counts the rows of a file that no window holds.
+        Counts the rows outside the window.
 
     Yields
     ------

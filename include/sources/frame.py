@@ -55,7 +55,7 @@ def build(
     future : datetime, optional
         From when on a time lies in the future, UTC: such rows are kept, they are somebody's to explain.
     outside : Outside, optional
-        Counts the rows that no window holds.
+        Counts the rows that are left out.
 
     Returns
     -------
@@ -66,7 +66,7 @@ def build(
     times = _instants(valid_at)
     inside = _inside(times, window, future)
     if outside is not None and inside is not None:
-        outside.take(times)
+        outside.take(times.filter(pc.invert(inside)), window)
     kept = times if inside is None else times.filter(inside)
     rows = np.arange(first_row, first_row + len(times))
     data = [kept, _available(source, kept), pa.array(np.full(len(kept), payload, dtype="int32"))]
@@ -188,7 +188,7 @@ def join(
         for id_, rows in answered.items():
             series[id_].extend(rows)
     columns = {name: series.get(column.from_, []) for name, column in source.columns.items()}
-    return build(source, extract.window, *_outer_join(columns))
+    return build(source, extract.window, *_outer_join(columns), outside=extract.outside)
 
 
 def _outer_join(series: Mapping[str, Sequence[Observation]]) -> tuple[pd.Series, dict[str, list[str | None]]]:

@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -32,6 +33,7 @@ log = logging.getLogger(__name__)
 LARGEST_PAGE = MAX_BYTES
 ROWS_PER_BATCH = 100_000
 LONGEST_ERROR = 64 * 1024
+LONGEST_TIME = 60  # letters of an unreadable time that are shown
 PASSING = frozenset({408, 425})
 
 
@@ -100,8 +102,15 @@ def _batch(
     read = {name: page.fields(column.from_, start, end) for name, column in source.columns.items()}
     absent = {name for name, texts in read.items() if texts is None}
     plain = {name: _plain(extract, source, name, texts) for name, texts in read.items() if texts is not None}
-    batch = frame.build(source, extract.window, instants(source.time, parts), plain, payload=number, first_row=start)
-    return batch, absent
+    place_and_bounds = (number, start, None, extract.outside)
+    batch = frame.build(source, extract.window, instants(source.time, parts), plain, *place_and_bounds)
+    return frame.explain(batch, partial(_untimed, source, parts, start)), absent
+
+
+def _untimed(source: HttpJsonSource, parts: list[list[str | None]], start: int, rows: list[int]) -> list[str]:
+    """Say why rows, by number, have no time."""
+    texts = [" ".join(part[row - start] or "" for part in parts)[:LONGEST_TIME] for row in rows]
+    return [f"{text!r} as {source.time.format!r} in {source.time.timezone}" for text in texts]
 
 
 def _plain(extract: Extract, source: HttpJsonSource, name: str, texts: list[str | None]) -> pa.Array:

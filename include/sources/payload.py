@@ -190,21 +190,53 @@ class Payload:
 
 @dataclass
 class Outside:
-    """Counts rows of a file that no window holds, before the first or after the last: else nobody would know."""
+    """Counts rows outside the window, and those of them that no window holds: else nobody would know.
 
-    first: datetime  # start of the first window, UTC
-    last: datetime | None = None  # end of the last one; None where windows go on without end
+    Attributes
+    ----------
+    first, last : datetime, optional
+        Start of the first window and end of the last one, UTC; None where nobody asks what no window holds.
+    near : timedelta
+        How far outside a row may lie because the question could not be put more exactly.
+    count, far : int
+        Rows outside the window; those of them that lie further than `near` from it.
+    before, after : int
+        Rows before the first window and after the last.
+    span : tuple of datetime, optional
+        The first and the last time outside, UTC.
+    """
+
+    first: datetime | None = None
+    last: datetime | None = None
+    near: timedelta = timedelta()
+    count: int = 0
+    far: int = 0
     before: int = 0
     after: int = 0
+    span: tuple[datetime, datetime] | None = None
 
-    def take(self, times: pa.Array) -> None:
-        """Count a part's rows; those without a time are somebody else's to explain."""
-        import pyarrow as pa
+    def take(self, times: pa.Array, window: Window) -> None:
+        """Count a part's rows that are left out, by their times."""
         import pyarrow.compute as pc
 
-        self.before += pc.sum(pc.less(times, pa.scalar(self.first, times.type))).as_py() or 0
-        if self.last is not None:
-            self.after += pc.sum(pc.greater_equal(times, pa.scalar(self.last, times.type))).as_py() or 0
+        if not len(times):
+            return
+        bounds = pc.min_max(times).as_py()
+        known = self.span or (bounds["min"], bounds["max"])
+        self.span = min(known[0], bounds["min"]), max(known[1], bounds["max"])
+        self.count += len(times)
+        self.far += _beyond(times, window.start - self.near, window.end + self.near)
+        self.before += _beyond(times, self.first, None)
+        self.after += _beyond(times, None, self.last)
+
+
+def _beyond(times: pa.Array, first: datetime | None, last: datetime | None) -> int:
+    """Return how many times lie before the first one or at or after the last."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    before = pc.sum(pc.less(times, pa.scalar(first, times.type))).as_py() or 0 if first else 0
+    return before + (pc.sum(pc.greater_equal(times, pa.scalar(last, times.type))).as_py() or 0 if last else 0)
 
 
 @dataclass(frozen=True)
@@ -216,7 +248,7 @@ class Extract:
     fetched_at : datetime, optional
         When its payloads were fetched, UTC: rows about a later time cannot be right.
     outside : Outside, optional
-        Counts the rows of a file that no window holds.
+        Counts the rows outside the window.
 
     Examples
     --------

@@ -65,7 +65,8 @@ def parse(extract: Extract, source: SqlSource, payloads: Sequence[Opener]) -> It
                 picked = part.pick(extract, dict.fromkeys([source.time_column, *columns.values()]))
                 texts = {name: picked[header] for name, header in columns.items()}
                 times = _instants(source, picked[source.time_column])
-                yield frame.build(source, extract.window, times, texts, place, part.first_row)
+                place_and_bounds = (place, part.first_row, None, extract.outside)
+                yield frame.build(source, extract.window, times, texts, *place_and_bounds)
 
 
 def _request(extract: Extract, source: SqlSource, columns: list[str], hashed: set[str], page: Page) -> dict[str, Any]:

@@ -90,5 +90,10 @@ class SqlSource(Source):
     )
     incremental: Incremental = Field(Incremental(), description="How the rows of a window are asked for.")
 
+    @property
+    def writes_dates(self) -> bool:
+        """Whether its rows are about calendar dates: where the zone of wall times is declared, days begin in it."""
+        return getattr(self, "timezone", None) is not None
+
 
 AnySource = Annotated[BanxicoSource | InegiSource | HttpJsonSource | CsvSource | SqlSource, Field(discriminator="kind")]

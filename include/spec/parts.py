@@ -200,9 +200,7 @@ class Parts(Strict):
         The spec decides and not the rows: one row at midnight would look like a date.
         """
         source = self.sources[self.main]
-        time = getattr(source, "time", None)
-        writes_dates = time.holds_dates if time else not isinstance(source, SqlSource)
-        return source.zone if writes_dates else ZoneInfo(self.schedule.timezone)
+        return source.zone if source.writes_dates else ZoneInfo(self.schedule.timezone)
 
     def table(self, source: str) -> str:
         """Return the unqualified table a source is loaded into: ``<p>`` or ``<p>_<source>``."""

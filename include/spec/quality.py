@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, Field
 
+from include.spec.expectations import EXPECTATIONS, faults_of, unfit
 from include.spec.expression import names
 from include.spec.faults import Fault
 from include.spec.fields import Bound, Name, Percent, Rows, Share, Span, Strict
@@ -20,18 +21,6 @@ Dimension = Literal[
     "completeness", "validity", "accuracy", "consistency", "uniqueness", "timeliness",
     "currency", "integrity", "reasonability", "precision", "traceability", "compliance",
 ]  # fmt: skip
-# Expectations that judge each row by itself, so that a batch may come in parts.
-EXPECTATIONS = (
-    *("expect_column_pair_values_a_to_be_greater_than_b", "expect_column_pair_values_to_be_equal"),
-    *("expect_column_pair_values_to_be_in_set", "expect_column_value_lengths_to_be_between"),
-    *("expect_column_value_lengths_to_equal", "expect_column_values_to_be_between"),
-    *("expect_column_values_to_be_in_set", "expect_column_values_to_be_null"),
-    *("expect_column_values_to_match_like_pattern", "expect_column_values_to_match_regex"),
-    *("expect_column_values_to_match_regex_list", "expect_column_values_to_match_strftime_format"),
-    *("expect_column_values_to_not_be_in_set", "expect_column_values_to_not_be_null"),
-    *("expect_column_values_to_not_match_regex", "expect_column_values_to_not_match_regex_list"),
-    *("expect_multicolumn_sum_to_equal", "expect_select_column_values_to_be_unique_within_record"),
-)
 TABLE_COLUMN = r"^[a-z_]\w{0,62}\.[a-z_]\w{0,62}\.[a-z_]\w{0,62}$"
 
 
@@ -52,6 +41,10 @@ class _Check(Strict):
     def reads(self) -> list[str]:
         """Return the columns of the source it reads."""
         return [self.column] if hasattr(self, "column") else []
+
+    def unfit(self, type_: str) -> str:
+        """Return why it cannot look at a column of a type; empty where it can."""
+        return ""
 
 
 class RowRule(_Check):
@@ -180,8 +173,15 @@ class ExtraExpectation(_Check):
     """An expectation of Great Expectations, by its own name and arguments."""
 
     kind: Literal["expectation"] = Field(description="An expectation of Great Expectations that judges row by row.")
-    type: Literal[EXPECTATIONS] = Field(description="Its name.")  # type: ignore[valid-type]
+    type: Literal[tuple(EXPECTATIONS)] = Field(description="Its name.")  # type: ignore[valid-type]
     arguments: dict[str, Any] = Field({}, description="Its arguments, as Great Expectations names them.")
+
+    def _faults(self) -> Iterator[Fault]:
+        yield from faults_of(self.type, self.arguments)
+
+    def unfit(self, type_: str) -> str:
+        """Return why it cannot look at a column of a type; empty where it can."""
+        return unfit(self.type, self.arguments, type_)
 
     def reads(self) -> list[str]:
         """Return the columns of the source it reads."""

@@ -128,9 +128,9 @@ class Trailing(_Recipe):
 
 
 class Calendar(_Recipe):
-    """Parts of ``valid_at`` in the pipeline's time zone; Monday is 0."""
+    """Parts of ``valid_at``: of the date itself where the main source writes dates, else of local time; Monday is 0."""
 
-    kind: Literal["calendar"] = Field(description="Parts of valid_at in the pipeline's time zone.")
+    kind: Literal["calendar"] = Field(description="Parts of valid_at: of the source's date, else of local time.")
     parts: tuple[CalendarPart, ...] = Field(min_length=1, description="Which parts; one feature each.")
 
     def _usual_names(self) -> list[str]:

@@ -29,7 +29,7 @@ TYPES_OF_FACTS = {
 }
 # What a check's name must not be: results carry it beside these.
 RULES = (
-    *("type", "time", "future", "repeated", "unique", "rejected", "schema", "change"),
+    *("type", "time", "future", "repeated", "unique", "rejected", "clustered", "outside", "empty", "schema", "change"),
     *("required", "range", "allowed", "length", "format", "decimals", "encoding", "personal", "completeness", "fresh"),
     "deleted",
 )
@@ -161,19 +161,22 @@ class Source(Strict):
     checks: tuple[Check, ...] = Field(
         (), description="What else must hold: between columns, neighbouring rows, the batch and other tables."
     )
+    empty_window: Literal["fine", "warn", "stop"] = Field(
+        "warn", description="What a window without rows is: fine, a warning, or a breach that blocks: stop."
+    )
+    clustered: Literal["warn", "stop"] = Field(
+        "warn",
+        description="What it does when quarantined rows are those of one hour, weekday, key or form, few as they may"
+        " be: warn, or stop, which blocks the batch.",
+    )
     max_rejected: Share = Field(
         0.05, ge=0, le=1, description="Largest share of rows that may be quarantined before the batch is blocked."
     )
 
     def contract_sha256(self) -> str:
         """Return a hash of all that decides which rows a payload gives: not of words, nor of where the source is."""
-        words: Any = {
-            "title": True,
-            "connection": True,
-            "complete": True,
-            "columns": {"__all__": {"description", "unit", "note"}},
-        }
-        words |= {"checks": {"__all__": {"note"}}}
+        words: Any = {"title": True, "connection": True, "complete": True, "empty_window": True}
+        words |= {"columns": {"__all__": {"description", "unit", "note"}}, "checks": {"__all__": {"note"}}}
         said_by_it = self.model_dump_json(exclude=words, exclude_defaults=True)
         return hashlib.sha256(said_by_it.encode()).hexdigest()
 
@@ -181,6 +184,17 @@ class Source(Strict):
     def zone(self) -> ZoneInfo:
         """Zone of the calendar dates of its rows: that in which it writes times, else UTC."""
         return ZoneInfo(getattr(getattr(self, "time", self), "timezone", None) or "UTC")
+
+    @property
+    def writes_dates(self) -> bool:
+        """Whether its rows are about calendar dates in its zone, and not about times of day.
+
+        `iso` may be either: dates where a zone is declared, or where they are published on a day or at a time of day.
+        """
+        time = getattr(self, "time", None)
+        if time is None or time.holds_dates:
+            return True
+        return time.format == "iso" and bool({"months", "day", "time"} & self.published.model_fields_set)
 
     @property
     def stored(self) -> dict[str, Column]:
@@ -208,7 +222,7 @@ class Source(Strict):
                 yield Fault(("checks", i, "name"), f"{check.name!r} is the name of checks[{place}] too; rename")
             key = {"rule": "rule", "expectation": "arguments"}.get(check.kind, "column")
             for name in check.reads():
-                if what := self._unreadable(name, check.kind):
+                if what := self._unreadable(name, check.kind) or check.unfit(self.columns[name].type):
                     yield Fault(("checks", i, key), f"{name!r} is {what}")
 
     def _unreadable(self, name: str, kind: str) -> str:

@@ -50,6 +50,7 @@ def status_of(states: Mapping[str, str], loaded: Mapping[str, Any] | None, built
     if loaded is not None:
         counts = {name: loaded.get(name, 0) for name in ("inserted", "revised", "corrected", "withdrawn")}
         told = ", ".join(f"{count} {name}" for name, count in counts.items())
+        told += f", {outside} outside the window" if (outside := loaded.get("outside", 0)) else ""
         return "loaded" if sum(counts.values()) + built else "unchanged", f"{loaded['received']} rows received, {told}"
     if any(task.endswith(".extract") and state == "skipped" for task, state in states.items()):
         raise NothingToDo("there was no window to load")

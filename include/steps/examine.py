@@ -6,27 +6,27 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from include.errors import ContractBroken
-from include.sources.payload import Outside
-from include.sources.publication import reach_back
 from include.steps.cross_row_checks import Broken, all_but, cross_row_checks, row_ids_of
+from include.steps.outside import counter, misplaced_result, own_rows
 from include.steps.profiles import keep_profile, sudden_changes
-from include.windows import Window, midnight
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from include.quality.batch_check import BatchCheck
     from include.quality.contract import Result
-    from include.spec.model import Pipeline, Published
+    from include.sources.payload import Outside
     from include.steps.run import Run
     from include.warehouse.batch import Batch
+    from include.windows import Window
 
 log = logging.getLogger(__name__)
+LOOKED_AT = 1_000  # reasons, when different ones are looked for
 
 
 class Fetched(NamedTuple):
@@ -42,6 +42,8 @@ class Fetched(NamedTuple):
         Its place among the fetches that the run loads, from 0.
     fetched_at : datetime, optional
         When its last payload had arrived, UTC: rows of a file about a later time are quarantined.
+    is_reread : bool
+        Whether an earlier run fetched it, perhaps for another window.
     """
 
     source: str
@@ -50,6 +52,7 @@ class Fetched(NamedTuple):
     is_simulated: bool
     number: int = 0
     fetched_at: datetime | None = None
+    is_reread: bool = False
 
     @property
     def payload_ids(self) -> tuple[int, ...]:
@@ -71,31 +74,28 @@ def examine(run: Run, fetched: Fetched) -> Batch:
     from include.quality.batch_check import BatchCheck
     from include.quarantine.override import overridden_rows
     from include.warehouse.batch import Batch
-    from include.warehouse.loaded_windows import loaded_span
 
     with run.engine.connect() as connection:
         overridden = overridden_rows(connection, run.pipeline.pipeline, fetched.source)
-        loaded = loaded_span(connection, run.pipeline, fetched.source)
-    published = run.pipeline.sources[fetched.source].published
-    outside = _outside(run.pipeline, fetched.window, published, loaded)
+        outside = counter(connection, run.pipeline, fetched.source, fetched.window)
     sha256 = _batch_hash(run, fetched, overridden)
     checker = BatchCheck(run.pipeline.sources[fetched.source], fetched.window, overridden)
     folder = f"batches/{run.pipeline.pipeline}/{fetched.source}/{_folder(run, fetched, sha256)}"
     accepted, quarantined = _divide(run, fetched, checker, folder, outside)
     if broken := cross_row_checks(run, fetched.source, checker, accepted):
         accepted, quarantined = _take_out(run, fetched, checker, folder, broken, accepted, quarantined)
-    if outside.before or outside.after:
-        log.warning(
-            "%s %s: %d rows lie before the first window, which starts %s, and %d after the last: no load takes them",
-            *(run.pipeline.pipeline, fetched.source, outside.before, outside.first, outside.after),
-        )
+    results = verdicts.results(checker)
+    if not fetched.is_reread and (misplaced := misplaced_result(checker.source, outside, checker.received)):
+        results.append(misplaced)
+    results += sudden_changes(run, fetched.source, fetched.window, checker.profile)
+    _tell(run, fetched, outside, results)
     batch = Batch(
         source=fetched.source,
         accepted_uri=accepted,
         quarantined_uri=quarantined,
         row_count=checker.received - checker.quarantined,
         quarantined_count=checker.quarantined,
-        results=[*verdicts.results(checker), *sudden_changes(run, fetched.source, fetched.window, checker.profile)],
+        results=results,
         sha256=sha256,
         spans=checker.spans,
         payload_ids=fetched.payload_ids,
@@ -103,6 +103,7 @@ def examine(run: Run, fetched: Fetched) -> Batch:
         profile_uri=keep_profile(run, folder, checker.profile),
         newest_at=checker.newest_at,
         contract_sha256=run.pipeline.sources[fetched.source].contract_sha256(),
+        outside_count=outside.count,
         before_count=outside.before,
         after_count=outside.after,
     )
@@ -136,9 +137,9 @@ def block(run: Run, window: Window, batch: Batch, broken: list[Result]) -> None:
             for r in batch.results
             if r.is_row_level and r.severity == "stop" and not r.is_passed
         ),
-        f"Rows: {batch.received} received, {batch.quarantined_count} quarantined one by one;"
-        f" all of them wait in ops.quarantine: ciclo quarantine list {name}",
-        *(f"Example: {reason}" for reason in islice(reasons, 3)),
+        f"Rows: {batch.received} received, {batch.quarantined_count} quarantined one by one, {batch.outside_count}"
+        f" outside the window; all in it wait in ops.quarantine: ciclo quarantine list {name}",
+        *(f"Example: {reason}" for reason in islice(dict.fromkeys(islice(reasons, LOOKED_AT)), 3)),
         f"Mend the source, or the contract in {run.pipeline.where('sources', batch.source)}, then bring it back:",
         f"  {retry_command(name, window)}",
         f"  or: {trigger_command(name, window)}",
@@ -159,30 +160,43 @@ def _folder(run: Run, fetched: Fetched, sha256: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
-def _outside(
-    pipeline: Pipeline, window: Window, published: Published, loaded: tuple[datetime, datetime] | None
-) -> Outside:
-    """Return the counter of rows that no window holds, with those already loaded and the one that is being loaded."""
-    first, last = loaded or (window.start, window.end)
-    first = reach_back(Window(first, last), published).start
-    if pipeline.schedule.end is None:
-        return Outside(min(first, window.start))
-    end = midnight(pipeline.schedule.end + timedelta(days=1), pipeline.zone)
-    return Outside(min(first, window.start), max(end, last, window.end))
+def _tell(run: Run, fetched: Fetched, outside: Outside, results: list[Result]) -> None:
+    """Log what lies outside the window and what is found beyond single rules, and alert of it."""
+    from include.alerts.record import raise_alert
+
+    where = f"{run.pipeline.pipeline} {fetched.source}"
+    if outside.span:
+        log.info("%s: %d rows lie outside the window, from %s to %s", where, outside.count, *outside.span)
+    if outside.before or outside.after:
+        log.warning(
+            "%s: %d rows lie before the first window, which starts %s, and %d after the last: no load takes them",
+            *(where, outside.before, outside.first, outside.after),
+        )
+    findings = [r for r in results if r.rule in ("clustered", "outside", "empty") and not r.is_passed]
+    for finding in findings:
+        log.warning("%s: %s", where, finding.sentence)
+    if told := [finding.sentence for finding in findings if finding.rule != "empty" and not fetched.is_reread]:
+        with run.engine.begin() as connection:
+            message = f"{fetched.window}: {fetched.source} {'; '.join(told)}"
+            raise_alert(connection, run.pipeline, "quality", message, run.ref)
 
 
 def _divide(run: Run, fetched: Fetched, checker: BatchCheck, folder: str, outside: Outside) -> tuple[str, str]:
     """BatchCheck all parts, the next one being read meanwhile, and write both outcomes; return where they lie."""
     from include.quality.stream import ahead, gather
+    from include.warehouse.payloads import first_with_their_bytes
     from include.warehouse.staging import accepted_schema, numbered, quarantined_schema
 
+    with run.engine.connect() as connection:
+        first = first_with_their_bytes(connection, fetched.payload_ids)
+    own = [place for place, payload_id in enumerate(fetched.payload_ids) if payload_id in first]
     wanted, other = accepted_schema(run.pipeline, fetched.source), quarantined_schema()
     with (
         run.lake.writing(f"{folder}/accepted", wanted) as accepted,
         run.lake.writing(f"{folder}/quarantined", other) as quarantined,
     ):
         for raw in gather(ahead(_raw(run, fetched, outside), 2)):
-            part = checker.take(raw)
+            part = checker.take(own_rows(raw, own, outside))
             accepted.add(numbered(part.accepted, fetched.payload_ids, wanted))
             quarantined.add(numbered(part.quarantined, fetched.payload_ids, other))
             if checker.received > raw.num_rows:
@@ -251,6 +265,7 @@ def _write_report(run: Run, fetched: Fetched, checker: BatchCheck, batch: Batch)
             checked_at=datetime.now(UTC),
             is_simulated=batch.is_simulated,
             title=spec.title,
+            outside_count=batch.outside_count,
         ),
     )
     log.info("%s %s: the report is %s, and a link on this task's page", run.pipeline.pipeline, fetched.source, page)

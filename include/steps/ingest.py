@@ -95,11 +95,11 @@ def load(run: Run, checked: list[dict[str, Any]]) -> tuple[dict[str, Any], list[
     reopened = [touched.to_dict() for touched in sorted(loaded.touched, key=lambda touched: touched.start)]
     if reopened:
         log.info("%s: late or changed rows touch earlier windows: %s", run.pipeline.pipeline, reopened)
-    has_rows = any(batch.received for batch in batches if batch.source == run.pipeline.main)
+    has_rows = any(batch.judged for batch in batches if batch.source == run.pipeline.main)
     if not has_rows and not loaded.counts.withdrawn:
         raise NothingToDo(
             f"{run.pipeline.pipeline} {run.pipeline.main} {window}: the source has no rows in this window;"
-            f" {loaded.counts.received} rows of other sources are loaded"
+            f" {loaded.counts.received - loaded.counts.outside} rows of other sources are loaded"
         )
     return {**window.to_dict(), **asdict(loaded.counts)}, reopened
 
@@ -133,11 +133,11 @@ def _checked(run: Run, source: str, window: Window, fetch: dict[str, Any]) -> Ba
     from include.quality.contract import breaches
 
     batch = _examined(run, source, window, fetch)
-    passed = sum(result.is_passed for result in batch.results)
+    judged = [result for result in batch.results if result.is_judged]
     log.info(
-        "%s %s %s: %d rows received, %d accepted, %d quarantined; %d of %d checks passed",
-        *(run.pipeline.pipeline, source, window, batch.received, batch.row_count),
-        *(batch.quarantined_count, passed, len(batch.results)),
+        "%s %s %s: %d rows received, %d accepted, %d quarantined, %d outside the window; %d of %d checks passed",
+        *(run.pipeline.pipeline, source, window, batch.received, batch.row_count, batch.quarantined_count),
+        *(batch.outside_count, sum(result.is_passed for result in judged), len(judged)),
     )
     broken = breaches(batch.results)
     is_overridden = _is_overridden(run, source, window, fetch)
@@ -154,7 +154,8 @@ def _examined(run: Run, source: str, window: Window, fetch: dict[str, Any]) -> B
 
     rows = Window.from_dict(fetch["window"])
     fetched_at = datetime.fromisoformat(fetch["fetched_at"])
-    fetched = Fetched(source, rows, fetch["payloads"], fetch["is_simulated"], fetch["number"], fetched_at)
+    about = (fetch["payloads"], fetch["is_simulated"], fetch["number"], fetched_at, fetch["is_reread"])
+    fetched = Fetched(source, rows, *about)
     try:
         batch = replace(examine(run, fetched), covers=(rows.start, rows.end), fetched_at=fetched_at)
         return replace(batch, is_reread=fetch["is_reread"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, timedelta
 from typing import Any
 
@@ -131,7 +132,8 @@ def judge_agreement(check: Agrees, agreement: Agreement) -> Result:
         is_passed = few or (agreement.score is not None and agreement.score >= check.correlation)
         unexpected = 0 if is_passed else agreement.compared
     observed = _observed(check, agreement, is_passed)
-    return result(check_rule(check), is_passed, agreement.compared, unexpected, observed)
+    rule = check_rule(check)
+    return result(replace(rule, severity="warn") if few else rule, is_passed, agreement.compared, unexpected, observed)
 
 
 def _observed(check: Agrees, agreement: Agreement, is_passed: bool) -> str:

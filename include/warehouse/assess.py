@@ -65,9 +65,9 @@ def record_quality(
     """
     profile = record_profile(cursor, lake, pipeline.pipeline, window, batch, run)
     facts = BatchFacts(
-        received=batch.received,
+        received=batch.judged,
         late=late,
-        traced=batch.received,  # reading a payload to its end compares its bytes with their hash, or raises
+        traced=batch.judged,  # reading a payload to its end compares its bytes with their hash, or raises
         covers=batch.covers,
         newest_at=batch.newest_at,
         agreements=agreements or {},

@@ -56,8 +56,10 @@ class Batch:
         When what it is made of had arrived, UTC; none where nobody noted it.
     contract_sha256 : str
         Hash of the contract it was read by.
+    outside_count : int
+        Rows that came with them and lie outside the window, or without a time belong to another one's load.
     before_count, after_count : int
-        Rows of its file about times before the first window and after the last one; they are in no batch.
+        Of those, rows of a file about times before the first window and after the last one; they are in no batch.
     is_reread : bool
         Whether an earlier run fetched it, so that it is read again from the lake.
     """
@@ -78,19 +80,28 @@ class Batch:
     newest_at: dict[str, datetime] = field(default_factory=dict)
     is_overridden: bool = False
     contract_sha256: str = ""
+    outside_count: int = 0
     before_count: int = 0
     after_count: int = 0
     is_reread: bool = False
 
     @property
-    def received(self) -> int:
-        """Rows that came, accepted and quarantined."""
+    def judged(self) -> int:
+        """Rows of the window, accepted and quarantined."""
         return self.row_count + self.quarantined_count
+
+    @property
+    def received(self) -> int:
+        """Rows that came: accepted, quarantined, and outside the window."""
+        return self.judged + self.outside_count
 
 
 @dataclass
 class Counts:
-    """What a load did to the rows it received, and how many it took away: those are not among the received."""
+    """What a load did to the rows it received, and how many it took away: those are not among the received.
+
+    `received` = `inserted` + `revised` + `corrected` + `unchanged` + `quarantined` + `outside`.
+    """
 
     received: int = 0
     inserted: int = 0
@@ -99,6 +110,7 @@ class Counts:
     withdrawn: int = 0
     unchanged: int = 0
     quarantined: int = 0
+    outside: int = 0
     checks_passed: int = 0
     checks_total: int = 0
 

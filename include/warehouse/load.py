@@ -56,7 +56,7 @@ def load_window(
     Returns
     -------
     Loaded
-        `received` = `inserted` + `revised` + `corrected` + `unchanged` + `quarantined`.
+        `received` = `inserted` + `revised` + `corrected` + `unchanged` + `quarantined` + `outside`.
 
     Raises
     ------
@@ -89,10 +89,10 @@ def load_window(
             counts = _count(judged, merged)
             record.record_lineage(cursor, pipeline, window, batch, counts, run, loaded_at)
             _add(loaded, counts, merged)
-        for source in dict.fromkeys(batch.source for batch in batches if batch.received):
+        for source in dict.fromkeys(batch.source for batch in batches if batch.judged):
             record.advance(cursor, pipeline.pipeline, source, window)
         main = [batch for batch in batches if batch.source == pipeline.main]
-        if loaded.counts.withdrawn or any(batch.received for batch in main):  # otherwise there is nothing to monitor
+        if loaded.counts.withdrawn or any(batch.judged for batch in main):  # otherwise there is nothing to monitor
             is_simulated = any(batch.is_simulated for batch in main)
             record.record_run(cursor, pipeline, window, loaded, run, is_simulated, loaded_at)
         loaded.touched |= record.touched_before(cursor, run)
@@ -110,14 +110,16 @@ def _merge(
 
 def _count(batch: Batch, merged: Merged) -> Counts:
     changed = {name: getattr(merged, name) for name in ("inserted", "revised", "corrected")}
+    judged = [result for result in batch.results if result.is_judged]
     return Counts(
         **changed,
         withdrawn=merged.withdrawn,
         received=batch.received,
         unchanged=batch.row_count - sum(changed.values()),
         quarantined=batch.quarantined_count,
-        checks_passed=sum(result.is_passed for result in batch.results),
-        checks_total=len(batch.results),
+        outside=batch.outside_count,
+        checks_passed=sum(result.is_passed for result in judged),
+        checks_total=len(judged),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy.engine import Connection
@@ -36,3 +37,14 @@ def index_payload(connection: Connection, pipeline: str, source: str, window: Wi
         " = (%(pipeline)s, %(source)s, %(window_start_at)s, %(window_end_at)s, %(sha256)s)"
     )
     return int(connection.exec_driver_sql(query, facts).scalar_one())
+
+
+def first_with_their_bytes(connection: Connection, payload_ids: Iterable[int]) -> set[int]:
+    """Return those of some payloads whose bytes no other window of their source had before."""
+    rows = connection.exec_driver_sql(
+        "select payload_id from raw.payload p where payload_id = any(%s::bigint[]) and not exists (select from"
+        " raw.payload o where (o.pipeline, o.source, o.sha256) = (p.pipeline, p.source, p.sha256)"
+        " and o.payload_id < p.payload_id)",
+        (list(payload_ids),),
+    )
+    return {payload_id for (payload_id,) in rows}

@@ -81,7 +81,7 @@ def record_run(
 
 def _load_facts(pipeline: Pipeline, window: Window, counts: Counts, run: RunRef, loaded_at: datetime) -> dict[str, Any]:
     """Return what is said of a whole load and of each of its batches."""
-    kinds = ("received", "inserted", "revised", "corrected", "withdrawn", "unchanged", "quarantined")
+    kinds = ("received", "inserted", "revised", "corrected", "withdrawn", "unchanged", "quarantined", "outside")
     facts = {"window_start_at": window.start, "window_end_at": window.end, "loaded_at": loaded_at}
     facts |= {f"{kind}_count": getattr(counts, kind) for kind in kinds}
     return asdict(run) | {"pipeline": pipeline.pipeline} | facts

@@ -23,16 +23,16 @@ WHOLE = "Whole rows and the batch"
 def batch_page(report: Report) -> str:
     """Return the page of a batch: its verdict, what broke, and every rule with what was found, column by column."""
     rules = {(rule.rule, rule.column): rule for rule in report.rules}
-    findings = [_finding(r, rules.get((r.rule, r.column)), report) for r in report.results]
+    findings = [_finding(r, rules.get((r.rule, r.column)), report) for r in report.judged]
     sections = dict(rendered(findings, f"{report.pipeline}.{report.source}"))
-    columns = dict.fromkeys([*(r.column for r in report.results), *sections])
+    columns = dict.fromkeys([*(r.column for r in report.judged), *sections])
     order = sorted(columns, key=lambda column: column != "*")  # else as in the contract
-    broken, judged = Counter(r.dimension for r in report.broken), Counter(r.dimension for r in report.results)
+    broken, judged = Counter(r.dimension for r in report.broken), Counter(r.dimension for r in report.judged)
     faulty = {r.column for r in report.broken}
     return _template("batch.html").render(
         report=report,
         facts=json.dumps(report.facts()),
-        passed_count=len(report.results) - len(report.broken),
+        passed_count=len(report.judged) - len(report.broken),
         dimensions=[(name, count, broken[name]) for name, count in judged.items()],
         sections=[
             {"name": WHOLE if name == "*" else name, "is_broken": name in faulty, "html": _plain(sections[name])}

@@ -15,7 +15,7 @@ from include.windows import Window
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Verdict = Literal["blocked", "warned", "passed"]
+Verdict = Literal["blocked", "empty", "warned", "passed"]
 SHOWN = 3  # examples of a rule
 LOOKED_AT = 50_000  # quarantined rows, when examples are looked for
 NAMED = 4  # broken rules in an index
@@ -38,6 +38,8 @@ class Report:
         For a rule and a column up to `SHOWN` values that broke it: see `examples`.
     checked_at : datetime
         UTC.
+    outside_count : int
+        Rows that came with those of the window and lie outside it.
     """
 
     pipeline: str
@@ -51,6 +53,7 @@ class Report:
     checked_at: datetime
     is_simulated: bool = False
     title: str = ""
+    outside_count: int = 0
 
     @property
     def breaches(self) -> list[Result]:
@@ -64,15 +67,22 @@ class Report:
         return [*breaches, *(r for r in self.results if not r.is_passed and r not in breaches)]
 
     @property
+    def judged(self) -> list[Result]:
+        """What could be judged: there were rows or values to look at."""
+        return [r for r in self.results if r.is_judged]
+
+    @property
     def verdict(self) -> Verdict:
-        """Whether the batch is blocked, may load with something to look at, or may load."""
+        """Whether the batch is blocked, has no rows, may load with something to look at, or may load."""
         if self.breaches:
             return "blocked"
+        if not self.row_count:
+            return "empty"
         return "warned" if self.broken or self.quarantined_count else "passed"
 
     @property
     def row_count(self) -> int:
-        """Rows received."""
+        """Rows of the window."""
         return next((r.row_count for r in self.results if r.rule == "rejected"), 0)
 
     @property
@@ -87,6 +97,7 @@ class Report:
             "verdict": self.verdict,
             "row_count": self.row_count,
             "quarantined_count": self.quarantined_count,
+            "outside_count": self.outside_count,
             "broken": [f"{r.rule} of {r.column}" if r.column != "*" else r.rule for r in self.broken[:NAMED]],
             "broken_count": len(self.broken),
             "run_id": self.run_id,

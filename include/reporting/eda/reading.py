@@ -105,12 +105,12 @@ def _number(name: str, kind: str = "number") -> str:
 
 def _aggregates(kinds: dict[str, str]) -> str:
     """Return the aggregates of each column: ``n_<column>``, of numbers and flags also ``mean_``, ``min_``, ``max_``."""
-    asked = [f'count("{name}") as "n_{name}"' for name in kinds]
+    selected = [f'count("{name}") as "n_{name}"' for name in kinds]
     for name, kind in kinds.items():
         if kind in ("number", "flag"):
             value = _number(name, kind)
-            asked += [f'avg({value}) as "mean_{name}", min({value}) as "min_{name}", max({value}) as "max_{name}"']
-    return ", ".join(asked)
+            selected += [f'avg({value}) as "mean_{name}", min({value}) as "min_{name}", max({value}) as "max_{name}"']
+    return ", ".join(selected)
 
 
 def _exact(connection: Connection, table: str, kinds: dict[str, str]) -> tuple[int, datetime, datetime, dict[str, Any]]:
@@ -127,9 +127,9 @@ def _sample(connection: Connection, table: str, kinds: dict[str, str], rows: int
 
     numbers = {name: _number(name, kind) for name, kind in kinds.items() if kind in ("number", "flag")}
     shown = (name for name, kind in kinds.items() if kind != "masked")
-    asked = [f'{numbers.get(name, f"""left("{name}"::text, {LABEL_LETTERS})""")} as "{name}"' for name in shown]
+    selected = [f'{numbers.get(name, f"""left("{name}"::text, {LABEL_LETTERS})""")} as "{name}"' for name in shown]
     part = f" tablesample bernoulli ({100 * SAMPLE_ROWS / rows:.6f}) repeatable (7)" if rows > SAMPLE_ROWS else ""
-    result = connection.exec_driver_sql(f"select {', '.join(['valid_at', *asked])} from {table}{part}")
+    result = connection.exec_driver_sql(f"select {', '.join(['valid_at', *selected])} from {table}{part}")
     frame = pd.DataFrame(result.fetchall(), columns=list(result.keys())).drop(columns="valid_at")
     return frame.astype(dict.fromkeys(numbers, "float64"))
 

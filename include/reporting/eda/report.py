@@ -122,7 +122,7 @@ def _card(it: Portrait, name: str) -> dict[str, Any]:
 
     column, (chart, caption) = it.columns[name], _shape(it, name)
     about = {"name": name, "unit": column.unit, "about": column.description}
-    return {**about, "chart": Markup(chart) if chart else "", "said": caption}  # noqa: S704
+    return {**about, "chart": Markup(chart) if chart else "", "caption": caption}  # noqa: S704
 
 
 def _shape(it: Portrait, name: str) -> tuple[str, str]:

@@ -220,3 +220,72 @@ def test_a_source_without_rows_leaves_its_features_unknown(build_from):
     )
     assert_column(frame, "tiie", [NAN, NAN])
     assert_column(frame, "inflation", [NAN, NAN])
+
+
+FRANKFURTER = """
+pipeline: peso
+title: The FIX by an API
+description: Date-only rows under a schedule in Mexico.
+owner: tests
+impact: tier_3
+schedule: {cron: "0 * * * *", timezone: America/Mexico_City, start: 2020-01-01}
+sources:
+  fix:
+    kind: http_json
+    main: true
+    connection: frankfurter
+    title: USD/MXN FIX of Banco de México, served by Frankfurter
+    path: /v2/rates
+    time: TIME
+    PUBLISHED
+    columns:
+      fix_mxn: {from: rate, unit: MXN/USD, description: FIX exchange rate of the day}
+features: [{kind: calendar, parts: [day_of_week, day_of_month, month_of_year, hour_of_day]}]
+target: {column: fix_mxn, horizon: 1}
+training: {min_rows: 20, split: {holdout: 14 days}, candidates: {naive: {kind: naive}}}
+thresholds: {r2_min: 0.5}
+replay: {start: 2020-01-01, end: 2020-02-01}
+"""
+
+
+@pytest.mark.parametrize(
+    ("time", "published", "parts"),
+    [
+        ("{from: [date]}", 'published: {time: "12:00", timezone: America/Mexico_City}', [4, 1, 3, 0]),
+        ("{from: [date]}", "published: {months: 1, day: 9}", [4, 1, 3, 0]),
+        ("{from: [date], timezone: UTC}", "", [4, 1, 3, 0]),
+        ('{from: [date], format: "%Y-%m-%d"}', "", [4, 1, 3, 0]),
+        ("{from: [date]}", "published: {after: 1 hour}", [3, 29, 2, 18]),  # an hour of the day before
+        ('{from: [date], format: "%Y-%m-%d %H:%M"}', 'published: {time: "12:00"}', [3, 29, 2, 18]),
+    ],
+)
+def test_a_date_of_an_api_is_that_date_in_every_calendar_part(time, published, parts):
+    from include.features.build import build
+    from include.spec.load import parse
+
+    spec = parse(FRANKFURTER.replace("TIME", time).replace("PUBLISHED", published), "pipeline.yaml")
+    at = pd.Series(pd.to_datetime(["2024-03-01T00:00Z"])).astype("datetime64[us, UTC]")  # a Friday
+    frame = build(spec, {"fix": pd.DataFrame({"valid_at": at, "available_at": at, "fix_mxn": [17.0]})})
+    assert frame[["day_of_week", "day_of_month", "month_of_year", "hour_of_day"]].to_numpy().tolist() == [parts]
+
+
+@pytest.mark.parametrize(("outlier", "value"), [(1e17, 1.0), (1e12, 0.5), (-1e300, 0.1), (1e17, 3.0)])
+@pytest.mark.parametrize("stat", ["sum", "mean"])
+def test_a_trailing_statistic_forgets_an_outlier_that_is_past(build_from, outlier, value, stat):
+    days = pd.date_range("2023-11-01T12:00Z", periods=120, freq="D")
+    events = {"valid_at": [str(day) for day in days], "net": [outlier] + [value] * 119}  # until 28 February
+    times = pd.date_range("2024-02-29T12:30Z", periods=6, freq="D")
+    reading = {"valid_at": [str(day) for day in times], "co": [1] * 6}
+    recipe = f"kind: trailing, column: operations.net, days: 7, stat: {stat}"
+    frame = build_from(recipe, reading=reading, operations=events)
+    sums = [sum([value] * count) for count in (6, 5, 4, 3, 2, 1)]
+    means = [total / count for total, count in zip(sums, (6, 5, 4, 3, 2, 1), strict=True)]
+    assert_column(frame, f"net_{stat}_7d", sums if stat == "sum" else means)
+
+
+@pytest.mark.parametrize("stat", ["mean", "sum", "std", "min", "max"])
+def test_a_rolling_statistic_forgets_an_outlier_that_is_past(build_from, stat):
+    tail = [0.5, 1.0, 0.25, 0.75]
+    frame = build_from(f"kind: rolling, column: co, window: 3, stats: [{stat}]", reading=hourly(co=[1e17, 1e12, *tail]))
+    expected = [getattr(pd.Series(tail[at : at + 3]), stat)() for at in range(2)]
+    assert_column(frame[-2:], f"co_{stat}_3", expected)

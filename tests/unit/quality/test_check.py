@@ -16,6 +16,7 @@ from include.quality.contract import Result, breaches
 from include.sources.frame import explain
 from include.spec.load import load_all
 from include.spec.model import CsvSource
+from include.windows import Window
 
 FINE = [str(n) for n in range(30)]
 HOUR = "2025-01-01T00:00Z"
@@ -230,17 +231,43 @@ def test_a_share_is_judged_over_all_parts_and_not_in_each(contract: Callable, re
     assert check(source, *parts).blocked_by == []
 
 
-def test_shares_of_a_handful_of_rows_say_nothing(contract: Callable, received: Callable) -> None:
+def test_shares_of_a_handful_of_rows_block_as_those_of_many(contract: Callable, received: Callable) -> None:
     checked = check(contract(x={}, y={"max": 0}), received(x=[None] * 5, y=["1"] * 4 + ["0"]))
-    assert checked.blocked_by == []
-    assert not checked.result("completeness", "x").is_passed
-    assert not checked.result("rejected", "*").is_passed
+    assert checked.blocked_by == ["completeness", "rejected"]
 
 
-def test_a_batch_without_rows_passes(contract: Callable, received: Callable) -> None:
+HOURS_OF_A_DAY = [
+    {"kind": "rows", "name": "enough", "min": 24},
+    {"kind": "rows", "name": "each_hour", "every": "1 hour"},
+    {"kind": "mean", "name": "band", "column": "x", "min": 10, "max": 20},
+]
+
+
+@pytest.mark.parametrize(
+    ("count", "blocked_by"),
+    [
+        *[(24, ["band"]), (23, ["enough", "each_hour", "band"]), (5, ["enough", "each_hour", "band"])],
+        *[(1, ["enough", "each_hour", "band"]), (0, ["enough", "each_hour"])],
+    ],
+)
+@pytest.mark.parametrize("severity", ["stop", "warn"])
+def test_counts_expected_times_and_bands_hold_however_few_rows_came(
+    contract: Callable, received: Callable, count: int, blocked_by: list[str], severity: str
+) -> None:
+    source = contract(x={})
+    checks = [{**one, "severity": severity} for one in HOURS_OF_A_DAY]
+    source = CsvSource.model_validate(source.model_dump(by_alias=True) | {"checks": checks})
+    checker = BatchCheck(source, Window.parse("2025-01-01", "2025-01-02"))
+    checker.take(received(x=["1000"] * count))
+    results = verdicts.results(checker)
+    assert [r.rule for r in breaches(results)] == (blocked_by if severity == "stop" else [])
+    assert {r.rule for r in results if not r.is_passed} >= set(blocked_by)
+
+
+def test_a_batch_without_rows_is_empty_and_nothing_else_of_it_is_judged(contract: Callable, received: Callable) -> None:
     checked = check(contract(x={"required": True}), received(x=[]))
     assert checked.blocked_by == []
-    assert all(result.is_passed for result in checked.results)
+    assert [result.rule for result in checked.results if result.is_judged] == ["empty"]
 
 
 def test_a_source_that_gave_no_batch_at_all_passes_with_every_result(contract: Callable, received: Callable) -> None:

@@ -4,7 +4,15 @@ from collections.abc import Callable
 
 import pytest
 
-from include.quality.contract import MIN_ROWS_FOR_SHARES, Result, Rule, breaches, judge, quarantined_result
+from include.quality.contract import (
+    MIN_ROWS_FOR_SHARES,
+    Result,
+    Rule,
+    breaches,
+    empty_result,
+    judge,
+    quarantined_result,
+)
 from include.quality.rules import rules as rules_of
 
 
@@ -69,12 +77,14 @@ def test_only_a_failed_share_that_stops_is_a_breach() -> None:
     [
         (100, 10, "stop", True, "10 of 100 rows (10.0%) break it"),
         (100, 11, "stop", False, "11 of 100 rows (11.0%) break it"),
-        (MIN_ROWS_FOR_SHARES, 3, "stop", False, "3 of 20 rows (15.0%) break it"),
-        (MIN_ROWS_FOR_SHARES - 1, 19, "warn", False, "19 of 19 rows (100.0%) break it"),
-        (0, 0, "warn", True, "no rows"),
+        (20, 3, "stop", False, "3 of 20 rows (15.0%) break it"),
+        (19, 19, "stop", False, "19 of 19 rows (100.0%) break it"),
+        (5, 1, "stop", False, "1 of 5 rows (20.0%) break it"),
+        (1, 1, "stop", False, "1 of 1 rows (100.0%) break it"),
+        (0, 0, "stop", True, "no rows"),
     ],
 )
-def test_too_few_values_block_a_batch_that_has_enough_rows_to_judge(
+def test_too_few_values_block_a_batch_of_any_size(
     contract: Callable, rows: int, missing: int, severity: str, is_passed: bool, observed: str
 ) -> None:
     [share] = asked_of(contract(x={"completeness": 0.9}))
@@ -92,19 +102,34 @@ def test_a_rule_about_single_rows_holds_only_where_every_row_keeps_it(contract: 
 
 
 @pytest.mark.parametrize(
-    ("rows", "quarantined", "severity", "is_passed"),
+    ("rows", "quarantined", "most", "is_passed"),
     [
-        (100, 5, "stop", True),
-        (100, 6, "stop", False),
-        (MIN_ROWS_FOR_SHARES, 2, "stop", False),
-        (MIN_ROWS_FOR_SHARES - 1, 18, "warn", False),
-        (MIN_ROWS_FOR_SHARES - 1, 19, "stop", False),  # nothing is left: silence would look like an empty day
-        (1, 1, "stop", False),
-        (0, 0, "warn", True),
+        (100, 5, 0.05, True),
+        (100, 6, 0.05, False),
+        (MIN_ROWS_FOR_SHARES, 2, 0.05, False),
+        (MIN_ROWS_FOR_SHARES - 1, 2, 0.05, False),
+        (MIN_ROWS_FOR_SHARES - 1, 1, 0.05, True),  # one of few is more than any small share
+        (5, 1, 0.0, False),
+        (2, 2, 0.05, False),
+        (1, 1, 0.05, False),  # nothing is left: silence would look like an empty day
+        (1, 1, 1.0, True),
+        (0, 0, 0.05, True),
     ],
 )
-def test_too_many_quarantined_rows_block_a_batch_that_has_enough_rows_to_judge(
-    contract: Callable, rows: int, quarantined: int, severity: str, is_passed: bool
+def test_too_many_quarantined_rows_block_a_batch_of_any_size(
+    contract: Callable, rows: int, quarantined: int, most: float, is_passed: bool
 ) -> None:
-    found = quarantined_result(rows, quarantined, contract(x={}))
-    assert (found.severity, found.is_passed, found.unexpected_count) == (severity, is_passed, quarantined)
+    found = quarantined_result(rows, quarantined, contract(max_rejected=most, x={}))
+    assert (found.severity, found.is_passed, found.unexpected_count) == ("stop", is_passed, quarantined)
+
+
+@pytest.mark.parametrize(
+    ("means", "severity", "is_passed"), [("fine", "warn", True), ("warn", "warn", False), ("stop", "stop", False)]
+)
+def test_what_a_window_without_rows_means_is_the_sources_word(
+    contract: Callable, means: str, severity: str, is_passed: bool
+) -> None:
+    source = contract(x={}).model_copy(update={"empty_window": means})
+    found = empty_result(0, source)
+    assert (found.severity, found.is_passed, bool(breaches([found]))) == (severity, is_passed, means == "stop")
+    assert empty_result(1, source) is None

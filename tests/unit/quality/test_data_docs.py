@@ -9,10 +9,13 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pytest
 
+from include.quality import verdicts
+from include.quality.batch_check import BatchCheck
 from include.quality.contract import Result, Rule, judge, quarantined_result
 from include.quality.data_docs.files import pages_of_run, sweep, write
 from include.quality.data_docs.pages import batch_page, facts_of
 from include.quality.data_docs.report import Report, examples
+from include.quality.rules import rules
 from include.windows import Window
 
 JANUARY, FEBRUARY = Window.parse("2025-01-01", "2025-02-01"), Window.parse("2025-02-01", "2025-03-01")
@@ -88,6 +91,39 @@ def test_a_batch_that_loads_without_some_rows_is_neither_clean_nor_blocked(repor
     found = report(out_of_range=2)
     assert found.verdict == "warned"
     assert "May load, without the 2 quarantined rows" in batch_page(found)
+
+
+@pytest.mark.parametrize(("means", "verdict"), [("fine", "empty"), ("warn", "empty"), ("stop", "blocked")])
+def test_a_window_without_rows_is_called_empty_and_has_no_tick(contract, tmp_path, means, verdict):
+    source = contract(co_mg_m3={}).model_copy(update={"empty_window": means})
+    results = verdicts.results(BatchCheck(source))
+    told = {"window": JANUARY, "run_id": "manual__1", "examples": {}, "dag_id": "ingest_air", "rules": rules(source)}
+    found = Report("air", "station", results=results, checked_at=datetime(2025, 3, 1, tzinfo=UTC), **told)
+    assert found.verdict == verdict
+    write(tmp_path, found)
+    pages = [path.read_text() for path in tmp_path.rglob("*.html")]
+    assert len(pages) == 4
+    for page in pages:
+        assert "may load" not in page.lower()
+        assert not re.search("✔|fa-check", page.partition("<body>")[2])
+    page = next(page for page in pages if "Not judged" in page)
+    assert ("Empty: no row of this window came" in page) == (verdict == "empty")
+    assert re.search(r"There was nothing to look at for\s+type of co_mg_m3,", page)
+    assert f"<b>0 of {int(means != 'fine')}</b>rules hold" in page
+
+
+def test_what_could_not_be_judged_is_no_rule_that_holds(report):
+    found = report()
+    unknown = Result("level", "co_mg_m3", "stop", True, 0, 0, "not judged: 0 values have no mean", "mean 1 to 2")
+    page = batch_page(replace(found, results=[*found.results, unknown]))
+    assert "6 of 6" in page
+    assert re.search(r"There was nothing to look at for\s+level of co_mg_m3\.", page)
+
+
+def test_rows_outside_the_window_are_received_and_told_apart(report):
+    page = batch_page(report(out_of_range=2, outside_count=1_000))
+    for count, what in (("1,100", "rows received"), ("98", "accepted"), ("2", "quarantined"), ("1,000", "outside")):
+        assert f"<b>{count}</b>{what}" in page
 
 
 def test_every_rule_is_shown_whoever_judged_it(report):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.quality.batch_check import Order
+from include.quality.timing import Order
 
 
 def holds(*batches: dict[str, list], names: tuple[str, ...] = ("a", "b")) -> bool:

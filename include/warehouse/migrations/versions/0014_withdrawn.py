@@ -3,7 +3,7 @@
 from include.warehouse.migrate import run
 
 revision = "0014"
-down_revision = "0012"
+down_revision = "0013"
 # Each table of a source with its history, its columns and its key; the function is made anew.
 EACH = """
 do $$
