@@ -31,7 +31,6 @@ from typing import Any
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import Param, dag, get_current_context, task, task_group
 
-from include.spec.load import load_runnable
 from include.spec.model import Pipeline
 from include.steps import wiring
 from include.steps.connections import endpoint
@@ -110,5 +109,5 @@ def build(spec: Pipeline) -> None:
     ingest()
 
 
-for pipeline in load_runnable().values():
+for pipeline in wiring.pipelines():
     build(pipeline)

@@ -51,14 +51,13 @@ def env() -> None:
 @app.command()
 def run(pipeline: Annotated[str | None, typer.Argument(help="One pipeline; all when left out.")] = None) -> None:
     """Start everything and run each pipeline's replay through the Airflow scheduler."""
-    from include.commands.system import known_pipelines
+    from include.commands.system import faults, known_pipelines
     from include.local import console, runtime
     from include.local.replay import run as replay
-    from include.spec.load import load_all, undeclared
 
     pipelines = list(known_pipelines(pipeline).values())
-    if faults := undeclared(load_all().values()):  # a broken pipeline.yaml is told before anything starts
-        raise ConfigError("\n".join(faults))
+    if lines := faults(pipeline):  # told before anything starts
+        raise ConfigError("\n".join(lines))
     with console.progress() as report:
         runtime.up(report)
     replay(pipelines)
@@ -67,10 +66,25 @@ def run(pipeline: Annotated[str | None, typer.Argument(help="One pipeline; all w
 
 @app.command()
 def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
-    """Tell how the services and the pipelines are."""
+    """Tell how the services and the pipelines are, the worst first; exit 1 where a file is wrong or nothing is known."""
     from include.local import console, runtime
 
-    console.print_status(runtime.status(), as_json)
+    state = runtime.status()
+    console.print_status(state, as_json)
+    if "problem" in state:
+        raise typer.Exit(1)
+
+
+@app.command()
+def validate(pipeline: Annotated[str | None, typer.Argument(help="One pipeline; all when left out.")] = None) -> None:
+    """Tell everything that is wrong in pipeline.yaml files and airflow_settings.yaml, a line a fault; exit 1 if any."""
+    from include.commands.system import faults, known_pipelines
+
+    for line in (lines := faults(pipeline)):
+        typer.echo(line)
+    if lines:
+        raise typer.Exit(1)
+    typer.echo(f"{', '.join(known_pipelines(pipeline))}: everything is in order.")
 
 
 @app.command()

@@ -12,15 +12,17 @@ from urllib.parse import quote, urlsplit
 
 import pyarrow as pa
 
+from include.errors import SourceUnavailable
 from include.sources import frame
 from include.sources.payload import MIB, Endpoint, Extract, Limits, Opener, Payload, Spool
 from include.sources.text import archive, delimited, numbers
 from include.sources.text.dialect import Dialect
 from include.sources.text.instants import times_of
 from include.sources.web import http
-from include.spec.model import CsvSource
+from include.spec.model import CsvSource, span
 
 FILE_LIMITS = Limits(total_seconds=3600.0, max_bytes=8 * 1024 * MIB)
+ABSENT = (404, 410)
 STAMPS = ("etag", "ETag", "LastModified", "last_modified", "mtime")
 
 
@@ -33,6 +35,8 @@ def fetch(extract: Extract, source: CsvSource, endpoint: Endpoint) -> Iterator[P
         endpoint = replace(endpoint, limits=FILE_LIMITS)
     if _scheme(endpoint.url) in ("http", "https", ""):
         payload = http.get(extract, endpoint, quote(source.path, safe="/+%?=&"))
+        if payload.status in ABSENT:
+            raise _absent(extract, source, payload.request["url"])
         http.check(extract, payload, source.connection, _can_carry_a_file)
     else:
         payload = _read(extract, source, endpoint)
@@ -64,7 +68,7 @@ def dialect_of(source: CsvSource) -> Dialect:
 def _parse_one(extract: Extract, source: CsvSource, stream: BinaryIO, place: int) -> Iterator[pa.RecordBatch]:
     columns = source.stored
     headers = dict.fromkeys([*source.time.columns, *(column.from_ for column in columns.values())])
-    wanted = [*headers, *(column.from_ for column in source.columns.values())]
+    wanted = [*headers, *(column.from_ for column in source.columns.values()), *source.ignore]
     is_first = True
     with archive.opened(extract, stream, source.member) as text:
         for table in delimited.batches(extract, text, dialect_of(source)):
@@ -110,6 +114,14 @@ def _read(extract: Extract, source: CsvSource, endpoint: Endpoint) -> Payload:
     return Payload(body, media_type, {"method": "READ", "url": shown}, 0, headers, datetime.now(UTC), False)
 
 
+def _absent(extract: Extract, source: CsvSource, shown: str) -> SourceUnavailable:
+    """Return the error for a file that is not there: it may still come."""
+    way_out = f"check `path` and the host of the Airflow Connection {source.connection}"
+    error = extract.unavailable(f"{shown} is not there; if it does not come by itself, {way_out}")
+    error.patience = span(source.wait)
+    return error
+
+
 @contextmanager
 def _explained(extract: Extract, source: CsvSource, endpoint: Endpoint, shown: str) -> Iterator[None]:
     """Say what it means that a file cannot be read."""
@@ -117,7 +129,7 @@ def _explained(extract: Extract, source: CsvSource, endpoint: Endpoint, shown: s
     try:
         yield
     except FileNotFoundError:
-        raise extract.broken(f"{shown} does not exist", way_out) from None
+        raise _absent(extract, source, shown) from None
     except PermissionError:
         raise extract.broken(f"{shown} may not be read", f"grant the right to read it, or {way_out}") from None
     except IsADirectoryError:

@@ -88,6 +88,9 @@ def _batch(
         parts.append(texts)
     read = {name: page.fields(column.from_, start, end) for name, column in source.columns.items()}
     batch = frame.build(source, extract.window, instants(source.time, parts), read, payload=number, first_row=start)
+    if source.ignore is not None:
+        named = [*source.time.from_, *(column.from_ for column in source.columns.values()), *source.ignore]
+        batch = frame.note(batch, page.others(named))
     return batch, {name for name, texts in read.items() if texts is None}
 
 

@@ -178,7 +178,7 @@ def _target(pipeline: Parts) -> Iterator[Fault]:
 
 def _feature_references(pipeline: Parts) -> Iterator[Fault]:
     names, known = pipeline.feature_names(), _readable(pipeline)
-    meant = {name for recipe in pipeline.features for name in _mended(recipe, known).names()}
+    meant = {name for recipe in pipeline.features for name in _meant(recipe, known)}
     references: dict[Path, str | None] = {("target", "anchor"): pipeline.target.anchor}
     references |= {("thresholds", "features", i): name for i, name in enumerate(pipeline.thresholds.features)}
     for key, candidate in pipeline.training.candidates.items():
@@ -188,8 +188,10 @@ def _feature_references(pipeline: Parts) -> Iterator[Fault]:
             yield Fault(path, f"{name!r} is not a feature; {one_of(name, names)}")
 
 
-def _mended(recipe: Recipe, known: dict[str, Column]) -> Recipe:
-    """Return a recipe whose misspelt columns are those that were probably meant: they name its features."""
-    columns = {key: getattr(recipe, key, None) for key in ("column", "over")}
-    misspelt = {key: closest(name, known) for key, name in columns.items() if name and name not in known}
-    return recipe.model_copy(update={key: name for key, name in misspelt.items() if name})
+def _meant(recipe: Recipe, known: dict[str, Column]) -> Iterator[str]:
+    """Yield the names a recipe's features would have with the column that was probably meant, or else with any."""
+    for key, column in zip(("column", "over"), recipe.reads(), strict=False):
+        if column not in known:
+            guess = closest(column, known)
+            for candidate in [guess] if guess else known:
+                yield from recipe.model_copy(update={key: candidate}).names()

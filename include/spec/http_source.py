@@ -61,6 +61,9 @@ class HttpJsonSource(Source):
         "rows", description="rows: a list of rows. columns: one mapping of equally long lists, one a column."
     )
     time: JsonTime = Field(description="How a row's time is written; becomes valid_at.")
+    ignore: tuple[str, ...] | None = Field(
+        None, description="Keys of a row that nobody needs; where it is written, any other that comes is a warning."
+    )
     auth: Auth | None = Field(
         None, description="How the token travels, the password of the connection; left out, none is needed."
     )
@@ -71,6 +74,7 @@ class HttpJsonSource(Source):
 
     def _faults(self) -> Iterator[Fault]:
         yield from super()._faults()
+        yield from self._ignored(self.ignore or (), self.time.from_)
         templates: dict[Path, str] = {("path",): self.path}
         templates |= {("params", name): value for name, value in self.params.items()}
         for path, template in templates.items():

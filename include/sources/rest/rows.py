@@ -44,6 +44,12 @@ class Page:
         first = self._found if self._is_columns else next(iter(self._found), None)
         return _shown(first) if isinstance(first, dict) else f"positions 0 to {len(first or ()) - 1}"
 
+    def others(self, fields: Iterable[str]) -> list[str]:
+        """Return the keys of the first row that no field leads to or into."""
+        first = self._found if self._is_columns else next(iter(self._found), None)
+        read = {step for field in fields for step in steps_of_field(field)[:1]}
+        return [key for key in first if key not in read] if isinstance(first, dict) else []
+
     def fields(self, field: str, start: int, end: int) -> list[str | None] | None:
         """Return one field of the rows from `start` to `end`, which is not in it; None if no row has it at all.
 

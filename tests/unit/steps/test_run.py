@@ -1,10 +1,10 @@
 """Which window a run is for, whoever started it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipException
 
 from include.errors import ConfigError, ContractBroken, NothingToDo, SourceUnavailable
 from include.spec.load import load_all
@@ -50,6 +50,7 @@ def context(monkeypatch: pytest.MonkeyPatch) -> dict:
         run_after=JANUARY.end,
         start_date=None,
         conf=None,
+        run_type="scheduled",
     )
     params = {"start": None, "end": None}
     return {"dag_run": dag_run, "params": params, "dag": SimpleNamespace(params=params)}
@@ -140,6 +141,29 @@ def test_a_warehouse_that_does_not_answer_is_worth_a_retry(context: dict) -> Non
     said = pytest.raises(SourceUnavailable, match="the warehouse does not answer")
     with said, open_run(load_all()["usdmxn"], context) as run:
         run.engine.connect()
+
+
+def absent(hours: float) -> SourceUnavailable:
+    error = SourceUnavailable("the file is not there.")
+    error.patience = timedelta(hours=hours)
+    return error
+
+
+def test_what_may_still_come_is_looked_for_again_while_the_patience_lasts(context: dict) -> None:
+    context["dag_run"].start_date = began = datetime.now(UTC)
+    with pytest.raises(AirflowRescheduleException) as again, open_run(load_all()["usdmxn"], context):
+        raise absent(hours=6)
+    assert timedelta() < again.value.reschedule_date - began < timedelta(minutes=6)
+
+
+@pytest.mark.parametrize(("hours", "ago", "run_type"), [(6, 7, "scheduled"), (6, 0, "manual"), (0, 0, "scheduled")])
+def test_past_its_patience_or_in_front_of_a_person_a_run_fails_with_the_reason(
+    context: dict, hours: int, ago: int, run_type: str
+) -> None:
+    context["dag_run"].start_date = datetime.now(UTC) - timedelta(hours=ago)
+    context["dag_run"].run_type = run_type
+    with pytest.raises(SourceUnavailable, match="is not there"), open_run(load_all()["usdmxn"], context):
+        raise absent(hours)
 
 
 def test_a_misspelt_param_is_refused_with_those_there_are() -> None:
