@@ -66,7 +66,7 @@ def run(pipeline: Annotated[str | None, typer.Argument(help="One pipeline; all w
 
 @app.command()
 def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
-    """Tell how the services and the pipelines are, the worst first; exit 1 where a file is wrong or nothing is known."""
+    """Tell how services and pipelines are, the worst first; exit 1 where a file is wrong or nothing is known."""
     from include.local import console, runtime
 
     state = runtime.status()
@@ -107,6 +107,24 @@ def reread(pipeline: Annotated[str, typer.Argument(help="The pipeline whose cont
             raise CicloError(f"{trouble}\nMend that, then run the same again: it goes on with this window.")
     api.trigger(f"monitor_{pipeline}", f"reread__{time.time_ns()}", {})
     typer.echo(f"All is read again; monitor_{pipeline} decides whether to train.")
+
+
+@app.command()
+def remove(
+    pipeline: Annotated[str, typer.Argument(help="The pipeline to remove.")],
+    lake: Annotated[bool, typer.Option("--lake", help="What was fetched goes, too.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Remove a pipeline: its tables, rows, models and DAGs. Its decisions stay, and what was fetched unless --lake."""
+    from include.commands.remove import Removal
+
+    removal = Removal(pipeline, lake)
+    for line in removal.plan():
+        typer.echo(f"  {line}")
+    if not yes:
+        typer.confirm(f"Remove {pipeline}?", abort=True)
+    removal.carry_out()
+    typer.echo(f"{pipeline} is removed.")
 
 
 @app.command("inspect")

@@ -54,7 +54,9 @@ def faults(name: str | None) -> list[str]:
     every = faults_of_all(os.environ | environment.component_env())
     if name is not None and name not in every:
         known_pipelines(name)
-    return [line for of, lines in every.items() if name in (None, of) or of == airflow_settings.FILE.name for line in lines]
+    return [
+        line for of, lines in every.items() if name in (None, of) or of == airflow_settings.FILE.name for line in lines
+    ]
 
 
 def load_again(api: AirflowApi, pipeline: str, window: Window, conf: dict, why: str) -> str:

@@ -45,7 +45,11 @@ def undeclared(pipeline: Pipeline, declared: Declared) -> Iterator[str]:
     if pipeline.events and (queue := pipeline.events.queue):
         wanted["events", "queue", "connection"] = queue.connection
     for path, connection in wanted.items():
-        kinds = {"connections": "a connection", "pools": "a pool"} if path[0] == "sources" else {"connections": "a connection"}
+        kinds = (
+            {"connections": "a connection", "pools": "a pool"}
+            if path[0] == "sources"
+            else {"connections": "a connection"}
+        )
         if missing := [what for section, what in kinds.items() if connection not in declared[section]]:
             yield (
                 f"{pipeline.where(*path)}: {'.'.join(path)}: {connection!r} is not declared as {' and '.join(missing)};"

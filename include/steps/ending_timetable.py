@@ -1,4 +1,4 @@
-"""A clock that stops: cron intervals up to the one in which a schedule ends. The intervals before can be back-filled."""
+"""A clock that stops: cron intervals up to the one in which a schedule ends. Those before can be back-filled."""
 
 from __future__ import annotations
 

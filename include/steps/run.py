@@ -188,7 +188,9 @@ def open_run(pipeline: Pipeline, context: Mapping[str, Any], is_strict: bool = T
         again, until = datetime.now(UTC) + LOOK_AGAIN, run.run_after + absent.patience
         if again > until or dag_run.run_type == "manual":
             raise
-        log.warning("%s It is looked for until %s UTC, next at %s.", absent, f"{until:%Y-%m-%d %H:%M}", f"{again:%H:%M}")
+        log.warning(
+            "%s It is looked for until %s UTC, next at %s.", absent, f"{until:%Y-%m-%d %H:%M}", f"{again:%H:%M}"
+        )
         raise AirflowRescheduleException(again) from absent
     finally:
         run.engine.dispose()

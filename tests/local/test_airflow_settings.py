@@ -51,7 +51,9 @@ def test_a_default_stands_in_for_what_is_not_set(file: Path):
 
 
 def test_a_variable_that_is_not_set_is_named_with_its_line(file: Path):
-    with pytest.raises(ConfigError, match=r"airflow_settings.yaml:5: airflow.connections\[0\].conn_host: BANK_URL is not set"):
+    with pytest.raises(
+        ConfigError, match=r"airflow_settings.yaml:5: airflow.connections\[0\].conn_host: BANK_URL is not set"
+    ):
         read(file, {})
 
 
@@ -72,14 +74,22 @@ def test_an_unknown_key_is_named_with_its_line_and_the_known_ones(file: Path, kn
 @pytest.mark.parametrize(
     ("old", "new", "fault"),
     [
-        ("- pool_name: bank\n      pool_slot: 2", "- pool_slot: 2", r":9: airflow.pools\[0\]: the entry has no pool_name"),
+        (
+            "- pool_name: bank\n      pool_slot: 2",
+            "- pool_slot: 2",
+            r":9: airflow.pools\[0\]: the entry has no pool_name",
+        ),
         ("      pool_slot: 2\n", "", r":9: airflow.pools\[0\]: the entry has no pool_slot; add one"),
         ("pool_slot: 2", "pool_slot: 0", r":10: airflow.pools\[0\].pool_slot: '0' is no whole number from 1"),
         ("pool_slot: 2", "pool_slot: -1", r":10: airflow.pools\[0\].pool_slot: '-1' is no whole number from 1"),
         ("pool_slot: 2", "pool_slot: two", r":10: airflow.pools\[0\].pool_slot: 'two' is no whole number"),
         ("conn_host: ${BANK_URL}", "conn_port: https", r":5: airflow.connections\[0\].conn_port: 'https' is no whole"),
         ("      conn_type: http\n", "", r":3: airflow.connections\[0\]: the entry has no conn_type"),
-        ("  pools:", "    - {conn_id: bank, conn_type: fs}\n  pools:", r":8: [^\n]*conn_id: 'bank' is declared twice; remove"),
+        (
+            "  pools:",
+            "    - {conn_id: bank, conn_type: fs}\n  pools:",
+            r":8: [^\n]*conn_id: 'bank' is declared twice; remove",
+        ),
         ("conn_type: http", "conn_type: [http", r":\d+: not valid YAML"),
         ("airflow:\n", "airflow: 3\nx:\n", r":1: airflow: is no mapping; write one with connections, pools, variables"),
     ],

@@ -95,7 +95,8 @@ def test_what_is_wrong_with_the_declarations_does_not_hide_what_is_wrong_with_a_
 
 
 @pytest.mark.parametrize(
-    ("name", "fault"), [("pipeline.yml", "has the wrong ending; rename it"), ("notes.txt", "cannot be read (No such file")]
+    ("name", "fault"),
+    [("pipeline.yml", "has the wrong ending; rename it"), ("notes.txt", "cannot be read (No such file")],
 )
 def test_a_folder_whose_file_is_called_otherwise_is_told_and_the_others_go_on(
     written: Path, faults: Faults, name: str, fault: str

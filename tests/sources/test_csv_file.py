@@ -425,7 +425,9 @@ def test_a_file_that_is_not_there_or_none_says_what_to_check(tmp_path: Path, say
 def test_a_file_that_is_not_there_is_waited_for_as_long_as_the_source_says(
     tmp_path: Path, declared: dict[str, str], hours: int
 ) -> None:
-    with pytest.raises(SourceUnavailable, match=r"/none.csv is not there; if it does not come .* check `path`") as absent:
+    with pytest.raises(
+        SourceUnavailable, match=r"/none.csv is not there; if it does not come .* check `path`"
+    ) as absent:
         list(fetch("p", "s", small(path="/none.csv", **declared), Endpoint(f"file://{tmp_path}"), ALL_TIME))
     assert absent.value.patience == timedelta(hours=hours)
     assert absent.value.retry_after is None

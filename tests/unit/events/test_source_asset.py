@@ -2,7 +2,6 @@
 
 import json
 
-import pytest
 from airflow.sdk import AssetOrTimeSchedule, CronDataIntervalTimetable
 
 from include.events.notify import PostgresNotifyTrigger

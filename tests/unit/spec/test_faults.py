@@ -278,7 +278,9 @@ def test_a_slip_gives_one_line_with_file_line_field_and_fix(text: str, case: Sli
     assert case.fix in fix
 
 
-@pytest.mark.parametrize("misspelt", ["value, column: fix_mx", "value, column: usd", "rolling, window: 2, stats: [mean], column: fix_mx"])
+@pytest.mark.parametrize(
+    "misspelt", ["value, column: fix_mx", "value, column: usd", "rolling, window: 2, stats: [mean], column: fix_mx"]
+)
 def test_a_misspelt_column_draws_no_second_fault_about_its_feature(misspelt: str) -> None:
     name = "fix_mxn_mean_2" if "rolling" in misspelt else "fix_mxn"
     watched = TEXTS["minimal"].replace("r2_min: 0.68", f"mean_shift_pct: 5\n  features: [{name}]")
@@ -294,7 +296,8 @@ def test_beside_a_misspelt_column_a_reference_to_no_feature_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "unit"), [("degF", "degF"), ("kW/m2", "kW/m2"), ("EUR/MWh", "EUR/MWh"), ('other("veh/h")', "veh/h"), ("other(NTU)", "NTU")]
+    ("written", "unit"),
+    [("degF", "degF"), ("kW/m2", "kW/m2"), ("EUR/MWh", "EUR/MWh"), ('other("veh/h")', "veh/h"), ("other(NTU)", "NTU")],
 )
 def test_any_unit_is_allowed_known_or_declared_as_another(written: str, unit: str) -> None:
     pipeline = parse(TEXTS["minimal"].replace("MXN/USD", written), "p.yaml")

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from airflow.timetables.base import Timetable, TimeRestriction
+from airflow.timetables.base import TimeRestriction, Timetable
 from pendulum import DateTime
 from pendulum import datetime as at
 

@@ -27,10 +27,11 @@ def pools(session: Session) -> dict[str | None, tuple[int, str | None]]:
 
 
 @pytest.mark.parametrize(
-    ("names", "made"), [(["banxico_api"], []), (["new_api"], ["new_api"]), (["b_api", "a_api", "b_api"], ["a_api", "b_api"])]
+    ("names", "made"),
+    [(["banxico_api"], []), (["new_api"], ["new_api"]), (["b_api", "a_api", "b_api"], ["a_api", "b_api"])],
 )
 def test_what_is_missing_is_made_and_what_is_declared_stays(
     session: Session, names: list[str], made: list[str]
 ) -> None:
     make_missing(session, names)
-    assert pools(session) == {"banxico_api": (2, "declared")} | {name: (1, DESCRIPTION) for name in made}
+    assert pools(session) == {"banxico_api": (2, "declared")} | dict.fromkeys(made, (1, DESCRIPTION))
