@@ -66,7 +66,7 @@ def print_status(status: dict[str, Any], as_json: bool) -> None:
 
 def _pipelines_table(status: dict[str, Any]) -> Table:
     """Return a row a pipeline, the worst first."""
-    table = Table("pipeline", "health", "what to do", "last window", "champion", title="Pipelines")
+    table = Table("pipeline", "health", "what to do", "loaded until", "champion", title="Pipelines")
     table.add_column("rows", justify="right")
     for name, health in status["health"].items():
         state = status["pipelines"].get(name, {})
@@ -75,7 +75,7 @@ def _pipelines_table(status: dict[str, Any]) -> Table:
             f"{name} SIMULATED" if state.get("is_simulated") else name,
             "[green]fine[/green]" if health["word"] == "fine" else f"[red]{health['word']}[/red]",
             escape(health["todo"]),
-            state.get("last_window") or "-",
+            (state.get("last_window") or "-").rpartition("..")[2],
             f"{champion['version']}, {champion['candidate']}" if champion else "-",
             f"{state['rows']:,}" if state else "-",
         )
@@ -84,6 +84,8 @@ def _pipelines_table(status: dict[str, Any]) -> Table:
 
 def _remarks(name: str, state: dict[str, Any]) -> Iterator[str]:
     """Yield what the table has no room for: what waits for a person, and features that have no value."""
+    if state["failure"]:
+        yield f": {state['failure']}"
     unloaded = state["unloaded_windows"]
     yield from (f" {line}" for line in unloaded[:SHOWN])
     if len(unloaded) > SHOWN:

@@ -39,12 +39,12 @@ def health_of_all(
 
 def _findings(name: str, state: Mapping[str, Any] | None, faults: list[str]) -> Iterator[Health]:
     if faults:
-        yield Health("broken", faults[0] + (f" (and {len(faults) - 1} more: ciclo validate)" if faults[1:] else ""))
+        yield Health("broken", f"{len(faults)} faults, told below: mend them, then ciclo validate {name}")
     if state is None:
         yield Health("unknown", "start the runtime: ciclo up")
         return
     if failure := state["failure"]:
-        yield Health("failing", f"{failure}: see its log, then clear the task")
+        yield Health("failing", f"{failure.partition(':')[0]}: read its log, mend that, clear the task")
     for told in state["unloaded_windows"]:
         window, word = told.split(": ")[0].split(" ")
         todo = {"blocked": f"ciclo quarantine list {name}", "overdue": f"load it: ingest_{name} with its start and end"}
