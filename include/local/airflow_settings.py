@@ -35,8 +35,10 @@ _NEEDED = {"conn_id": ("conn_type",), "pool_name": ("pool_slot",)}
 _NAMED = re.compile(r"\$\{(?P<name>\w+)(?::-(?P<default>[^}]*))?\}")
 
 
-def read(file: Path, environ: Mapping[str, str]) -> Declared:
+def read(file: Path, environ: Mapping[str, str] | None) -> Declared:
     """Return what `file` declares, by section and name, with the environment's values in place.
+
+    Without an environment nobody asks for the variables, and what stands in their place means nothing.
 
     Raises
     ------
@@ -61,7 +63,7 @@ def read(file: Path, environ: Mapping[str, str]) -> Declared:
 class _Reading:
     """Reads plain data into declarations and gathers what is wrong with it."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str] | None) -> None:
         self.environ = environ
         self.faults: list[Fault] = []
 
@@ -97,6 +99,8 @@ class _Reading:
         return _NAMED.sub(partial(self._variable, path), value) if isinstance(value, str) else value
 
     def _variable(self, path: Steps, match: re.Match[str]) -> str:
+        if self.environ is None:
+            return match["default"] or "1"
         value = self.environ.get(match["name"]) or match["default"]
         if value is None:
             self.faults.append(Fault(path, f"{match['name']} is not set; set it in .env"))

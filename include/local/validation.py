@@ -12,13 +12,13 @@ from include.spec.load import load_each
 from include.spec.model import Pipeline
 
 
-def faults_of_all(environ: Mapping[str, str], file: Path = airflow_settings.FILE) -> dict[str, list[str]]:
+def faults_of_all(environ: Mapping[str, str] | None, file: Path = airflow_settings.FILE) -> dict[str, list[str]]:
     """Return all faults, each a line with file, line, field and fix; empty where there is none.
 
     Parameters
     ----------
-    environ : mapping
-        The variables that `file` may name.
+    environ : mapping, optional
+        The variables that `file` may name; without it, whether they are set is not asked.
 
     Returns
     -------

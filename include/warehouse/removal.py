@@ -31,7 +31,9 @@ def own_tables(connection: Connection, pipeline: str) -> dict[str, int]:
 def shared_rows(connection: Connection, pipeline: str) -> dict[str, int]:
     """Return how many rows of the pipeline each shared table holds; those without any are left out."""
     counts = {
-        name: connection.exec_driver_sql(f"select count(*) from only {name} where pipeline = %s", (pipeline,)).scalar_one()
+        name: connection.exec_driver_sql(
+            f"select count(*) from only {name} where pipeline = %s", (pipeline,)
+        ).scalar_one()
         for name in connection.exec_driver_sql(SHARED).scalars().all()
     }
     return {name: int(count) for name, count in counts.items() if count}
