@@ -18,6 +18,9 @@ data interval, and a run by hand or by an event takes everything since the last 
 a queue starts it, and so does an event of the asset `source_<pipeline>` through Airflow's API, whose
 `extra` may name `start` and `end`. One that comes twice or gets lost does no harm: docs/events.md.
 
+**Backfill**: each interval of the schedule a run, also after it has ended: docs/runbooks/backfill.md. In the web UI
+*Trigger*, *Backfill*: `airflow backfill create --dag-id ingest_<pipeline> --from-date 2025-01-01 --to-date 2025-06-01`
+
 **Rerun**: clear the failed run, or trigger the same window again; rows that are there stay as they
 are. A source that is down is tried again by itself; a broken contract is not, its task log says
 which rule, which rows, and what to do. `Skipped` means the source had nothing for the window.
@@ -48,7 +51,7 @@ def build(spec: Pipeline) -> None:
         from include.steps.ingest import extract
 
         with run_of(get_current_context()) as run:
-            return extract(run, source, partial(endpoint, spec.sources[source].connection))
+            return extract(run, source, partial(endpoint, spec, source))
 
     @task
     def check(extracted: dict) -> dict:

@@ -1,8 +1,13 @@
 """A pool that nobody declared is made before a run waits for it."""
 
+import runpy
 from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from airflow.listeners.listener import ListenerManager
+from airflow.listeners.spec import dagrun
 from airflow.models.pool import Pool
 from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
@@ -35,3 +40,15 @@ def test_what_is_missing_is_made_and_what_is_declared_stays(
 ) -> None:
     make_missing(session, names)
     assert pools(session) == {"banxico_api": (2, "declared")} | dict.fromkeys(made, (1, DESCRIPTION))
+
+
+def test_airflow_has_them_made_when_a_run_begins(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    plugin = runpy.run_path(str(Path(__file__).resolve().parents[3] / "plugins" / "scheduling.py"))["Scheduling"]
+    listening = ListenerManager()
+    listening.add_hookspecs(dagrun)
+    for listener in plugin.listeners:
+        listening.add_listener(listener)
+    monkeypatch.setattr("airflow.settings.NonScopedSession", lambda: Session(session.get_bind()))
+    tasks = [SimpleNamespace(pool="new_api"), SimpleNamespace(pool="banxico_api")]
+    listening.hook.on_dag_run_running(dag_run=SimpleNamespace(dag=SimpleNamespace(tasks=tasks)), msg="started")
+    assert list(pools(session)) == ["banxico_api", "new_api"]

@@ -8,6 +8,7 @@ from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipExcept
 
 from include.errors import ConfigError, ContractBroken, NothingToDo, SourceUnavailable
 from include.spec.load import load_all
+from include.steps.connections import endpoint
 from include.steps.run import Run, asked_window, open_run, past_part, refuse_unknown_params
 from include.warehouse.batch import RunRef
 from include.warehouse.engine import connect_engine
@@ -178,3 +179,14 @@ def test_only_the_past_of_a_window_counts_as_loaded() -> None:
     assert past_part(Window.parse("2025-01-01", "2025-02-01"), now) == Window.parse("2025-01-01", "2025-02-01")
     with pytest.raises(NothingToDo, match=r"2040-01-01\.\.2041-01-01 lies in the future"):
         past_part(Window.parse("2040-01-01", "2041-01-01"), now)
+
+
+def test_a_connection_without_a_host_is_told_with_file_line_and_the_way_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = load_all()["usdmxn"]
+    monkeypatch.setenv("AIRFLOW_CONN_BANXICO_API", '{"conn_type": "http"}')
+    with pytest.raises(ConfigError) as refusal:
+        endpoint(spec, "fix")
+    told = str(refusal.value)
+    assert told.startswith(f"{spec.where('sources', 'fix', 'connection')}: pipeline usdmxn, source fix: the Airflow")
+    assert "'banxico_api' does not exist or has no host" in told
+    assert told.endswith("then clear the task")
