@@ -108,10 +108,8 @@ class AirflowApi:
         What Airflow says of the time before is perhaps mended.
         """
         errors = self.call("GET", "importErrors").json()["import_errors"]
-        lines = {
-            e["filename"]: e["stack_trace"].strip().splitlines()[-1] for e in errors if _at(e["timestamp"]) > since
-        }
-        return [f"{name}: {line}" for name, line in lines.items()]
+        newer = [e for e in errors if datetime.fromisoformat(e["timestamp"]).astimezone(UTC) > since]
+        return [f"{e['filename']}: {e['stack_trace'].strip().splitlines()[-1]}" for e in newer]
 
     def _sign_in(self) -> None:
         answer = self._send("POST", f"{self.url}/auth/token", json=self._credentials)

@@ -42,6 +42,11 @@ def load(path: Path) -> Pipeline:
     return parse(text, file, folder=path.resolve().parent.name if path.name == FILE_NAME else None)
 
 
+def load_named(name: str) -> Pipeline:
+    """Read the pipeline of that name, from where the settings say; raises as `load` does."""
+    return load(settings().pipelines / name / FILE_NAME)
+
+
 def load_all(folder: Path | None = None) -> dict[str, Pipeline]:
     """Read ``<folder>/*/pipeline.yaml``, sorted by name; `folder` is by default what the settings say.
 

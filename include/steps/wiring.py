@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, AssetOrTimeSchedule, CronDataIntervalTimetable, Param, get_parsing_context
 
-from include.errors import ConfigError
 from include.events.source_asset import source_asset
-from include.spec.load import load_each
+from include.spec.load import load_named, load_runnable
 from include.steps.ending_timetable import EndingTimetable
 from include.steps.failure import alert_failure
 from include.steps.retries import RETRIES, RETRY_OPTIONS
@@ -33,19 +32,17 @@ WINDOW_PARAMS = {
 
 
 def pipelines() -> list[Pipeline]:
-    """Return the pipelines that can be loaded: one that is broken must not stop the others.
+    """Return the pipelines that can be loaded, one that is broken must not stop the others; in a task, its own alone.
 
     What is wrong with the rest shows in the web UI, by ``dags/broken_pipelines.py``.
 
     Raises
     ------
     ConfigError
-        In a task whose own pipeline cannot be loaded, for its log: a line a fault. It is tried again all the same.
+        In a task whose pipeline cannot be loaded, for its log: a line a fault. It is tried again all the same.
     """
-    runnable, faults = load_each()
-    if broken := faults.get((get_parsing_context().dag_id or "").partition("_")[2]):
-        raise ConfigError(broken)
-    return list(runnable.values())
+    name = (get_parsing_context().dag_id or "").partition("_")[2]
+    return [load_named(name)] if name else list(load_runnable().values())
 
 
 def loaded(pipeline: Pipeline) -> Asset:
