@@ -289,6 +289,14 @@ def test_a_retry_loads_the_window_again_from_the_lake_and_tells_what_waits(
     assert ("ingest_usdmxn failed: ContractBroken: still broken" in done.stderr) == (code == 1)
 
 
+@pytest.mark.usefixtures("quarantined")
+def test_a_pipeline_is_not_removed_while_a_part_of_it_cannot_be_reached(ciclo: Ciclo):
+    refused = ciclo("remove", "usdmxn", "--yes")
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (1, 1)
+    assert refused.stderr.startswith("MLflow at http://127.0.0.1:")
+    assert len(json.loads(ciclo("quarantine", "list", "--json").stdout)) == 1
+
+
 OUTDATED = """
 insert into ops.lineage (dag_id, run_id, loaded_at, pipeline, source, batch_sha256, table_name, payload_ids,
     received_count, inserted_count, revised_count, unchanged_count, quarantined_count, window_start_at, window_end_at,
