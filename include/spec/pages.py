@@ -50,6 +50,7 @@ _RULES = """\
   their source (`rates.tiie_28d_pct`).
 - A source's `key` names columns with `required: true`; no two of its columns read the same `from`.
 - `min` is below `max`, and both are for numbers. A `completeness` below 0.8 has a `note` that says why.
+- `ignore` names nothing that a column or the time reads.
 - `personal` is for sources of kind `sql`; a hashed column is text; no feature reads a personal column.
 - `published` has either `after`, or `months`, `day` and `time`.
 - Features read numbers and booleans; text only through `one_hot`. `trailing` reads a source that is not the main one.

@@ -49,8 +49,11 @@ def change(file: Path, old: str, new: str) -> int:
     return text[: text.index(old)].count("\n") + 1
 
 
-def test_what_ships_has_no_fault(options: Settings, faults: Faults) -> None:
-    assert faults() == {}
+def test_what_ships_has_no_fault_whether_its_variables_are_set_or_not_asked_for(
+    options: Settings, faults: Faults
+) -> None:
+    assert faults() == faults_of_all(environ=None) == {}
+    assert list(faults_of_all(environ={})) == [SETTINGS.name]
 
 
 @pytest.mark.parametrize(
