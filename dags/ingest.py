@@ -21,6 +21,9 @@ data interval, and a run by hand or by an event takes everything since the last 
 a queue starts it, and so does an event of the asset `source_<pipeline>` through Airflow's API, whose
 `extra` may name `start` and `end`. One that comes twice or gets lost does no harm: docs/events.md.
 
+**Backfill**: each interval of the schedule a run, also after it has ended: docs/runbooks/backfill.md. In the web UI
+*Trigger*, *Backfill*: `airflow backfill create --dag-id ingest_<pipeline> --from-date 2025-01-01 --to-date 2025-06-01`
+
 **Rerun**: clear the failed run, or trigger the same window again; rows that are there stay as they
 are. A source that is down is tried again by itself; a broken contract is not, its task log says
 which rule, which rows, and what to do. `Skipped` means the source had nothing for the window.
@@ -35,7 +38,6 @@ from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import Param, dag, get_current_context, task, task_group
 
-from include.spec.load import load_runnable
 from include.spec.model import Pipeline
 from include.steps import wiring
 from include.steps.connections import endpoint
@@ -53,7 +55,7 @@ def build(spec: Pipeline) -> None:
         from include.steps.extract import extract
 
         with run_of(get_current_context()) as run:
-            return extract(run, source, partial(endpoint, spec.sources[source].connection))
+            return extract(run, source, partial(endpoint, spec, source))
 
     @task
     def check(extracted: dict) -> dict:
@@ -128,5 +130,5 @@ def build(spec: Pipeline) -> None:
     ingest()
 
 
-for pipeline in load_runnable().values():
+for pipeline in wiring.pipelines():
     build(pipeline)

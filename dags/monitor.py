@@ -20,7 +20,6 @@ from functools import partial
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import dag, get_current_context, task
 
-from include.spec.load import load_runnable
 from include.spec.model import Pipeline
 from include.steps import wiring
 from include.steps.run import open_run
@@ -76,5 +75,5 @@ def build(spec: Pipeline) -> None:
     monitor()
 
 
-for pipeline in load_runnable().values():
+for pipeline in wiring.pipelines():
     build(pipeline)

@@ -18,7 +18,6 @@ from functools import partial
 
 from airflow.sdk import dag, get_current_context, task
 
-from include.spec.load import load_runnable
 from include.spec.model import Pipeline
 from include.steps import wiring
 from include.steps.run import open_run
@@ -58,5 +57,5 @@ def build(spec: Pipeline) -> None:
     score()
 
 
-for pipeline in load_runnable().values():
+for pipeline in wiring.pipelines():
     build(pipeline)

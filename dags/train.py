@@ -21,7 +21,6 @@ from functools import partial
 
 from airflow.sdk import Param, dag, get_current_context, task
 
-from include.spec.load import load_runnable
 from include.spec.model import Pipeline
 from include.steps import wiring
 from include.steps.run import open_run
@@ -82,5 +81,5 @@ def build(spec: Pipeline) -> None:
     train()
 
 
-for pipeline in load_runnable().values():
+for pipeline in wiring.pipelines():
     build(pipeline)

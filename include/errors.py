@@ -18,7 +18,14 @@ class SourceUnavailable(CicloError):
     ----------
     retry_after : timedelta, optional
         How long the source asks to be left alone; asking sooner brings the same.
+
+    Attributes
+    ----------
+    patience : timedelta
+        How long after its begin a run goes on looking for what may still come; nothing where a retry has to do.
     """
+
+    patience = timedelta()
 
     def __init__(self, message: str, retry_after: timedelta | None = None) -> None:
         super().__init__(message)

@@ -51,14 +51,13 @@ def env() -> None:
 @app.command()
 def run(pipeline: Annotated[str | None, typer.Argument(help="One pipeline; all when left out.")] = None) -> None:
     """Start everything and run each pipeline's replay through the Airflow scheduler."""
-    from include.commands.system import known_pipelines
+    from include.commands.system import faults, known_pipelines
     from include.local import console, runtime
     from include.local.replay import run as replay
-    from include.spec.load import load_all, undeclared
 
     pipelines = list(known_pipelines(pipeline).values())
-    if faults := undeclared(load_all().values()):  # a broken pipeline.yaml is told before anything starts
-        raise ConfigError("\n".join(faults))
+    if lines := faults(pipeline):  # told before anything starts
+        raise ConfigError("\n".join(lines))
     with console.progress() as report:
         runtime.up(report)
     replay(pipelines)
@@ -67,10 +66,25 @@ def run(pipeline: Annotated[str | None, typer.Argument(help="One pipeline; all w
 
 @app.command()
 def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
-    """Tell how the services and the pipelines are."""
+    """Tell how services and pipelines are, the worst first; exit 1 where a file is wrong or nothing is known."""
     from include.local import console, runtime
 
-    console.print_status(runtime.status(), as_json)
+    state = runtime.status()
+    console.print_status(state, as_json)
+    if "problem" in state:
+        raise typer.Exit(1)
+
+
+@app.command()
+def validate(pipeline: Annotated[str | None, typer.Argument(help="One pipeline; all when left out.")] = None) -> None:
+    """Tell everything that is wrong in pipeline.yaml files and airflow_settings.yaml, a line a fault; exit 1 if any."""
+    from include.commands.system import faults, known_pipelines
+
+    for line in (lines := faults(pipeline)):
+        typer.echo(line)
+    if lines:
+        raise typer.Exit(1)
+    typer.echo(f"{', '.join(known_pipelines(pipeline))}: everything is in order.")
 
 
 @app.command()
@@ -93,6 +107,24 @@ def reread(pipeline: Annotated[str, typer.Argument(help="The pipeline whose cont
             raise CicloError(f"{trouble}\nMend that, then run the same again: it goes on with this window.")
     api.trigger(f"monitor_{pipeline}", f"reread__{time.time_ns()}", {})
     typer.echo(f"All is read again; monitor_{pipeline} decides whether to train.")
+
+
+@app.command()
+def remove(
+    pipeline: Annotated[str, typer.Argument(help="The pipeline to remove.")],
+    lake: Annotated[bool, typer.Option("--lake", help="What was fetched goes, too.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Remove a pipeline: its tables, rows, models and DAGs. Its decisions stay, and what was fetched unless --lake."""
+    from include.commands.remove import Removal
+
+    removal = Removal(pipeline, lake)
+    for line in removal.plan():
+        typer.echo(f"  {line}")
+    if not yes:
+        typer.confirm(f"Remove {pipeline}?", abort=True)
+    removal.carry_out()
+    typer.echo(f"{pipeline} is removed.")
 
 
 @app.command("inspect")

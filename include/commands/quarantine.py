@@ -64,10 +64,10 @@ def override(
     """Override quarantined rows or blocked batches, which are right all the same; a retry then loads them."""
     from include.quarantine.override import override
     from include.quarantine.tell import retry_command
-    from include.spec.load import load_all
+    from include.spec.load import load_runnable
 
     with warehouse().begin() as connection:
-        entries = override(connection, load_all().values(), numbers, getpass.getuser(), reason)
+        entries = override(connection, load_runnable().values(), numbers, getpass.getuser(), reason)
     typer.echo(f"Overridden: {', '.join(str(entry.quarantine_id) for entry in entries)}. Load them:")
     for name in sorted({entry.pipeline for entry in entries}):
         typer.echo(f"  {retry_command(name)}")

@@ -24,14 +24,39 @@ def known_pipelines(name: str | None) -> dict[str, Pipeline]:
     Raises
     ------
     ConfigError
-        There is none of that name.
+        There is none of that name, or a file that is asked for cannot be loaded: a line a fault.
     """
-    from include.spec.load import load_all
+    from include.spec.load import load_each
 
-    known = load_all()
-    if name is not None and name not in known:
+    known, broken = load_each()
+    if name is None and not broken:
+        return known
+    if lines := [text for of, text in broken.items() if name in (None, of)]:
+        raise ConfigError("\n".join(lines))
+    if name not in known:
         raise ConfigError(f"there is no pipeline {name}; there are {', '.join(known)}")
-    return known if name is None else {name: known[name]}
+    return {name: known[name]}
+
+
+def faults(name: str | None) -> list[str]:
+    """Return what is wrong in the files people write, a line a fault: of one pipeline and what all need, or of all.
+
+    Raises
+    ------
+    ConfigError
+        There is no pipeline of that name.
+    """
+    import os
+
+    from include.local import airflow_settings, environment
+    from include.local.validation import faults_of_all
+
+    every = faults_of_all(os.environ | environment.component_env())
+    if name is not None and name not in every:
+        known_pipelines(name)
+    return [
+        line for of, lines in every.items() if name in (None, of) or of == airflow_settings.FILE.name for line in lines
+    ]
 
 
 def load_again(api: AirflowApi, pipeline: str, window: Window, conf: dict, why: str) -> str:

@@ -16,9 +16,9 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from include.errors import ContractBroken
@@ -199,6 +199,18 @@ class Lake:
         """
         count = self._files.delete_unfinished(older_than) + self._files.delete_older("batches", older_than)
         return count + self._delete_refused(older_than)
+
+    def remove(self, pipeline: str, payloads: Iterable[str]) -> None:
+        """Delete a pipeline's manifests, batches and snapshots, and payloads by their URIs; again, it does nothing.
+
+        Raises
+        ------
+        SourceUnavailable
+            The store does not answer. A retry may help.
+        """
+        names = [match[0] for uri in payloads if (match := PAYLOAD.search(uri))]
+        for name in (*(f"{kind}/{pipeline}/" for kind in ("manifests", "refused", "batches", "snapshots")), *names):
+            self._files.delete_older(name, datetime.max.replace(tzinfo=UTC))
 
     def _delete_refused(self, older_than: datetime) -> int:
         """Delete refused answers that came before an instant, and their bytes where no other answer has the same."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import requests
@@ -101,10 +102,14 @@ class AirflowApi:
         """Return the ids of the DAGs that Airflow knows and can run."""
         return {d["dag_id"] for d in self.call("GET", "dags", params={"limit": 500}).json()["dags"]}
 
-    def import_errors(self) -> list[str]:
-        """Return the DAG files that cannot be loaded, with the last line of each error."""
+    def import_errors(self, since: datetime) -> list[str]:
+        """Return the DAG files that could not be loaded since a time (UTC), with the last line of each error.
+
+        What Airflow says of the time before is perhaps mended.
+        """
         errors = self.call("GET", "importErrors").json()["import_errors"]
-        return [f"{e['filename']}: {e['stack_trace'].strip().splitlines()[-1]}" for e in errors]
+        newer = [e for e in errors if datetime.fromisoformat(e["timestamp"]).astimezone(UTC) > since]
+        return [f"{e['filename']}: {e['stack_trace'].strip().splitlines()[-1]}" for e in newer]
 
     def _sign_in(self) -> None:
         answer = self._send("POST", f"{self.url}/auth/token", json=self._credentials)

@@ -10,12 +10,15 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from include.errors import CicloError, ConfigError
 from include.local.secrets import write_private
 from include.spec import lines
+from include.spec.faults import Fault, dotted, one_of
+from include.spec.faults import Path as Steps
 
 FILE = Path(__file__).resolve().parents[2] / "airflow_settings.yaml"
 
@@ -28,58 +31,90 @@ _SECTIONS: dict[str, tuple[str, dict[str, str]]] = {
 }
 Declared = dict[str, dict[str, dict[str, Any]]]
 
+_NEEDED = {"conn_id": ("conn_type",), "pool_name": ("pool_slot",)}
 _NAMED = re.compile(r"\$\{(?P<name>\w+)(?::-(?P<default>[^}]*))?\}")
 
 
-def read(file: Path, environ: Mapping[str, str]) -> Declared:
+def read(file: Path, environ: Mapping[str, str] | None) -> Declared:
     """Return what `file` declares, by section and name, with the environment's values in place.
+
+    Without an environment nobody asks for the variables, and what stands in their place means nothing.
 
     Raises
     ------
     ConfigError
-        The file is not YAML, has a key that does not belong there, an entry without its name,
-        or names a variable that is not set. The message carries file and line.
+        The file is not YAML, has a key that does not belong there, an entry without its name or
+        what Airflow needs of it, or names a variable that is not set. A line a fault: ``file:line: field: what; fix``.
     """
     try:
-        document = lines.read(file.read_text())
+        document = lines.read(file.read_text(encoding="utf-8"))
     except lines.BadLine as bad:
-        raise ConfigError(f"{file.name}, line {bad.line}: {bad.message}.") from bad
-
-    def fault(path: lines.Path, what: str) -> ConfigError:
-        return ConfigError(f"{file.name}, line {document.line(path)}: {what}.")
-
-    def known(path: lines.Path, value: Any, keys: Iterable[str]) -> dict[str, Any]:
-        """Return a mapping that has no other keys than these."""
-        listed = ", ".join(sorted(keys))
-        if not isinstance(value, dict):
-            raise fault(path, f"a mapping is needed here, with {listed}")
-        for key in value:
-            if key not in keys:
-                raise fault((*path, key), f"{key} is not known here; use {listed}")
-        return value
-
-    def expand(path: lines.Path, value: Any) -> Any:
-        """Put the environment's values in place."""
-        if isinstance(value, dict):
-            return {key: expand((*path, key), inner) for key, inner in value.items()}
-        return _NAMED.sub(lambda match: value_of(path, match), value) if isinstance(value, str) else value
-
-    def value_of(path: lines.Path, match: re.Match[str]) -> str:
-        value = environ.get(match["name"]) or match["default"]
-        if value is None:
-            raise fault(path, f"{match['name']} is not set; set it in .env")
-        return value
-
-    sections = known(("airflow",), known((), document.data, ["airflow"]).get("airflow"), _SECTIONS)
-    declared: Declared = {section: {} for section in _SECTIONS}
-    for section, (naming_key, words) in _SECTIONS.items():
-        for number, entry in enumerate(sections.get(section) or []):
-            path = ("airflow", section, number)
-            values = expand(path, known(path, entry, [naming_key, *words]))
-            if not (name := values.pop(naming_key, None)):
-                raise fault(path, f"the entry has no {naming_key}; add one")
-            declared[section][str(name)] = {words[key]: v for key, v in values.items() if v not in (None, "")}
+        raise ConfigError(f"{file.name}:{bad.line}: {bad.message}") from bad
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file.name}: cannot be read ({error}); restore it") from error
+    reading = _Reading(environ)
+    declared = reading.declared(document.data)
+    if reading.faults:
+        placed = sorted((document.line(fault.path), dotted(fault.path), fault.message) for fault in reading.faults)
+        raise ConfigError("\n".join(f"{file.name}:{line}: {field}: {message}" for line, field, message in placed))
     return declared
+
+
+class _Reading:
+    """Reads plain data into declarations and gathers what is wrong with it."""
+
+    def __init__(self, environ: Mapping[str, str] | None) -> None:
+        self.environ = environ
+        self.faults: list[Fault] = []
+
+    def declared(self, data: Any) -> Declared:
+        sections = self._mapping(("airflow",), self._mapping((), data, ["airflow"]).get("airflow"), _SECTIONS)
+        declared: Declared = {section: {} for section in _SECTIONS}
+        for section, (naming_key, words) in _SECTIONS.items():
+            for number, entry in enumerate(sections.get(section) or []):
+                path = ("airflow", section, number)
+                values = self._expanded(path, self._mapping(path, entry, [naming_key, *words]))
+                self._check(path, values, naming_key)
+                name = str(values.pop(naming_key, ""))
+                if name in declared[section]:
+                    self.faults.append(Fault((*path, naming_key), f"{name!r} is declared twice; remove one"))
+                declared[section][name] = {words[key]: v for key, v in values.items() if v not in (None, "")}
+        return declared
+
+    def _mapping(self, path: Steps, value: Any, keys: Iterable[str]) -> dict[str, Any]:
+        """Return what of a mapping has one of these keys."""
+        listed = sorted(keys)
+        if not isinstance(value, dict):
+            self.faults.append(Fault(path, f"is no mapping; write one with {', '.join(listed)}"))
+            return {}
+        for key in value:
+            if key not in listed:
+                self.faults.append(Fault((*path, key), f"unknown key; {one_of(key, listed)}"))
+        return {key: inner for key, inner in value.items() if key in listed}
+
+    def _expanded(self, path: Steps, value: Any) -> Any:
+        """Return a value with the environment's in place."""
+        if isinstance(value, dict):
+            return {key: self._expanded((*path, key), inner) for key, inner in value.items()}
+        return _NAMED.sub(partial(self._variable, path), value) if isinstance(value, str) else value
+
+    def _variable(self, path: Steps, match: re.Match[str]) -> str:
+        if self.environ is None:
+            return match["default"] or "1"
+        value = self.environ.get(match["name"]) or match["default"]
+        if value is None:
+            self.faults.append(Fault(path, f"{match['name']} is not set; set it in .env"))
+        return value or ""
+
+    def _check(self, path: Steps, entry: Mapping[str, Any], naming_key: str) -> None:
+        """Gather what Airflow would choke on: what is missing, and numbers that are none."""
+        for key in (naming_key, *_NEEDED.get(naming_key, ())):
+            if entry.get(key) in (None, ""):
+                self.faults.append(Fault(path, f"the entry has no {key}; add one"))
+        for key in ("pool_slot", "conn_port"):
+            value = "1" if entry.get(key) in (None, "") else str(entry[key])
+            if not (value.isdecimal() and int(value)):
+                self.faults.append(Fault((*path, key), f"{value!r} is no whole number from 1; write one"))
 
 
 def apply(declared: Declared, migrate: bool = False) -> None:

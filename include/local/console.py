@@ -7,11 +7,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from include.local import report
 from include.local.launch import Report
 from include.local.secrets import secret_path
+
+SHOWN = 3  # windows a pipeline
 
 
 @contextmanager
@@ -53,18 +56,40 @@ def print_status(status: dict[str, Any], as_json: bool) -> None:
     for name, service in status["services"].items():
         for incident in service["incidents"]:
             console.print(f"  {name} ended at {incident['at']} ({incident['how']}) and was started again")
-    if status["pipelines"]:
-        console.print(report.result_table(status["pipelines"]))
+    console.print(_pipelines_table(status))
     for name, state in status["pipelines"].items():
         for remark in _remarks(name, state):
             console.print(f"  {name}{remark}", markup=False, soft_wrap=True)
     if "problem" in status:
-        console.print(status["problem"], soft_wrap=True)
+        console.print(status["problem"], markup=False, soft_wrap=True)
+
+
+def _pipelines_table(status: dict[str, Any]) -> Table:
+    """Return a row a pipeline, the worst first."""
+    table = Table("pipeline", "health", "what to do", "loaded until", "champion", title="Pipelines")
+    table.add_column("rows", justify="right")
+    for name, health in status["health"].items():
+        state = status["pipelines"].get(name, {})
+        champion = state.get("champion") or {}
+        table.add_row(
+            f"{name} SIMULATED" if state.get("is_simulated") else name,
+            "[green]fine[/green]" if health["word"] == "fine" else f"[red]{health['word']}[/red]",
+            escape(health["todo"]),
+            (state.get("last_window") or "-").rpartition("..")[2],
+            f"{champion['version']}, {champion['candidate']}" if champion else "-",
+            f"{state['rows']:,}" if state else "-",
+        )
+    return table
 
 
 def _remarks(name: str, state: dict[str, Any]) -> Iterator[str]:
     """Yield what the table has no room for: what waits for a person, and features that have no value."""
-    yield from (f" {line}" for line in state["unloaded_windows"])
+    if state["failure"]:
+        yield f": {state['failure']}"
+    unloaded = state["unloaded_windows"]
+    yield from (f" {line}" for line in unloaded[:SHOWN])
+    if len(unloaded) > SHOWN:
+        yield f": and {len(unloaded) - SHOWN} more windows that are not loaded: mart.window_status"
     for source, (before, after) in state["rows_outside"].items():
         where = f" {source}: {before} rows lie before the first window and {after} after the last"
         yield f"{where}; load them with ingest_{name}, or move schedule.start and schedule.end"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from datetime import UTC, datetime
 from threading import Event
 from typing import Any, TypeVar
 
@@ -81,9 +82,9 @@ def wait_for_dags(api: AirflowApi, wanted: set[str]) -> None:
     ConfigError
         With the file and the error, or the DAGs that did not appear in PARSE_SECONDS.
     """
-    give_up = time.monotonic() + PARSE_SECONDS
+    give_up, began = time.monotonic() + PARSE_SECONDS, datetime.now(UTC)
     while missing := wanted - api.dag_ids():
-        if errors := api.import_errors():
+        if errors := api.import_errors(began):
             raise ConfigError(f"Airflow cannot load {errors[0]}")
         if time.monotonic() > give_up:
             raise ConfigError(f"Airflow did not load {', '.join(sorted(missing))}: see var/log/dag-processor.log")

@@ -104,15 +104,19 @@ def external_services() -> dict[str, dict[str, Any]]:
 def status() -> dict[str, Any]:
     """Return ``services`` (see `services`) and ``pipelines`` (rows, last window, champion, last decision).
 
-    What cannot be read, the warehouse or MLflow, is left out, and ``problem`` says why.
+    ``health`` has each pipeline's word and what to do, the worst first; ``faults`` what is wrong in the files people
+    write, by pipeline. What cannot be read, the warehouse or MLflow, is left out; ``problem`` says all of it in words.
     """
     from sqlalchemy.exc import SQLAlchemyError
 
+    from include.local.validation import faults_of_all
+    from include.reporting.health import health_of_all
     from include.reporting.status import pipelines, with_champions
-    from include.spec.load import load_each
+    from include.spec.load import load_runnable
 
     state: dict[str, Any] = {"services": services() | external_services(), "pipelines": {}}
-    problems = load_each()[1]
+    faults = state["faults"] = faults_of_all(os.environ | environment.component_env())
+    problems = [line for lines in faults.values() for line in lines]
     if not Supervisor(settings().var).is_running() and processes.belonging_to(settings().var):
         problems.append("The supervisor is gone and its processes run on without it: make stop, then make run.")
     try:
@@ -124,6 +128,8 @@ def status() -> dict[str, Any]:
         problems.append(f"The warehouse cannot be read ({reason}); start the runtime with make run or ciclo up.")
     except SourceUnavailable as error:
         problems.append(str(error))
+    health = health_of_all(state["pipelines"], faults, list(load_runnable()))
+    state["health"] = {name: one._asdict() for name, one in health.items()}
     return state | ({"problem": "\n".join(problems)} if problems else {})
 
 

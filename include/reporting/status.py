@@ -24,7 +24,8 @@ def pipelines(url: str) -> dict[str, dict[str, Any]]:
     Returns
     -------
     dict
-        By pipeline: `rows`, `is_simulated`, `last_window` (text or None), `last_decision`, `features` (how the
+        By pipeline: `rows`, `is_simulated`, `last_window` (text or None), `last_decision`, `failure` (the newest of a
+        DAG that has not come to an end since; text or None), `features` (how the
         features of pipeline.yaml stand, and those without any value), `unloaded_windows` (blocked, empty, overdue),
         `overdue` (in words, what should be there by now), `undelivered_alerts`, `outdated_windows` (loaded under an
         older contract), `rows_outside` (by source, rows of its file before the
@@ -39,6 +40,15 @@ def pipelines(url: str) -> dict[str, dict[str, Any]]:
         return {name: _pipeline(connection, spec) for name, spec in load_runnable().items()}
 
 
+FAILURE = """
+select message from ops.alert where pipeline = %(pipeline)s and kind = 'failure'
+    and message ~ '^(ingest|score|monitor|train)_' and raised_at > coalesce((
+        select max(done.at) from (
+            select dag_id, loaded_at as at from ops.run where pipeline = %(pipeline)s
+            union all select dag_id, decided_at from ml.decision where pipeline = %(pipeline)s
+        ) done where done.dag_id = replace(split_part(message, ' ', 1), 'score_', 'monitor_')), '-infinity')
+order by raised_at desc limit 1
+"""
 COUNTS = ("inserted", "revised", "corrected", "withdrawn", "quarantined", "checks_passed", "checks_total")
 
 
@@ -63,6 +73,7 @@ def _pipeline(connection: Connection, spec: Pipeline) -> dict[str, Any]:
         "verdicts": verdicts,
         "trainings": verdicts.get("promote", 0) + verdicts.get("reject", 0),
         "last_decision": _last_decision(connection, name),
+        "failure": _failure(connection, name),
         "features": _features(connection, spec),
         "unloaded_windows": _unloaded(connection, name),
         "overdue": overdue(connection, spec, datetime.now(UTC)),
@@ -174,3 +185,9 @@ def _last_decision(connection: Connection, pipeline: str) -> dict[str, Any] | No
     )
     row = decisions.mappings().first()
     return dict(row) | {"decided_at": row["decided_at"].isoformat()} if row else None
+
+
+def _failure(connection: Connection, pipeline: str) -> str | None:
+    """Return the newest failure of a DAG that has loaded, or decided, nothing since; scoring shows in the monitor."""
+    message = connection.exec_driver_sql(FAILURE, {"pipeline": pipeline}).scalar()
+    return None if message is None else " ".join(str(message).split())[:200]

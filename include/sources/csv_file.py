@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from include.errors import SourceUnavailable
 from include.sources import frame
 from include.sources.payload import MIB, Endpoint, Extract, Limits, Opener, Payload, Spool
 from include.sources.text import archive, delimited, numbers
@@ -23,11 +24,12 @@ from include.sources.text.dialect import Dialect, TextTable
 from include.sources.text.instants import times_of
 from include.sources.web import http
 from include.spec.csv_source import MEMBER
-from include.spec.model import CsvSource
+from include.spec.model import CsvSource, span
 
 FILE_LIMITS = Limits(total_seconds=3600.0, max_bytes=8 * 1024 * MIB)
 MOST_ODD = 0.05  # share of rows with another number of values, or bytes that are no text, unless more may be rejected
 LONGEST_TIME = 60  # letters of an unreadable time that are shown
+ABSENT = (404, 410)
 STAMPS = ("etag", "ETag", "LastModified", "last_modified", "mtime")
 
 
@@ -41,6 +43,8 @@ def fetch(extract: Extract, source: CsvSource, endpoint: Endpoint) -> Iterator[P
     if _scheme(endpoint.url) in ("http", "https", ""):
         payload = http.get(extract, endpoint, quote(source.path, safe="/+%?=&"))
         yield payload
+        if payload.status in ABSENT:
+            raise _absent(extract, source, payload.request["url"])
         http.check(extract, payload, source.connection, _can_carry_a_file)
     else:
         payload = _read(extract, source, endpoint)
@@ -117,7 +121,8 @@ def _batch(
     place_and_bounds = (place, table.first_row, extract.fetched_at, extract.outside)
     batch = frame.build(source, extract.window, times, texts, *place_and_bounds)
     batch = frame.explain(batch, partial(_untimed, source, table, written))
-    return frame.note(batch, table.others([*headers, *(column.from_ for column in source.columns.values())]))
+    named = [*headers, *(column.from_ for column in source.columns.values()), *source.ignore]
+    return frame.note(batch, table.others(named))
 
 
 def _times(source: CsvSource, table: TextTable, written: list[pa.Array]) -> pd.Series:
@@ -168,6 +173,14 @@ def _read(extract: Extract, source: CsvSource, endpoint: Endpoint) -> Payload:
     return Payload(body, media_type, {"method": "READ", "url": shown}, 0, headers, datetime.now(UTC), False)
 
 
+def _absent(extract: Extract, source: CsvSource, shown: str) -> SourceUnavailable:
+    """Return the error for a file that is not there: it may still come."""
+    way_out = f"check `path` and the host of the Airflow Connection {source.connection}"
+    error = extract.unavailable(f"{shown} is not there; if it does not come by itself, {way_out}")
+    error.patience = span(source.wait)
+    return error
+
+
 @contextmanager
 def _explained(extract: Extract, source: CsvSource, endpoint: Endpoint, shown: str) -> Iterator[None]:
     """Say what it means that a file cannot be read."""
@@ -175,7 +188,7 @@ def _explained(extract: Extract, source: CsvSource, endpoint: Endpoint, shown: s
     try:
         yield
     except FileNotFoundError:
-        raise extract.broken(f"{shown} does not exist", way_out) from None
+        raise _absent(extract, source, shown) from None
     except PermissionError:
         raise extract.broken(f"{shown} may not be read", f"grant the right to read it, or {way_out}") from None
     except IsADirectoryError:

@@ -104,7 +104,10 @@ def _batch(
     plain = {name: _plain(extract, source, name, texts) for name, texts in read.items() if texts is not None}
     place_and_bounds = (number, start, None, extract.outside)
     batch = frame.build(source, extract.window, instants(source.time, parts), plain, *place_and_bounds)
-    return frame.explain(batch, partial(_untimed, source, parts, start)), absent
+    batch = frame.explain(batch, partial(_untimed, source, parts, start))
+    if source.ignore is not None:
+        batch = frame.note(batch, page.others([*source.fields, *source.ignore]))
+    return batch, absent
 
 
 def _untimed(source: HttpJsonSource, parts: list[list[str | None]], start: int, rows: list[int]) -> list[str]:

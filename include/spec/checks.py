@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from include.spec.faults import Fault, Path, one_of
+from include.spec.faults import Fault, Path, closest, one_of
 from include.spec.kinds import SqlSource
 from include.spec.learning import Naive
 from include.spec.parts import Parts
@@ -86,13 +86,17 @@ def _events(pipeline: Parts) -> Iterator[Fault]:
     yield Fault(("events", "notify", "connection"), f"{what}; {hint}")
 
 
-def _recipes(pipeline: Parts) -> Iterator[Fault]:
-    # Recipes name the columns of the main source alone, those of others with their source.
-    known = {
+def _readable(pipeline: Parts) -> dict[str, Column]:
+    """Return all columns as recipes name them: those of the main source alone, those of others with their source."""
+    return {
         key if source.main else f"{name}.{key}": column
         for name, source in pipeline.sources.items()
         for key, column in source.columns.items()
     }
+
+
+def _recipes(pipeline: Parts) -> Iterator[Fault]:
+    known = _readable(pipeline)
     for i, recipe in enumerate(pipeline.features):
         for key, name in zip(("column", "over"), recipe.reads(), strict=False):
             if message := _unknown(pipeline, recipe, name, known) or _unfit(recipe, name, known[name]):
@@ -176,11 +180,21 @@ def _target(pipeline: Parts) -> Iterator[Fault]:
 
 
 def _feature_references(pipeline: Parts) -> Iterator[Fault]:
-    names = pipeline.feature_names()
+    names, known = pipeline.feature_names(), _readable(pipeline)
+    meant = {name for recipe in pipeline.features for name in _meant(recipe, known)}
     references: dict[Path, str | None] = {("target", "anchor"): pipeline.target.anchor}
     references |= {("thresholds", "features", i): name for i, name in enumerate(pipeline.thresholds.features)}
     for key, candidate in pipeline.training.candidates.items():
         references["training", "candidates", key, "by"] = candidate.by if isinstance(candidate, Naive) else None
     for path, name in references.items():
-        if name is not None and name not in names:
+        if name is not None and name not in {*names, *meant}:
             yield Fault(path, f"{name!r} is not a feature; {one_of(name, names)}")
+
+
+def _meant(recipe: Recipe, known: dict[str, Column]) -> Iterator[str]:
+    """Yield the names a recipe's features would have with the column that was probably meant, or else with any."""
+    for key, column in zip(("column", "over"), recipe.reads(), strict=False):
+        if column not in known:
+            guess = closest(column, known)
+            for candidate in [guess] if guess else known:
+                yield from recipe.model_copy(update={key: candidate}).names()

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from include.spec.faults import Fault, Path
-from include.spec.fields import DecimalMark, Strict, ThousandsMark, Zone
+from include.spec.fields import DecimalMark, Span, Strict, ThousandsMark, Zone
 from include.spec.source import Source
 from include.spec.time_format import ISO, DateFormat, kept_by
 
@@ -136,9 +136,17 @@ class CsvSource(Source):
     skip_rows_after_header: Lines = Field(0, description="Lines below the header that are no data: units.")
     skip_rows_at_end: Lines = Field(0, description="Lines at the end that are no data, blank ones not counted.")
     time: TimeColumns = Field(description="How a row's time is written; becomes valid_at.")
+    ignore: tuple[str, ...] = Field(
+        (), description="Headers, or positions such as '#1', that nobody needs; any other that comes is a warning."
+    )
+    wait: Span = Field(
+        "6 hours",
+        description="How long a run that was not started by hand waits for a file that is not there; then it fails.",
+    )
 
     def _faults(self) -> Iterator[Fault]:
         yield from super()._faults()
+        yield from self._ignored(self.ignore, self.time.columns)
         other = "one of them is another"
         if not self.quoted_decimals:
             or_quotes = f"{other}, or write quoted_decimals: true"

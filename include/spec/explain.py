@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from functools import reduce
 from operator import getitem
@@ -111,6 +112,8 @@ def _message(path: Path, detail: Any, data: Any) -> str:
         return f"{shown} is not a date; write one such as 2025-01-31"
     if kind == "json_invalid":
         return "holds a character that is not text; delete the \\u escape"
+    if isinstance(detail["input"], int | float) and not isinstance(detail["input"], bool) and "pattern" in field:
+        return _wrong_form(shown, field["pattern"], field)
     return _wrong_type(shown, field)
 
 
@@ -166,4 +169,6 @@ def _wrong_form(shown: str, pattern: str, field: dict[str, Any]) -> str:
     if pattern == NAME:
         fix = "write at most 40 lower-case letters, digits and _, beginning with a letter"
         return f"{shown} is not a plain name; {fix}"
-    return f"{shown} does not have the right form; write it like {field['examples'][0]!r}"
+    # A number alone lacks its unit: 30 is answered with '30 days'.
+    example = re.sub(r"^[0-9]+(?= )", shown if shown.isdecimal() else r"\g<0>", field["examples"][0])
+    return f"{shown} does not have the right form; write it like {example!r}"

@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo, available_timezones
 from croniter import CroniterBadDateError, CroniterError, croniter
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from include.spec.faults import Fault, Faulty, one_of
+from include.spec.faults import Fault, Faulty, closest, one_of
+from include.spec.measures import is_measure
 
 NAME = r"^[a-z][a-z0-9_]{0,39}$"
 UNITS = {
@@ -19,7 +20,15 @@ UNITS = {
     "kPa", "hPa", "sensor", "count", "code", "text", "flag", "UTC", "days", "hours", "s", "ms",
     "mm", "cm", "m", "km", "m/s", "km/h", "kg", "l", "m3", "W", "kWh",
 }  # fmt: skip
+CRON_FIELDS = {
+    "minute": "0 to 59",
+    "hour": "0 to 23",
+    "day of month": "1 to 31",
+    "month": "1 to 12",
+    "day of week": "0 to 7, Sunday is both",
+}
 _SPAN = re.compile(r"^([0-9]{1,5})\s*(minute|hour|day|week)s?$")
+_OTHER_UNIT = re.compile(r"""^other\(["']?([^"'()]{1,40})["']?\)$""")
 
 
 def _known_zone(name: str) -> str:
@@ -32,15 +41,24 @@ def _known_zone(name: str) -> str:
     return name
 
 
-def _known_unit(unit: str) -> str:
-    if unit not in UNITS:
-        raise ValueError(f"{unit!r} is not a known unit; {one_of(unit, sorted(UNITS))}")
-    return unit
+def _known_unit(text: str) -> str:
+    if other := _OTHER_UNIT.match(text):
+        return other[1]
+    if text in UNITS or is_measure(text):
+        return text
+    guess = closest(text, sorted(UNITS))
+    hint = f"did you mean {guess!r}?" if guess else "write one such as mg/m3 or degC."
+    raise ValueError(f"{text!r} is not a known unit; {hint} Any other is written like other('veh/h')")
 
 
 def _cron(text: str) -> str:
-    if not croniter.is_valid(text) or len(text.split()) != 5:
-        raise ValueError(f"{text!r} is not a cron line of five fields; write one such as '30 18 * * 1-5'")
+    parts = text.split()
+    if len(parts) != len(CRON_FIELDS):
+        named = "minute, hour, day of month, month, day of week"
+        raise ValueError(f"{text!r} is not a cron line of five fields ({named}); write one such as '30 18 * * 1-5'")
+    for place, (part, (name, values)) in enumerate(zip(parts, CRON_FIELDS.items(), strict=True)):
+        if not croniter.is_valid(" ".join(part if i == place else "*" for i in range(len(parts)))):
+            raise ValueError(f"{text!r}: its {name} {part!r} is out of range; write {values}, or * for any")
     try:
         croniter(text).get_next()
     except (CroniterBadDateError, CroniterError):
@@ -79,7 +97,8 @@ def span(text: str) -> timedelta:
     """
     match = _SPAN.match(text)
     if match is None:
-        raise ValueError(f"{text!r} is not a span of time; write it like '14 days', '1 hour' or '30 minutes'")
+        like = f"'{text} days'" if text.isdecimal() else "'14 days', '1 hour' or '30 minutes'"
+        raise ValueError(f"{text!r} is not a span of time; write it like {like}")
     return timedelta(**{match[2] + "s": int(match[1])})
 
 
@@ -92,7 +111,7 @@ Zone = Annotated[
     AfterValidator(_known_zone),
     Field(json_schema_extra={"unit": "IANA time zone", "examples": ["UTC", "America/Mexico_City"]}),
 ]
-Unit = Annotated[str, AfterValidator(_known_unit), Field(json_schema_extra={"enum": sorted(UNITS)})]
+Unit = Annotated[str, AfterValidator(_known_unit), Field(json_schema_extra={"examples": ["mg/m3"]})]
 Cron = Annotated[
     str, AfterValidator(_cron), Field(json_schema_extra={"unit": "cron, 5 fields", "examples": ["30 18 * * 1-5"]})
 ]

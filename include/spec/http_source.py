@@ -80,6 +80,9 @@ class HttpJsonSource(Source):
         " stays as it came.",
     )
     time: JsonTime = Field(description="How a row's time is written; becomes valid_at.")
+    ignore: tuple[str, ...] | None = Field(
+        None, description="Keys of a row that nobody needs; where it is written, any other that comes is a warning."
+    )
     auth: Auth | None = Field(
         None, description="How the token travels, the password of the connection; left out, none is needed."
     )
@@ -102,6 +105,7 @@ class HttpJsonSource(Source):
         yield from super()._faults()
         if self.thousands == self.decimal:
             yield Fault(("thousands",), f"{self.thousands!r} is the decimal mark too; one of them is another")
+        yield from self._ignored(self.ignore or (), self.time.from_)
         templates: dict[Path, str] = {("path",): self.path}
         templates |= {("params", name): value for name, value in self.params.items()}
         for path, template in templates.items():

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-import yaml
 from pydantic import ValidationError
 
 from include.errors import ConfigError
@@ -17,7 +16,6 @@ from include.spec.lines import BadLine, Document, read
 from include.spec.model import Pipeline
 
 FILE_NAME = "pipeline.yaml"
-DECLARATIONS = ROOT / "airflow_settings.yaml"  # connections, each with the pool that bounds it
 
 
 def load(path: Path) -> Pipeline:
@@ -44,6 +42,11 @@ def load(path: Path) -> Pipeline:
     return parse(text, file, folder=path.resolve().parent.name if path.name == FILE_NAME else None)
 
 
+def load_named(name: str) -> Pipeline:
+    """Read the pipeline of that name, from where the settings say; raises as `load` does."""
+    return load(settings().pipelines / name / FILE_NAME)
+
+
 def load_all(folder: Path | None = None) -> dict[str, Pipeline]:
     """Read ``<folder>/*/pipeline.yaml``, sorted by name; `folder` is by default what the settings say.
 
@@ -52,37 +55,36 @@ def load_all(folder: Path | None = None) -> dict[str, Pipeline]:
     ConfigError
         With every fault of every file, or if two pipelines would share a table. Retrying does not help.
     """
-    pipelines, errors = load_each(folder)
-    if errors:
-        raise ConfigError("\n".join(errors))
+    pipelines, faults = load_each(folder)
+    if faults:
+        raise ConfigError("\n".join(faults.values()))
     return pipelines
 
 
 def load_runnable(folder: Path | None = None) -> dict[str, Pipeline]:
-    """Return the pipelines that can be loaded, as `load_all` does: one that is broken must not stop the others.
-
-    What is wrong with the rest is raised by ``dags/broken_pipelines.py``, for the web UI to show.
-    """
+    """Return the pipelines that can be loaded, as `load_all` does: one that is broken must not stop the others."""
     return load_each(folder)[0]
 
 
-def load_each(folder: Path | None = None) -> tuple[dict[str, Pipeline], list[str]]:
-    """Return the pipelines that can be loaded, and a line for each fault of the others."""
+def load_each(folder: Path | None = None) -> tuple[dict[str, Pipeline], dict[str, str]]:
+    """Return the pipelines that can be loaded; and the faults of the others, a line each, by their folders' names."""
     folder = settings().pipelines if folder is None else folder
     if not folder.is_dir():
         raise ConfigError(f"{_shown(folder)}: is not a folder; create it, with a folder for each pipeline")
-    pipelines, errors = {}, []
-    for path in sorted(folder.glob(f"*/{FILE_NAME}")):
+    pipelines, faults = {}, {}
+    for path in sorted(path / FILE_NAME for path in folder.iterdir() if path.is_dir() and path.name[0] not in "._"):
+        name = path.parent.name
         try:
-            pipelines[path.parent.name] = load(path)
+            pipelines[name] = load(path)
         except ConfigError as error:
-            errors.append(str(error))
-    wrong = folder.glob("*/pipeline.yml")
-    errors += [f"{_shown(path)}: has the wrong ending; rename it to {FILE_NAME}" for path in wrong]
+            faults[name] = str(error)
+        if (wrong := path.with_suffix(".yml")).exists():
+            faults[name] = f"{_shown(wrong)}: has the wrong ending; rename it to {FILE_NAME}"
+            pipelines.pop(name, None)
     for second, fault in _shared_tables(pipelines.values()):
         pipelines.pop(second, None)
-        errors.append(fault)
-    return pipelines, errors
+        faults[second] = fault
+    return pipelines, faults
 
 
 def parse(text: str, file: str, folder: str | None = None) -> Pipeline:
@@ -107,27 +109,6 @@ def parse(text: str, file: str, folder: str | None = None) -> Pipeline:
         raise _error(file, document, [Fault(("pipeline",), what)])
     pipeline._file, pipeline._document = file, document
     return pipeline
-
-
-def undeclared(pipelines: Iterable[Pipeline], file: Path = DECLARATIONS) -> list[str]:
-    """Return a line for each source whose connection or pool is not declared in ``airflow_settings.yaml``.
-
-    A task whose pool does not exist is never started and never fails: it must be told before.
-    """
-    declared = yaml.safe_load(file.read_text(encoding="utf-8"))["airflow"]
-    connections = {entry["conn_id"] for entry in declared.get("connections") or []}
-    pools = {entry["pool_name"] for entry in declared.get("pools") or []}
-    faults = []
-    for pipeline in pipelines:
-        for name, source in pipeline.sources.items():
-            kinds = {"a connection": connections, "a pool": pools}
-            if missing := [what for what, names in kinds.items() if source.connection not in names]:
-                faults.append(
-                    f"{pipeline.where('sources', name, 'connection')}: sources.{name}.connection: {source.connection!r}"
-                    f" is not declared as {' and '.join(missing)}; declare it in {file.name}, or write one of"
-                    f" {', '.join(sorted(connections & pools))}"
-                )
-    return faults
 
 
 def _error(file: str, document: Document, faults: Iterable[Fault]) -> ConfigError:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from include.spec.fields import NAME
+from include.spec.fields import NAME, UNITS
 from include.spec.load import ROOT
 from include.spec.schema import Schema, json_schema
 
@@ -32,6 +32,9 @@ nothing else to write for a new pipeline.
 - Dates are midnights in the pipeline's zone: that in which its main source writes dates, `schedule.timezone` where it
   writes times of day. A span of time ends before its end date.
 - A name is at most 40 lower-case letters, digits and `_`, beginning with a letter.
+- A `unit` is one of {", ".join(f"`{unit}`" for unit in sorted(UNITS))}, or any unit of measure that
+  [pint](https://pint.readthedocs.io) knows, such as `degF` or `kW/m2`. What it does not know is written
+  `unit: other("veh/h")`.
 - A share goes from 0 to 1, a key that ends in `_pct` is in %.
 
 What is wrong is told by one line a fault, with the file, the line, the field and the fix:
@@ -47,6 +50,7 @@ _RULES = """\
   their source (`rates.tiie_28d_pct`).
 - A source's `key` names columns with `required: true`; no two of its columns read the same `from`.
 - `min` is below `max`, and both are for numbers. A `completeness` below 0.8 has a `note` that says why.
+- `ignore` names nothing that a column or the time reads.
 - `personal` is for sources of kind `sql`; a hashed column is text; no feature reads a personal column.
 - `published` has either `after`, or `months`, `day` and `time`.
 - Features read numbers and booleans; text only through `one_hot`. `trailing` reads a source that is not the main one.

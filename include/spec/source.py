@@ -175,8 +175,9 @@ class Source(Strict):
 
     def contract_sha256(self) -> str:
         """Return a hash of all that decides which rows a payload gives: not of words, nor of where the source is."""
-        words: Any = {"title": True, "connection": True, "complete": True, "empty_window": True}
-        words |= {"columns": {"__all__": {"description", "unit", "note"}}, "checks": {"__all__": {"note"}}}
+        words: Any = {"title": True, "connection": True, "complete": True, "empty_window": True, "ignore": True}
+        words |= {"wait": True, "columns": {"__all__": {"description", "unit", "note"}}}
+        words |= {"checks": {"__all__": {"note"}}}
         said_by_it = self.model_dump_json(exclude=words, exclude_defaults=True)
         return hashlib.sha256(said_by_it.encode()).hexdigest()
 
@@ -224,6 +225,13 @@ class Source(Strict):
             for name in check.reads():
                 if what := self._unreadable(name, check.kind) or check.unfit(self.columns[name].type):
                     yield Fault(("checks", i, key), f"{name!r} is {what}")
+
+    def _ignored(self, ignore: tuple[str, ...], times: tuple[str, ...]) -> Iterator[Fault]:
+        """Yield a fault for each name under `ignore` that is read all the same."""
+        read = {*times, *(column.from_ for column in self.columns.values())}
+        for i, name in enumerate(ignore):
+            if name in read:
+                yield Fault(("ignore", i), f"{name!r} is read, by a column or as the time; remove one of the two")
 
     def _unreadable(self, name: str, kind: str) -> str:
         """Return why a kind of check cannot read a column, with the fix; empty where it can."""

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
 
     from include.sources import Endpoint
+    from include.spec.model import Pipeline
 
 
-def endpoint(connection_id: str) -> Endpoint:
-    """Resolve an Airflow Connection to where a source is and how to enter.
+def endpoint(pipeline: Pipeline, source: str) -> Endpoint:
+    """Resolve the Airflow Connection of a source to where it is and how to enter.
 
     Raises
     ------
@@ -28,14 +29,16 @@ def endpoint(connection_id: str) -> Endpoint:
 
     from include.sources import Endpoint
 
+    connection_id = pipeline.sources[source].connection
     try:
         connection = Connection.get(connection_id)
     except AirflowNotFoundException:
         connection = None
     if connection is None or not connection.host:
         raise ConfigError(
-            f"the Airflow Connection {connection_id!r} does not exist or has no host: declare it in"
-            " airflow_settings.yaml, or set it in the web UI under Admin, Connections"
+            f"{pipeline.where('sources', source, 'connection')}: pipeline {pipeline.pipeline}, source {source}: the"
+            f" Airflow Connection {connection_id!r} does not exist or has no host: declare it in airflow_settings.yaml"
+            " and run ciclo up, or set it in the web UI under Admin, Connections; then clear the task"
         )
     if connection.conn_type == "postgres":
         hash_key = str(connection.extra_dejson.get("hash_key", ""))

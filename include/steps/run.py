@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from include.errors import ConfigError, NothingToDo
+from include.errors import ConfigError, NothingToDo, SourceUnavailable
 from include.events.extra import named_window
 from include.windows import Window
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from include.lake.store import Lake
     from include.spec.model import Pipeline
     from include.warehouse.batch import RunRef
+
+LOOK_AGAIN = timedelta(minutes=5)
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -146,11 +150,12 @@ def refuse_unknown_params(dag_id: str, given: Mapping[str, Any], known: Mapping[
 def open_run(pipeline: Pipeline, context: Mapping[str, Any], is_strict: bool = True) -> Iterator[Run]:
     """Open what a task needs from its Airflow context, and end the task as its error means.
 
-    `NothingToDo` becomes a skip and a warehouse that does not answer `SourceUnavailable`; every
-    other error leaves as it is. A misspelt param is refused, unless `is_strict` is off.
+    `NothingToDo` becomes a skip and a warehouse that does not answer `SourceUnavailable`; what may still come is
+    looked for again while the run's patience lasts, unless somebody started it by hand; every other error leaves
+    as it is. A misspelt param is refused, unless `is_strict` is off.
     """
     from airflow.sdk import Connection
-    from airflow.sdk.exceptions import AirflowSkipException
+    from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipException
 
     from include.lake.store import Lake
     from include.settings import settings
@@ -183,5 +188,13 @@ def open_run(pipeline: Pipeline, context: Mapping[str, Any], is_strict: bool = T
             yield run
     except NothingToDo as nothing:
         raise AirflowSkipException(str(nothing)) from nothing
+    except SourceUnavailable as absent:
+        again, until = datetime.now(UTC) + LOOK_AGAIN, run.run_after + absent.patience
+        if again > until or dag_run.run_type == "manual":
+            raise
+        log.warning(
+            "%s It is looked for until %s UTC, next at %s.", absent, f"{until:%Y-%m-%d %H:%M}", f"{again:%H:%M}"
+        )
+        raise AirflowRescheduleException(again) from absent
     finally:
         run.engine.dispose()

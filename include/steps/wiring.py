@@ -3,26 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
-from airflow.sdk import Asset, AssetOrTimeSchedule, CronDataIntervalTimetable, Param
+from airflow.sdk import Asset, AssetOrTimeSchedule, CronDataIntervalTimetable, Param, get_parsing_context
 
 from include.events.source_asset import source_asset
+from include.spec.load import load_named, load_runnable
+from include.steps.ending_timetable import EndingTimetable
 from include.steps.failure import alert_failure
 from include.steps.retries import RETRIES, RETRY_OPTIONS
 from include.windows import midnight
 
 if TYPE_CHECKING:
+    from airflow.sdk.bases.timetable import BaseTimetable
+
     from include.spec.model import Pipeline
 
-_DATE = "ISO 8601 in UTC, e.g. 2025-01-01."
+_DAY = "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+_TIME = r"[T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})?"
+_BOUND: dict[str, Any] = {"type": ["null", "string"], "pattern": f"^{_DAY}({_TIME})?$"}
+_DATE = "ISO 8601, in UTC where it names no offset, e.g. 2025-01-01."
 WINDOW_PARAMS = {
-    "start": Param(None, type=["null", "string"], description=f"Start of the window, included; {_DATE}"),
-    "end": Param(None, type=["null", "string"], description=f"End of the window, excluded; {_DATE}"),
+    "start": Param(None, **_BOUND, description=f"Start of the window, included; {_DATE}"),
+    "end": Param(None, **_BOUND, description=f"End of the window, excluded; {_DATE}"),
 }
+
+
+def pipelines() -> list[Pipeline]:
+    """Return the pipelines that can be loaded, one that is broken must not stop the others; in a task, its own alone.
+
+    What is wrong with the rest shows in the web UI, by ``dags/broken_pipelines.py``.
+
+    Raises
+    ------
+    ConfigError
+        In a task whose pipeline cannot be loaded, for its log: a line a fault. It is tried again all the same.
+    """
+    name = (get_parsing_context().dag_id or "").partition("_")[2]
+    return [load_named(name)] if name else list(load_runnable().values())
 
 
 def loaded(pipeline: Pipeline) -> Asset:
@@ -67,46 +87,28 @@ def dag_options(pipeline: Pipeline, verb: str, doc: str, rerun: str) -> dict[str
     }
 
 
-def timetable(pipeline: Pipeline) -> CronDataIntervalTimetable:
+def timetable(pipeline: Pipeline) -> BaseTimetable | EndingTimetable:
     """Return when a pipeline's first DAG runs by itself: each run is for the interval that has just ended."""
-    return CronDataIntervalTimetable(pipeline.schedule.cron, timezone=pipeline.schedule.timezone)
+    cron, zone, end = pipeline.schedule.cron, pipeline.schedule.timezone, pipeline.schedule.end
+    if end is None:
+        return CronDataIntervalTimetable(cron, timezone=zone)
+    return EndingTimetable(cron, zone, midnight(end, pipeline.zone))
 
 
-def clock_or_events(
-    pipeline: Pipeline, now: datetime | None = None
-) -> CronDataIntervalTimetable | AssetOrTimeSchedule | Asset | None:
+def clock_or_events(pipeline: Pipeline) -> BaseTimetable | EndingTimetable:
     """Return when a pipeline's first DAG runs: at its times, each run with its interval, and at the events it declares.
 
     A run that an event starts has no interval. The clock stops after the run for the interval in which the schedule
-    ends. A DAG's own `end_date` would do more: Airflow gives a run that somebody starts in the web UI, whose form fills
-    in today as logical date, no task at all then, and calls it a success.
-
-    Parameters
-    ----------
-    now : datetime, optional
-        Now, with a time zone; taken from the machine when left out.
+    ends.
     """
-    clock = None if _is_over(pipeline, now or datetime.now(UTC)) else timetable(pipeline)
     if not pipeline.events:
-        return clock
-    asset = source_asset(pipeline)
-    return asset if clock is None else AssetOrTimeSchedule(timetable=clock, assets=asset)
+        return timetable(pipeline)
+    return AssetOrTimeSchedule(timetable=timetable(pipeline), assets=source_asset(pipeline))
 
 
 def first_day(pipeline: Pipeline) -> datetime:
     """Return the first instant the timetable makes runs for."""
     return midnight(pipeline.schedule.start, pipeline.zone)
-
-
-def _is_over(pipeline: Pipeline, now: datetime) -> bool:
-    """Tell whether the schedule's last interval ended more than a day ago: long enough for its run to be made."""
-    from croniter import croniter
-
-    if pipeline.schedule.end is None:
-        return False
-    end = midnight(pipeline.schedule.end, pipeline.zone).astimezone(ZoneInfo(pipeline.schedule.timezone))
-    last = croniter(pipeline.schedule.cron, end)
-    return bool(now > last.get_next(datetime) + timedelta(days=1))
 
 
 def announce(context: Mapping[str, Any], asset: Asset, extra: dict[str, Any]) -> None:

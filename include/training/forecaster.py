@@ -80,7 +80,7 @@ class Forecaster(RegressorMixin, BaseEstimator):
         if missing := self.missing(rows):
             raise ContractBroken(
                 f"the model needs the features {', '.join(missing)}, which pipeline.yaml no longer makes: put them"
-                " back, or train another with airflow dags trigger train_<pipeline>"
+                " back, or train another version with the pipeline's training DAG"
             )
         rows = rows[self.features_]
         return np.asarray(self.estimator_.predict(rows), dtype="float64") + self._base(rows)

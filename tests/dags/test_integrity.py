@@ -10,7 +10,9 @@ import pytest
 import yaml
 
 from include.reporting import dag_pages
+from include.settings import settings
 from include.spec.load import load_all
+from include.windows import Window
 
 ROOT = Path(__file__).resolve().parents[2]
 VERBS = ("ingest", "monitor", "train", "score", "quarantine")
@@ -43,18 +45,66 @@ def test_a_folder_without_dags_does_not_pass_for_ours(read_dags, tmp_path):
     assert set(read_dags(tmp_path).dags) == set()
 
 
-def test_a_broken_pipeline_is_shown_and_leaves_the_others_alone(read_dags, tmp_path, monkeypatch):
-    shutil.copytree(ROOT / "include" / "pipelines", tmp_path / "pipelines")
-    path = tmp_path / "pipelines" / "usdmxn" / "pipeline.yaml"
-    path.write_text(path.read_text().replace("impact: tier_1", "impact: tier_9"))
-    from include.spec import load
+@pytest.fixture
+def own_pipelines(tmp_path, monkeypatch):
+    """Give a copy of the shipped pipelines for the DAG files to read."""
+    monkeypatch.setenv("CICLO_PIPELINES", str(tmp_path / "pipelines"))
+    settings.cache_clear()
+    yield shutil.copytree(ROOT / "include" / "pipelines", tmp_path / "pipelines")
+    settings.cache_clear()
 
-    each = load.load_each
-    monkeypatch.setattr(load, "load_each", lambda folder=None: each(tmp_path / "pipelines"))
+
+def test_a_broken_pipeline_is_shown_and_leaves_the_others_alone(own_pipelines, read_dags):
+    path = own_pipelines / "usdmxn" / "pipeline.yaml"
+    path.write_text(path.read_text().replace("impact: tier_1", "impact: tier_9"))
     dagbag = read_dags(ROOT / "dags")
     assert set(dagbag.dags) == {f"{verb}_air_quality" for verb in VERBS} | {"alert", "keep_house"}
     assert list(dagbag.import_errors) == ["broken_pipelines.py"]
     assert re.search(r"pipeline\.yaml:\d+: impact: ", dagbag.import_errors["broken_pipelines.py"])
+
+
+def test_the_log_of_a_task_whose_pipeline_cannot_be_loaded_has_every_fault_and_others_go_on(
+    own_pipelines, read_dags, monkeypatch
+):
+    path = own_pipelines / "usdmxn" / "pipeline.yaml"
+    path.write_text(path.read_text().replace("impact: tier_1", "impact: tier_9").replace("horizon: 1", "horizon: one"))
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "ingest_usdmxn")  # as Airflow sets it in a task's process
+    [error] = read_dags(ROOT / "dags" / "ingest.py").import_errors.values()
+    assert re.search(r"pipeline\.yaml:\d+: impact: .*\n.*pipeline\.yaml:\d+: target\.horizon: ", error)
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "ingest_air_quality")
+    dagbag = read_dags(ROOT / "dags" / "ingest.py")
+    assert (set(dagbag.dags), dagbag.import_errors) == ({"ingest_air_quality"}, {})
+    path.write_text((ROOT / "include" / "pipelines" / "usdmxn" / "pipeline.yaml").read_text())
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "ingest_usdmxn")
+    assert "ingest_usdmxn" in read_dags(ROOT / "dags" / "ingest.py").dags
+
+
+@pytest.mark.parametrize(
+    ("verb", "name", "value"),
+    [
+        ("ingest", "start", "2025-13-01"),
+        ("ingest", "end", "2025-02-32"),
+        ("train", "start", "yesterday"),
+        ("monitor", "end", "01/02/2025"),
+        ("score", "start", "2025-01-01T25:00"),
+        ("quarantine", "end", 20250101),
+        ("ingest", "from_lake", "yes"),
+    ],
+)
+def test_a_malformed_param_is_refused_when_the_run_is_asked_for(dagbag, verb, name, value):
+    from airflow.sdk.exceptions import ParamValidationError
+
+    with pytest.raises(ParamValidationError):
+        dagbag.dags[f"{verb}_usdmxn"].params.get_param(name).resolve(value=value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["2025-01-01", "2025-01-01T06:00", "2025-01-01 06:00:30.5", "2025-01-01T06:00:00+00:00", "2025-01-01T06:00Z"],
+)
+def test_what_a_window_can_be_made_of_is_taken(dagbag, value):
+    assert dagbag.dags["ingest_usdmxn"].params.get_param("start").resolve(value=value) == value
+    assert Window.parse(value, "2030-01-01")
 
 
 def test_every_dag_has_an_owner_an_impact_and_a_way_to_rerun(dagbag):

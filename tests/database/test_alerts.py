@@ -6,9 +6,13 @@ from types import SimpleNamespace
 import pytest
 
 from include.alerts.record import raise_alert
+from include.promotion.ledger import append
+from include.reporting.status import _failure
 from include.steps.failure import alert_failure
 from include.warehouse.batch import RunRef
+from include.windows import Window
 
+JANUARY = Window.parse("2025-01-01", "2025-02-01")
 RUN = RunRef("ingest_readings", "first")
 
 
@@ -65,3 +69,25 @@ def test_an_alert_that_nobody_is_named_for_is_kept_with_its_severity(warehouse, 
     tell(warehouse, kind)
     columns = "severity, status, attempts, delivered_at, last_error"
     assert warehouse.sql(f"select {columns} from ops.alert") == [(severity, "unaddressed", 0, None, None)]
+
+
+@pytest.mark.parametrize(
+    ("task", "since", "is_told"),
+    [
+        ("ingest_readings meter.check", None, True),
+        ("ingest_readings meter.check", "loaded", False),
+        ("train_readings fit_candidate", "loaded", True),
+        ("monitor_readings decide", "decided", False),
+        ("score_readings predict", "decided", False),
+        ("quarantine_readings choose", None, False),
+    ],
+)
+def test_a_failure_shows_until_its_dag_has_come_to_an_end_again(warehouse, task, since, is_told) -> None:
+    tell(warehouse, "failure", f"{task}: no way")
+    warehouse.sql("update ops.alert set raised_at = now() - interval '1 minute'")
+    if since == "loaded":
+        warehouse.load(warehouse.batch([{"at": 1}]))
+    with warehouse.engine.begin() as connection:
+        if since == "decided":
+            append(connection, "readings", JANUARY, "hold", ["fine"], {}, None, RunRef("monitor_readings", "first"))
+        assert _failure(connection, "readings") == (f"{task}: no way" if is_told else None)

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
@@ -73,3 +74,10 @@ def test_another_failure_is_told(api: AirflowApi) -> None:
     Answers.plan = [(503, {})]
     with pytest.raises(SourceUnavailable, match="Airflow answered 503 to GET assets/events"):
         api.woken_runs("ingest_x", "first")
+
+
+def test_a_file_that_could_not_be_loaded_before_it_was_mended_is_not_told_again(api: AirflowApi) -> None:
+    old, new = ({"filename": name, "stack_trace": f"Traceback\nConfigError: {name}"} for name in ("a.py", "b.py"))
+    errors = [old | {"timestamp": "2026-01-01T11:59:59Z"}, new | {"timestamp": "2026-01-01T12:00:01+00:00"}]
+    Answers.plan = [(200, {"import_errors": errors})]
+    assert api.import_errors(datetime(2026, 1, 1, 12, tzinfo=UTC)) == ["b.py: ConfigError: b.py"]

@@ -51,7 +51,9 @@ def test_a_default_stands_in_for_what_is_not_set(file: Path):
 
 
 def test_a_variable_that_is_not_set_is_named_with_its_line(file: Path):
-    with pytest.raises(ConfigError, match=r"airflow_settings.yaml, line 5: BANK_URL is not set; set it in \.env\."):
+    with pytest.raises(
+        ConfigError, match=r"airflow_settings.yaml:5: airflow.connections\[0\].conn_host: BANK_URL is not set"
+    ):
         read(file, {})
 
 
@@ -65,18 +67,47 @@ def test_a_variable_that_is_not_set_is_named_with_its_line(file: Path):
     ],
 )
 def test_an_unknown_key_is_named_with_its_line_and_the_known_ones(file: Path, known: str, unknown: str, line: int):
-    with pytest.raises(ConfigError, match=rf"line {line}: {unknown[:-1]} is not known here; use .*{known[:-1]}"):
+    with pytest.raises(ConfigError, match=rf"yaml:{line}: [^\n]*{unknown[:-1]}: unknown key; [^\n]*{known[:-1]}"):
         read(_change(file, known, unknown), {"BANK_URL": "x"})
 
 
-def test_an_entry_without_its_name_is_refused(file: Path):
-    with pytest.raises(ConfigError, match=r"line 9: the entry has no pool_name; add one"):
-        read(_change(file, "- pool_name: bank\n      pool_slot: 2", "- pool_slot: 2"), {"BANK_URL": "x"})
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        (
+            "- pool_name: bank\n      pool_slot: 2",
+            "- pool_slot: 2",
+            r":9: airflow.pools\[0\]: the entry has no pool_name",
+        ),
+        ("      pool_slot: 2\n", "", r":9: airflow.pools\[0\]: the entry has no pool_slot; add one"),
+        ("pool_slot: 2", "pool_slot: 0", r":10: airflow.pools\[0\].pool_slot: '0' is no whole number from 1"),
+        ("pool_slot: 2", "pool_slot: -1", r":10: airflow.pools\[0\].pool_slot: '-1' is no whole number from 1"),
+        ("pool_slot: 2", "pool_slot: two", r":10: airflow.pools\[0\].pool_slot: 'two' is no whole number"),
+        ("conn_host: ${BANK_URL}", "conn_port: https", r":5: airflow.connections\[0\].conn_port: 'https' is no whole"),
+        ("      conn_type: http\n", "", r":3: airflow.connections\[0\]: the entry has no conn_type"),
+        (
+            "  pools:",
+            "    - {conn_id: bank, conn_type: fs}\n  pools:",
+            r":8: [^\n]*conn_id: 'bank' is declared twice; remove",
+        ),
+        ("conn_type: http", "conn_type: [http", r":\d+: not valid YAML"),
+        ("airflow:\n", "airflow: 3\nx:\n", r":1: airflow: is no mapping; write one with connections, pools, variables"),
+    ],
+)
+def test_what_airflow_would_choke_on_is_told_with_line_field_and_fix(file: Path, old: str, new: str, fault: str):
+    with pytest.raises(ConfigError, match=f"airflow_settings.yaml{fault}"):
+        read(_change(file, old, new), {"BANK_URL": "x"})
 
 
-def test_broken_yaml_is_refused_with_its_line(file: Path):
-    with pytest.raises(ConfigError, match=r"airflow_settings.yaml, line \d+: not valid YAML"):
-        read(_change(file, "conn_type: http", "conn_type: [http"), {"BANK_URL": "x"})
+def test_every_fault_of_the_file_is_told_at_once(file: Path):
+    with pytest.raises(ConfigError) as refusal:
+        read(_change(file, "pool_slot: 2", "pool_slot: 0"), {})
+    assert [line.split(":")[1] for line in str(refusal.value).splitlines()] == ["5", "10"]
+
+
+def test_a_file_that_is_gone_is_one_sentence(tmp_path: Path):
+    with pytest.raises(ConfigError, match=r"^airflow_settings.yaml: cannot be read \(.*\); restore it$"):
+        read(tmp_path / "airflow_settings.yaml", {})
 
 
 def test_every_source_of_every_pipeline_has_a_connection_and_a_pool(options: Settings):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -113,6 +114,40 @@ def test_status_shows_servers_that_are_not_ours(ciclo: Ciclo, external: Settings
     postgres = json.loads(ciclo("status", "--json").stdout)["services"]["postgres"]
     assert (postgres["state"], postgres["healthy"]) == ("EXTERNAL", True)
     assert "@" not in postgres["url"]
+
+
+@pytest.fixture
+def broken(options: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give a pipeline with two faults beside the shipped ones."""
+    folder = shutil.copytree(ROOT / "include" / "pipelines", tmp_path / "pipelines")
+    file = folder / "peso" / "pipeline.yaml"
+    file.parent.mkdir()
+    text = (ROOT / "tests" / "unit" / "spec" / "minimal.yaml").read_text()
+    file.write_text(text.replace("tier_3", "tier_9").replace("30 13 * *", "61 13 * *"))
+    monkeypatch.setenv("CICLO_PIPELINES", str(folder))
+    return file
+
+
+def test_validate_tells_every_fault_and_status_the_same_until_it_is_mended(ciclo: Ciclo, broken: Path):
+    done = ciclo("validate")
+    assert done.returncode == 1
+    assert [line.partition("peso/pipeline.yaml:")[2].split(": ")[1] for line in done.stdout.splitlines()] == [
+        "impact",
+        "schedule.cron",
+    ]
+    status = ciclo("status", "--json")
+    assert status.returncode == 1
+    assert json.loads(status.stdout)["faults"] == {"peso": done.stdout.splitlines()}
+    assert json.loads(status.stdout)["health"]["peso"]["word"] == "broken"
+    assert ciclo("validate", "usdmxn").returncode == 0
+    broken.write_text((ROOT / "tests" / "unit" / "spec" / "minimal.yaml").read_text())
+    done = ciclo("validate", "peso")
+    assert (done.returncode, done.stdout) == (0, "peso: everything is in order.\n")
+
+
+def test_a_pipeline_that_is_not_there_cannot_be_validated(ciclo: Ciclo):
+    done = ciclo("validate", "nothing")
+    assert (done.returncode, done.stderr) == (1, "there is no pipeline nothing; there are air_quality, usdmxn\n")
 
 
 QUARANTINED = """
@@ -252,6 +287,14 @@ def test_a_retry_loads_the_window_again_from_the_lake_and_tells_what_waits(
         "  1 wait for range of fix_mxn, e.g. fix_mxn = 99.0: expected 5 to 50",
     ]
     assert ("ingest_usdmxn failed: ContractBroken: still broken" in done.stderr) == (code == 1)
+
+
+@pytest.mark.usefixtures("quarantined")
+def test_a_pipeline_is_not_removed_while_a_part_of_it_cannot_be_reached(ciclo: Ciclo):
+    refused = ciclo("remove", "usdmxn", "--yes")
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (1, 1)
+    assert refused.stderr.startswith("MLflow at http://127.0.0.1:")
+    assert len(json.loads(ciclo("quarantine", "list", "--json").stdout)) == 1
 
 
 OUTDATED = """

@@ -134,10 +134,14 @@ def test_status_tells_that_processes_run_on_without_their_supervisor(small):
     assert "The supervisor is gone" in runtime.status()["problem"]
 
 
-def test_a_broken_pipeline_does_not_hide_the_services(small, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("include.spec.load.load_each", lambda folder=None: ({}, ["pipeline.yaml:8: ownr: unknown key"]))
+def test_a_broken_pipeline_does_not_hide_the_services(small, tmp_path, monkeypatch: pytest.MonkeyPatch):
+    file = tmp_path / "pipelines" / "peso" / "pipeline.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text("pipeline: peso\nownr: credit-desk\n")
+    monkeypatch.setenv("CICLO_PIPELINES", str(tmp_path / "pipelines"))
+    settings.cache_clear()
     status = runtime.status()
-    assert "pipeline.yaml:8: ownr: unknown key" in status["problem"]
+    assert "peso/pipeline.yaml:2: ownr: unknown key" in status["problem"]
     assert set(status["services"]) >= {"postgres", "scheduler"}
 
 

@@ -15,7 +15,7 @@ import pytest
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 from include.errors import ContractBroken, SourceUnavailable
-from include.registry import aliases, mlflow_registry
+from include.registry import aliases, mlflow_registry, removal
 from include.registry.mlflow_registry import (
     CHALLENGER,
     CHAMPION,
@@ -242,3 +242,19 @@ def test_a_server_that_is_down_or_broken_is_said_to_be_in_one_sentence(broken_se
     for call in calls:
         with pytest.raises(SourceUnavailable, match=rf"^MLflow at {broken_server} does not answer \(\w+\): \S.*"):
             call()
+
+
+def test_a_model_that_is_removed_leaves_no_version_and_its_name_is_free_again(mlflow_url, name):
+    model, rows = fitted()
+    for _ in range(2):
+        register(name, log(name, model, rows), TAGS)
+    assert removal.versions(mlflow_url, name) == [1, 2]
+    removal.remove(mlflow_url, name)
+    removal.remove(mlflow_url, name)
+    assert removal.versions(mlflow_url, name) == []
+    assert register(name, log(name, model, rows), TAGS).number == 1
+
+
+def test_a_server_that_is_down_removes_nothing_and_says_so():
+    with pytest.raises(SourceUnavailable, match=r"MLflow at http://127.0.0.1:1 does not answer"):
+        removal.versions("http://127.0.0.1:1", "anything")

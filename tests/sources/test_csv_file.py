@@ -7,6 +7,7 @@ import io
 import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 from include.errors import ContractBroken, SourceUnavailable
 from include.sandbox.station import simulate
 from include.sources import Endpoint, Limits, csv_file, fetch, frame, parse
+from include.sources.frame import noted
 from include.sources.payload import Extract
 from include.sources.text import archive, numbers
 from include.sources.text.instants import times_of
@@ -406,7 +408,7 @@ def test_a_file_in_a_bucket_is_kept_as_it_is_and_one_that_is_not_there_says_so(b
     [payload] = fetch("air_quality", "station", source, Endpoint("s3://files"), ALL_TIME)
     assert payload.body.size == 200_000 * len(b"at,co,place\n")
     assert payload.headers["etag"]
-    with pytest.raises(ContractBroken, match=r"s3://files/year/none.csv does not exist"):
+    with pytest.raises(SourceUnavailable, match=r"s3://files/year/none.csv is not there"):
         list(fetch("air_quality", "station", small(path="/year/none.csv"), Endpoint("s3://files"), ALL_TIME))
 
 
@@ -512,7 +514,6 @@ def test_a_file_that_is_not_there_or_none_says_what_to_check(tmp_path: Path, say
     (tmp_path / "folder").mkdir()
     (tmp_path / "large.csv").write_bytes(b"x" * 101)
     cases = [
-        (f"file://{tmp_path}", "/none.csv", "does not exist; check the host of the Airflow Connection uci_air_quality"),
         (f"file://{tmp_path}", "/folder", "is a folder; check the host"),
         (f"file://{tmp_path}", "/large.csv", "is larger than 100 bytes; ask for a smaller file"),
         ("nostore://bucket", "/a.csv", "cannot be opened .*; check the host"),
@@ -522,6 +523,35 @@ def test_a_file_that_is_not_there_or_none_says_what_to_check(tmp_path: Path, say
         with pytest.raises(ContractBroken, match=expected) as caught:
             list(fetch("air_quality", "station", small(path=path), endpoint, ALL_TIME))
         says_what_to_do(caught.value, "air_quality", "station", ALL_TIME)
+
+
+@pytest.mark.parametrize(("declared", "hours"), [({}, 6), ({"wait": "2 days"}, 48)])
+def test_a_file_that_is_not_there_is_waited_for_as_long_as_the_source_says(
+    tmp_path: Path, declared: dict[str, str], hours: int
+) -> None:
+    with pytest.raises(
+        SourceUnavailable, match=r"/none.csv is not there; if it does not come .* check `path`"
+    ) as absent:
+        list(fetch("p", "s", small(path="/none.csv", **declared), Endpoint(f"file://{tmp_path}"), ALL_TIME))
+    assert absent.value.patience == timedelta(hours=hours)
+    assert absent.value.retry_after is None
+
+
+@pytest.mark.parametrize(
+    ("ignore", "others"),
+    [
+        ([], ["No", "station"]),
+        (["No", "station"], []),
+        (["station"], ["No"]),
+        (["#1", "#4"], []),
+        (["No", "station", "gone"], []),
+    ],
+)
+def test_columns_nobody_needs_are_ignored_and_others_are_noted(ignore: list[str], others: list[str]) -> None:
+    content = b"No,at,co,station,place\n1,2005-01-01 10:00,2.5,Aotizhongxin,street\n"
+    source = small(ignore=ignore)
+    batches = list(csv_file.parse(Extract("p", "s", ALL_TIME), source, [lambda: io.BytesIO(content)]))
+    assert {name for batch in batches for name in noted(batch.schema)} == set(others)
 
 
 def test_a_file_has_an_hour_and_eight_gibibytes_unless_its_connection_says_otherwise(

@@ -19,6 +19,8 @@ from hypothesis import strategies as st
 
 from include.errors import ContractBroken, SourceUnavailable
 from include.sources import Endpoint, Limits, Payload, fetch, http_json, parse
+from include.sources.frame import noted
+from include.sources.payload import Extract
 from include.spec.model import HttpJsonSource
 from include.windows import Window
 
@@ -700,3 +702,27 @@ def test_any_bytes_from_a_server_give_pages_or_say_why(server: Any, content: byt
     except (ContractBroken, SourceUnavailable) as error:
         why = str(error)
     assert why.startswith("pipeline api, source rates, window 2025-01-01..2025-02-01: ") if why else kept == [content]
+
+
+@pytest.mark.parametrize(
+    ("changed", "others"),
+    [
+        ({}, []),
+        ({"ignore": []}, ["base", "quote"]),
+        ({"ignore": ["base"]}, ["quote"]),
+        ({"ignore": ["base", "quote"]}, []),
+        ({"ignore": ["base"], "columns": {"rate": {"from": "$.quote.rate", **COLUMN}}}, ["rate"]),
+    ],
+)
+def test_where_keys_are_ignored_any_other_is_noted(changed: dict[str, Any], others: list[str]) -> None:
+    row = {"date": "2025-01-02", "rate": 1.5, "base": "USD", "quote": "MXN"}
+    if "columns" in changed:
+        row["quote"] = {"rate": 2.5}
+    opened = io.BytesIO(json.dumps([row]).encode())
+    batches = list(http_json.parse(Extract(*AROUND), source_of(**changed), [lambda: opened]))
+    assert [name for batch in batches for name in noted(batch.schema)] == others
+
+
+def test_a_key_that_is_read_cannot_be_ignored() -> None:
+    with pytest.raises(ValueError, match="'rate' is read, by a column or as the time"):
+        source_of(ignore=["rate"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain, islice, repeat
 from typing import TYPE_CHECKING, Any, Final
 
@@ -52,6 +52,13 @@ class Page:
         """Return the keys of the first row, for a message."""
         first: Any = self._places[0].obj if self._is_columns else next(iter(self._rows), None)
         return _shown(first) if isinstance(first, dict) else f"positions 0 to {len(first or ()) - 1}"
+
+    def others(self, fields: Iterable[str]) -> list[str]:
+        """Return the keys of the first row that no field leads to or into."""
+        lists = [place.obj for place in self._places] if self._is_columns else self._rows
+        first = next(iter(lists), None)
+        read = {step for field in fields if parent_of_field(field) is None for step in steps_of_field(field)[:1]}
+        return [key for key in first if key not in read] if isinstance(first, dict) else []
 
     def fields(self, field: str, start: int, end: int) -> list[str | None] | None:
         """Return one field of the rows from `start` to `end`, which is not in it; None if no row has it at all.

@@ -1,9 +1,7 @@
 """What a pipeline declares becomes an asset with watchers; Airflow can store them and nothing in them is secret."""
 
 import json
-from datetime import UTC, datetime
 
-import pytest
 from airflow.sdk import AssetOrTimeSchedule, CronDataIntervalTimetable
 
 from include.events.notify import PostgresNotifyTrigger
@@ -102,23 +100,3 @@ def test_of_a_message_only_its_place_is_kept() -> None:
             raise AssertionError("what a message says may be personal")
 
     assert place_of(Message()) == "desk.operation 3 41"
-
-
-@pytest.mark.parametrize(
-    ("now", "has_clock"),
-    [("2005-04-30", True), ("2005-05-01T12:00", True), ("2005-05-02T05:00", True), ("2005-05-02T07:00", False)],
-)
-def test_the_clock_stops_a_day_after_the_run_for_the_interval_in_which_the_schedule_ends(
-    now: str, has_clock: bool
-) -> None:
-    ends = load_all()["air_quality"].model_copy(update={"events": None})  # at 2005-05-01, each month on the 1st at 6:00
-    clock = clock_or_events(ends, datetime.fromisoformat(now).replace(tzinfo=UTC))
-    assert (clock is not None) == has_clock
-
-
-def test_events_are_heard_when_the_clock_has_stopped() -> None:
-    assert clock_or_events(load_all()["air_quality"]) == source_asset(load_all()["air_quality"])
-
-
-def test_a_schedule_without_an_end_never_stops() -> None:
-    assert clock_or_events(with_events(), datetime(2199, 1, 1, tzinfo=UTC)) is not None

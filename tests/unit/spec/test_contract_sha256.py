@@ -35,6 +35,8 @@ def contract(source: str, *keys: Any, value: Any = None) -> str:
         ("station", ("title",), "The same file under another title"),
         ("station", ("connection",), "other_files"),
         ("station", ("columns", "sensor", "description"), "Other words"),
+        ("station", ("ignore",), ["No"]),
+        ("station", ("wait",), "1 day"),
         ("station", ("columns", "sensor", "note"), "Said in other words."),
         ("station", ("columns", "sensor", "unit"), "1"),
         ("station", ("checks", 0, "note"), "Because it is so."),

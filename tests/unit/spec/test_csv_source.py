@@ -33,6 +33,7 @@ GOOD: list[dict[str, Any]] = [
     {"skip_rows_after_header": 1, "quote": "none", "encoding": "utf-16"},
     {"time": {"columns": ["#1"], "format": "%d/%m/%y", "two_digit_years_from": 1950}},
     {"delimiter": "\t", "member": "data/*.csv"},
+    {"ignore": ["No", "#7"], "wait": "90 minutes"},
 ]
 
 
@@ -55,6 +56,9 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"header": "none", "columns": {"co": {"from": "CO", **COLUMN}}}, "'CO' is no position and there is no header"),
     ({"header": "none", "columns": {"co": {"from": "#0", **COLUMN}}}, "'#0' is no position"),
     ({"header": "none", "skip_rows_after_header": 1}, "there is no header; write skip_lines"),
+    ({"ignore": ["No", "#2"]}, "'#2' is read, by a column or as the time; remove one of the two"),
+    ({"ignore": ["#1"]}, "'#1' is read, by a column or as the time"),
+    ({"wait": "6"}, "is not a span of time; write it like '6 days'"),
     ({"skip_lines": -1}, "greater than or equal to 0"),
     ({"time": {"columns": ["#1"], "format": "%d/%m/%y"}}, "%y does not say which century; add two_digit_years_from"),
     ({"time": {"columns": ["#1"], "format": "%Y-%m-%d", "two_digit_years_from": 1970}}, "remove it"),

@@ -35,7 +35,7 @@ MINIMAL = [
     slip("owner: credit-desk\n", "", "owner", "missing", "add `owner:` (text)", line="pipeline: peso"),
     slip("  min_rows: 250\n", "", "training.min_rows", "missing", "add `min_rows:` (a whole number)",
          line="training:"),
-    slip("        unit: MXN/USD\n", "", "sources.fix.columns.fix_mxn.unit", "missing", "one of %, 1",
+    slip("        unit: MXN/USD\n", "", "sources.fix.columns.fix_mxn.unit", "missing", "(text such as mg/m3)",
          line="fix_mxn:\n"),
     slip("        from: SF43718\n", "", "sources.fix.columns.fix_mxn.from", "missing", "`from:`", line="fix_mxn:\n"),
     slip("start: 2018", "start: 2018-01-01\n  start: 2018", "schedule.start", "is there twice", "remove one",
@@ -67,9 +67,15 @@ MINIMAL = [
     # units, cron lines, zones, dates, spans
     slip("MXN/USD\n", "MXN/USDD\n", "sources.fix.columns.fix_mxn.unit", "is not a known unit",
          "did you mean 'MXN/USD'?"),
-    slip("MXN/USD\n", "furlong\n", "sources.fix.columns.fix_mxn.unit", "is not a known unit", "use one of %, 1"),
+    slip("MXN/USD\n", "veh/h\n", "sources.fix.columns.fix_mxn.unit", "is not a known unit", "like other('veh/h')"),
+    slip("MXN/USD\n", "10**10**10\n", "sources.fix.columns.fix_mxn.unit", "is not a known unit", "such as mg/m3"),
+    slip("MXN/USD\n", "other()\n", "sources.fix.columns.fix_mxn.unit", "is not a known unit", "like other('veh/h')"),
     slip("30 13 * * 1-5", "30 13 * *", "schedule.cron", "is not a cron line of five fields", "write one such as"),
-    slip("30 13 * * 1-5", "61 13 * * 1-5", "schedule.cron", "is not a cron line of five fields", "write one such as"),
+    slip("30 13 * * 1-5", "61 13 * * 1-5", "schedule.cron", "its minute '61' is out of range", "0 to 59"),
+    slip("30 13 * * 1-5", "30 24 * * 1-5", "schedule.cron", "its hour '24' is out of range", "0 to 23"),
+    slip("30 13 * * 1-5", "30 13 0-5 * 1-5", "schedule.cron", "its day of month '0-5' is out of range", "1 to 31"),
+    slip("30 13 * * 1-5", "30 13 * */2,13 1-5", "schedule.cron", "its month '*/2,13' is out of range", "1 to 12"),
+    slip("30 13 * * 1-5", "30 13 * * WEDS", "schedule.cron", "its day of week 'WEDS' is out of range", "0 to 7"),
     slip('"30 13 * * 1-5"', "'@daily'", "schedule.cron", "is not a cron line of five fields", "write one such as"),
     slip("30 13 * * 1-5", "0 0 31 2 *", "schedule.cron", "never comes round", "choose a day"),
     slip("America/Mexico_City\n", "America/Mexico\n", "schedule.timezone", "is not an IANA", "'America/Mexico_City'?"),
@@ -80,6 +86,10 @@ MINIMAL = [
     slip("2018-01-01", "2018-01-01\n  end: 2017-01-01", "schedule.end", "is before start", "swap them",
          line="end: 2017"),
     slip("60 days", "sixty", "training.split.holdout", "is not a span of time", "write it like '14 days'"),
+    slip("60 days", "30", "training.split.holdout", "30 does not have the right form", "like '30 days'"),
+    slip("60 days", "'45'", "training.split.holdout", "'45' is not a span of time", "like '45 days'"),
+    slip("60 days", "2.5", "training.split.holdout", "2.5 does not have the right form", "like '14 days'"),
+    slip('time: "12:00"', "after: 6", "sources.fix.published.after", "6 does not have the right form", "'6 days'"),
     slip("60 days", "0 days", "training.split.holdout", "is no time at all", "write at least 1"),
     slip('"12:00"', '"25:00"', "sources.fix.published.time", "does not have the right form", "like '12:00'"),
     slip('time: "12:00"', "after: 1 hour, day: 3", "sources.fix.published.after", "stands beside day", "keep one"),
@@ -266,6 +276,32 @@ def test_a_slip_gives_one_line_with_file_line_field_and_fix(text: str, case: Sli
     what, _, fix = message.removeprefix(f"pipelines/x/pipeline.yaml:{line}: ").partition(";")
     assert case.what in what
     assert case.fix in fix
+
+
+@pytest.mark.parametrize(
+    "misspelt", ["value, column: fix_mx", "value, column: usd", "rolling, window: 2, stats: [mean], column: fix_mx"]
+)
+def test_a_misspelt_column_draws_no_second_fault_about_its_feature(misspelt: str) -> None:
+    name = "fix_mxn_mean_2" if "rolling" in misspelt else "fix_mxn"
+    watched = TEXTS["minimal"].replace("r2_min: 0.68", f"mean_shift_pct: 5\n  features: [{name}]")
+    broken = watched.replace("horizon: 1", f"horizon: 1, anchor: {name}").replace("value, column: fix_mxn", misspelt)
+    with pytest.raises(ConfigError, match=r"^p.yaml:\d+: features\[0\].column: no source has the column [^\n]*$"):
+        parse(broken, "p.yaml")
+
+
+def test_beside_a_misspelt_column_a_reference_to_no_feature_is_told() -> None:
+    broken = TEXTS["minimal"].replace("value, column: fix_mxn", "value, column: fix_mx")
+    with pytest.raises(ConfigError, match=r"target.anchor: 'rate' is not a feature"):
+        parse(broken.replace("horizon: 1", "horizon: 1, anchor: rate"), "p.yaml")
+
+
+@pytest.mark.parametrize(
+    ("written", "unit"),
+    [("degF", "degF"), ("kW/m2", "kW/m2"), ("EUR/MWh", "EUR/MWh"), ('other("veh/h")', "veh/h"), ("other(NTU)", "NTU")],
+)
+def test_any_unit_is_allowed_known_or_declared_as_another(written: str, unit: str) -> None:
+    pipeline = parse(TEXTS["minimal"].replace("MXN/USD", written), "p.yaml")
+    assert pipeline.sources["fix"].columns["fix_mxn"].unit == unit
 
 
 def test_each_of_several_faults_has_its_line_in_the_order_of_the_file() -> None:

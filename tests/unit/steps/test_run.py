@@ -1,13 +1,14 @@
 """Which window a run is for, whoever started it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipException
 
 from include.errors import ConfigError, ContractBroken, NothingToDo, SourceUnavailable
 from include.spec.load import load_all
+from include.steps.connections import endpoint
 from include.steps.run import Run, asked_window, open_run, past_part, refuse_unknown_params
 from include.warehouse.batch import RunRef
 from include.warehouse.engine import connect_engine
@@ -50,6 +51,7 @@ def context(monkeypatch: pytest.MonkeyPatch) -> dict:
         run_after=JANUARY.end,
         start_date=None,
         conf=None,
+        run_type="scheduled",
     )
     params = {"start": None, "end": None}
     return {"dag_run": dag_run, "params": params, "dag": SimpleNamespace(params=params)}
@@ -142,6 +144,29 @@ def test_a_warehouse_that_does_not_answer_is_worth_a_retry(context: dict) -> Non
         run.engine.connect()
 
 
+def absent(hours: float) -> SourceUnavailable:
+    error = SourceUnavailable("the file is not there.")
+    error.patience = timedelta(hours=hours)
+    return error
+
+
+def test_what_may_still_come_is_looked_for_again_while_the_patience_lasts(context: dict) -> None:
+    context["dag_run"].start_date = began = datetime.now(UTC)
+    with pytest.raises(AirflowRescheduleException) as again, open_run(load_all()["usdmxn"], context):
+        raise absent(hours=6)
+    assert timedelta() < again.value.reschedule_date - began < timedelta(minutes=6)
+
+
+@pytest.mark.parametrize(("hours", "ago", "run_type"), [(6, 7, "scheduled"), (6, 0, "manual"), (0, 0, "scheduled")])
+def test_past_its_patience_or_in_front_of_a_person_a_run_fails_with_the_reason(
+    context: dict, hours: int, ago: int, run_type: str
+) -> None:
+    context["dag_run"].start_date = datetime.now(UTC) - timedelta(hours=ago)
+    context["dag_run"].run_type = run_type
+    with pytest.raises(SourceUnavailable, match="is not there"), open_run(load_all()["usdmxn"], context):
+        raise absent(hours)
+
+
 def test_a_misspelt_param_is_refused_with_those_there_are() -> None:
     refuse_unknown_params("ingest_usdmxn", {"start": "2025-01-01"}, {"start": None, "end": None})
     with pytest.raises(ConfigError, match="ingest_usdmxn: there is no param strat; there are start, end"):
@@ -154,3 +179,14 @@ def test_only_the_past_of_a_window_counts_as_loaded() -> None:
     assert past_part(Window.parse("2025-01-01", "2025-02-01"), now) == Window.parse("2025-01-01", "2025-02-01")
     with pytest.raises(NothingToDo, match=r"2040-01-01\.\.2041-01-01 lies in the future"):
         past_part(Window.parse("2040-01-01", "2041-01-01"), now)
+
+
+def test_a_connection_without_a_host_is_told_with_file_line_and_the_way_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = load_all()["usdmxn"]
+    monkeypatch.setenv("AIRFLOW_CONN_BANXICO_API", '{"conn_type": "http"}')
+    with pytest.raises(ConfigError) as refusal:
+        endpoint(spec, "fix")
+    told = str(refusal.value)
+    assert told.startswith(f"{spec.where('sources', 'fix', 'connection')}: pipeline usdmxn, source fix: the Airflow")
+    assert "'banxico_api' does not exist or has no host" in told
+    assert told.endswith("then clear the task")
