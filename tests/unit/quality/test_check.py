@@ -79,7 +79,12 @@ def test_clean_rows_pass_typed(contract: Callable, received: Callable) -> None:
         ({"max": 50}, "50.1", "range", "x = 50.1: expected at most 50"),
         ({"type": "integer", "max": 50}, "51", "range", "x = 51: expected at most 50"),
         ({}, "17,35", "type", "x = '17,35' cannot be read"),
-        ({}, "inf", "type", "x = 'inf' cannot be read"),
+        (
+            {},
+            "inf",
+            "type",
+            "x = 'inf' cannot be read: it is no finite number; where it means 'no value', name it in `missing`",
+        ),
         ({"required": True}, None, "required", "expected a value of x"),
         ({"type": "integer", "required": True}, None, "required", "expected a value of x"),
     ],
