@@ -1,4 +1,4 @@
-"""A pipeline the project does not ship, over a file it has never seen: by one command and one edit, while the system runs."""
+"""A pipeline the project does not ship, over a file it has never seen: by one command and one edit, while all runs."""
 
 import json
 import math
