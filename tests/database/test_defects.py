@@ -155,7 +155,7 @@ DEFECTS = {
     "sensor_replaced": warning("change", O3, 0, "median of o3_sensor is 3"),
 }
 NEED_A_HISTORY = {"sensor_replaced"}
-OF_AN_ANSWER = {"outside"}  # about a window, which a file is not
+OF_AN_ANSWER = {"outside", "dates"}  # which a file is not
 KINDS = {get_args(model.model_fields["kind"].annotation)[0] for model in get_args(get_args(Check)[0])}
 
 
