@@ -25,7 +25,7 @@ from include.quality.contract import Result
 from include.spec.model import AnySource, Column
 
 FEWEST = 3  # rows that make a cluster
-LEAST_LOST = 0.25  # of a group's rows: what is significant in a big batch may be next to nothing
+LEAST_LOST = 0.5  # of a group's rows: what is significant in a big batch may be next to nothing
 CHANCE = 0.001  # that scattered rows of a batch are taken for clustered ones
 LEAST_OF_BATCH = 0.01  # of the rows received: a form of fewer is a slip of the pen
 MOST_GROUPS = 10_000  # values of one key that are counted; where there are more, each has few rows
@@ -57,6 +57,11 @@ class Clusters:
         self.quarantined: dict[str, Counter[Any]] = defaultdict(Counter)
         self.forms: Counter[Form] = Counter()
         self.examples: dict[Form, str] = {}
+
+    @property
+    def by_hour(self) -> Counter[int]:
+        """Accepted rows by their hour in the source's zone."""
+        return self.accepted[HOUR]
 
     def accept(self, rows: pa.RecordBatch) -> None:
         """Count accepted rows: their `valid_at` and key, typed."""

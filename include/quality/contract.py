@@ -6,10 +6,13 @@ it with Great Expectations; here counts become verdicts.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
     from include.spec.model import AnySource
 
 Severity = Literal["warn", "stop"]
@@ -157,6 +160,25 @@ def empty_result(row_count: int, source: AnySource) -> Result | None:
     expected = "rows, or none" if source.empty_window == "fine" else "rows"
     is_passed = source.empty_window == "fine"
     return Result("empty", "*", severity, is_passed, 0, 0, "no rows", expected, dimension="completeness")
+
+
+def dates_result(source: AnySource, rows_by_hour: Mapping[int, int], zone: ZoneInfo) -> Result | None:
+    """Find rows that look like dates, of a source that may write either, where days begin in another zone.
+
+    Parameters
+    ----------
+    rows_by_hour : mapping of int to int
+        Accepted rows by their hour in the source's zone, 0 to 23.
+    zone : zoneinfo.ZoneInfo
+        Where the pipeline's days begin: calendar parts of features would be those of the day before or after.
+    """
+    may_be_either = source.kind == "sql" or getattr(getattr(source, "time", None), "format", "") == "iso"
+    count = sum(rows_by_hour.values())
+    if not may_be_either or zone.key == source.zone.key or count < 2 or rows_by_hour.get(0) != count:
+        return None
+    observed = f"all {count} rows are about the hour 0 in {source.zone.key}, as dates are, and days begin in {zone.key}"
+    way_out = "Name the zone of its dates in `timezone`: then a date is that date in every feature."
+    return Result("dates", "*", "warn", False, count, 0, observed, "times of day, or dates in a zone", note=way_out)
 
 
 def breaches(results: list[Result]) -> list[Result]:

@@ -11,6 +11,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from include.errors import ContractBroken
+from include.quality.contract import dates_result
 from include.steps.cross_row_checks import Broken, all_but, cross_row_checks, row_ids_of
 from include.steps.outside import counter, misplaced_result, own_rows
 from include.steps.profiles import keep_profile, sudden_changes
@@ -87,6 +88,8 @@ def examine(run: Run, fetched: Fetched) -> Batch:
     results = verdicts.results(checker)
     if not fetched.is_reread and (misplaced := misplaced_result(checker.source, outside, checker.received)):
         results.append(misplaced)
+    if checker.source.main and (dates := dates_result(checker.source, checker.clusters.by_hour, run.pipeline.zone)):
+        results.append(dates)
     results += sudden_changes(run, fetched.source, fetched.window, checker.profile)
     _tell(run, fetched, outside, results)
     batch = Batch(
@@ -172,10 +175,11 @@ def _tell(run: Run, fetched: Fetched, outside: Outside, results: list[Result]) -
             "%s: %d rows lie before the first window, which starts %s, and %d after the last: no load takes them",
             *(where, outside.before, outside.first, outside.after),
         )
-    findings = [r for r in results if r.rule in ("clustered", "outside", "empty") and not r.is_passed]
-    for finding in findings:
+    findings = {r.rule: r for r in results if r.rule in ("clustered", "outside", "empty", "dates") and not r.is_passed}
+    for finding in findings.values():
         log.warning("%s: %s", where, finding.sentence)
-    if told := [finding.sentence for finding in findings if finding.rule != "empty" and not fetched.is_reread]:
+    told = [findings[rule].sentence for rule in ("clustered", "outside") if rule in findings]
+    if told and not fetched.is_reread:
         with run.engine.begin() as connection:
             message = f"{fetched.window}: {fetched.source} {'; '.join(told)}"
             raise_alert(connection, run.pipeline, "quality", message, run.ref)

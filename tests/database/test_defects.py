@@ -158,7 +158,7 @@ DEFECTS = {
 NEED_A_HISTORY = {"sensor_replaced"}
 KINDS = {get_args(model.model_fields["kind"].annotation)[0] for model in get_args(get_args(Check)[0])}
 # What an answer lacks, or has beside its window, is no defect of a file: test_deletions.py, test_outside.py.
-RULES_OF_FILES = (KINDS | set(RULES)) - {"deleted", "outside"}
+RULES_OF_FILES = (KINDS | set(RULES)) - {"deleted", "outside", "dates"}
 
 
 def file(name: str) -> bytes:

@@ -269,7 +269,8 @@ def test_after_the_contract_is_mended_the_same_window_loads(play, warehouse, bre
 def test_values_that_are_missing_too_often_block_the_batch(play, warehouse) -> None:
     spec = stricter(load_all()["air_quality"], "station", "co_mg_m3", completeness=1.0, severity="stop")
     with pytest.raises(
-        ContractBroken, match=r"Broken: completeness of co_mg_m3: .*\nRows: 9357 received, 0 quara.*, 8637 outside"
+        ContractBroken,
+        match=r"Broken: completeness of co_mg_m3: .*\nRows: 9357 received, 0 quarantined.*, 8637 outside",
     ):
         play(spec, WINDOWS["air_quality"])
     assert warehouse.sql(CORE) == []

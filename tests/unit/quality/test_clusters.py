@@ -192,3 +192,8 @@ def test_rows_without_a_time_or_a_key_are_no_trouble(contract: Callable, receive
     assert isinstance(raw, pa.RecordBatch)
     checker.take(raw)
     assert clustered(verdicts.results(checker)).is_passed
+
+
+def test_one_bad_day_of_a_month_is_no_bad_weekday(contract: Callable) -> None:
+    lines = hourly(28, lambda at: f"{at:%Y-%m-%d %H:%M},{101 if at.day == 5 else 1},a")
+    assert clustered(read(source_of(contract), lines)).is_passed

@@ -1,19 +1,23 @@
 """Column facts become rules, and findings a verdict."""
 
 from collections.abc import Callable
+from zoneinfo import ZoneInfo
 
 import pytest
+from pydantic import TypeAdapter
 
 from include.quality.contract import (
     MIN_ROWS_FOR_SHARES,
     Result,
     Rule,
     breaches,
+    dates_result,
     empty_result,
     judge,
     quarantined_result,
 )
 from include.quality.rules import rules as rules_of
+from include.spec.model import AnySource
 
 
 def rules(source) -> list[tuple[str, str]]:
@@ -133,3 +137,29 @@ def test_what_a_window_without_rows_means_is_the_sources_word(
     found = empty_result(0, source)
     assert (found.severity, found.is_passed, bool(breaches([found]))) == (severity, is_passed, means == "stop")
     assert empty_result(1, source) is None
+
+
+API = {"kind": "http_json", "path": "/x", "time": {"from": ["date"]}}
+TABLE = {"kind": "sql", "table": "desk.x", "time_column": "at"}
+MEXICO, UTC = ZoneInfo("America/Mexico_City"), ZoneInfo("UTC")
+
+
+@pytest.mark.parametrize(
+    ("document", "hours", "zone", "is_found"),
+    [
+        (API, {0: 5}, MEXICO, True),
+        (TABLE, {0: 2}, MEXICO, True),
+        (API, {0: 5}, UTC, False),
+        (API | {"time": {"from": ["date"], "timezone": "America/Mexico_City"}}, {0: 5}, MEXICO, False),
+        (TABLE, {0: 5, 1: 1}, MEXICO, False),
+        (TABLE, {0: 1}, MEXICO, False),  # one row at midnight may be an hour
+        (API | {"time": {"from": ["at"], "format": "%Y-%m-%d %H:%M"}}, {0: 5}, MEXICO, False),
+        (TABLE, {}, MEXICO, False),
+    ],
+)
+def test_rows_that_look_like_dates_are_found_where_days_begin_elsewhere(document, hours, zone, is_found) -> None:
+    columns = {"x": {"from": "x", "unit": "1", "description": "A value"}}
+    common = {"connection": "c", "title": "Some rows", "columns": columns}
+    found = dates_result(TypeAdapter(AnySource).validate_python(common | document), hours, zone)
+    assert (found is not None) == is_found
+    assert found is None or (found.severity, found.is_passed) == ("warn", False)
