@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -35,8 +36,11 @@ class Removal:
         from include.local.airflow_api import AirflowApi
         from include.registry import removal as registry
         from include.settings import settings
+        from include.spec.fields import NAME
         from include.warehouse import removal
 
+        if not re.fullmatch(NAME, pipeline):
+            raise ConfigError(f"{pipeline!r} is not the name of a pipeline: ciclo status lists them")
         self.pipeline, self.with_lake = pipeline, with_lake
         self.folder: Path = settings().pipelines / pipeline
         self.engine: Engine = warehouse()

@@ -71,7 +71,11 @@ class _Reading:
         sections = self._mapping(("airflow",), self._mapping((), data, ["airflow"]).get("airflow"), _SECTIONS)
         declared: Declared = {section: {} for section in _SECTIONS}
         for section, (naming_key, words) in _SECTIONS.items():
-            for number, entry in enumerate(sections.get(section) or []):
+            entries = sections.get(section) or []
+            if not isinstance(entries, list):
+                self.faults.append(Fault(("airflow", section), "is no list; begin each entry with -"))
+                continue
+            for number, entry in enumerate(entries):
                 path = ("airflow", section, number)
                 values = self._expanded(path, self._mapping(path, entry, [naming_key, *words]))
                 self._check(path, values, naming_key)

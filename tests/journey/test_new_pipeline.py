@@ -88,6 +88,24 @@ def test_with_the_file_gone_the_window_is_rebuilt_from_the_lake(system, harbour)
     assert again == [["0", str(HOURS + 10 * 24)]], "both fetches, the whole and its ten days"
 
 
+def test_a_run_on_a_connection_nobody_declared_fails_at_once_and_goes_on_once_it_is_mended(system, harbour):
+    (system.var / "files" / "gauge.csv").write_text(
+        "\n".join(["", "Day;Hour;Level (cm);Wind;Pressure", *map(hour, range(24))])
+    )
+    file = Path(system.env["CICLO_PIPELINES"]) / "harbour" / "pipeline.yaml"
+    right = file.read_text()
+    file.write_text(right.replace("connection: local_files", "connection: nowhere_files"))
+    task = "dags/ingest_harbour/tasks/gauge.extract"
+    system.wait_for(lambda: system.api.call("GET", task).json()["pool"] == "nowhere_files", "the DAG to change")
+    system.api.trigger("ingest_harbour", "undeclared", {"start": "2024-01-01", "end": "2024-01-02"})
+    system.wait_for(lambda: system.api.run_state("ingest_harbour", "undeclared") == "failed", "the run to fail")
+    why = system.api.why_failed("ingest_harbour", "undeclared")
+    assert "source gauge: the Airflow Connection 'nowhere_files' does not exist or has no host: declare it" in why
+    file.write_text(right)
+    system.api.retry_failed("ingest_harbour", "undeclared")
+    system.wait_for(lambda: system.api.run_state("ingest_harbour", "undeclared") == "success", "the run to go on")
+
+
 def test_a_run_by_the_clock_loads_every_day_that_nobody_loaded(system, harbour):
     """As after an outage: the first run finds nothing loaded, the next the days since the schedule's start."""
     last = datetime.now(UTC).replace(tzinfo=None, hour=0, minute=0, second=0, microsecond=0)

@@ -90,6 +90,7 @@ def test_an_unknown_key_is_named_with_its_line_and_the_known_ones(file: Path, kn
             "    - {conn_id: bank, conn_type: fs}\n  pools:",
             r":8: [^\n]*conn_id: 'bank' is declared twice; remove",
         ),
+        ("  pools:", "  variables: 3\n  pools:", r":8: airflow.variables: is no list; begin each entry with -"),
         ("conn_type: http", "conn_type: [http", r":\d+: not valid YAML"),
         ("airflow:\n", "airflow: 3\nx:\n", r":1: airflow: is no mapping; write one with connections, pools, variables"),
     ],

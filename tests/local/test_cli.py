@@ -297,6 +297,13 @@ def test_a_pipeline_is_not_removed_while_a_part_of_it_cannot_be_reached(ciclo: C
     assert len(json.loads(ciclo("quarantine", "list", "--json").stdout)) == 1
 
 
+@pytest.mark.parametrize("name", ["..", ".", "a/b", "Usdmxn", 'x"; drop schema core; --'])
+def test_what_is_no_name_of_a_pipeline_is_never_removed(ciclo: Ciclo, name: str):
+    refused = ciclo("remove", "--yes", "--", name)
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (1, 1)
+    assert "is not the name of a pipeline" in refused.stderr
+
+
 OUTDATED = """
 insert into ops.lineage (dag_id, run_id, loaded_at, pipeline, source, batch_sha256, table_name, payload_ids,
     received_count, inserted_count, revised_count, unchanged_count, quarantined_count, window_start_at, window_end_at,
