@@ -16,7 +16,7 @@ SCHEMA = json.loads((Path(__file__).parent / "compose-spec.json").read_text())
 SECRET = re.compile(r"PASSWORD|SECRET|TOKEN|FERNET|(^|_)KEY|_CONN$|_URI$|_URL$")
 PASSWORD_IN_URL = re.compile(r"://[^/@]+:[^/@]+@")
 PINNED = re.compile(r"[\w./-]+:\d+\.\d+[\w.-]*")
-FROM_SECRETS = re.compile(r"\$\{CICLO_SECRET_\w+:\?")
+FROM_SECRETS = re.compile(r"\$\{(CICLO_SECRET_\w+)(:\?|:-\}|.)")
 
 Document = dict[str, Any]
 
@@ -93,14 +93,18 @@ def floats(document: Document) -> list[str]:
 
 
 def tells_a_secret(document: Document) -> list[str]:
-    """Tell which secrets stand in the file itself, or have a default."""
+    """Tell which secrets stand in the file itself, have a default, or are not asked for once and for all."""
     faults = []
     for name, service in document["services"].items():
         for key, value in (service.get("environment") or {}).items():
             if value and not FROM_SECRETS.search(str(value)) and _is_a_secret(key, str(value)):
                 faults.append(f"{name} has a value for {key} in the file")
-    optional = {n for n, how in variables(document).items() if n.startswith("CICLO_SECRET_") and how != {"?"}}
-    return faults + [f"{name} need not be set" for name in sorted(optional)]
+    used = {(name, how) for name, how in FROM_SECRETS.findall(json.dumps(document))}
+    faults += [f"{name} has a default" for name, how in sorted(used) if how not in (":?", ":-}")]
+    asked = set(re.findall(r"(\w+):\?", document["x-required"]))
+    faults += [f"{name} need not be set" for name in sorted({name for name, _ in used} - asked)]
+    many = {name for name, hows in variables(document["services"]).items() if "?" in hows}
+    return faults + [f"a missing {name} would be told again and again" for name in sorted(many)]
 
 
 def is_limited(document: Document) -> list[str]:

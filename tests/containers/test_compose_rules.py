@@ -89,6 +89,14 @@ def _secret_with_a_default(document: Document) -> None:
     document["services"]["mlflow"]["environment"]["X"] = "${CICLO_SECRET_POSTGRES_MLFLOW:-mlflow}"
 
 
+def _secret_that_nobody_asks_for(document: Document) -> None:
+    document["services"]["mlflow"]["environment"]["X"] = "${CICLO_SECRET_POSTGRES_REPORTS:-}"
+
+
+def _secret_that_is_asked_for_twice(document: Document) -> None:
+    document["services"]["mlflow"]["environment"]["X"] = "${CICLO_SECRET_POSTGRES_MLFLOW:?set it}"
+
+
 def _memory_limit(document: Document) -> None:
     document["services"]["mlflow"]["mem_limit"] = "1g"
 
@@ -163,6 +171,8 @@ def _shell_as_health_check(document: Document) -> None:
         (checks.tells_a_secret, _password),
         (checks.tells_a_secret, _password_in_a_url),
         (checks.tells_a_secret, _secret_with_a_default),
+        (checks.tells_a_secret, _secret_that_nobody_asks_for),
+        (checks.tells_a_secret, _secret_that_is_asked_for_twice),
         (checks.is_limited, _memory_limit),
         (checks.has_no_place_to_write, _no_volume_for_the_reports),
         (checks.has_no_place_to_write, _no_volume_for_the_lake),
