@@ -16,12 +16,16 @@ RUN python -m venv /opt/ciclo \
  && /opt/ciclo/bin/python -m pip check
 
 # Every folder a service writes to; a named volume takes its owner from here. Any user of group 0 may run the image.
-RUN install -d -o 50000 -g 0 -m 0770 /var/lib/ciclo /var/lib/ciclo/airflow /var/lib/ciclo/files /var/lib/ciclo/lake \
-      /var/lib/ciclo/log /var/lib/ciclo/mlflow /var/lib/ciclo/run /var/lib/ciclo/secrets /var/lib/ciclo/uci
+RUN install -d -o 50000 -g 0 -m 0770 /var/lib/ciclo /var/lib/ciclo/airflow /var/lib/ciclo/docs /var/lib/ciclo/files \
+      /var/lib/ciclo/lake /var/lib/ciclo/log /var/lib/ciclo/mlflow /var/lib/ciclo/run /var/lib/ciclo/secrets /var/lib/ciclo/uci
 
 WORKDIR ${AIRFLOW_HOME}
 COPY . .
-RUN /opt/ciclo/bin/python -m compileall -q config dags include
+# Readable for every user, whatever the umask of the checkout; and the command, as the lock alone does not install it.
+RUN chmod -R a+rX . \
+ && printf '#!/opt/ciclo/bin/python\nfrom include.commands.cli import main\nmain()\n' > /opt/ciclo/bin/ciclo \
+ && chmod 755 /opt/ciclo/bin/ciclo \
+ && /opt/ciclo/bin/python -m compileall -q config dags include
 
 ENV PATH=/opt/ciclo/bin:${PATH} \
     PYTHONPATH=${AIRFLOW_HOME}:${AIRFLOW_HOME}/config \

@@ -4,6 +4,9 @@ Every message names the pipeline, the source, the window and the way back, becau
 the person who reads it has a red square in front of them and nothing else.
 """
 
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 
@@ -46,3 +49,25 @@ class NothingToDo(CicloError):
 
 class ConfigError(CicloError):
     """The project, the machine or an option is set up wrongly; the message says how to mend it."""
+
+
+@contextmanager
+def writable(place: object) -> Iterator[None]:
+    """Let what happens to files of a place fail for good where their file system is mounted read-only.
+
+    Any other error is let through as it is: a full disk may have room by the next try.
+
+    Raises
+    ------
+    ConfigError
+        It is read-only. Retrying does not help.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.EROFS:
+            raise
+        raise ConfigError(
+            f"{error.filename or place} cannot be written, it lies on a read-only file system: mount a volume there, or"
+            " let CICLO_VAR and CICLO_LAKE name folders that can be written"
+        ) from error

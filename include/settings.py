@@ -34,8 +34,8 @@ class Settings(BaseSettings):
         a role that may create roles and databases.
     mlflow_url
         An MLflow server to use instead of a local one.
-    sandbox_url
-        A sandbox that runs elsewhere, to use instead of a local one.
+    sandbox_url, airflow_url
+        A sandbox and an Airflow that run elsewhere, as in containers, to use instead of local ones.
     dags
         Folder of the DAG files.
     pipelines
@@ -63,6 +63,7 @@ class Settings(BaseSettings):
     postgres_url: str | None = Field(default=None, pattern=r"^postgres(ql)?://\S+$")
     mlflow_url: str | None = Field(default=None, pattern=r"^https?://\S+[^/\s]$")
     sandbox_url: str | None = Field(default=None, pattern=r"^https?://\S+[^/\s]$")
+    airflow_url: str | None = Field(default=None, pattern=r"^https?://\S+[^/\s]$")
     dags: Path = Path("dags")
     pipelines: Path = Path("include/pipelines")
     lake: str = ""

@@ -17,7 +17,7 @@ from uuid import uuid4
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
-from include.errors import PayloadLost, SourceUnavailable
+from include.errors import PayloadLost, SourceUnavailable, writable
 from include.lake import object_store
 from include.lake.object_store import one_line
 
@@ -92,6 +92,8 @@ class Files:
 
         Raises
         ------
+        ConfigError
+            It is a disk that is mounted read-only. Retrying does not help.
         SourceUnavailable
             The store does not take it. A retry may help.
         """
@@ -127,7 +129,8 @@ class Files:
     def reachable(self, name: str, is_new: bool = False) -> Iterator[None]:
         """Say what a store that fails means; that a file is not there is left to the caller, unless it is new."""
         try:
-            yield
+            with writable(self.uri(name)):
+                yield
         except self._faults as error:
             if isinstance(error, FileNotFoundError) and not is_new:
                 raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from typing import Any
 
@@ -64,7 +65,8 @@ class AirflowApi:
     def why_failed(self, dag_id: str, run_id: str) -> str:
         """Say which task of a failed run failed and why, and where its log is."""
         failed = [task for task in self.tasks(dag_id, run_id) if task["state"] == "failed"]
-        where = f"Its log: {self.url}/dags/{dag_id}/runs/{run_id}"
+        shown = os.environ.get("AIRFLOW__API__BASE_URL", self.url)  # in containers people see another address
+        where = f"Its log: {shown}/dags/{dag_id}/runs/{run_id}"
         if not failed:
             return f"{dag_id} failed: no task says why\n{where}"
         reason = self.last_log_line(dag_id, run_id, failed[0])

@@ -86,7 +86,7 @@ def all_components() -> tuple[Component, ...]:
     if not options.mlflow_url:
         how = ("server", "--serve-artifacts", "--host", environment.HOST, "--workers", "1")
         components.append(_web_server("mlflow", "mlflow", *how, directory=options.var, needs=("databases",)))
-    return (*components, *_airflow())
+    return (*components, *(() if options.airflow_url else airflow_components()))
 
 
 def _web_server(name: str, module: str, *arguments: str, **more: Any) -> Component:
@@ -104,7 +104,8 @@ def _web_server(name: str, module: str, *arguments: str, **more: Any) -> Compone
     )
 
 
-def _airflow() -> list[Component]:
+def airflow_components() -> list[Component]:
+    """Return Airflow's parts, wherever they run."""
     options, url = settings(), environment.airflow_url()
 
     def part(name: str, is_healthy: Health, *arguments: str, **more: Any) -> Component:

@@ -33,5 +33,5 @@ def prepare() -> None:
 if __name__ == "__main__":
     try:
         prepare()
-    except CicloError as error:
+    except (CicloError, OSError) as error:
         sys.exit(str(error))

@@ -32,8 +32,8 @@ def database_url(name: str) -> str:
 
 
 def airflow_url() -> str:
-    """Return the address of Airflow's web UI and API."""
-    return f"http://{HOST}:{settings().airflow_port}"
+    """Return the address of Airflow's web UI and API: the local one, or the one named."""
+    return settings().airflow_url or f"http://{HOST}:{settings().airflow_port}"
 
 
 def mlflow_url() -> str:

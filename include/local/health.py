@@ -1,6 +1,11 @@
-"""Signs of life over HTTP; every function returns and none raises for a server that is away."""
+"""Signs of life over HTTP; every function returns and none raises for a server that is away.
 
+``python -m include.local.health URL…`` ends with 0 when every URL answers: the health checks of containers.
+"""
+
+import argparse
 import json
+import sys
 from datetime import datetime
 from http.client import HTTPException
 from urllib.request import ProxyHandler, build_opener
@@ -28,9 +33,27 @@ def airflow_part_beats(url: str, part: str, started: float) -> bool:
     return beat.get("status") == "healthy" and at is not None and datetime.fromisoformat(at).timestamp() >= started
 
 
+def main(arguments: list[str]) -> int:
+    """Name each URL that does not answer; return the exit code: 0 when all do, 1 otherwise."""
+    parser = argparse.ArgumentParser(prog="python -m include.local.health", description="Ask servers how they are.")
+    parser.add_argument("url", nargs="+")
+    parser.add_argument("--seconds", type=float, default=3, help="how long each may take")
+    parser.add_argument("--part", help="let Airflow at the URL say it of scheduler, dag_processor or triggerer")
+    asked = parser.parse_args(arguments)
+    part, seconds = asked.part, asked.seconds
+    silent = [url for url in asked.url if not (airflow_part_beats(url, part, 0) if part else answers(url, seconds))]
+    for url in silent:
+        print(f"{url} says nothing good{f' of {part}' if part else ''}")
+    return int(bool(silent))
+
+
 def _get(url: str, seconds: float) -> bytes | None:
     try:
         with _DIRECT.open(url, timeout=seconds) as response:
             return bytes(response.read())
     except (OSError, HTTPException, ValueError):
         return None
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

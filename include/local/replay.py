@@ -3,10 +3,13 @@
 A window starts with ``ingest_<p>``; what follows is followed, not ordered: the closed window's
 event wakes scoring, scoring wakes the monitor, the monitor may trigger training, and another
 champion wakes scoring once more. A window that is done already is not played again.
+
+``python -m include.local.replay [PIPELINE…]`` plays them where Airflow is up already, as in containers.
 """
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -41,8 +44,8 @@ def replay(connect: Callable[[], AirflowApi], pipelines: list[Pipeline], watch: 
     Raises
     ------
     ReplayFailed
-        The first failure; the other pipelines stop after what they are waiting for. Running
-        the same again goes on where it stopped.
+        The first failure; the other pipelines stop waiting, and so do all when the caller is interrupted. What
+        was begun in Airflow goes on there. Running the same again goes on where it stopped.
     """
     stop = Event()
     with ThreadPoolExecutor(len(pipelines)) as pool:
@@ -59,6 +62,8 @@ def run(pipelines: list[Pipeline]) -> None:
 
     Raises
     ------
+    KeyboardInterrupt
+        Somebody pressed Ctrl-C, and was told what that means.
     ConfigError
         If a DAG file cannot be loaded.
     ReplayFailed
@@ -67,9 +72,13 @@ def run(pipelines: list[Pipeline]) -> None:
     from include.local.runtime import status
 
     names = [spec.pipeline for spec in pipelines]
-    wait_for_dags(AirflowApi.of_runtime(), {f"{verb}_{name}" for name in names for verb in VERBS})
-    with live(names, console()) as watch:
-        replay(AirflowApi.of_runtime, pipelines, watch)
+    try:
+        wait_for_dags(AirflowApi.of_runtime(), {f"{verb}_{name}" for name in names for verb in VERBS})
+        with live(names, console()) as watch:
+            replay(AirflowApi.of_runtime, pipelines, watch)
+    except KeyboardInterrupt:
+        print("Interrupted. What Airflow has begun goes on there; the same command goes on from here.", file=sys.stderr)
+        raise
     state = status()["pipelines"]
     console().print(result_table({name: state[name] for name in names}))
 
@@ -158,7 +167,12 @@ class _Replay:
         return []
 
     def _wait(self, probe: Callable[[], T | None], what: str) -> T:
-        if value := wait_for(probe, RUN_SECONDS, POLL_SECONDS):
+        def ask() -> T | None:
+            if self.stop.is_set():
+                raise ReplayFailed(f"stopped while waiting for {what}; run the same again to go on")
+            return probe()
+
+        if value := wait_for(ask, RUN_SECONDS, POLL_SECONDS):
             return value
         raise ReplayFailed(f"waited {RUN_SECONDS} s for {what}: see var/log/scheduler.log, then run the same again")
 
@@ -176,3 +190,24 @@ def run_id_of(window: Window) -> str:
     'replay__2004-03-01__2004-04-01'
     """
     return "replay__" + str(window).replace("..", "__")
+
+
+def main(names: list[str]) -> int:
+    """Play the plans of the named pipelines, or of all; return the exit code: 1 with a sentence, 130 if interrupted."""
+    from include.spec.load import load_all
+
+    try:
+        known = load_all()
+        if unknown := sorted(set(names) - set(known)):
+            raise ConfigError(f"there is no pipeline {unknown[0]}; there are {', '.join(known)}")
+        run([known[name] for name in names or known])
+    except CicloError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

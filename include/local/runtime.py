@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from include.errors import SourceUnavailable
+from include.errors import ConfigError, SourceUnavailable
 from include.local import environment, health, postgres, preflight, preparation, processes
-from include.local.components import Component, Step, all_components
+from include.local.components import Component, Step, airflow_components, all_components
 from include.local.launch import Report, bring_up
 from include.local.supervision import ALIVE, Supervisor
 from include.settings import settings
@@ -39,6 +39,11 @@ def up(
         The machine is not ready (ports, external servers), or a component does not get
         healthy. The same command works once the cause is gone.
     """
+    if settings().airflow_url:
+        raise ConfigError(
+            "The services are started by whatever runs them, which named CICLO_AIRFLOW_URL; in containers:"
+            " docker compose up --wait, then docker compose run --rm replay."
+        )
     with _alone(settings().var):
         preflight.check_external_servers()
         env = environment.component_env()
@@ -89,15 +94,18 @@ def services(components: tuple[Component, ...] | None = None) -> dict[str, dict[
 
 
 def external_services() -> dict[str, dict[str, Any]]:
-    """Return the servers that ``.env`` names instead of ours, in the form of `services`."""
+    """Return the servers that the settings name instead of ours, in the form of `services`."""
     options = settings()
     unknown: dict[str, Any] = {"state": "EXTERNAL", "pid": None, "log": None, "restarts": 0, "incidents": []}
     states = {}
     if url := options.postgres_url:
         shown = f"postgresql://{preflight.address(url)}"
         states["postgres"] = unknown | {"healthy": postgres.answers(url), "url": shown}
-    if url := options.mlflow_url:
-        states["mlflow"] = unknown | {"healthy": health.answers(f"{url}/health"), "url": preflight.address(url)}
+    for name, url in (("mlflow", options.mlflow_url), ("sandbox", options.sandbox_url)):
+        if url:
+            states[name] = unknown | {"healthy": health.answers(f"{url}/health"), "url": preflight.address(url)}
+    for part in airflow_components() if options.airflow_url else ():
+        states[part.name] = unknown | {"healthy": part.is_healthy(0), "url": part.url}
     return states
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import requests
 from fastapi import APIRouter, Response
 
-from include.errors import ConfigError
+from include.errors import ConfigError, writable
 from include.sandbox.config import SandboxConfig
 
 MEMBER = "AirQualityUCI.csv"
@@ -69,7 +69,7 @@ def load(config: SandboxConfig) -> AirQuality:
     Raises
     ------
     ConfigError
-        The named file is missing or not the station's. A retry brings the same.
+        The named file is missing or not the station's, or nothing can be kept. A retry brings the same.
     """
     kept = config.var / "uci" / MEMBER
     settled = kept.with_name("SIMULATED")
@@ -131,7 +131,8 @@ def _read_file(path: Path, who: str) -> bytes:
 
 def _keep(path: Path, content: bytes) -> None:
     """Write a file so that nobody ever sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
-    part.write_bytes(content)
-    part.replace(path)
+    with writable(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(content)
+        part.replace(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import random
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -48,6 +49,8 @@ class PatientRetries(RetryPolicy):
         for kind, reason in WILL_NOT_PASS:
             if isinstance(exception, kind):
                 return RetryDecision.fail(reason)
+        if isinstance(exception, OSError) and exception.errno == errno.EROFS:
+            return RetryDecision.fail("a person has to make the file system writable first")
         asked = exception.retry_after if isinstance(exception, SourceUnavailable) else None
         wait = delay(try_number, asked)
         why = "the source asked for a pause" if asked else "it may pass by itself"

@@ -2,20 +2,21 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from tests.containers.compose import ROOT, Services, variables
+from tests.containers import folders
+from tests.containers.compose import ROOT, variables
 
 # The schema of the Compose Specification (Apache License 2.0) as the package check-jsonschema 0.39.0 carries it.
 SCHEMA = json.loads((Path(__file__).parent / "compose-spec.json").read_text())
 SECRET = re.compile(r"PASSWORD|SECRET|TOKEN|FERNET|(^|_)KEY|_CONN$|_URI$|_URL$")
 PASSWORD_IN_URL = re.compile(r"://[^/@]+:[^/@]+@")
 PINNED = re.compile(r"[\w./-]+:\d+\.\d+[\w.-]*")
-FROM_SECRETS = re.compile(r"\$\{CICLO_SECRET_\w+:\?")
+FROM_SECRETS = re.compile(r"\$\{(CICLO_SECRET_\w+)(:\?|:-\}|.)")
 
 Document = dict[str, Any]
 
@@ -34,7 +35,7 @@ def names_what_is_not_there(document: Document) -> list[str]:
         for needed in service.get("depends_on", {})
         if needed not in services
     ]
-    used = {mount.split(":")[0] for _, mount in _mounts(services) if isinstance(mount, str)}
+    used = {mount.split(":")[0] for service in services.values() for mount in _mounts(service, str)}
     faults += [f"the volume {name} is used and not declared" for name in sorted(used - volumes)]
     faults += [f"the volume {name} is declared and not used" for name in sorted(volumes - used)]
     unbuilt = {n: s["build"]["context"] for n, s in services.items() if "build" in s and not _builds(s["build"])}
@@ -92,20 +93,66 @@ def floats(document: Document) -> list[str]:
 
 
 def tells_a_secret(document: Document) -> list[str]:
-    """Tell which secrets stand in the file itself, or have a default."""
+    """Tell which secrets stand in the file itself, have a default, or are not asked for once and for all."""
     faults = []
     for name, service in document["services"].items():
         for key, value in (service.get("environment") or {}).items():
             if value and not FROM_SECRETS.search(str(value)) and _is_a_secret(key, str(value)):
                 faults.append(f"{name} has a value for {key} in the file")
-    optional = {n for n, how in variables(document).items() if n.startswith("CICLO_SECRET_") and how != {"?"}}
-    return faults + [f"{name} need not be set" for name in sorted(optional)]
+    used = {(name, how) for name, how in FROM_SECRETS.findall(json.dumps(document))}
+    faults += [f"{name} has a default" for name, how in sorted(used) if how not in (":?", ":-}")]
+    asked = set(re.findall(r"(\w+):\?", document["x-required"]))
+    faults += [f"{name} need not be set" for name in sorted({name for name, _ in used} - asked)]
+    many = {name for name, hows in variables(document["services"]).items() if "?" in hows}
+    return faults + [f"a missing {name} would be told again and again" for name in sorted(many)]
 
 
 def is_limited(document: Document) -> list[str]:
     """Tell which services assume how large the machine is."""
     limits = {"cpus", "cpuset", "cpu_count", "cpu_shares", "deploy", "mem_limit", "mem_reservation", "pids_limit"}
     return [f"{name} sets {key}" for name, s in document["services"].items() for key in sorted(limits & set(s))]
+
+
+def has_no_place_to_write(document: Document) -> list[str]:
+    """Tell which services run code that uses a folder under ``var`` which is no volume of theirs."""
+    return [
+        f"{name} uses {folder}, which is no volume"
+        for name, service in document["services"].items()
+        for folder in sorted(folders.used_by(service) - targets(service))
+    ]
+
+
+def makes_what_is_mistyped(document: Document) -> list[str]:
+    """Tell which services would get an empty folder where the host has no file of that name."""
+    return [
+        f"{name} makes {mount['source']} where it is missing"
+        for name, service in document["services"].items()
+        for mount in _mounts(service, dict)
+        if mount["type"] == "bind" and mount.get("bind", {}).get("create_host_path") is not False
+    ]
+
+
+def builds_an_image_twice(document: Document) -> list[str]:
+    """Tell which images several services build, and which services could fetch one that is built here."""
+    services, faults = document["services"], []
+    for image in sorted({service["image"] for service in services.values() if "build" in service}):
+        builders = [name for name, s in services.items() if s["image"] == image and "build" in s]
+        faults += [f"{', '.join(builders)} all build {image}"] if len(builders) > 1 else []
+        others = {name: s for name, s in services.items() if s["image"] == image and name not in builders}
+        faults += [f"{name} could fetch {image}" for name, s in others.items() if s.get("pull_policy") != "never"]
+    return faults
+
+
+def logs_without_end(document: Document) -> list[str]:
+    """Tell whose output fills the disk in time."""
+    bounded = {name: s.get("logging", {}).get("options", {}) for name, s in document["services"].items()}
+    return [f"{name} logs without end" for name, how in bounded.items() if not {"max-size", "max-file"} <= set(how)]
+
+
+def checks_health_by_code(document: Document) -> list[str]:
+    """Tell whose health check some engine would tear apart: quotes, or a shell that may be missing."""
+    tests = {n: s["healthcheck"]["test"] for n, s in document["services"].items() if "healthcheck" in s}
+    return [f"{n} has {t}" for n, t in tests.items() if t[0] != "CMD" or any(re.search(r"[\s'\"]", word) for word in t)]
 
 
 CHECKS: tuple[Callable[[Document], list[str]], ...] = (
@@ -118,6 +165,11 @@ CHECKS: tuple[Callable[[Document], list[str]], ...] = (
     floats,
     tells_a_secret,
     is_limited,
+    has_no_place_to_write,
+    makes_what_is_mistyped,
+    builds_an_image_twice,
+    logs_without_end,
+    checks_health_by_code,
 )
 
 
@@ -126,15 +178,19 @@ def is_job(service: dict[str, Any]) -> bool:
     return service.get("restart") == "no"
 
 
+def targets(service: dict[str, Any]) -> set[str]:
+    """Return the paths in a container at which something is mounted."""
+    paths = {mount.split(":")[1] for mount in _mounts(service, str)}
+    return paths | {mount["target"] for mount in _mounts(service, dict)} | set(service.get("tmpfs", []))
+
+
 def documented_variables() -> set[str]:
     """Return every variable that .env.example shows, commented out or not."""
     return set(re.findall(r"^#?([A-Z][A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
 
 
-def _mounts(services: Services) -> Iterator[tuple[str, Any]]:
-    for name, service in services.items():
-        for mount in service.get("volumes", []):
-            yield name, mount
+def _mounts(service: dict[str, Any], form: type) -> list[Any]:
+    return [mount for mount in service.get("volumes", []) if isinstance(mount, form)]
 
 
 def _builds(build: dict[str, Any]) -> bool:

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from tests.containers.compose import ROOT
 
 Instruction = tuple[str, str]
+READABLE = "chmod -R a+rX ."
 
 # A base tag of the Apache Airflow image: version of Airflow and of Python, with or without its providers.
 AIRFLOW_TAG = re.compile(r"apache/airflow:(?:slim-)?(?P<airflow>\d+\.\d+\.\d+)-python(?P<python>\d+\.\d+)")
@@ -39,6 +40,9 @@ def faults(found: list[Instruction]) -> list[str]:
     installs = [rest for word, rest in found if word == "RUN" and "pip install" in rest]
     if not installs or any("--require-hashes" not in rest or "requirements.txt" not in rest for rest in installs):
         told.append("packages are installed that the lock and its hashes do not cover")
+    last_copy = max(place for place, (word, _) in enumerate(found) if word == "COPY")
+    if not any(word == "RUN" and READABLE in rest for word, rest in found[last_copy:]):
+        told.append("what a checkout under umask 077 holds cannot be read by the image's user")
     for word, rest in found:
         if word in ("ENV", "ARG", "LABEL") and re.search(r"PASSWORD|SECRET|TOKEN|FERNET|_KEY\b", rest):
             told.append(f"{word} {rest} carries a secret")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.containers import checks
+from tests.containers import checks, folders
 from tests.containers.compose import load, variables
 
 Document = dict[str, Any]
@@ -89,8 +89,64 @@ def _secret_with_a_default(document: Document) -> None:
     document["services"]["mlflow"]["environment"]["X"] = "${CICLO_SECRET_POSTGRES_MLFLOW:-mlflow}"
 
 
+def _secret_that_nobody_asks_for(document: Document) -> None:
+    document["services"]["mlflow"]["environment"]["X"] = "${CICLO_SECRET_POSTGRES_REPORTS:-}"
+
+
+def _secret_that_is_asked_for_twice(document: Document) -> None:
+    document["services"]["mlflow"]["environment"]["X"] = "${CICLO_SECRET_POSTGRES_MLFLOW:?set it}"
+
+
 def _memory_limit(document: Document) -> None:
     document["services"]["mlflow"]["mem_limit"] = "1g"
+
+
+def _no_volume_for_the_reports(document: Document) -> None:
+    document["services"]["scheduler"]["volumes"] = ["lake:/var/lib/ciclo/lake", "files:/var/lib/ciclo/files"]
+
+
+def _no_volume_for_the_lake(document: Document) -> None:
+    document["services"]["triggerer"]["volumes"] = ["docs:/var/lib/ciclo/docs"]
+
+
+def _no_reports_for_the_web_ui(document: Document) -> None:
+    document["services"]["api-server"]["volumes"] = ["airflow-logs:/var/lib/ciclo/log"]
+
+
+def _no_volume_for_the_station(document: Document) -> None:
+    del document["services"]["sandbox"]["volumes"]
+
+
+def _folder_in_the_place_of_a_file(document: Document) -> None:
+    del document["services"]["sandbox"]["volumes"][1]["bind"]
+
+
+def _folder_that_is_made(document: Document) -> None:
+    document["services"]["sandbox"]["volumes"][1]["bind"] = {"create_host_path": True}
+
+
+def _second_build(document: Document) -> None:
+    document["services"]["mlflow"]["build"] = {"context": "."}
+
+
+def _image_from_elsewhere(document: Document) -> None:
+    del document["services"]["mlflow"]["pull_policy"]
+
+
+def _no_limit_of_logs(document: Document) -> None:
+    del document["services"]["postgres"]["logging"]
+
+
+def _limit_of_one_log_alone(document: Document) -> None:
+    document["services"]["mlflow"]["logging"] = {"driver": "json-file", "options": {"max-size": "10m"}}
+
+
+def _code_as_health_check(document: Document) -> None:
+    document["services"]["mlflow"]["healthcheck"]["test"] = ["CMD", "python", "-c", "import sys; sys.exit('x')"]
+
+
+def _shell_as_health_check(document: Document) -> None:
+    document["services"]["mlflow"]["healthcheck"]["test"] = ["CMD-SHELL", "true"]
 
 
 @pytest.mark.parametrize(
@@ -115,7 +171,21 @@ def _memory_limit(document: Document) -> None:
         (checks.tells_a_secret, _password),
         (checks.tells_a_secret, _password_in_a_url),
         (checks.tells_a_secret, _secret_with_a_default),
+        (checks.tells_a_secret, _secret_that_nobody_asks_for),
+        (checks.tells_a_secret, _secret_that_is_asked_for_twice),
         (checks.is_limited, _memory_limit),
+        (checks.has_no_place_to_write, _no_volume_for_the_reports),
+        (checks.has_no_place_to_write, _no_volume_for_the_lake),
+        (checks.has_no_place_to_write, _no_reports_for_the_web_ui),
+        (checks.has_no_place_to_write, _no_volume_for_the_station),
+        (checks.makes_what_is_mistyped, _folder_in_the_place_of_a_file),
+        (checks.makes_what_is_mistyped, _folder_that_is_made),
+        (checks.builds_an_image_twice, _second_build),
+        (checks.builds_an_image_twice, _image_from_elsewhere),
+        (checks.logs_without_end, _no_limit_of_logs),
+        (checks.logs_without_end, _limit_of_one_log_alone),
+        (checks.checks_health_by_code, _code_as_health_check),
+        (checks.checks_health_by_code, _shell_as_health_check),
     ],
     ids=lambda part: part.__name__.strip("_"),
 )
@@ -123,6 +193,21 @@ def test_a_planted_fault_is_noticed(check: Callable[[Document], list[str]], faul
     document = copy.deepcopy(load())
     fault(document)
     assert check(document) != []
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ('settings().var / "new" / "part"', {"new"}),
+        ('folder = self.options.var / "new/part"', {"new"}),
+        ('url = f"file://{settings().var}/new/{part}"', {"new"}),
+        ("settings().var / name", {"<name>"}),
+        ("store = Lake(settings().lake)", {"lake"}),
+        ('variance.mean / "new"', set()),
+    ],
+)
+def test_a_folder_is_known_however_the_code_names_it(source: str, names: set[str]) -> None:
+    assert folders.named_in(source) == names
 
 
 def test_every_variable_is_documented() -> None:

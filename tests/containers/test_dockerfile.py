@@ -1,12 +1,23 @@
 """The image is what it should be: the lock on a pinned base, no secret, not root; and a fault is noticed."""
 
 import re
+import shutil
+import subprocess
 import tomllib
+from pathlib import Path
 
 import pytest
 
 from tests.containers.compose import ROOT, load
-from tests.containers.dockerfile import AIRFLOW_TAG, default_base, faults, ignore_rules, instructions, is_sent
+from tests.containers.dockerfile import (
+    AIRFLOW_TAG,
+    READABLE,
+    default_base,
+    faults,
+    ignore_rules,
+    instructions,
+    is_sent,
+)
 
 LOCK = (ROOT / "requirements.txt").read_text()
 
@@ -22,6 +33,8 @@ def test_the_dockerfile_has_no_fault() -> None:
         ("USER 50000:0", ""),
         ("slim-3.3.2-python3.12", "latest"),
         ("--require-hashes", ""),
+        ("chmod -R a+rX .", "true"),
+        ("chmod -R a+rX .", "chmod -R a+r ."),
         ("COPY . .", "COPY tests tests"),
         ("COPY . .", "COPY settings.yaml ./"),
         ("COPY . .", "ADD https://example.org/x.tar.gz ."),
@@ -46,9 +59,10 @@ def test_the_base_has_the_airflow_and_a_python_of_the_lock() -> None:
 def test_compose_builds_on_the_same_base_and_names_the_image_by_the_version_of_the_project() -> None:
     base = default_base(instructions())
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    built = [service for service in load()["services"].values() if "build" in service]
-    assert {service["build"]["args"]["BASE_IMAGE"] for service in built} == {f"${{CICLO_BASE_IMAGE:-{base}}}"}
-    assert {service["image"] for service in built} == {f"ciclo:{version}"}
+    services = load()["services"].values()
+    [built] = [service for service in services if "build" in service]
+    assert built["build"]["args"]["BASE_IMAGE"] == f"${{CICLO_BASE_IMAGE:-{base}}}"
+    assert {service["image"] for service in services} == {f"ciclo:{version}", "postgres:18.4"}
 
 
 def test_compose_gives_away_no_folder_that_the_image_does_not_make_for_its_user() -> None:
@@ -57,6 +71,17 @@ def test_compose_gives_away_no_folder_that_the_image_does_not_make_for_its_user(
     mounts = [v for s in load()["services"].values() for v in s.get("volumes", []) if isinstance(v, str)]
     targets = {v.split(":")[1] for v in mounts} - {"/var/lib/postgresql"}
     assert targets <= set(made.split())
+
+
+def test_code_of_a_checkout_that_only_its_owner_can_read_becomes_readable(tmp_path: Path) -> None:
+    for name in ("include/spec/model.py", "dags/train.py", "plugins/quality_docs.py", "airflow_settings.yaml"):
+        (tmp_path / name).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    for path in tmp_path.rglob("*"):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+    subprocess.run(["sh", "-c", READABLE], cwd=tmp_path, check=True)
+    modes = {(path.is_dir(), path.stat().st_mode & 0o777) for path in tmp_path.rglob("*")}
+    assert modes == {(True, 0o755), (False, 0o644)}
 
 
 @pytest.mark.parametrize("path", ["dags/train.py", "include/settings.py", "config/airflow_local_settings.py"])

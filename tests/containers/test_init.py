@@ -1,19 +1,28 @@
-"""The service `init`, with exactly the environment that Compose gives it, against a real Postgres."""
+"""The jobs `init` and `ciclo`, with exactly the environment that Compose gives them, against a real Postgres."""
 
 import json
 import os
 import subprocess
 import sys
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tests.containers import checks
 from tests.containers.compose import ROOT, environment, load, resolve, variables
 
 
 def init(environ: dict[str, str], folder: Path, server: str) -> subprocess.CompletedProcess[str]:
-    """Run the service's command with its own environment, `server` in the place of ``postgres:5432``."""
-    service = resolve(load(), environ)["services"]["init"]
+    """Run what prepares everything."""
+    return run("init", environ, folder, server, "-m", "include.local.container_init")
+
+
+def run(
+    name: str, environ: dict[str, str], folder: Path, server: str, *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    """Run Python with a service's own environment, `server` in the place of ``postgres:5432``."""
+    service = resolve(load(), environ)["services"][name]
     own = {name: value.replace("@postgres:5432", f"@{server}") for name, value in environment(service, {}).items()}
     own |= {"PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT}:{ROOT / 'config'}", "CICLO_ENV_FILE": os.devnull}
     own |= {
@@ -22,8 +31,14 @@ def init(environ: dict[str, str], folder: Path, server: str) -> subprocess.Compl
         "AIRFLOW_CONFIG": str(folder / "airflow.cfg"),
     }
     own |= {"HOME": str(folder), "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(folder / "log")}
-    command = [sys.executable, *service["command"][1:]]
+    command = [sys.executable, *arguments]
     return subprocess.run(command, env=own, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def written_outside(name: str, folder: Path) -> set[str]:
+    """Return the folders of ``var`` that hold a file and are no volume of a service."""
+    files = [path.relative_to(folder / "var") for path in (folder / "var").rglob("*") if path.is_file()]
+    return {f"/var/lib/ciclo/{path.parts[0]}" for path in files} - checks.targets(load()["services"][name])
 
 
 def secrets_of(server_url: str) -> dict[str, str]:
@@ -77,8 +92,23 @@ def test_it_prepares_everything_and_a_second_time_changes_nothing(own_postgres_u
     assert json.loads(passwords.read_text()) == {"admin": "x" * 64}
     assert passwords.stat().st_mode & 0o077 == 0
 
+    assert written_outside("init", tmp_path) == set()
+
     assert init(environ, tmp_path, server).returncode == 0
     assert contents(own_postgres_url) == found
+    _the_command_works(environ, tmp_path / "own", server)
+
+
+def _the_command_works(environ: dict[str, str], folder: Path, server: str) -> None:
+    """Call `ciclo` as its service does: what is up is told, nothing is written but to its volumes."""
+    (folder / "var" / "secrets").mkdir(parents=True)  # as the mounts make it
+    ciclo = partial(run, "ciclo", environ, folder, server, "-m", "include.commands.cli")
+    assert "warehouse@warehouse" in ciclo("psql", "-c", "select current_user || '@' || current_database()").stdout
+    assert ciclo("quarantine", "list").stdout == "Nothing in quarantine.\n"
+    services = json.loads(ciclo("status", "--json").stdout)["services"]
+    assert set(services) == set(load()["services"]) - {"init", "replay", "ciclo"}
+    assert {name for name, service in services.items() if service["healthy"]} == {"postgres"}
+    assert written_outside("ciclo", folder) == set()
 
 
 def test_a_postgres_that_does_not_answer_ends_in_a_sentence(tmp_path: Path, own_postgres_url: str) -> None:

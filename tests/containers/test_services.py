@@ -1,6 +1,5 @@
 """What the services are told: complete, the same as `make run` tells, and commands that exist."""
 
-import ast
 import importlib.util
 import json
 import os
@@ -12,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.containers import checks
+from include.local import health
 from tests.containers.compose import ROOT, Missing, environment, load, resolve, variables
 
 # What containers have and one machine has not, or the other way round, each with its reason.
@@ -52,7 +51,7 @@ print(json.dumps(settings.read(settings.FILE, os.environ | environment.connectio
 
 @pytest.mark.parametrize("name", sorted(required()))
 def test_a_missing_secret_ends_in_a_sentence(name: str) -> None:
-    with pytest.raises(Missing, match=f"required variable {name}: set it in .env"):
+    with pytest.raises(Missing, match=f"required variable {name}: make containers adds it to .env"):
         services({key: value for key, value in required().items() if key != name})
 
 
@@ -157,22 +156,31 @@ def test_an_option_that_a_module_does_not_know_is_noticed(tmp_path: Path) -> Non
     assert "--hots" not in run([sys.executable, "-m", "include.sandbox", "--help"], {}, tmp_path).stdout
 
 
-@pytest.mark.parametrize("name", [n for n, s in load()["services"].items() if s["command"][:2] == ["python", "-c"]])
-def test_code_on_the_command_line_imports_what_is_there(name: str, tmp_path: Path) -> None:
-    code = services()[name]["command"][2]
-    imports = [ast.unparse(node) for node in ast.parse(code).body if isinstance(node, ast.Import | ast.ImportFrom)]
-    done = run([sys.executable, "-c", "\n".join(imports)], {}, tmp_path)
-    assert done.returncode == 0, done.stderr
+CHECKED = [
+    n for n, s in load()["services"].items() if "include.local.health" in s.get("healthcheck", {}).get("test", [])
+]
 
 
-@pytest.mark.parametrize("name", [n for n, s in load()["services"].items() if "build" in s and "healthcheck" in s])
-def test_a_health_check_says_no_without_an_accident_where_nobody_answers(name: str, tmp_path: Path) -> None:
-    word, *command = services()[name]["healthcheck"]["test"]
-    assert (word, command[0]) == ("CMD", "python")
-    # A port that is never served, and a name that is never found.
-    code = re.sub(r"http://[\w.-]+:\d+", "http://127.0.0.1:1", command[2])
-    done = run([sys.executable, "-c", code], {}, tmp_path)
-    assert (done.returncode, done.stderr) == (1, "")
+@pytest.mark.parametrize("name", CHECKED)
+def test_a_health_check_says_no_where_nobody_answers_and_yes_where_all_is_well(
+    name: str, healthy: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert services()[name]["healthcheck"]["test"][:4] == ["CMD", "python", "-m", "include.local.health"]
+    assert health.main(_asking(name, "http://127.0.0.1:1")) == 1
+    assert "http://127.0.0.1:1" in capsys.readouterr().out
+    assert health.main(_asking(name, healthy)) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_health_check_ends_with_what_it_has_learned(tmp_path: Path) -> None:
+    command = [sys.executable, *services()["sandbox"]["healthcheck"]["test"][2:-1], "http://127.0.0.1:1/health"]
+    done = run(command, {}, tmp_path)
+    assert (done.returncode, done.stdout) == (1, "http://127.0.0.1:1/health says nothing good\n")
+
+
+def _asking(name: str, url: str) -> list[str]:
+    """Return the arguments of a service's health check that asks another address: none of its own is served here."""
+    return [re.sub(r"http://[\w.-]+:\d+", url, word) for word in services()[name]["healthcheck"]["test"][4:]]
 
 
 def test_postgres_is_the_version_that_the_embedded_server_is() -> None:
@@ -185,22 +193,3 @@ def test_postgres_is_the_version_that_the_embedded_server_is() -> None:
 def test_the_prediction_service_has_an_entry_as_soon_as_there_is_one_to_start() -> None:
     is_there = importlib.util.find_spec("include.serving") is not None
     assert ("predictions" in services()) == is_there
-
-
-def secrets_command() -> str:
-    """Return the command of docs/containers.md that writes the secrets."""
-    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "docs" / "containers.md").read_text(), re.DOTALL)
-    return next(block for block in blocks if "CICLO_SECRET_AIRFLOW_FERNET=" in block)
-
-
-def test_the_documented_command_makes_every_secret_and_a_fernet_key(tmp_path: Path) -> None:
-    from cryptography.fernet import Fernet
-    from dotenv import dotenv_values
-
-    subprocess.run(["sh", "-euc", secrets_command()], cwd=tmp_path, check=True)
-    made = {name: value for name, value in dotenv_values(tmp_path / ".env").items() if value}
-    assert set(made) == set(required())
-    assert services(made)["init"]["environment"]["CICLO_SECRET_POSTGRES"] == made["CICLO_SECRET_POSTGRES"]
-    Fernet(made["CICLO_SECRET_AIRFLOW_FERNET"])
-    assert (tmp_path / ".env").stat().st_mode & 0o077 == 0
-    assert set(made) <= checks.documented_variables()

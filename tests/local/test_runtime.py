@@ -14,7 +14,7 @@ from include.local import environment, runtime
 from include.local.components import Component
 from include.local.preflight import is_free
 from include.local.processes import MARKER
-from include.settings import settings
+from include.settings import Settings, settings
 
 
 def _until(is_so: Callable[[], bool], seconds: float = 30) -> None:
@@ -186,3 +186,18 @@ def test_a_long_path_does_not_exceed_what_a_socket_may_have(
 def test_log_files_are_the_components_own(small):
     small.up()
     assert "database system is ready" in small.supervisor.log_of("postgres").read_text()
+
+
+def test_an_airflow_and_a_sandbox_that_run_elsewhere_are_asked_there_and_not_started(
+    options: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    for name in ("AIRFLOW", "SANDBOX", "MLFLOW"):
+        monkeypatch.setenv(f"CICLO_{name}_URL", "http://127.0.0.1:1")
+    settings.cache_clear()
+    assert set(runtime.services()) == {"postgres"}
+    states = runtime.external_services()
+    assert set(states) == {"sandbox", "mlflow", "api-server", "scheduler", "dag-processor", "triggerer"}
+    assert {(state["state"], state["healthy"]) for state in states.values()} == {("EXTERNAL", False)}
+    with pytest.raises(ConfigError, match="docker compose up --wait"):
+        runtime.up()
+    assert not (options.var / "run").exists()

@@ -1,5 +1,6 @@
 """The UCI archive's stand-in: where its file comes from, and that the zip never varies."""
 
+import errno
 import io
 import zipfile
 from collections.abc import Callable
@@ -123,6 +124,17 @@ def test_a_download_that_is_not_the_station_is_thrown_away(
 
 def test_an_unreachable_archive_leaves_the_simulated_station(config: SandboxConfig, tmp_path: Path) -> None:
     assert uci.load(replace(config, var=tmp_path, uci_url="http://127.0.0.1:9/")).is_simulated
+
+
+def test_a_folder_that_is_mounted_read_only_is_a_sentence(
+    config: SandboxConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_only(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "mkdir", read_only)
+    with pytest.raises(ConfigError, match=r"uci/SIMULATED cannot be written.*mount a volume there"):
+        uci.load(replace(config, var=tmp_path, uci_url=None))
 
 
 def test_a_station_that_was_simulated_once_stays_simulated(config: SandboxConfig, tmp_path: Path, archive) -> None:

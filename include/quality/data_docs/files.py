@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from include.errors import writable
 from include.quality.data_docs.pages import batch_page, facts_of, index_page
 from include.quality.data_docs.report import Report
 from include.windows import Window
@@ -61,8 +62,10 @@ def write(folder: Path, report: Report) -> Path:
 
     Raises
     ------
+    ConfigError
+        The disk is mounted read-only. Retrying does not help.
     OSError
-        The disk is full or not writable; a retry is safe.
+        The disk is full or does not answer; a retry is safe.
     """
     text = batch_page(report)
     place = folder / report.pipeline / report.source
@@ -134,10 +137,11 @@ def _replace(path: Path, text: str) -> None:
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Wait for other tasks: of two that list the pages at once, the slower would forget the other's."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # given back when the file is closed, also by the end of the process
-        yield
+    with writable(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # given back when the file is closed, also by the end of the process
+            yield
 
 
 def _digest(dag_id: str, run_id: str) -> str:

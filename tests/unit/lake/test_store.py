@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import resource
@@ -14,6 +15,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -129,6 +131,26 @@ def test_a_write_that_fails_leaves_nothing_and_can_pass(
         resource.setrlimit(resource.RLIMIT_FSIZE, allowed)
     assert files_below(f"file://{tmp_path}") == []
     assert read(lake, lake.put(payload).uri) == payload.content
+
+
+def test_a_disk_that_is_mounted_read_only_does_not_pass(
+    tmp_path: Path, payload_of: PayloadOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake = Lake(f"file://{tmp_path}")
+    kept = lake.put(payload_of(b"x")).uri
+    lake.put_frame("batches/p/b", pd.DataFrame({"a": [1]}))
+    for name in ("makedirs", "rm_file", "open"):
+        monkeypatch.setattr(LocalFileSystem, name, _read_only)
+    with pytest.raises(ConfigError, match=r"/var/lib/ciclo/lake cannot be written.*read-only.*mount a volume there"):
+        lake.put(payload_of(b"y"))
+    with pytest.raises(ConfigError, match="CICLO_VAR and CICLO_LAKE"):
+        lake.clean(datetime.now(UTC) + timedelta(days=1))
+    monkeypatch.undo()
+    assert read(lake, kept) == b"x"
+
+
+def _read_only(*_: object, **__: object) -> None:
+    raise OSError(errno.EROFS, "Read-only file system", "/var/lib/ciclo/lake")
 
 
 def test_a_root_that_cannot_be_written_can_pass(tmp_path: Path, payload_of: PayloadOf) -> None:

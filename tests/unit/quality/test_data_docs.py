@@ -1,14 +1,17 @@
 """Data Docs: what a page says, that it needs nothing from outside, and that its files are never half there."""
 
+import errno
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
+from include.errors import ConfigError
 from include.quality import verdicts
 from include.quality.batch_check import BatchCheck
 from include.quality.contract import Result, Rule, judge, quarantined_result
@@ -223,6 +226,16 @@ def test_a_write_that_fails_leaves_the_old_page_and_no_half_one(report, tmp_path
         write(tmp_path, report(out_of_range=40))
     assert page.read_text() == before
     assert all(path.suffix == ".html" for path in page.parent.iterdir())
+
+
+@pytest.mark.parametrize(("where", "name"), [(Path, "mkdir"), (Path, "write_text"), (os, "replace")])
+def test_a_disk_that_is_mounted_read_only_does_not_pass(report, tmp_path, monkeypatch, where, name):
+    def read_only(*_, **__):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(where, name, read_only)
+    with pytest.raises(ConfigError, match=rf"{tmp_path} cannot be written.*mount a volume there"):
+        write(tmp_path, report())
 
 
 def test_a_sweep_deletes_old_pages_but_the_newest_window_of_each_source(report, tmp_path):

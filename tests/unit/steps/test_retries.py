@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import pickle
 from datetime import timedelta
 from types import SimpleNamespace
@@ -24,7 +25,11 @@ def decide(error: BaseException, try_number: int = 1) -> Any:
 
 
 @pytest.mark.parametrize(
-    "error", [ContractBroken("x"), ConfigError("x"), KeyError("x"), ValueError("x"), TypeError("x"), AssertionError()]
+    "error",
+    [
+        *(ContractBroken("x"), ConfigError("x"), KeyError("x"), ValueError("x"), TypeError("x"), AssertionError()),
+        OSError(errno.EROFS, "Read-only file system", "/var/lib/ciclo/docs"),
+    ],
 )
 def test_what_comes_back_with_every_try_fails_at_once(error: Exception) -> None:
     decision = decide(error)
@@ -32,7 +37,10 @@ def test_what_comes_back_with_every_try_fails_at_once(error: Exception) -> None:
     assert decision.reason
 
 
-@pytest.mark.parametrize("error", [SourceUnavailable("x"), OSError("x"), MemoryError(), SystemExit(1)])
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.ENOSPC, "No space left"), SourceUnavailable("x"), OSError("x"), MemoryError(), SystemExit(1)],
+)
 def test_what_may_pass_is_tried_again(error: BaseException) -> None:
     decision = decide(error)
     assert decision.action == RetryAction.RETRY
