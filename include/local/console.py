@@ -90,6 +90,8 @@ def _remarks(name: str, state: dict[str, Any]) -> Iterator[str]:
     yield from (f" {line}" for line in unloaded[:SHOWN])
     if len(unloaded) > SHOWN:
         yield f": and {len(unloaded) - SHOWN} more windows that are not loaded: mart.window_status"
+    yield from (f": {line}" for line in state["overdue"])
+    yield from (f": alerts not delivered, {line}" for line in state["undelivered_alerts"])
     for source, (before, after) in state["rows_outside"].items():
         where = f" {source}: {before} rows lie before the first window and {after} after the last"
         yield f"{where}; load them with ingest_{name}, or move schedule.start and schedule.end"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 # Worst first: what stops a pipeline, what lacks data, what lacks a model, what is merely odd.
-WORDS = ("broken", "failing", "blocked", "overdue", "unknown", "outdated", "new", "untrained", "gaps", "fine")
+WORDS = ("broken", "failing", "blocked", "overdue", "unheard", "unknown", "outdated", "new", "untrained", "gaps", "fine")
 
 
 class Health(NamedTuple):
@@ -49,6 +49,9 @@ def _findings(name: str, state: Mapping[str, Any] | None, faults: list[str]) -> 
         window, word = told.split(": ")[0].split(" ")
         todo = {"blocked": f"ciclo quarantine list {name}", "overdue": f"load it: ingest_{name} with its start and end"}
         yield Health(word, f"{window}: {todo[word]}") if word in todo else Health("gaps", f"{window}: no rows came")
+    yield from (Health("overdue", told) for told in state["overdue"])
+    for told in state["undelivered_alerts"]:
+        yield Health("unheard", f"alerts are not delivered, {told}: mend the Airflow Connection")
     if windows := state["outdated_windows"]:
         yield Health("outdated", f"{len(windows)} windows of an older contract: ciclo reread {name}")
     if state["last_window"] is None:
