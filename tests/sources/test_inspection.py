@@ -365,6 +365,10 @@ FILES: dict[str, tuple[str | bytes, list[str], str, int, dict[str, Any]]] = {
     "a header of indices": (
         table("0,1,2", *(f"{day},{n},{n}.5" for n, day in enumerate(DAYS))), ["0"], "%Y-%m-%d", 28, {"header": "names"},
     ),
+    "a header of indices over numbers alone": (
+        table("0,1,2", *(f"{day.replace('-', '')},{n},{n}" for n, day in enumerate(DAYS))),
+        ["0"], "%Y%m%d", 28, {"header": "names"},
+    ),
     "a header of indices behind a blank": (
         table(",0,1", *(f"{day},{n},{n}.5" for n, day in enumerate(DAYS))), ["#1"], "%Y-%m-%d", 28, {"header": "names"},
     ),

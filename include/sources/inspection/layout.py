@@ -127,7 +127,7 @@ def _top(rows: list[tuple[int, list[str]]], width: int) -> tuple[int, bool, list
     first = _first_of_data(cells)
     if first is None:  # nothing but text: the first row is the header if no name is there twice
         return places[0], len(set(cells[0])) == len(cells[0]), []
-    if _is_index(cells[first]) and not all(cell.isdigit() for row in cells[first + 1 :][:1] for cell in row):
+    if _is_index(cells[first], cells[first + 1 :][:1]):
         return places[first], True, []
     top = first
     while top and places[top - 1] == places[top] - 1 and first - top < 3 and _is_units(cells[top - 1], cells, top - 1):
@@ -150,13 +150,12 @@ def _first_of_data(cells: list[list[str]]) -> int | None:
     return next(likely, None) if columns else None
 
 
-def _is_index(row: list[str]) -> bool:
-    """Tell a header that a program made of the columns' numbers: 0,1,2."""
+def _is_index(row: list[str], below: list[list[str]]) -> bool:
+    """Tell a header that a program made of the columns' numbers, 0,1,2, from a row of data that happens to be so."""
     numbers = row[1:] if row[0].strip() == "" else row
-    return len(numbers) > 1 and numbers in (
-        list(map(str, range(len(numbers)))),
-        list(map(str, range(1, len(numbers) + 1))),
-    )
+    counted = ([str(first + at) for at in range(len(numbers))] for first in (0, 1))
+    is_unlike = any(not cell.isdigit() or len(cell) > 5 for cells in below for cell in cells)
+    return len(numbers) > 1 and numbers in counted and (is_unlike or (len(numbers) > 2 and bool(below)))
 
 
 def _is_units(row: list[str], cells: list[list[str]], at: int) -> bool:
