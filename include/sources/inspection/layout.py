@@ -143,7 +143,10 @@ def _first_of_data(cells: list[list[str]]) -> int | None:
     below = cells[-max(1, min(len(cells) - 1, max(3, len(cells) // 4))) :]
     shares = [_value_share([row[at] for row in below]) for at in range(len(cells[0]))]
     columns = [at for at, share in enumerate(shares) if share >= 0.6]
-    is_data = [_value_share([row[at] for at in columns], NOTHING) >= 0.5 for row in cells]
+    lead = shares.index(max(shares))  # mostly the time, which no row lacks, while metadata have a name there
+    is_data = [
+        bool(VALUE.match(row[lead])) and _value_share([row[at] for at in columns], NOTHING) >= 0.5 for row in cells
+    ]
     likely = (
         at for at in range(len(cells)) if is_data[at] and sum(is_data[at : at + 10]) >= 0.7 * len(is_data[at : at + 10])
     )
