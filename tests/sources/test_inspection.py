@@ -362,8 +362,24 @@ FILES: dict[str, tuple[str | bytes, list[str], str, int, dict[str, Any]]] = {
     "a web export with few rows": (
         EXPORT + table(FIXES[0], *FIXES[1:4]), ["Fecha"], "%d/%m/%Y", 4, {"skip_lines": 16},
     ),
+    "metadata with numbers": (
+        table("Estacion,Merced", "Lat,19.42", "Altitud,2245", "Año,2024", "fecha,v", *(f"{day},1.5" for day in DAYS)),
+        ["fecha"], "%Y-%m-%d", 28, {"skip_lines": 4},
+    ),
+    "metadata with numbers over few rows": (
+        table("Estacion,Merced", "Latitud,19.42", "Altitud,2245", "fecha,v", *(f"{day},1.5" for day in DAYS[:3])),
+        ["fecha"], "%Y-%m-%d", 3, {"skip_lines": 3},
+    ),
+    "a title and its date": (
+        table("Reporte mensual", "Generado: 2024-05-01", "fecha,v", *(f"{day},1.5" for day in DAYS)),
+        ["fecha"], "%Y-%m-%d", 28, {"skip_lines": 2},
+    ),
     "a header of indices": (
         table("0,1,2", *(f"{day},{n},{n}.5" for n, day in enumerate(DAYS))), ["0"], "%Y-%m-%d", 28, {"header": "names"},
+    ),
+    "a header of indices over numbers alone": (
+        table("0,1,2", *(f"{day.replace('-', '')},{n},{n}" for n, day in enumerate(DAYS))),
+        ["0"], "%Y%m%d", 28, {"header": "names"},
     ),
     "a header of indices behind a blank": (
         table(",0,1", *(f"{day},{n},{n}.5" for n, day in enumerate(DAYS))), ["#1"], "%Y-%m-%d", 28, {"header": "names"},

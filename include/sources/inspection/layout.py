@@ -127,7 +127,7 @@ def _top(rows: list[tuple[int, list[str]]], width: int) -> tuple[int, bool, list
     first = _first_of_data(cells)
     if first is None:  # nothing but text: the first row is the header if no name is there twice
         return places[0], len(set(cells[0])) == len(cells[0]), []
-    if _is_index(cells[first]) and not all(cell.isdigit() for row in cells[first + 1 :][:1] for cell in row):
+    if _is_index(cells[first], cells[first + 1 :][:1]):
         return places[first], True, []
     top = first
     while top and places[top - 1] == places[top] - 1 and first - top < 3 and _is_units(cells[top - 1], cells, top - 1):
@@ -143,20 +143,22 @@ def _first_of_data(cells: list[list[str]]) -> int | None:
     below = cells[-max(1, min(len(cells) - 1, max(3, len(cells) // 4))) :]
     shares = [_value_share([row[at] for row in below]) for at in range(len(cells[0]))]
     columns = [at for at, share in enumerate(shares) if share >= 0.6]
-    is_data = [_value_share([row[at] for at in columns], NOTHING) >= 0.5 for row in cells]
+    lead = shares.index(max(shares))  # mostly the time, which no row lacks, while metadata have a name there
+    is_data = [
+        bool(VALUE.match(row[lead])) and _value_share([row[at] for at in columns], NOTHING) >= 0.5 for row in cells
+    ]
     likely = (
         at for at in range(len(cells)) if is_data[at] and sum(is_data[at : at + 10]) >= 0.7 * len(is_data[at : at + 10])
     )
     return next(likely, None) if columns else None
 
 
-def _is_index(row: list[str]) -> bool:
-    """Tell a header that a program made of the columns' numbers: 0,1,2."""
+def _is_index(row: list[str], below: list[list[str]]) -> bool:
+    """Tell a header that a program made of the columns' numbers, 0,1,2, from a row of data that happens to be so."""
     numbers = row[1:] if row[0].strip() == "" else row
-    return len(numbers) > 1 and numbers in (
-        list(map(str, range(len(numbers)))),
-        list(map(str, range(1, len(numbers) + 1))),
-    )
+    counted = ([str(first + at) for at in range(len(numbers))] for first in (0, 1))
+    is_unlike = any(not cell.isdigit() or len(cell) > 5 for cells in below for cell in cells)
+    return len(numbers) > 1 and numbers in counted and (is_unlike or (len(numbers) > 2 and bool(below)))
 
 
 def _is_units(row: list[str], cells: list[list[str]], at: int) -> bool:
