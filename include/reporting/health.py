@@ -6,7 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 # Worst first: what stops a pipeline, what lacks data, what lacks a model, what is merely odd.
-WORDS = ("broken", "failing", "blocked", "overdue", "unheard", "unknown", "outdated", "new", "untrained", "gaps", "fine")
+WORDS = (
+    *("broken", "failing", "blocked", "overdue", "unheard", "unknown"),
+    *("outdated", "new", "untrained", "gaps", "fine"),
+)
 
 
 class Health(NamedTuple):
