@@ -12,6 +12,7 @@ import pytest
 
 from include.sources import Endpoint
 from include.steps import ingest
+from include.steps.extract import extract
 from include.steps.run import Run
 from include.warehouse.batch import Batch, RunRef
 from include.windows import Window
@@ -271,7 +272,7 @@ def test_a_table_of_a_database_is_followed_from_its_wall_times_to_its_deletions(
         params = {"start": "2024-03-02", "end": "2024-03-03"}
         end = datetime(2024, 3, 4, tzinfo=UTC)
         run = Run(spec, RunRef("ingest_readings", run_id), params, None, [], end, warehouse.engine, warehouse.lake)
-        checked = ingest.check(run, ingest.extract(run, "meter", lambda: Endpoint(warehouse_url)))
+        checked = ingest.check(run, extract(run, "meter", lambda: Endpoint(warehouse_url)))
         return ingest.load(run, [checked])[0]
 
     now = "select number, valid_at, level_m from core.readings order by 1"

@@ -124,7 +124,7 @@ def test_declarations_that_can_be_read_pass(options: Settings):
 
 def test_a_missing_token_is_told_before_anything_starts(options: Settings):
     env = {key: value for key, value in environment.component_env().items() if key != "BANXICO_TOKEN"}
-    with pytest.raises(ConfigError, match=r"airflow_settings\.yaml, line \d+: BANXICO_TOKEN is not set"):
+    with pytest.raises(ConfigError, match=r"airflow_settings\.yaml:\d+: .*: BANXICO_TOKEN is not set"):
         preflight.check_declarations(env)
 
 
