@@ -12,8 +12,9 @@ import grimp
 from tests.containers.compose import ROOT
 
 IN_CONTAINERS = "/var/lib/ciclo"
-# It says where things lie by default; who uses them is what counts.
-NO_USER = "include.settings"
+# The one says where things lie by default, who uses them is what counts; of the other the DAG files reach no more than
+# how a private file is written.
+NO_USERS = {"include.settings", "include.local.secrets"}
 
 
 def used_by(service: dict[str, Any]) -> set[str]:
@@ -29,7 +30,7 @@ def used_by(service: dict[str, Any]) -> set[str]:
         reached |= set() if rest[0] == "api-server" else _reached(tuple(sorted(_modules("dags"))))
     else:
         reached = _reached((f"{rest[1]}.__main__",)) if rest[:1] == ["-m"] else set()
-    return {f"{IN_CONTAINERS}/{name}" for module in reached - {NO_USER} for name in named_in(_source(module))}
+    return {f"{IN_CONTAINERS}/{name}" for module in reached - NO_USERS for name in named_in(_source(module))}
 
 
 def named_in(source: str) -> set[str]:
