@@ -141,12 +141,15 @@ def refuses_a_mistyped_file(project: Project) -> None:
 
 
 def asks_for_secrets(project: Project) -> None:
-    """Without .env every command of Compose ends with a sentence that says what to do."""
-    for command in (["ps"], ["up"], ["run", "replay"], ["down"]):
-        done = project.try_out("--env-file", os.devnull, *command)
+    """Without .env every command that needs it ends with a sentence that says what to do."""
+    file, aside = project.folder / ".env", project.folder / "aside"
+    file.rename(aside)
+    answers = {command: project.try_out(*command.split()) for command in ("up", "run replay", "build", "config")}
+    aside.rename(file)
+    for command, done in answers.items():
         is_a_sentence = len(done.stderr.splitlines()) == 1 and "make containers adds it to .env" in done.stderr
         if done.returncode == 0 or not is_a_sentence:
-            raise Failed(f"{command} without .env: exit code {done.returncode}, {done.stderr}")
+            raise Failed(f"{command}: exit code {done.returncode}, {done.stderr}")
 
 
 def leaves_nothing(project: Project) -> None:

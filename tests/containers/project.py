@@ -11,7 +11,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from include.local.containers import REQUIRED, ROOT, add_secrets
+from include.local.containers import COMPOSE, REQUIRED, ROOT, add_secrets
 
 PORTS = ("AIRFLOW", "MLFLOW", "POSTGRES", "SANDBOX")
 FOREIGN = ("CICLO_", "BANXICO_", "INEGI_", "UCI_", "INTERNAL_DB_", "COMPOSE_PROJECT", "COMPOSE_FILE")
@@ -27,12 +27,12 @@ class Project:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.env = {k: v for k, v in os.environ.items() if k == "CICLO_BASE_IMAGE" or not k.startswith(FOREIGN)}
-        self.compose = ("docker", "compose", "-p", "ciclo-test")
+        self.env["COMPOSE_PROJECT_NAME"] = "ciclo-test"
         rules = (ROOT / ".dockerignore").read_text().splitlines()
         sent = [line[1:] for line in rules if line.startswith("!")]
         for name in (".dockerignore", "Dockerfile", "docker-compose.yaml", *sent):
             copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-            copy(ROOT / name, folder / name)  # type: ignore[operator]
+            copy(ROOT / name, folder / name)
         subprocess.run(["chmod", "-R", "go-rwx", str(folder)], check=True)  # as under umask 077
         self.ports = {name: free_port() for name in PORTS}
         lines = [f"CICLO_{name}_PORT={port}\n" for name, port in self.ports.items()]
@@ -42,7 +42,7 @@ class Project:
 
     def try_out(self, *arguments: str, **more: str) -> "subprocess.CompletedProcess[str]":
         """Run a command of Compose; its output is text."""
-        command, env = [*self.compose, *arguments], self.env | more
+        command, env = [*COMPOSE, *arguments], self.env | more
         return subprocess.run(command, cwd=self.folder, env=env, capture_output=True, text=True, check=False)
 
     def run(self, *arguments: str) -> str:
@@ -84,11 +84,11 @@ def ask(project: Project, path: str, body: "dict[str, str] | None", *headers: st
 
 def interrupt(project: Project, has_terminal: bool) -> "tuple[int, str, float]":
     """Press Ctrl-C in a replay that has begun; return its exit code, what it printed, and how long it took."""
-    command = [*project.compose, "run", "--rm", *([] if has_terminal else ["-T"]), "replay"]
+    command = [*COMPOSE, "run", "--rm", *([] if has_terminal else ["-T"]), "replay"]
     ours, theirs = pty.openpty() if has_terminal else os.pipe()
     stdin = theirs if has_terminal else subprocess.DEVNULL
     options = {"cwd": project.folder, "env": project.env, "start_new_session": True}
-    with subprocess.Popen(command, stdin=stdin, stdout=theirs, stderr=theirs, **options) as process:  # type: ignore[call-overload]
+    with subprocess.Popen(command, stdin=stdin, stdout=theirs, stderr=theirs, **options) as process:
         os.close(theirs)
         text = b""
         while b"usdmxn" not in text and (part := read(ours)):
