@@ -22,7 +22,9 @@ from include.spec.model import Column
 from include.spec.source import NUMBERS
 from include.spec.types import FRACTION_DIGITS, WHOLE_DIGITS, arrow_type
 
+DIGITS_OF_A_DOUBLE = 17  # as many tell every double from every other
 SURE_DIGITS = 15  # so many every double keeps
+DIGITS_OF_A_DOUBLE = 17  # so many tell every double from every other
 NO_NUMBER = pa.scalar(None, pa.float64())
 NO_DAY = re.compile(r"^[+-]?infinity$| BC$")
 CURRENCY = re.compile(r"[+-]?[$€£¥]|.*[0-9]\s*[$€£¥]$")
@@ -143,16 +145,14 @@ def _is_longest(texts: pa.Array, numbers: pa.Array) -> pa.Array:
 
 
 def _has_same_digits(texts: pa.Array, numbers: pa.Array) -> pa.Array:
-    """Tell which texts have no more digits than every double keeps, or the same as their double, however written."""
-    written, shortest = _digits(texts), _digits(pc.cast(numbers, pa.string()))
-    longest = _digits(pa.array([n if n is None else f"{n:.17g}" for n in numbers.to_pylist()], pa.string()))
-    is_sure = pc.less_equal(pc.binary_length(written), SURE_DIGITS)
-    return pc.or_(is_sure, pc.or_(pc.equal(written, shortest), pc.equal(written, longest)))
+    """Tell which texts are their double, written with as many digits as they have, or to its last digit."""
+    pairs = zip(texts.to_pylist(), numbers.to_pylist(), strict=True)
+    return pa.array([None if number is None else _keeps(text, number) for text, number in pairs], pa.bool_())
 
 
-def _digits(texts: pa.Array) -> pa.Array:
-    """Return the digits of numbers from the first to the last that is not 0, without sign, point and exponent."""
-    return pc.utf8_trim(pc.replace_substring_regex(texts, r"[eE].*$|[^0-9]", ""), "0")
+def _keeps(text: str, number: float) -> bool:
+    digits = len(re.sub(r"[eE].*$|[^0-9]", "", text).strip("0"))
+    return Decimal(text) == (Decimal(f"{number:.{digits or 1}g}") if digits <= DIGITS_OF_A_DOUBLE else Decimal(number))
 
 
 def _decimal(raw: pa.Array) -> pa.Array:

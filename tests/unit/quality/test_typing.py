@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from math import isfinite
 from typing import Any
 
 import pyarrow as pa
@@ -69,9 +70,17 @@ def test_a_number_with_digits_that_a_double_does_not_keep_is_refused_with_the_wa
     assert read("decimal", text) == Decimal(text)
 
 
-@given(st.floats(allow_nan=False, allow_infinity=False))
-def test_a_double_written_with_17_digits_is_that_double(value: float) -> None:
-    assert read("number", f"{value:.17g}") == value
+@given(st.floats(allow_nan=False, allow_infinity=False), st.integers(1, 17))
+def test_a_double_written_with_as_many_digits_as_somebody_likes_is_read(value: float, digits: int) -> None:
+    text = f"{value:.{digits}g}"
+    assert read("number", text) == (float(text) if isfinite(float(text)) else None)
+
+
+@pytest.mark.parametrize(
+    "text", ["98.78400000000001", "145.46199999999999", "0.1000000000000000055511151231257827021181583404541015625"]
+)
+def test_what_programs_write_of_a_double_is_that_double(text: str) -> None:
+    assert read("number", text) == float(text)
 
 
 @pytest.mark.parametrize(
