@@ -192,6 +192,9 @@ def main() -> int:
         except (Failed, OSError) as error:
             print(f"FAILED {time.monotonic() - began:6.1f} s {sentence}\n{error}", flush=True)
             return 1
+        except KeyboardInterrupt:
+            print("Interrupted.", file=sys.stderr)
+            return 130
         finally:
             project.try_out("down", "--volumes")
     return 0
