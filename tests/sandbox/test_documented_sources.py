@@ -10,9 +10,9 @@ import pyarrow as pa
 import pytest
 from pydantic import TypeAdapter
 
+from include.local.airflow_settings import FILE as AIRFLOW_SETTINGS
 from include.sources import Endpoint, Payload, fetch, parse
 from include.spec.lines import read
-from include.spec.load import DECLARATIONS as AIRFLOW_SETTINGS
 from include.spec.model import AnySource
 from include.windows import Window
 
