@@ -23,9 +23,15 @@ GRACE = timedelta(hours=1)  # so long may the run of an interval, and each of th
 def overdue(connection: Connection, pipeline: Pipeline, now: datetime) -> list[str]:
     """Say what should be there by now and is not, a sentence each: a stretch by where it begins, an answer by its time.
 
-    The sentence about one thing stays the same while it lasts.
+    The sentence about one thing stays the same while it lasts. A pipeline that closed its first window within the last
+    hour, whatever its status, is only being set up: a replay of years, such as `make run`.
     """
     name = pipeline.pipeline
+    first_at = connection.exec_driver_sql(
+        "select min(closed_at) from ops.window_status where pipeline = %s", (name,)
+    ).scalar()
+    if first_at is None or first_at > now - GRACE:
+        return []
     stretches = [
         f"nothing was loaded from {window.start:%Y-%m-%d %H:%M} UTC on: see why the runs of ingest_{name} fail or wait;"
         " the next one by the clock loads it"
@@ -37,20 +43,22 @@ def overdue(connection: Connection, pipeline: Pipeline, now: datetime) -> list[s
 def overdue_windows(connection: Connection, pipeline: Pipeline, now: datetime) -> list[Window]:
     """Return the stretches that the clock's runs should have loaded and nobody asked for, in order.
 
-    Empty before the first window was closed, and while windows close one after the other: a replay, a backfill.
-    Data of the sandbox are not expected after the end of the replay plan, which is its last day.
+    One that windows are just coming up to, the last of them closed within the hour, is under way and not among them:
+    a replay, a backfill, the runs that fill gaps. Data of the sandbox are not expected after the end of the replay
+    plan, which is its last day.
 
     Parameters
     ----------
     now : datetime
         With a time zone.
     """
-    closed_at = connection.exec_driver_sql(
-        "select max(closed_at) from ops.window_status where pipeline = %s", (pipeline.pipeline,)
-    ).scalar()
-    if closed_at is None or closed_at > now - GRACE:
-        return []
-    return gaps(connection, pipeline, loaded_by(pipeline, _sandbox_time(connection, pipeline, now)))
+    rows = connection.exec_driver_sql(
+        "select window_end_at from ops.window_status where pipeline = %s and closed_at > %s",
+        (pipeline.pipeline, now - GRACE),
+    )
+    just_closed = {end for (end,) in rows}
+    every = gaps(connection, pipeline, loaded_by(pipeline, _sandbox_time(connection, pipeline, now)))
+    return [gap for gap in every if gap.start not in just_closed]
 
 
 def loaded_by(pipeline: Pipeline, now: datetime) -> datetime:
@@ -112,8 +120,10 @@ def due_target(pipeline: Pipeline, now: datetime) -> tuple[datetime, datetime]:
 
 
 def _sandbox_time(connection: Connection, pipeline: Pipeline, now: datetime) -> datetime:
-    """Return now, or the end of the replay plan where the sandbox answers: its data end there."""
+    """Return now, or the end of the replay plan while the newest answer of a source is SIMULATED: they end there."""
     is_simulated = connection.exec_driver_sql(
-        "select exists (select from raw.payload where pipeline = %s and is_simulated)", (pipeline.pipeline,)
+        "select bool_or(is_simulated) from (select distinct on (source) is_simulated from raw.payload"
+        " where pipeline = %s order by source, payload_id desc) newest",
+        (pipeline.pipeline,),
     ).scalar()
     return min(now, midnight(pipeline.replay.end, pipeline.zone)) if is_simulated else now

@@ -42,10 +42,10 @@ class Fetch:
         return max(datetime.fromisoformat(payload["fetched_at"]) for payload in self.payloads)
 
     @property
-    def asked(self) -> Window | None:
+    def asked_window(self) -> Window | None:
         """What the source was asked for; None where that was not recorded yet."""
-        asked = self.payloads[0].get("asked")
-        return Window.from_dict(asked) if asked else None
+        bounds = self.payloads[0].get("asked_window")
+        return Window.from_dict(bounds) if bounds else None
 
     @property
     def hashes(self) -> tuple[str, ...]:
@@ -63,7 +63,7 @@ def manifest(
     part: int,
     part_count: int,
     rows: int | None = None,
-    asked: Window | None = None,
+    asked_window: Window | None = None,
 ) -> dict[str, Any]:
     """Return what is known about a payload, JSON-able and without secrets; pure.
 
@@ -75,14 +75,14 @@ def manifest(
         Its place among the payloads of the fetch, from 0, and how many there are.
     rows : int, optional
         How many rows it holds, where that is known before it is parsed.
-    asked : Window, optional
+    asked_window : Window, optional
         What the source was asked for, where it reaches further back than the window of the run.
     """
     return {
         "pipeline": pipeline,
         "source": source,
         "window": window.to_dict(),
-        "asked": (asked or window).to_dict(),
+        "asked_window": (asked_window or window).to_dict(),
         "fetch_id": fetch_id,
         "part": part,
         "part_count": part_count,
@@ -107,7 +107,7 @@ def file_name(manifest: dict[str, Any], kind: Kind = "manifests") -> str:
 
     The window that was asked for is in the name, so that those of other windows need not be read.
     """
-    window = Window.from_dict(manifest.get("asked") or manifest["window"])
+    window = Window.from_dict(manifest.get("asked_window") or manifest["window"])
     fetched_at = datetime.fromisoformat(manifest["fetched_at"])
     which = hashlib.sha256(f"{manifest['fetch_id']}/{manifest['part']}".encode()).hexdigest()[:16]
     stamps = (_stamp(instant) for instant in (window.start, window.end, fetched_at))

@@ -39,9 +39,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("url", nargs="+")
     parser.add_argument("--seconds", type=float, default=3, help="how long each may take")
     parser.add_argument("--part", help="let Airflow at the URL say it of scheduler, dag_processor or triggerer")
-    asked = parser.parse_args(arguments)
-    part, seconds = asked.part, asked.seconds
-    silent = [url for url in asked.url if not (airflow_part_beats(url, part, 0) if part else answers(url, seconds))]
+    options = parser.parse_args(arguments)
+    part, seconds = options.part, options.seconds
+    silent = [url for url in options.url if not (airflow_part_beats(url, part, 0) if part else answers(url, seconds))]
     for url in silent:
         print(f"{url} says nothing good{f' of {part}' if part else ''}")
     return int(bool(silent))

@@ -8,6 +8,7 @@ from pathlib import Path
 from include.errors import ConfigError
 from include.local import airflow_settings
 from include.local.airflow_settings import Declared
+from include.spec.faults import dotted
 from include.spec.load import load_each
 from include.spec.model import Pipeline
 
@@ -40,10 +41,13 @@ def faults_of_all(environ: Mapping[str, str] | None, file: Path = airflow_settin
 
 def undeclared(pipeline: Pipeline, declared: Declared) -> Iterator[str]:
     """Yield a line for each connection or pool that a pipeline needs and nobody declared."""
-    wanted = {("sources", name, "connection"): source.connection for name, source in pipeline.sources.items()}
+    wanted: dict[tuple[str | int, ...], str] = {
+        ("sources", name, "connection"): source.connection for name, source in pipeline.sources.items()
+    }
     ids = sorted(declared["connections"].keys() & declared["pools"].keys())
     if pipeline.events and (queue := pipeline.events.queue):
         wanted["events", "queue", "connection"] = queue.connection
+    wanted |= {("alerts", "to", i, "connection"): one.connection for i, one in enumerate(pipeline.alerts.to)}
     for path, connection in wanted.items():
         kinds = (
             {"connections": "a connection", "pools": "a pool"}
@@ -52,7 +56,7 @@ def undeclared(pipeline: Pipeline, declared: Declared) -> Iterator[str]:
         )
         if missing := [what for section, what in kinds.items() if connection not in declared[section]]:
             yield (
-                f"{pipeline.where(*path)}: {'.'.join(path)}: {connection!r} is not declared as {' and '.join(missing)};"
+                f"{pipeline.where(*path)}: {dotted(path)}: {connection!r} is not declared as {' and '.join(missing)};"
                 f" declare it in {airflow_settings.FILE.name}, or write one of {', '.join(ids)}"
             )
 

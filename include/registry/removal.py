@@ -19,8 +19,8 @@ def versions(mlflow_url: str, pipeline: str) -> list[int]:
     SourceUnavailable
         If MLflow does not answer; a retry may help. So does `remove`.
     """
-    asked = {"filter": f"name='{pipeline}'", "max_results": 10_000}
-    answer = _ask("get", mlflow_url, "model-versions/search", params=asked)
+    of_the_model = {"filter": f"name='{pipeline}'", "max_results": 10_000}
+    answer = _ask("get", mlflow_url, "model-versions/search", params=of_the_model)
     return sorted(int(version["version"]) for version in answer.get("model_versions", []))
 
 

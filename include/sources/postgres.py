@@ -154,8 +154,8 @@ def on_its_clock(extract: Extract, source: SqlSource, database: connection) -> t
             " zone",
             "say in pipeline.yaml whose wall time it is, such as `timezone: America/Mexico_City`, or `timezone: UTC`",
         )
-    asked = source.model_copy(update={"timezone": None}) if types.get(source.time_column) == ABSOLUTE else source
-    return asked, naive.keys() - {source.time_column}
+    as_declared = source.model_copy(update={"timezone": None}) if types.get(source.time_column) == ABSOLUTE else source
+    return as_declared, naive.keys() - {source.time_column}
 
 
 def rows(

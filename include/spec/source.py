@@ -153,7 +153,8 @@ class Source(Strict):
     complete: bool = Field(
         False,
         description="True where each answer holds every row of its window: a row that a later answer lacks was deleted"
-        " at the source, and is withdrawn. An answer with a quarantined row tells nothing about others.",
+        " at the source, and is withdrawn. An answer with a quarantined row tells nothing about others, and one without"
+        " any row nothing at all, unless `empty_window: fine` says that there may be none.",
     )
     missing: tuple[str, ...] = Field((), description="Texts that mean 'no value' in every column.")
     columns: dict[Name, Column] = Field(

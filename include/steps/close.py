@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from include.steps.run import Run
 
 Status = Literal["loaded", "unchanged", "empty", "blocked", "overdue"]
+ABOUT_GAPS = ("find_gaps", "fill_gap")
 log = logging.getLogger(__name__)
 
 
@@ -22,7 +23,8 @@ def status_of(states: Mapping[str, str], loaded: Mapping[str, Any] | None, built
     Parameters
     ----------
     states : mapping of str to str
-        By task id; the tasks of a source are ``<source>.extract`` and ``<source>.check``.
+        By task id; the tasks of a source are ``<source>.extract`` and ``<source>.check``. Those about gaps do not
+        count: they are about other windows.
     loaded : mapping, optional
         The counts of the load; None where it loaded nothing of the main source.
     built : int
@@ -39,11 +41,13 @@ def status_of(states: Mapping[str, str], loaded: Mapping[str, Any] | None, built
     ('overdue', 'fix.extract failed: see its log')
     >>> status_of({"fix.extract": "success", "fix.check": "failed", "load": "upstream_failed"}, None, 0)
     ('blocked', 'fix.check failed: see its log')
+    >>> status_of({"fix.extract": "success", "load": "skipped", "find_gaps": "failed"}, None, 0)
+    ('empty', 'the main source has no rows in this window')
     >>> loaded = {"received": 3, "inserted": 0, "revised": 0, "corrected": 0, "withdrawn": 0}
     >>> status_of({"fix.extract": "success", "load": "success"}, loaded, 0)
     ('unchanged', '3 rows received, 0 inserted, 0 revised, 0 corrected, 0 withdrawn')
     """
-    failed = sorted(task for task, state in states.items() if state == "failed")
+    failed = sorted(task for task, state in states.items() if state == "failed" and not task.startswith(ABOUT_GAPS))
     if failed:
         is_overdue = all(task.endswith(".extract") for task in failed)
         return "overdue" if is_overdue else "blocked", f"{', '.join(failed)} failed: see its log"

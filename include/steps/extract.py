@@ -96,16 +96,17 @@ def _fetch(run: Run, source: str, endpoint: Endpoint, window: Window) -> dict[st
     from include.sources import fetch
 
     name, spec = run.pipeline.pipeline, run.pipeline.sources[source]
-    fetch_id, asked = uuid4().hex, _asked(run, source, window)
+    fetch_id, reached = uuid4().hex, _reached(run, source, window)
     records: list[dict[str, Any]] = []
     try:
-        for payload in fetch(name, source, spec, endpoint, asked):
+        for payload in fetch(name, source, spec, endpoint, reached):
             if payload is None:
                 run.lake.put_answer(records.pop(), refusal="it holds no rows")
                 continue
             stored = run.lake.put(payload)
             log.info("%s %s %s: %d bytes, sha256 %s", name, source, window, stored.byte_count, stored.sha256)
-            records.append(manifest(payload, stored, name, source, window, fetch_id, len(records), 0, asked=asked))
+            about = (name, source, window, fetch_id, len(records), 0)
+            records.append(manifest(payload, stored, *about, asked_window=reached))
             run.lake.put_answer(records[-1])
     except CicloError as error:
         for record in records:
@@ -113,16 +114,16 @@ def _fetch(run: Run, source: str, endpoint: Endpoint, window: Window) -> dict[st
             log.warning("%s %s %s: refused, and kept: %s", name, source, window, kept)
         raise
     run.lake.accept(records)
-    return indexed(run, source, window, records) | {"window": asked.to_dict(), "is_reread": False}
+    return indexed(run, source, window, records) | {"window": reached.to_dict(), "is_reread": False}
 
 
-def _asked(run: Run, source: str, window: Window) -> Window:
+def _reached(run: Run, source: str, window: Window) -> Window:
     """Return what to ask a source for: rows published in a window, and of a scheduled run those that come late."""
     from include.sources.publication import reach_back
 
-    asked = reach_back(window, run.pipeline.sources[source].published)
+    reached = reach_back(window, run.pipeline.sources[source].published)
     late = run.pipeline.schedule.look_back if run.is_scheduled else None
-    return asked if late is None else Window(min(asked.start, window.start - span(late)), asked.end)
+    return reached if late is None else Window(min(reached.start, window.start - span(late)), reached.end)
 
 
 def _judge_again(run: Run, source: str, endpoint: Callable[[], Endpoint], window: Window) -> str:
@@ -136,8 +137,9 @@ def _judge_again(run: Run, source: str, endpoint: Callable[[], Endpoint], window
     refusal = ""
     for refused in run.lake.refused(name, source, reach_forward(reach_back(window, published), published)):
         try:
-            run.lake.accept(_accepted(run, source, endpoint(), refused))
-            log.info("%s %s %s: accepted what was refused: %s", name, source, window, refused.payloads[0]["refusal"])
+            if records := _accepted(run, source, endpoint(), refused):
+                run.lake.accept(records)
+                log.info("%s %s %s: accepted what was refused: %s", name, source, window, records[0]["refusal"])
         except CicloError as error:
             refusal = str(error)
             log.warning("%s %s %s: still refused: %s", name, source, window, error)
@@ -150,9 +152,9 @@ def _accepted(run: Run, source: str, endpoint: Endpoint, refused: Fetch) -> list
 
     spec, records = run.pipeline.sources[source], {told["request"].get("url"): told for told in refused.payloads}
     judging = replace(endpoint, kept=lambda url: _payload(run, records[url]) if url in records else None)
-    asked = refused.asked or refused.window
+    window = refused.asked_window or refused.window
     accepted: list[dict[str, Any]] = []
-    for payload in fetch(run.pipeline.pipeline, source, spec, judging, asked):
+    for payload in fetch(run.pipeline.pipeline, source, spec, judging, window):
         if payload is None:
             accepted.pop()
         else:
@@ -203,7 +205,7 @@ def _fetched_before(run: Run, source: str, window: Window) -> list[dict[str, Any
     fetches = [
         (fetch, covered)
         for fetch in run.lake.fetches(name, source, reach_forward(reached, published))
-        if (covered := common(fetch.asked or reach_back(fetch.window, published), reached))
+        if (covered := common(fetch.asked_window or reach_back(fetch.window, published), reached))
     ]
     log.info("%s %s %s: %d fetches from the lake", name, source, window, len(fetches))
     return [

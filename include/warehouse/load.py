@@ -130,7 +130,9 @@ def deletions(pipeline: Pipeline, batch: Batch, withdrawn: int) -> list[Result]:
     rule = Rule("deleted", "*", "warn", "an answer that holds every row of its window", False, "raw", "consistency")
     if tells_deletions(pipeline, batch):
         return [result(rule, True, batch.received, 0, f"{withdrawn} rows withdrawn")]
-    reason = f"{batch.quarantined_count} rows are quarantined" if batch.quarantined_count else "it is no whole answer"
+    reason = "it is no whole answer" if batch.row_count else "it has no row, and `empty_window` is not fine"
+    if batch.quarantined_count:
+        reason = f"{batch.quarantined_count} rows are quarantined"
     return [result(rule, False, batch.received, 0, f"not judged which rows were deleted at the source: {reason}")]
 
 

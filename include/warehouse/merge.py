@@ -163,10 +163,15 @@ def merge(
 
 
 def tells_deletions(pipeline: Pipeline, batch: Batch) -> bool:
-    """Tell whether a row that a batch lacks was deleted at the source; a row that is quarantined was not."""
+    """Tell whether a row that a batch lacks was deleted at the source; a row that is quarantined was not.
+
+    An answer without any row tells it only where the spec calls an empty window fine: else the source may just be down.
+    """
+    source = pipeline.sources[batch.source]
+    may_be_empty = bool(batch.row_count) or source.empty_window == "fine"
     is_answer = batch.covers is not None and batch.fetched_at is not None and bool(batch.payload_ids)
     is_accepted = not batch.quarantined_count and not batch.is_overridden
-    return pipeline.sources[batch.source].complete and is_answer and is_accepted
+    return source.complete and may_be_empty and is_answer and is_accepted
 
 
 def changes_of(cursor: PgCursor, source: str) -> tuple[Change, ...]:

@@ -33,7 +33,7 @@ def at(hour: int) -> datetime:
 @pytest.fixture
 def whole(warehouse: Any) -> Any:
     """A warehouse whose main source answers with every row of a window."""
-    return warehouse.with_spec(lambda sources: sources["meter"].update(complete=True))
+    return warehouse.with_spec(lambda sources: sources["meter"].update(complete=True, empty_window="fine"))
 
 
 @pytest.fixture
@@ -86,6 +86,15 @@ def test_a_row_that_comes_back_is_a_new_version_known_since_it_is_back(whole: An
     assert whole.sql(PAST) == [(6.0, TUESDAY, False), (6.0, FRIDAY, False)]
     times = (MONDAY, TUESDAY, WEDNESDAY, FRIDAY)
     assert [known(whole, moment) for moment in times] == [[5.0, 6.0], [5.0], [5.0, 6.0], [5.0]]
+
+
+def test_an_answer_without_rows_deletes_nothing_where_an_empty_window_is_not_fine(whole: Any, fetch: Any) -> None:
+    careful = whole.with_spec(lambda sources: sources["meter"].update(empty_window="warn"))
+    careful.load(fetch("a", 5.0, 6.0))
+    assert careful.load(fetch("b", fetched_at=TUESDAY), run_id="second").withdrawn == 0
+    assert careful.sql(NOW) == [(5.0, at(0)), (6.0, at(1))]
+    told = "not judged which rows were deleted at the source: it has no row, and `empty_window` is not fine"
+    assert (told, False) in careful.sql(DELETED)
 
 
 def test_a_window_whose_rows_are_all_deleted_is_empty_and_can_be_filled_again(whole: Any, fetch: Any) -> None:
@@ -260,7 +269,8 @@ def test_a_table_of_a_database_is_followed_from_its_wall_times_to_its_deletions(
         "level_m": {"from": "x", "type": "decimal", "unit": "m", "description": "Level"},
     }
     desk = {"kind": "sql", "main": True, "connection": "desk", "title": "Desk", "table": "desk.op", "key": ["number"]}
-    desk |= {"time_column": "at", "timezone": "America/Mexico_City", "complete": True, "columns": columns}
+    desk |= {"time_column": "at", "timezone": "America/Mexico_City", "columns": columns}
+    desk |= {"complete": True, "empty_window": "fine"}
     spec = warehouse.with_spec(lambda sources: sources.update(meter=desk)).spec
     warehouse.sql("create schema desk; create table desk.op (id int primary key, at timestamp not null, x numeric)")
     warehouse.sql(

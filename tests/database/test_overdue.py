@@ -114,19 +114,32 @@ def test_a_stretch_is_overdue_an_hour_after_the_run_that_should_have_loaded_it(w
     assert overdue(warehouse, "2025-01-27T14:31-06:00") == ["2025-01-24T19:30:00Z..2025-01-27T19:30:00Z"]
 
 
-def test_while_windows_close_and_before_the_first_nothing_is_overdue(warehouse, closed) -> None:
-    assert overdue(warehouse, "2025-01-27T18:00-06:00") == []
+def test_a_stretch_that_windows_are_just_coming_up_to_is_under_way_and_one_before_them_is_not(
+    warehouse, closed
+) -> None:
+    closed("2025-01-05..2025-01-10")
     closed("2025-01-10..2025-01-11", at="2025-01-27T17:30-06:00")
-    assert overdue(warehouse, "2025-01-27T18:00-06:00") == []
-    assert overdue(warehouse, "2025-01-27T18:31-06:00") != []
+    assert overdue(warehouse, "2025-01-27T18:00-06:00") == ["2025-01-01T06:00:00Z..2025-01-05T00:00:00Z"]
+    assert overdue(warehouse, "2025-01-27T18:31-06:00")[1].startswith("2025-01-11T00:00:00Z..")
 
 
-def test_data_of_the_sandbox_are_expected_until_its_last_day_and_no_longer(warehouse, closed) -> None:
+def test_nothing_is_told_of_a_pipeline_in_its_first_hour(warehouse, closed) -> None:
+    pipelines = {"readings": Pipeline.model_validate(SPEC)}
+    assert find_overdue(warehouse.engine, pipelines, at("2025-01-27T18:00-06:00")) == 0
+    closed("2025-01-10..2025-01-11", at="2025-01-27T17:30-06:00")
+    assert find_overdue(warehouse.engine, pipelines, at("2025-01-27T18:00-06:00")) == 0
+    assert find_overdue(warehouse.engine, pipelines, at("2025-01-27T18:31-06:00")) > 0
+
+
+def test_data_of_the_sandbox_are_expected_until_its_last_day_and_once_it_is_left_until_now(warehouse, closed) -> None:
     closed("2025-01-01..2025-02-01")
     assert overdue(warehouse, "2025-06-02T18:00-06:00") != []
     warehouse.payload()
     warehouse.sql("update raw.payload set is_simulated = true")
     assert overdue(warehouse, "2025-06-02T18:00-06:00") == []
+    for source in ("meter", "repairs"):
+        warehouse.payload("real", source)
+    assert overdue(warehouse, "2025-06-02T18:00-06:00") != []
 
 
 def test_what_is_overdue_is_told_once_and_counted_each_time(warehouse, closed) -> None:

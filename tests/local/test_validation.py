@@ -1,6 +1,7 @@
 """All that is wrong in the files people write is told at once, and is gone once it is mended."""
 
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -79,6 +80,14 @@ def test_a_fault_is_told_with_file_line_field_and_fix_until_it_is_mended(
 def test_a_connection_that_lacks_its_pool_alone_is_told(written: Path, faults: Faults) -> None:
     [fault] = faults("pool_name: banxico_api", "pool_name: banxico")["peso"]
     assert "'banxico_api' is not declared as a pool; declare it" in fault
+
+
+def test_where_alerts_go_has_to_be_declared_and_needs_no_pool(written: Path, faults: Faults) -> None:
+    change(written, "sources:", "alerts: {to: [{kind: webhook, connection: ops_chat}]}\n\nsources:")
+    [told] = faults()["peso"]
+    assert re.search(
+        r"pipeline\.yaml:\d+: alerts\.to\[0\]\.connection: 'ops_chat' is not declared as a connection;", told
+    )
 
 
 def test_the_connection_of_a_queue_has_to_be_declared_and_needs_no_pool(written: Path, faults: Faults) -> None:

@@ -133,7 +133,7 @@ def test_of_ten_thousand_manifests_only_those_asked_for_are_read(tmp_path: Path,
     hours = Window.parse("2020-01-01", "2025-01-01").start
     for number in range(10_000):
         start = hours + timedelta(hours=number)
-        other = {**told, "asked": Window(start, start + timedelta(hours=1)).to_dict(), "fetch_id": str(number)}
+        other = {**told, "asked_window": Window(start, start + timedelta(hours=1)).to_dict(), "fetch_id": str(number)}
         (tmp_path / file_name(other)).write_bytes(b"never to be read")
     assert [fetch.fetch_id for fetch in lake.fetches("p", "s", YEAR)] == ["january"]
 
