@@ -22,7 +22,6 @@ from include.spec.model import Column
 from include.spec.source import NUMBERS
 from include.spec.types import FRACTION_DIGITS, WHOLE_DIGITS, arrow_type
 
-DIGITS_OF_A_DOUBLE = 17  # as many tell every double from every other
 SURE_DIGITS = 15  # so many every double keeps
 DIGITS_OF_A_DOUBLE = 17  # so many tell every double from every other
 NO_NUMBER = pa.scalar(None, pa.float64())

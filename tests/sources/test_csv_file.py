@@ -179,6 +179,42 @@ def test_local_times_become_utc_and_the_doubtful_hour_has_none() -> None:
     assert times.isna().tolist() == [False, False, True, True]
 
 
+AUTUMN = ["00:00", "00:30", "01:00", "01:30", "01:00", "01:30", "02:00", "02:30"]  # 3 November 2024 in New York
+
+
+def in_new_york(clocks: list[str]) -> list[str]:
+    rule = TimeColumns(columns=("t",), format="%Y-%m-%d %H:%M", timezone="America/New_York")
+    return times_of(rule, [[f"2024-11-03 {clock}" for clock in clocks]]).dt.strftime("%H:%M").fillna("-").tolist()
+
+
+@pytest.mark.parametrize(
+    "clocks, utc",
+    [
+        (AUTUMN, ["04:00", "04:30", "05:00", "05:30", "06:00", "06:30", "07:00", "07:30"]),
+        (AUTUMN[::-1], ["07:30", "07:00", "06:30", "06:00", "05:30", "05:00", "04:30", "04:00"]),
+        (["00:00", "01:00", "01:00", "02:00"], ["04:00", "05:00", "06:00", "07:00"]),
+        (["02:00", "01:00", "01:00", "00:00"], ["07:00", "06:00", "05:00", "04:00"]),
+    ],
+)
+def test_the_hour_a_clock_change_repeats_is_told_by_the_order_of_the_rows(clocks: list[str], utc: list[str]) -> None:
+    assert in_new_york(clocks) == utc
+
+
+@pytest.mark.parametrize(
+    "clocks",
+    [
+        ["00:00", "01:00", "02:00"],  # only one of the two hours
+        ["00:00", "00:00", "01:00", "01:00", "02:00", "02:00"],  # two sensors, each with one of the two
+        ["00:00", "01:00", "01:00", "01:00", "02:00"],
+        ["00:00", "01:30", "01:00", "01:30", "01:00", "02:00"],  # against the direction of the others
+        ["01:00", "01:00"],  # no other row tells the direction
+    ],
+)
+def test_a_repeated_hour_whose_order_tells_nothing_is_unreadable(clocks: list[str]) -> None:
+    told = {utc for clock, utc in zip(clocks, in_new_york(clocks), strict=True) if clock.startswith("01")}
+    assert told == {"-"}
+
+
 def test_an_offset_in_the_text_counts_more_than_the_zone() -> None:
     rule = TimeColumns(columns=("at",), format="%Y-%m-%dT%H:%M%z", timezone="Europe/Rome")
     times = times_of(rule, [["2004-03-10T18:00-06:00", "2004-03-10T18:00Z", "never"]])

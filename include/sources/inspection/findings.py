@@ -77,6 +77,7 @@ def _time_summary(inspected: Inspected) -> Iterator[str]:
         yield f"time: years have two digits; taken for {century} to {century + 99}: CONFIRM"
     if (count := inspected.repeated_times) and inspected.key is None:
         yield f"time: {count} rows share their time with another: declare what tells them apart as `key`"
+        yield "  or, if one hour stands there twice because of a clock change, its zone as `timezone`"
 
 
 def _missing_summary(inspected: Inspected) -> Iterator[str]:

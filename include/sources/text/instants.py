@@ -26,7 +26,8 @@ Places = dict[str, slice]
 def times_of(rule: TimeColumns, parts: Sequence[Any]) -> pd.Series:
     """Return the UTC instants written in one or several columns of text; NaT where unreadable.
 
-    A local hour that a clock change skips or repeats cannot be told and is NaT.
+    A local hour that a clock change skips is NaT, and so is one that it repeats, unless the order of the
+    rows tells it: see `_repeated`.
 
     Parameters
     ----------
@@ -82,7 +83,29 @@ def _in_utc(clock: pd.Series, zone: str) -> pd.Series:
     if zone == "UTC":
         return clock.dt.tz_localize("UTC")
     zoned = clock.dt.tz_localize(zone, ambiguous="NaT", nonexistent="NaT")
+    if (unread := zoned.isna() & clock.notna()).any():
+        zoned = _repeated(clock, zone, unread, zoned)
     return zoned.dt.tz_convert("UTC").astype(UTC_MICROSECONDS)
+
+
+def _repeated(clock: pd.Series, zone: str, unread: pd.Series, zoned: pd.Series) -> pd.Series:
+    """Tell the two passes of a repeated hour apart by the order of the rows.
+
+    It tells them where no other time stands there twice, and a night's times exactly twice, one whole pass after
+    the other, in the direction of all rows. Anything else, such as rows of several sensors, stays NaT.
+    """
+    known = clock[~unread].dropna()
+    if not known.is_unique or not len(known):
+        return zoned
+    is_falling = known.iloc[0] > known.iloc[-1]
+    told, is_summer = np.zeros((2, len(clock)), bool)
+    for _, night in clock[unread].groupby(clock[unread].dt.date):
+        first, second = np.array_split(night.to_numpy(), 2)
+        steps = np.diff(first).astype(np.int64) * (-1 if is_falling else 1)
+        if np.array_equal(first, second) and all(steps > 0):
+            told[night.index] = True
+            is_summer[night.index[len(first) :] if is_falling else night.index[: len(first)]] = True
+    return zoned.where(~told, clock.dt.tz_localize(zone, ambiguous=is_summer, nonexistent="NaT"))
 
 
 def _iso(text: pa.Array, zone: str, days: np.ndarray | None) -> pd.Series:
