@@ -188,7 +188,7 @@ def in_new_york(clocks: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "clocks, utc",
+    ("clocks", "utc"),
     [
         (AUTUMN, ["04:00", "04:30", "05:00", "05:30", "06:00", "06:30", "07:00", "07:30"]),
         (AUTUMN[::-1], ["07:30", "07:00", "06:30", "06:00", "05:30", "05:00", "04:30", "04:00"]),

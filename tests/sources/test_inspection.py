@@ -131,6 +131,7 @@ def test_without_such_a_day_the_order_is_said_to_be_ambiguous(write: Write) -> N
 
 
 TIMES = {
+    "2024-Mar": "%Y-%b", "2024 Mar": "%Y %b",
     "2024-03-10 18:00:00": "%Y-%m-%d %H:%M:%S", "2024-03-10T18:00:00Z": "%Y-%m-%dT%H:%M:%SZ", "20240310": "%Y%m%d",
     "2024-03-10T18:00:00+01:00": "%Y-%m-%dT%H:%M:%S%z", "10.03.2024 18:00": "%d.%m.%Y %H:%M", "10-Mar-2024": "%d-%b-%Y",
     "2024-03-10 18:00:00.123": "%Y-%m-%d %H:%M:%S.%f", "3/13/2024 6:00 PM": "%m/%d/%Y %I:%M %p",
@@ -177,6 +178,17 @@ def test_names_that_are_the_same_or_missing_or_foreign_become_names(write: Write
     assert {name: column.from_ for name, column in source.columns.items()} == {
         "ano": "#2", "ano_2": "#3", "column_4": "#4", "valid_at_2": "valid_at", "c_2nd": "2nd",
     }  # fmt: skip
+
+
+def test_a_column_of_years_is_the_time_of_yearly_rows_only(write: Write) -> None:
+    yearly, monthly = "Year,jobs\n2001,7\n2002,8\n2003,9\n", "Year,jobs\n2001,7\n2001,8\n2002,9\n"
+    assert drafted(write(yearly)).time.format == "%Y"
+    assert "time: NOT FOUND" in summary_of(inspect(write(monthly)))
+
+
+def test_a_letter_that_stands_alone_is_a_code_and_no_flag(write: Write) -> None:
+    source = drafted(write("at,a,b\n2024-01-01,F,F\n2024-01-02,F,T\n2024-01-03,F,F\n"))
+    assert {name: column.type for name, column in source.columns.items()} == {"a": "text", "b": "boolean"}
 
 
 def test_times_that_repeat_ask_for_a_key(write: Write) -> None:

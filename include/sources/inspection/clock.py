@@ -161,7 +161,8 @@ def _parts(names: Sequence[str], columns: Sequence[pa.Array]) -> Clock | None:
         for part, words in PARTS.items():
             if name.strip().lower() in words:
                 places.setdefault(part, at)
-    if not {"%Y", "%m"} <= set(places) or ("%H" in places and "%d" not in places):
+    is_yearly = set(places) == {"%Y"} and len(pc.unique(columns[places["%Y"]])) == len(columns[places["%Y"]])
+    if not ({"%Y", "%m"} <= set(places) or is_yearly) or ("%H" in places and "%d" not in places):
         return None
     form = " ".join(part for part in PARTS if part in places)
     text = pc.binary_join_element_wise(*(columns[places[part]] for part in form.split()), " ")

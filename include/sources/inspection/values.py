@@ -217,7 +217,9 @@ def _type(texts: pa.Array, values: np.ndarray) -> str:
         return "number"
     if len(values) < len(texts):
         words = set(pc.utf8_lower(pc.unique(texts)).slice(0, 9).to_pylist())
-        return "boolean" if words <= FLAGS or words in map(set, PAIRS_OF_FLAGS) else "text"
+        is_lone_letter = len(words) == 1 and words <= {"t", "f"}  # as likely a code
+        is_flag = (words <= FLAGS and not is_lone_letter) or words in map(set, PAIRS_OF_FLAGS)
+        return "boolean" if is_flag else "text"
     if not pc.all(pc.match_substring_regex(texts, WHOLE)).as_py():
         return "number"
     has_zeros = pc.any(pc.match_substring_regex(texts, r"^0\d")).as_py()

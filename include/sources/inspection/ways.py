@@ -21,7 +21,7 @@ DATES = (
     "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%Y",
     "%m.%d.%Y", "%d/%m/%y", "%m/%d/%y", "%d-%m-%y", "%m-%d-%y", "%d.%m.%y", "%m.%d.%y", "%d-%b-%Y", "%d %b %Y",
     "%d/%b/%Y", "%d-%b-%y", "%d-%b.-%Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y", "%d%b%Y", "%Y-%m", "%Y/%m", "%m/%Y",
-    "%b-%Y", "%b %Y", "%Y.%m",
+    "%b-%Y", "%b %Y", "%Y.%m", "%Y-%b", "%Y %b", "%Y%b",
 )  # fmt: skip
 DATES_IN_WORDS = (*(form for form in DATES if "%b" in form), "%d de %b de %Y", "%d %b, %Y", "%b de %Y")
 CLOCKS = ("%H:%M:%S", "%H:%M", "%H.%M.%S", "%H.%M", "%H:%M:%S.%f", "%I:%M:%S %p", "%I:%M %p", "%H%M%S", "%H%M", "%H")
