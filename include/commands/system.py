@@ -46,12 +46,10 @@ def faults(name: str | None) -> list[str]:
     ConfigError
         There is no pipeline of that name.
     """
-    import os
+    from include.local import airflow_settings
+    from include.local.validation import faults_here
 
-    from include.local import airflow_settings, environment
-    from include.local.validation import faults_of_all
-
-    every = faults_of_all(os.environ | environment.component_env())
+    every = faults_here()
     if name is not None and name not in every:
         known_pipelines(name)
     return [

@@ -117,13 +117,13 @@ def status() -> dict[str, Any]:
     """
     from sqlalchemy.exc import SQLAlchemyError
 
-    from include.local.validation import faults_of_all
+    from include.local.validation import faults_here
     from include.reporting.health import health_of_all
     from include.reporting.status import pipelines, with_champions
     from include.spec.load import load_runnable
 
     state: dict[str, Any] = {"services": services() | external_services(), "pipelines": {}}
-    faults = state["faults"] = faults_of_all(os.environ | environment.component_env())
+    faults = state["faults"] = faults_here()
     problems = [line for lines in faults.values() for line in lines]
     if not Supervisor(settings().var).is_running() and processes.belonging_to(settings().var):
         problems.append("The supervisor is gone and its processes run on without it: make stop, then make run.")

@@ -97,6 +97,7 @@ def test_it_prepares_everything_and_a_second_time_changes_nothing(own_postgres_u
     assert init(environ, tmp_path, server).returncode == 0
     assert contents(own_postgres_url) == found
     _the_command_works(environ, tmp_path / "own", server)
+    _the_replay_can_tell(environ, tmp_path / "replay", server)
 
 
 def _the_command_works(environ: dict[str, str], folder: Path, server: str) -> None:
@@ -109,6 +110,14 @@ def _the_command_works(environ: dict[str, str], folder: Path, server: str) -> No
     assert set(services) == set(load()["services"]) - {"init", "replay", "ciclo"}
     assert {name for name, service in services.items() if service["healthy"]} == {"postgres"}
     assert written_outside("ciclo", folder) == set()
+
+
+def _the_replay_can_tell(environ: dict[str, str], folder: Path, server: str) -> None:
+    """Ask how things are from the replay's container, as its table does: it has no place for secrets of its own."""
+    (folder / "var").mkdir(parents=True)
+    asked = "from include.local.runtime import status; print(sorted(status()['pipelines']))"
+    assert run("replay", environ, folder, server, "-c", asked).stdout == "['air_quality', 'usdmxn']\n"
+    assert written_outside("replay", folder) == set()
 
 
 def test_a_postgres_that_does_not_answer_ends_in_a_sentence(tmp_path: Path, own_postgres_url: str) -> None:
