@@ -1,73 +1,212 @@
-"""Decide whether to train again. Pure: what it is given and what it says are both stored."""
+"""Decide whether to train again. Pure: what it is given and what it says are both stored.
+
+Bad data come first: a window that cannot be judged is a matter for a person, never a reason to train. Then the clauses
+of a policy speak, each in words with its figures, and a governor keeps them from asking for the same again and again.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 from include.decisions import Verdict
+from include.monitoring import harm, worth
+from include.monitoring.history import Look
+from include.monitoring.measure import Measure
+from include.spec.fields import span
+from include.spec.monitoring import Costs, Policy
 
 if TYPE_CHECKING:
-    from include.monitoring.measure import Drift
     from include.spec.model import Pipeline
-    from include.training.evaluate import Metrics
+
+MONTH = timedelta(days=30)
+PROVEN = "harm"
 
 
-def decide(
-    pipeline: Pipeline,
-    champion: int | None,
-    usable_rows: int,
-    window_rows: int,
-    error: Metrics | None,
-    drift: list[Drift],
-    unusable: str | None = None,
-    changed: str | None = None,
-) -> Verdict:
-    """Decide on one window.
+@dataclass(frozen=True)
+class Rules:
+    """What a decision is made by: the policy, what a training costs, and how many rows are the least."""
 
-    Parameters
-    ----------
-    champion : int or None
-        Version that stands; None before the first.
-    usable_rows : int
-        Rows with a known target a training could read now.
-    window_rows : int
-        Rows of the window with features.
-    error : Metrics or None
-        The champion's error on the window; None when no target is known yet.
-    drift : list of Drift
-        The watched features.
-    unusable : str or None
-        Why nothing of the window can be judged, where it was not loaded.
-    changed : str or None
-        That the champion's inputs are not what the spec says any more.
+    policy: Policy
+    costs: Costs
+    least_rows: int  # of a window that is judged
+    training_rows: int  # of a training
+
+    @classmethod
+    def of(cls, pipeline: Pipeline, policy: str | None = None) -> Rules:
+        """Return a pipeline's rules, by its own policy or another one of a name that it knows."""
+        own = pipeline.monitoring
+        named = own.policy_named(policy or own.policy)
+        return cls(named, own.costs, pipeline.thresholds.min_rows, pipeline.training.min_rows)
+
+
+@dataclass(frozen=True)
+class Clause:
+    """What one clause of a policy says: whether it fires, in words, and because of what."""
+
+    fires: bool
+    text: str
+    cause: tuple[str, ...] = ()
+    figures: dict[str, Any] = field(default_factory=dict)
+
+
+def decide(history: Sequence[Look], rules: Rules) -> Verdict:
+    """Decide on the newest window of a history, oldest first; a window that was measured again is there once.
 
     Returns
     -------
     Verdict
-        hold, retrain or investigate, with its reasons.
+        hold, retrain or investigate; `evidence` holds what each clause saw, and the `cause` of a training.
+
+    Raises
+    ------
+    ValueError
+        The history is empty.
     """
-    rules, least = pipeline.thresholds, pipeline.training.min_rows
-    if unusable is not None:
-        return Verdict("investigate", [unusable])
-    if usable_rows < least:
-        return Verdict("hold", [f"{usable_rows} rows with a known target, training needs {least}"])
-    if champion is None:
-        return Verdict("retrain", [f"there is no champion yet and {usable_rows} rows to train on"])
-    if changed is not None:
-        return Verdict("retrain", [changed])
-    if window_rows < rules.min_rows:
-        return Verdict("hold", [f"the window has {window_rows} rows, judging needs {rules.min_rows}"])
-    reasons = []
-    r2 = error.r2 if error is not None and error.rows >= rules.min_rows else None
-    if rules.r2_min is not None and r2 is not None and r2 < rules.r2_min:
-        reasons.append(f"R² {r2:.3f} of version {champion} is below {rules.r2_min}")
-    for item in drift:
-        if item.is_breached and item.row_count >= rules.min_rows:
-            reasons.append(
-                f"mean of {item.feature} moved {item.shift_pct:+.1f} % (allowed ±{item.threshold_pct:g} %):"
-                f" {item.reference_mean:.4g} to {item.mean:.4g}"
-            )
-    if reasons:
-        return Verdict("retrain", reasons)
-    known = "unknown" if r2 is None else f"{r2:.3f}"
-    return Verdict("hold", [f"R² of version {champion} is {known} and no watched mean moved too far"])
+    if not history:
+        raise ValueError("there is no window to decide on; load one first")
+    newest = history[-1]
+    if newest.state != "loaded":
+        return Verdict("investigate", [newest.why or f"the window is {newest.state}"])
+    if newest.usable_rows < rules.training_rows:
+        return Verdict("hold", [f"{newest.usable_rows} rows with a known target, training needs {rules.training_rows}"])
+    if newest.champion is None:
+        return _asked(Clause(True, f"there is no champion yet and {newest.usable_rows} rows to train on", ("first",)))
+    if newest.must:
+        return _asked(Clause(True, newest.must, ("inputs",)))
+    clauses = list(_clauses(history, rules))
+    firing = [clause for clause in clauses if clause.fires]
+    evidence = {"figures": {k: v for clause in clauses for k, v in clause.figures.items()}}
+    if firing:
+        cause = tuple(dict.fromkeys(name for clause in firing for name in clause.cause))
+        reasons = [clause.text for clause in firing]
+        if moved := moved_features(newest):
+            reasons.append(f"what moved: {moved}")
+        return _governed(history, rules.policy, Verdict("retrain", reasons, evidence | {"cause": list(cause)}))
+    if doubt := _doubt(history, rules.policy, evidence):
+        return Verdict("investigate", [doubt, *(clause.text for clause in clauses)], evidence)
+    return Verdict("hold", [clause.text for clause in clauses] or ["the policy trains never again"], evidence)
+
+
+def _asked(clause: Clause) -> Verdict:
+    return Verdict("retrain", [clause.text], {"cause": list(clause.cause), "figures": {}})
+
+
+def _clauses(history: Sequence[Look], rules: Rules) -> Iterator[Clause]:
+    """Yield what each clause of the policy says about the newest window."""
+    policy, newest = rules.policy, history[-1]
+    if policy.every_window:
+        yield Clause(True, "every window is a reason to train", ("schedule",))
+    if policy.every:
+        yield _age(newest, policy.every)
+    if policy.r2_min is not None:
+        yield _persistent(history, rules, "r2", lambda look: _r2(look, policy.r2_min or 0.0, rules.least_rows))
+    if policy.mean_shift_pct is not None:
+        limit = policy.mean_shift_pct
+        yield _persistent(history, rules, "mean", lambda look: _shifts(look, limit, rules.least_rows))
+    if policy.business:
+        yield _persistent(history, rules, "business", _business)
+    found = harm.judge(history, policy.harm) if policy.harm else None
+    paid = worth.judge(history, policy.worth, rules.costs) if policy.worth else None
+    if paid:
+        yield Clause(paid.fires, f"worth: {paid.text}", ("worth",), {"worth": asdict(paid)})
+    if found and policy.harm:
+        is_proven = found.odds is not None and found.odds >= policy.harm.odds
+        # Training helps only where newer data do: otherwise somebody has to look what else has changed.
+        is_hopeless = paid is not None and paid.gain_pct is not None and paid.gain_pct <= 0
+        figures = {PROVEN: asdict(found) | {"is_proven": is_proven}}
+        yield Clause(is_proven and not is_hopeless, f"harm: {found.text}", (PROVEN,), figures)
+
+
+def _age(newest: Look, every: str) -> Clause:
+    if newest.trained_at is None:
+        return Clause(False, "unknown: nobody noted when the champion was trained")
+    age = newest.window.end - newest.trained_at
+    return Clause(age >= span(every), f"the champion's data end {age.days} days ago, {every} are allowed", ("age",))
+
+
+def _persistent(history: Sequence[Look], rules: Rules, name: str, judge: Any) -> Clause:
+    """Return what a clause says that has to hold in `needed` of the `among` newest windows, the newest among them."""
+    policy = rules.policy
+    told = [judge(look) for look in history[-policy.among :] if look.state == "loaded"]
+    firing = sum(clause.fires for clause in told)
+    newest: Clause = told[-1]
+    text = newest.text
+    if policy.among > 1:
+        text += f" ({firing} of the newest {policy.among} windows, {policy.needed} are needed)"
+    return Clause(newest.fires and firing >= policy.needed, text, newest.cause or (name,), newest.figures)
+
+
+def _r2(look: Look, least: float, least_rows: int) -> Clause:
+    found = _find(look.measures, "error", "r2")
+    if found is None or found.value is None or found.rows < least_rows:
+        why = found.reason if found and found.reason else f"fewer than {least_rows} rows have met their truth"
+        return Clause(False, f"R² of version {look.champion} is unknown: {why}", ("r2",))
+    is_low = found.value < least
+    text = f"R² {found.value:.3f} of version {look.champion} is {'below' if is_low else 'not below'} {least:g}"
+    return Clause(is_low, text, ("r2",), {"r2": found.value})
+
+
+def _shifts(look: Look, limit: float, least_rows: int) -> Clause:
+    """Tell of the watched means that moved by more than so many per cent, and where that says little."""
+    shifts = [one for one in look.measures if one.statistic == "mean_shift_pct" and one.rows >= least_rows]
+    if not shifts:
+        return Clause(False, f"the means are unknown: the window has {look.rows} rows, judging needs {least_rows}")
+    # Exactly at the limit is allowed, also where binary fractions make 10 % a hair more than 10.
+    moved = [one for one in shifts if one.value is not None and abs(one.value) > limit * (1 + 1e-9)]
+    doubted = sorted(one.subject for one in shifts if one.status == "unknown")
+    text = "; ".join(f"mean of {one.subject} moved {one.value:+.1f} % (allowed ±{limit:g} %)" for one in moved)
+    text = text or "no watched mean moved too far"
+    if doubted:
+        text += f"; unreliable for {', '.join(doubted)}: near zero a per cent says nothing"
+    return Clause(bool(moved), text, tuple(one.subject for one in moved))
+
+
+def _business(look: Look) -> Clause:
+    found = next((one for one in look.measures if one.kind == "business"), None)
+    if found is None or found.status == "unknown":
+        return Clause(False, f"the business outcome is unknown: {found.reason if found else 'none is declared'}")
+    return Clause(found.status == "breach", found.reason or f"{found.subject} is {found.value:.4g}", ("business",))
+
+
+def _find(measures: Sequence[Measure], kind: str, statistic: str) -> Measure | None:
+    return next((one for one in measures if (one.kind, one.statistic, one.slice) == (kind, statistic, "")), None)
+
+
+def moved_features(look: Look) -> str:
+    """Return the features that moved in a window, for the explanation; they trigger nothing by themselves."""
+    return ", ".join(sorted({one.subject for one in look.measures if (one.kind, one.status) == ("joint", "breach")}))
+
+
+def _doubt(history: Sequence[Look], policy: Policy, evidence: dict[str, Any]) -> str:
+    """Return why a person has to look although no clause fires; nothing where all is well."""
+    found = evidence["figures"].get(PROVEN)
+    if found and found["is_proven"]:
+        return "the error is proven larger than promised, and newer data do not help: look for what has changed"
+    if policy.unknown:
+        newest = history[-policy.unknown :]
+        if len(newest) == policy.unknown and not any(look.losses for look in newest):
+            return f"for {policy.unknown} windows no prediction has met its truth: nobody knows how well it does"
+    return ""
+
+
+def _governed(history: Sequence[Look], policy: Policy, asked: Verdict) -> Verdict:
+    """Return what was asked for, or why not: too soon, too often, or refused too often."""
+    trained = [(place, look) for place, look in enumerate(history[:-1]) if look.verdict == "retrain"]
+    if policy.rejected:
+        standing = (look for _, look in trained if look.champion == history[-1].champion)
+        outcomes = [look.outcome for look in standing if look.outcome in ("promoted", "rejected")]
+        if len(outcomes) >= policy.rejected and set(outcomes[-policy.rejected :]) == {"rejected"}:
+            said = f"the last {policy.rejected} challengers were rejected: training again would not help"
+            return Verdict("investigate", [said, *asked.reasons], asked.evidence)
+    if trained and len(history) - 1 - trained[-1][0] <= policy.cooldown:
+        said = f"a training was asked for {len(history) - 1 - trained[-1][0]} windows ago, {policy.cooldown} are waited"
+        return Verdict("hold", [said, *asked.reasons], asked.evidence)
+    since = history[-1].window.end - MONTH
+    count = sum(look.window.end > since for _, look in trained)
+    if policy.monthly and count >= policy.monthly:
+        said = f"{count} trainings were asked for in 30 days, {policy.monthly} are allowed"
+        return Verdict("hold", [said, *asked.reasons], asked.evidence)
+    return asked

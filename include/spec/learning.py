@@ -87,14 +87,10 @@ class Training(Strict):
 
 
 class Thresholds(Strict):
-    """When the monitor asks for training."""
+    """Limits of the measures of a window; the policy `published` acts on them."""
 
-    r2_min: float | None = Field(
-        None, le=1, description="Retrain when R² on the window falls below.", json_schema_extra={"unit": "R²"}
-    )
-    mean_shift_pct: Percent | None = Field(
-        None, gt=0, description="Retrain when a watched feature's mean moved by more than this."
-    )
+    r2_min: float | None = Field(None, le=1, description="Least R² on a window.", json_schema_extra={"unit": "R²"})
+    mean_shift_pct: Percent | None = Field(None, gt=0, description="How far a watched feature's mean may move.")
     features: tuple[str, ...] = Field((), description="Features watched for a moved mean.")
     min_rows: Rows = Field(30, ge=1, description="Windows with fewer rows are never judged.")
 

@@ -15,12 +15,14 @@ from include.spec.fields import span
 from include.spec.http_source import HttpJsonSource, JsonTime
 from include.spec.kinds import AnySource, BanxicoSource, InegiSource, SqlSource
 from include.spec.learning import Promotion, Thresholds
+from include.spec.monitoring import Monitoring, Policy
 from include.spec.parts import Parts, Replay
 from include.spec.source import Column, Published, Source
 
 __all__ = [
-    "AnySource", "BanxicoSource", "Column", "CsvSource", "HttpJsonSource", "InegiSource", "JsonTime", "Pipeline",
-    "Promotion", "Published", "Replay", "Source", "SqlSource", "Thresholds", "TimeColumns", "span",
+    "AnySource", "BanxicoSource", "Column", "CsvSource", "HttpJsonSource", "InegiSource", "JsonTime", "Monitoring",
+    "Pipeline",
+    "Policy", "Promotion", "Published", "Replay", "Source", "SqlSource", "Thresholds", "TimeColumns", "span",
 ]  # fmt: skip
 
 

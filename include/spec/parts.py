@@ -14,6 +14,7 @@ from include.spec.fields import Address, ClockTime, ConnectionId, Cron, Day, Nam
 from include.spec.kinds import AnySource, SqlSource
 from include.spec.learning import Promotion, Target, Thresholds, Training
 from include.spec.lines import Document
+from include.spec.monitoring import Monitoring
 from include.spec.quality import Quality
 from include.spec.recipes import Recipe
 from include.windows import Window, midnight
@@ -179,7 +180,8 @@ class Parts(Strict):
     features: tuple[Recipe, ...] = Field(min_length=1, description="What models see, in this order.")
     target: Target = Field(description="What is predicted.")
     training: Training = Field(description="What a training reads and who competes.")
-    thresholds: Thresholds = Field(description="When the monitor asks for training.")
+    thresholds: Thresholds = Field(description="Limits of the measures of a window.")
+    monitoring: Monitoring = Field(Monitoring(), description="How the champion is watched, and when to train again.")
     quality: Quality = Field(Quality(), description="What is asked of the data's quality as a whole.")
     promotion: Promotion = Field(Promotion(), description="What a challenger has to show.")
     predictions: Predictions | None = Field(None, description="What is promised to those who ask for predictions.")

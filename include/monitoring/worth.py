@@ -1,0 +1,88 @@
+"""What newer data are worth: the gain that a refitted champion shows, against the price of a training. Pure.
+
+Each window the champion's recipe is fitted again on what was known at its middle, and both are compared on the
+window's newer half, which neither has seen. What the champion has erred more since it was trained is added up, and
+when it reaches the price of a training, it is time: where a model ages evenly, that is exactly the cheapest rhythm (the
+square-root law of ordering, Harris, 1913), and whatever comes, waiting costs at most twice the best that somebody who
+knew the future could do (renting or buying skis: Karlin et al., 1988, doi:10.1007/BF01762111). A gain that is larger is
+acted on at once: it is expected to last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from include.monitoring.history import Look, Probe, under
+from include.spec.monitoring import Costs, Worth
+
+LEAST_BLOCKS = 3  # of a probe
+MOST = 10.0  # a gain of 1000 % is as good as any larger one
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What newer data are worth, in per cent of one window's error.
+
+    Attributes
+    ----------
+    fires : bool
+        Whether a training pays.
+    gain_pct : float or None
+        What the probe of the newest window gains, a standard error subtracted; None where there is none.
+    lost_pct : float
+        Gains that were missed since the champion was trained, added up.
+    """
+
+    fires: bool
+    gain_pct: float | None
+    lost_pct: float
+    price_pct: float
+    text: str
+
+
+def gain(probe: Probe) -> float | None:
+    """Return by how much of its own error a refitted champion is surely better; below 0 where it is worse.
+
+    The mean of the blocks' differences, a standard error taken off what is above 0; None of too few blocks.
+
+    Examples
+    --------
+    >>> gain(Probe((1.0, 1.0, 1.0), (1.1, 1.2, 1.3)))
+    0.142...
+    """
+    new, old = np.asarray(probe.losses, dtype="float64"), np.asarray(probe.champion_losses, dtype="float64")
+    if len(new) < LEAST_BLOCKS:
+        return None
+    differences = old - new
+    mean, off = differences.mean(), differences.std(ddof=1) / np.sqrt(len(differences))
+    sure = max(mean - off, 0.0) if mean > 0 else mean
+    if not new.mean():
+        return MOST if sure > 0 else 0.0
+    return float(min(sure / new.mean(), MOST))
+
+
+def judge(history: Sequence[Look], rule: Worth, costs: Costs) -> Evidence:
+    """Judge whether a training pays now."""
+    looks, newest, price = under(history), history[-1], costs.training_pct
+    gains = [found for look in looks if look.probe and (found := gain(look.probe)) is not None]
+    lost = 100 * sum(gains)
+    now = gain(newest.probe) if newest.probe else None
+    had = max([newest.fitted_rows, *(look.usable_rows for look in history[:-1] if look.verdict == "retrain")])
+    if rule.growth and newest.usable_rows >= rule.growth * had > 0:
+        times = newest.usable_rows / had
+        text = f"there are {newest.usable_rows:,} rows to train on, {times:.1f} times those of the last training"
+        return Evidence(True, _pct(now), lost, price, text)
+    if now is None:
+        why = newest.unprobed or "the rows are too few to compare on"
+        return Evidence(False, None, lost, price, f"unknown: {why}")
+    expected = 100 * now * rule.lasting
+    told = f"a refit on newer data is {100 * now:.1f} % better" if now > 0 else "a refit on newer data is no better"
+    told += f"; {lost:.1f} % of a window's error were lost since the last training, which costs {price:g} %"
+    return Evidence(max(lost, expected) >= price and now > 0, _pct(now), lost, price, told)
+
+
+def _pct(share: float | None) -> float | None:
+    return None if share is None else 100 * share
