@@ -7,6 +7,8 @@ import logging
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from include.windows import Window
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
     from include.monitoring.decide import Rules
     from include.monitoring.history import Look
+    from include.monitoring.measure import Measure
     from include.registry.mlflow_registry import Version
     from include.steps.run import Run
     from include.training.evaluate import Metrics
@@ -32,6 +35,19 @@ where pipeline = %(pipeline)s and known_at >= %(start)s and known_at < %(end)s
             and ((p.valid_at >= s.start_at and p.valid_at < s.end_at)
                  or (p.target_at >= s.start_at and p.target_at < s.end_at))))
 order by entity, valid_at
+"""
+# Predictions about a window whose truth had not come at its end, and by how much earlier estimates were off.
+WAITING = """
+select predicted from ml.prediction p
+where pipeline = %(pipeline)s and model_version = %(version)s and kind = 'batch' and is_honest
+    and valid_at >= %(start)s and valid_at < %(end)s and not exists (
+        select from mart.prediction_vs_actual a where a.prediction_id = p.prediction_id and a.known_at < %(end)s)
+"""
+OFF = """
+select value from ml.performance
+where pipeline = %(pipeline)s and model_version = %(version)s and statistic = 'mae_estimate_off_pct'
+    and window_end_at < %(end)s and value is not null
+order by window_end_at
 """
 CLOSED = """
 select status, reason from mart.window_status
@@ -67,7 +83,8 @@ def measure_window(run: Run, window: Window, version: Version | None, is_newest:
         for number, part in own.items():
             is_standing = version is not None and version.number == number
             measures = measure_errors(part, run.pipeline, promised_by(version) if version and is_standing else ())
-            measures += _around(run, window, version) if is_standing else []
+            if version is not None and is_standing:
+                measures += _around(run, window, version, part)
             record_measures(connection, PERFORMANCE, (name, window, number), measures, run.ref)
             log.info("version %d on %d rows it had not seen: %s", number, len(part), _told(part))
         record_look(connection, name, window, run.ref, **facts)
@@ -105,11 +122,22 @@ def _matured(run: Run, window: Window) -> pd.DataFrame:
     return rows.merge(frame[["entity", "valid_at", *slices]], how="left", on=["entity", "valid_at"])
 
 
-def _around(run: Run, window: Window, version: Version | None) -> list[Any]:
-    """Return what is neither input nor error: how old the champion is, and the business outcome."""
+def _around(run: Run, window: Window, version: Version, rows: pd.DataFrame) -> list[Measure]:
+    """Return what else is told of a window: the error to expect, how old the champion is, the business outcome."""
+    from include.monitoring.expected import Expected, estimate, score
     from include.monitoring.outcomes import age_of, outcome_of
 
-    measures = [age_of(window, datetime.fromisoformat(version.tags["cut_at"]))] if version else []
+    told = json.loads(version.tags.get("expected", "null"))
+    expected = Expected(*map(tuple, told.values())) if told else None
+    losses = (rows["actual"] - rows["predicted"]).abs().to_numpy("float64")
+    measures = score(expected, rows["predicted"].to_numpy("float64"), losses)
+    values = {"pipeline": run.pipeline.pipeline, "version": version.number, "start": window.start, "end": window.end}
+    with run.engine.connect() as connection:
+        waiting = np.array(connection.exec_driver_sql(WAITING, values).scalars().all(), dtype="float64")
+        off = connection.exec_driver_sql(OFF, values).scalars().all()
+    if len(waiting):
+        measures.append(estimate(expected, waiting, off))
+    measures.append(age_of(window, datetime.fromisoformat(version.tags["cut_at"])))
     return measures + ([outcome_of(run.engine, run.pipeline, window)] if run.pipeline.monitoring.business else [])
 
 

@@ -105,11 +105,10 @@ def compare_and_decide(run: Run, snapshot: dict[str, Any], fitted: list[dict[str
     even after they moved, it comes to the same decision and writes none.
     """
     from include.alerts.record import raise_alert
-    from include.monitoring.blocks import block_means
     from include.promotion.decide import choose, decide
     from include.promotion.ledger import append
     from include.registry.mlflow_registry import Logged, keep_reference, register
-    from include.steps.challenge import against_champion, compare, reference_of
+    from include.steps.challenge import against_champion, compare, promise, reference_of
 
     policy, name = run.pipeline.promotion, run.pipeline.pipeline
     parts = _parts(run, snapshot)
@@ -121,8 +120,7 @@ def compare_and_decide(run: Run, snapshot: dict[str, Any], fitted: list[dict[str
     chosen, reason = choose({n: m[policy.metric] for n, m in metrics.items()}, naive, against_naive)
     logged = next(Logged(f["run_id"], f["model_id"]) for f in fitted if f["candidate"] == chosen)
     keep_reference(logged, reference_of(run.pipeline, parts, predicted[chosen]).to_bytes())
-    promised = json.dumps(block_means(abs(actual - predicted[chosen])))
-    version = register(name, logged, _tags(run, snapshot, chosen) | {"promised": promised})
+    version = register(name, logged, _tags(run, snapshot, chosen) | promise(actual, predicted[chosen]))
     comparison, champion = against_champion(run, snapshot, version, holdout, predicted[chosen])
     facts = {key: champion[key] for key in ("unopposed", "is_older")}
     verdict = decide(chosen, reason, comparison, champion["is_unseen"], policy, **facts)

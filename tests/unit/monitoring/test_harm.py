@@ -52,12 +52,12 @@ def test_of_a_thousand_lives_without_harm_at_most_ten_come_to_a_hundred_to_one_a
     assert alarmed <= 10
 
 
-def test_an_error_that_is_a_half_larger_is_proven_within_three_weeks():
+def test_an_error_that_is_a_half_larger_is_proven_within_four_weeks():
     chance = np.random.default_rng(8)
-    history = [look(number, *chance.gamma(36, 1.5 / 36, 1)) for number in range(21)]
+    history = [look(number, *chance.gamma(36, 1.5 / 36, 1)) for number in range(28)]
     found = judge(history, RULE)
     assert found.odds >= 100
-    assert found.blocks == 21
+    assert found.blocks == 28
     assert found.excess_pct == pytest.approx(50, abs=20)
     assert ": 1 that the error is larger than" in found.text
 
