@@ -148,7 +148,7 @@ def _probed(run: Run, window: Window, version: Version | None) -> dict[str, Any]
     from include.registry.mlflow_registry import load
     from include.steps.excluded import trusted_features
     from include.steps.inputs import pipeline_of
-    from include.training.probe import probe
+    from include.monitoring.probe import probe
 
     nothing: dict[str, Any] = {"probe_losses": [], "champion_losses": [], "probed_until": None, "unprobed": ""}
     if version is None:
