@@ -173,9 +173,8 @@ def injection(place: Place, amount: Amount, window: Window, is_open: bool, rows:
         last = f"the newest row of {place.source} is about {rows[-1][0]:%Y-%m-%d %H:%M} UTC" if rows else "it has none"
         raise ConfigError(f"{what}: no row lies from there on{'' if is_open else ' until --to'}, {last}; choose others")
     if amount.kind not in ("freeze", "missing") and place.column.type not in NUMBERS:
-        raise ConfigError(
-            f"--{amount.kind} is for numbers and {place.shown} is {place.column.type}: --freeze, --missing"
-        )
+        what = f"--{amount.kind} is for numbers and {place.shown} is {place.column.type}"
+        raise ConfigError(f"{what}: use --freeze or --missing, or choose another column")
     before = [value for at, text in rows if at < window.start and (value := _value(place.column, text)) is not None]
     end = None if is_open else window.end
     made = (place.spec.pipeline, place.shown, place.service, place.field, amount.kind, amount.text, window.start, end)
