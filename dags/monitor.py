@@ -1,11 +1,13 @@
 """
-**Makes** the drift, the error and the decision for a window, in `ml.drift`, `ml.performance` and `ml.decision`, from
-`feature.<pipeline>`, the predictions in `ml.prediction` and the champion in MLflow.
+**Makes** the drift, the error and the decision for a window, in `ml.drift`, `ml.performance`, `ml.look` and
+`ml.decision`, from `feature.<pipeline>`, the predictions in `ml.prediction` and the champion in MLflow.
 
-**Steps**: `measure_drift` compares the watched features' means with the champion's training data;
-`measure_error` measures what the live version had predicted before the truth was known; `decide` writes the
-verdict with its reasons; on `retrain` it goes on to `trigger_training`. Earlier windows that a load opened again
-are measured too, with the version that was live then; the newest window alone is decided on.
+**Steps**: `measure_drift` compares features, target and predictions with the champion's training data;
+`measure_error` measures what the live version had predicted before the truth was known, and compares the champion
+with its own recipe fitted on newer data; `decide` weighs harm, worth and cause by the pipeline's policy
+(`monitoring` in pipeline.yaml, docs/monitoring.md) and writes the verdict with its reasons; on `retrain` it goes
+on to `trigger_training`. Earlier windows that a load opened again are measured too, with the version that was live
+then; the newest window alone is decided on.
 
 **Params**: `start` and `end`, a half-open window in UTC; without them the window that was just
 loaded: `airflow dags trigger monitor_<pipeline>`

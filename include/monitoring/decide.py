@@ -33,13 +33,15 @@ class Rules:
     costs: Costs
     least_rows: int  # of a window that is judged
     training_rows: int  # of a training
+    watched: tuple[str, ...] = ()  # features whose moved mean counts; empty for all
 
     @classmethod
     def of(cls, pipeline: Pipeline, policy: str | None = None) -> Rules:
         """Return a pipeline's rules, by its own policy or another one of a name that it knows."""
         own = pipeline.monitoring
         named = own.policy_named(policy or own.policy)
-        return cls(named, own.costs, pipeline.thresholds.min_rows, pipeline.training.min_rows)
+        limits = pipeline.thresholds
+        return cls(named, own.costs, limits.min_rows, pipeline.training.min_rows, limits.features)
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def _clauses(history: Sequence[Look], rules: Rules) -> Iterator[Clause]:
         yield _persistent(history, rules, "r2", lambda look: _r2(look, policy.r2_min or 0.0, rules.least_rows))
     if policy.mean_shift_pct is not None:
         limit = policy.mean_shift_pct
-        yield _persistent(history, rules, "mean", lambda look: _shifts(look, limit, rules.least_rows))
+        yield _persistent(history, rules, "mean", lambda look: _shifts(look, limit, rules))
     if policy.business:
         yield _persistent(history, rules, "business", _business)
     found = harm.judge(history, policy.harm) if policy.harm else None
@@ -149,11 +151,16 @@ def _r2(look: Look, least: float, least_rows: int) -> Clause:
     return Clause(is_low, text, ("r2",), {"r2": found.value})
 
 
-def _shifts(look: Look, limit: float, least_rows: int) -> Clause:
+def _shifts(look: Look, limit: float, rules: Rules) -> Clause:
     """Tell of the watched means that moved by more than so many per cent, and where that says little."""
-    shifts = [one for one in look.measures if one.statistic == "mean_shift_pct" and one.rows >= least_rows]
+    means = [
+        one for one in look.measures if (one.kind, one.statistic, one.slice) == ("covariate", "mean_shift_pct", "")
+    ]
+    watched = [one for one in means if not rules.watched or one.subject in rules.watched]
+    shifts = [one for one in watched if one.rows >= rules.least_rows]
     if not shifts:
-        return Clause(False, f"the means are unknown: the window has {look.rows} rows, judging needs {least_rows}")
+        few = f"the window has {look.rows} rows, judging needs {rules.least_rows}"
+        return Clause(False, f"the means are unknown: {few if watched else 'there is nothing to compare them with'}")
     # Exactly at the limit is allowed, also where binary fractions make 10 % a hair more than 10.
     moved = [one for one in shifts if one.value is not None and abs(one.value) > limit * (1 + 1e-9)]
     doubted = sorted(one.subject for one in shifts if one.status == "unknown")

@@ -52,7 +52,7 @@ def odds(losses: Sequence[float], limit: float) -> float:
     >>> odds([1.0, 1.0], 1.0)
     1.0
     >>> round(odds([2.0] * 10, 1.0))
-    94
+    170
     """
     gains = np.asarray(losses, dtype="float64") / limit - 1
     wealth = np.log1p(np.outer(STAKES, gains)).sum(axis=1)

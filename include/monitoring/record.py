@@ -1,80 +1,147 @@
-"""Store what the monitor measured. A run that measures a window again replaces its own figures, nobody else's."""
+"""Store what the monitor measured, and read back what its decisions are made from.
+
+A run that measures a window again replaces its own figures, nobody else's; of a look the newest is kept.
+"""
 
 from __future__ import annotations
 
-from dataclasses import astuple
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from include.monitoring.history import Look, Probe
+from include.monitoring.measure import Measure
+from include.windows import Window
 
 if TYPE_CHECKING:
+    import pandas as pd
     from sqlalchemy.engine import Connection, Engine
 
-    from include.monitoring.measure import Drift, Profile
-    from include.training.evaluate import Metrics
     from include.warehouse.batch import RunRef
-    from include.windows import Window
+
+DRIFT, PERFORMANCE = "drift", "performance"
+KEPT = 400  # windows a decision looks back at, at most
+FIGURES = "kind, subject, statistic, value, status, reason, reference, threshold, slice, row_count"
+# What was decided on each window, and what became of the training that was asked for.
+HISTORY = """
+select l.*, d.verdict, d.evidence->'cause' as cause, t.verdict as outcome
+from ml.look l
+left join lateral (
+    select decision_id, verdict, evidence from ml.decision d
+    where d.pipeline = l.pipeline and d.dag_id = 'monitor_' || l.pipeline
+        and (d.window_start_at, d.window_end_at) = (l.window_start_at, l.window_end_at)
+    order by (d.verdict = 'retrain') desc, decision_id desc limit 1
+) d on true
+left join lateral (
+    select verdict from ml.decision t
+    where t.pipeline = l.pipeline and t.dag_id = 'train_' || l.pipeline and t.run_id = 'decision_' || d.decision_id
+    order by decision_id desc limit 1
+) t on true
+where l.pipeline = %s and l.window_end_at <= %s
+order by l.window_end_at desc, l.window_start_at desc limit %s
+"""
+OUTCOMES = {"promote": "promoted", "reject": "rejected"}
 
 
-def record_profiles(connection: Connection, pipeline: str, scope: str, scope_id: str, profiles: list[Profile]) -> None:
-    """Store the profiles of a window or a snapshot."""
+def record_measures(
+    connection: Connection, table: str, place: tuple[str, Window, int], measures: Sequence[Measure], run: RunRef
+) -> None:
+    """Store the figures of a pipeline, a window and a version in ``ml.drift`` or ``ml.performance``; others stay."""
+    pipeline, window, version = place
+    key = (pipeline, window.start, window.end, version, run.run_id)
     connection.exec_driver_sql(
-        "delete from ml.profile where pipeline = %s and scope = %s and scope_id = %s", (pipeline, scope, scope_id)
+        f"delete from ml.{table} where (pipeline, window_start_at, window_end_at, model_version, run_id)"
+        " = (%s, %s, %s, %s, %s)",
+        key,
+    )
+    if measures:
+        names = ("kind", "subject", "statistic", "value", "status", "reason", "reference", "threshold", "slice", "rows")
+        rows = [(*key, *(getattr(one, name) for name in names)) for one in measures]
+        connection.exec_driver_sql(
+            f"insert into ml.{table} (pipeline, window_start_at, window_end_at, model_version, run_id, {FIGURES})"
+            f" values ({', '.join(['%s'] * 15)})",
+            rows,
+        )
+
+
+def record_profiles(connection: Connection, pipeline: str, snapshot_id: str, rows: pd.DataFrame) -> None:
+    """Store the profile of each column of a training snapshot."""
+    import pyarrow as pa
+
+    from include.quality.profile import ColumnProfile
+
+    figures = []
+    for name in rows.columns:
+        profile, values = ColumnProfile("number"), pa.array(rows[name].to_numpy("float64"), from_pandas=True)
+        profile.take(values, values, np.arange(len(values)))
+        facts = profile.facts()
+        shown = ("rows", "null_count", "mean", "standard_deviation", "min", "max")
+        figures.append((pipeline, snapshot_id, name, *(facts[figure] for figure in shown)))
+    connection.exec_driver_sql(
+        "delete from ml.profile where (pipeline, scope, scope_id) = (%s, 'snapshot', %s)", (pipeline, snapshot_id)
     )
     connection.exec_driver_sql(
         "insert into ml.profile (pipeline, scope, scope_id, feature, row_count, null_count, mean, standard_deviation,"
-        " minimum, maximum) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-        [(pipeline, scope, scope_id, *astuple(item)) for item in profiles],
+        " minimum, maximum) values (%s, 'snapshot', %s, %s, %s, %s, %s, %s, %s, %s)",
+        figures,
     )
 
 
-def snapshot_means(engine: Engine, pipeline: str, snapshot_id: str) -> dict[str, float | None]:
-    """Return each feature's mean in a training snapshot."""
+def record_look(connection: Connection, pipeline: str, window: Window, run: RunRef, **facts: Any) -> None:
+    """Store some facts of a look, columns of ``ml.look`` by name; others that are there already stay."""
+    values = {"pipeline": pipeline, "window_start_at": window.start, "window_end_at": window.end}
+    values |= {"run_id": run.run_id, **facts}
+    names, places = ", ".join(values), ", ".join(f"%({name})s" for name in values)
+    changed = ", ".join(f"{name} = excluded.{name}" for name in ("run_id", *facts))
+    connection.exec_driver_sql(
+        f"insert into ml.look ({names}) values ({places})"
+        f" on conflict (pipeline, window_start_at, window_end_at) do update set {changed}, seen_at = now()",
+        values,
+    )
+
+
+def read_history(engine: Engine, pipeline: str, until: Window, windows: int) -> list[Look]:
+    """Return the looks up to a window, oldest first; the newest `windows` of them with their measures."""
     with engine.connect() as connection:
+        rows = connection.exec_driver_sql(HISTORY, (pipeline, until.end, KEPT)).mappings().all()
+        looks = [_look(row) for row in rows]
+        for place, look in enumerate(looks[:windows]):
+            if look.champion is not None:
+                looks[place] = replace(look, measures=tuple(_measures(connection, pipeline, look)))
+    return looks[::-1]
+
+
+def _look(row: Any) -> Look:
+    has_probe = bool(row["probe_losses"])
+    return Look(
+        Window(row["window_start_at"], row["window_end_at"]),
+        state=row["status"],
+        why=row["reason"],
+        rows=row["row_count"],
+        usable_rows=row["usable_row_count"],
+        champion=row["model_version"],
+        losses=tuple(row["losses"]),
+        probe=Probe(tuple(row["probe_losses"]), tuple(row["champion_losses"])) if has_probe else None,
+        unprobed=row["unprobed"],
+        must=row["inputs_changed"],
+        verdict=row["verdict"] or "",
+        outcome=OUTCOMES.get(row["outcome"] or "", ""),
+        cause=tuple(row["cause"] or ()),
+    )
+
+
+def _measures(connection: Connection, pipeline: str, look: Look) -> list[Measure]:
+    """Return what the newest run measured of a window with the champion of that time."""
+    found = []
+    for table in (DRIFT, PERFORMANCE):
         rows = connection.exec_driver_sql(
-            "select feature, mean from ml.profile where pipeline = %s and scope = 'snapshot' and scope_id = %s",
-            (pipeline, snapshot_id),
+            f"select {FIGURES} from ml.{table} m where (pipeline, window_start_at, window_end_at, model_version)"
+            f" = (%(p)s, %(s)s, %(e)s, %(v)s) and run_id = (select run_id from ml.{table} n"
+            " where (n.pipeline, n.window_start_at, n.window_end_at, n.model_version) = (%(p)s, %(s)s, %(e)s, %(v)s)"
+            " order by measured_at desc limit 1)",
+            {"p": pipeline, "s": look.window.start, "e": look.window.end, "v": look.champion},
         )
-        return {row.feature: row.mean for row in rows}
-
-
-def record_drift(
-    connection: Connection, pipeline: str, window: Window, version: int, drift: list[Drift], run: RunRef
-) -> None:
-    """Store the shift of each watched feature; figures of other runs stay."""
-    place = (pipeline, window.start, window.end, version, run.run_id)
-    connection.exec_driver_sql(
-        "delete from ml.drift where (pipeline, window_start_at, window_end_at, model_version, run_id)"
-        " = (%s, %s, %s, %s, %s)",
-        place,
-    )
-    if drift:
-        connection.exec_driver_sql(
-            "insert into ml.drift (pipeline, window_start_at, window_end_at, model_version, run_id, feature, row_count,"
-            " reference_mean, mean, shift_pct, threshold_pct, is_breached)"
-            " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            [(*place, *astuple(item)) for item in drift],
-        )
-
-
-def record_performance(
-    connection: Connection, pipeline: str, window: Window, version: int, error: Metrics, run: RunRef
-) -> None:
-    """Store a version's error on a window; figures of other runs stay."""
-    connection.exec_driver_sql(
-        "insert into ml.performance (pipeline, window_start_at, window_end_at, model_version, row_count, r2, rmse, mae,"
-        " coverage, run_id) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
-        " on conflict (pipeline, window_start_at, window_end_at, model_version, run_id) do update set row_count ="
-        " excluded.row_count, r2 = excluded.r2, rmse = excluded.rmse, mae = excluded.mae, coverage = excluded.coverage,"
-        " measured_at = now()",
-        (
-            pipeline,
-            window.start,
-            window.end,
-            version,
-            error.rows,
-            error.r2,
-            error.rmse,
-            error.mae,
-            error.coverage,
-            run.run_id,
-        ),
-    )
+        found += [Measure(*row) for row in rows]
+    return found

@@ -20,6 +20,7 @@ from include.spec.monitoring import Costs, Worth
 
 LEAST_BLOCKS = 3  # of a probe
 MOST = 10.0  # a gain of 1000 % is as good as any larger one
+SURE = 2  # standard errors that are taken off a gain: luck pays for no training
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Evidence:
     fires : bool
         Whether a training pays.
     gain_pct : float or None
-        What the probe of the newest window gains, a standard error subtracted; None where there is none.
+        What the probe of the newest window surely gains; None where there is none.
     lost_pct : float
         Gains that were missed since the champion was trained, added up.
     """
@@ -46,19 +47,19 @@ class Evidence:
 def gain(probe: Probe) -> float | None:
     """Return by how much of its own error a refitted champion is surely better; below 0 where it is worse.
 
-    The mean of the blocks' differences, a standard error taken off what is above 0; None of too few blocks.
+    The mean of the blocks' differences, two standard errors taken off what is above 0; None of too few blocks.
 
     Examples
     --------
-    >>> gain(Probe((1.0, 1.0, 1.0), (1.1, 1.2, 1.3)))
-    0.142...
+    >>> round(gain(Probe((1.0, 1.0, 1.0), (1.1, 1.2, 1.3))), 3)
+    0.085
     """
     new, old = np.asarray(probe.losses, dtype="float64"), np.asarray(probe.champion_losses, dtype="float64")
     if len(new) < LEAST_BLOCKS:
         return None
     differences = old - new
     mean, off = differences.mean(), differences.std(ddof=1) / np.sqrt(len(differences))
-    sure = max(mean - off, 0.0) if mean > 0 else mean
+    sure = max(mean - SURE * off, 0.0) if mean > 0 else mean
     if not new.mean():
         return MOST if sure > 0 else 0.0
     return float(min(sure / new.mean(), MOST))

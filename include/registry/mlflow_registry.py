@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from include.training.forecaster import Forecaster
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
-FILE = "model.skops"
+FILE, REFERENCE = "model.skops", "reference.bin"
 # What skops may rebuild beside its own safe list. The list stands here and not in the stored
 # model, so that a model cannot vouch for itself; the hash in the registry says the bytes are ours,
 # which is what a Tree needs: scikit-learn follows its node numbers without checking them.
@@ -125,6 +125,37 @@ def register(pipeline: str, logged: Logged, tags: dict[str, str]) -> Version:
         )
         registry.set_registered_model_alias(pipeline, CHALLENGER, version.version)
     return Version(pipeline, int(version.version), logged.run_id, tags)
+
+
+def keep_reference(logged: Logged, content: bytes) -> None:
+    """Keep what a candidate learnt from, as an artifact of its run; idempotent.
+
+    Raises
+    ------
+    SourceUnavailable
+        If MLflow does not answer; a retry is safe.
+    """
+    with _answering(), TemporaryDirectory() as folder:
+        path = Path(folder) / REFERENCE
+        path.write_bytes(content)
+        _client().log_artifact(logged.run_id, str(path))
+
+
+def load_reference(version: Version) -> bytes | None:
+    """Return what `keep_reference` was given; None of a version from before references were kept.
+
+    Raises
+    ------
+    SourceUnavailable
+        If MLflow does not answer; a retry may help.
+    """
+    from mlflow.artifacts import download_artifacts
+
+    with _answering(), TemporaryDirectory() as folder:
+        if REFERENCE not in {file.path for file in _client().list_artifacts(version.run_id)}:
+            return None
+        path = download_artifacts(run_id=version.run_id, artifact_path=REFERENCE, dst_path=folder)
+        return Path(path).read_bytes()
 
 
 def by_alias(pipeline: str, alias: str) -> Version | None:

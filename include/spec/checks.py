@@ -31,12 +31,26 @@ def whole_pipeline(pipeline: Parts) -> Iterator[Fault]:
     yield from _names(pipeline)
     yield from _target(pipeline)
     yield from _feature_references(pipeline)
+    yield from _business(pipeline)
     if pipeline.predictions and pipeline.target.horizon and pipeline.target.calendar is None:
         yield Fault(("predictions", "due"), "nobody knows for which time; say when targets come: target.calendar")
     if pipeline.replay.first < pipeline.schedule.start:
         key = "history" if pipeline.replay.history else "start"
         what = f"begins {pipeline.replay.first}, before schedule.start {pipeline.schedule.start}; move one of them"
         yield Fault(("replay", key), what)
+
+
+def _business(pipeline: Parts) -> Iterator[Fault]:
+    """Yield what is wrong with the business outcome: it is the mean of a number or of a flag."""
+    wanted, known = pipeline.monitoring.business, _readable(pipeline)
+    if wanted is None:
+        return
+    path: Path = ("monitoring", "business", "column")
+    column = known.get(wanted.column)
+    if column is None:
+        yield Fault(path, f"{wanted.column!r} is in no source; {one_of(wanted.column, known)}")
+    elif column.type not in (*NUMBERS, "boolean"):
+        yield Fault(path, f"{wanted.column!r} is {column.type}, which has no mean; choose a number or a boolean")
 
 
 def _sources(pipeline: Parts) -> Iterator[Fault]:
@@ -184,6 +198,7 @@ def _feature_references(pipeline: Parts) -> Iterator[Fault]:
     meant = {name for recipe in pipeline.features for name in _meant(recipe, known)}
     references: dict[Path, str | None] = {("target", "anchor"): pipeline.target.anchor}
     references |= {("thresholds", "features", i): name for i, name in enumerate(pipeline.thresholds.features)}
+    references |= {("monitoring", "slices", i): name for i, name in enumerate(pipeline.monitoring.slices)}
     for key, candidate in pipeline.training.candidates.items():
         references["training", "candidates", key, "by"] = candidate.by if isinstance(candidate, Naive) else None
     for path, name in references.items():

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
+    from include.monitoring.reference import Reference
     from include.promotion.decide import Comparison
     from include.registry.mlflow_registry import Version
+    from include.spec.model import Pipeline
     from include.steps.run import Run
+    from include.training.snapshot import Split
 
 
 def compare(run: Run, actual: Any, challenger: Any, baseline: Any) -> Comparison:
@@ -73,3 +79,23 @@ def _standing(version: Version) -> Version | None:
     if champion is not None and champion.number == version.number:
         return by_alias(version.pipeline, PREVIOUS)
     return champion
+
+
+def promise(actual: np.ndarray, predicted: np.ndarray) -> dict[str, str]:
+    """Return the errors on held-out rows as a version's tags: what it is held to as long as it stands."""
+    from include.monitoring.blocks import block_means
+    from include.monitoring.expected import Expected
+
+    losses = abs(actual - predicted)
+    expected = Expected.of(predicted, losses)
+    return {"promised": json.dumps(block_means(losses)), "expected": json.dumps(asdict(expected) if expected else None)}
+
+
+def reference_of(pipeline: Pipeline, parts: Split, predicted: np.ndarray) -> Reference:
+    """Return what a version learnt from, and how it predicted the rows that were held out."""
+    from include.monitoring.reference import Reference
+
+    learnt = parts.fit[["valid_at", *pipeline.feature_names(), "target"]]
+    losses = (parts.holdout["target"] - predicted).abs()
+    foretold = parts.holdout[["valid_at"]].assign(prediction=predicted, loss=losses)
+    return Reference.of(learnt, pipeline.monitoring.block) | Reference.of(foretold, pipeline.monitoring.block)

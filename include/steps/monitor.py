@@ -9,94 +9,71 @@ from include.steps.run import Run, event_windows, loaded_window
 from include.windows import Window
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from collections.abc import Sequence
 
+    from include.monitoring.measure import Measure
     from include.registry.mlflow_registry import Version
-    from include.training.evaluate import Metrics
 
 log = logging.getLogger(__name__)
 
-# Marks keep a row out whether they touch the row or what its prediction is compared with.
-MATURED = """
-select model_version, actual, predicted, lower_bound, upper_bound from mart.prediction_vs_actual p
-where pipeline = %(pipeline)s and known_at >= %(start)s and known_at < %(end)s
-    and (%(keep)s or not exists (
-        select from ops.excluded s
-        where s.withdrawn_at is null and s.pipeline = p.pipeline and s.source in ('*', %(main)s)
-            and ((p.valid_at >= s.start_at and p.valid_at < s.end_at)
-                 or (p.target_at >= s.start_at and p.target_at < s.end_at))))
-order by entity, valid_at
-"""
-
 
 def measure_drift(run: Run) -> dict[str, Any]:
-    """Profile each window's features and store how far the watched means moved from the live version's training data.
+    """Measure how far each window is from the live version's training data, and store every figure.
 
     Rows that are excluded do not count: bad data is not drift.
 
     Returns
     -------
     dict
-        Of the newest window: `start`, `end`, `rows`, `usable_rows`, `champion` and `drift`.
+        Of the newest window: `start`, `end`, `rows`, `champion` and the subjects that `moved`.
     """
-    from include.features.read import usable_rows
-
     windows = event_windows(run)
     for window in windows[:-1]:
         _measure_drift(run, window, _live_then(run, window))
     window, champion = windows[-1], _champion(run)
-    rows, drift = _measure_drift(run, window, champion)
-    return {
-        **window.to_dict(),
-        "rows": rows,
-        "usable_rows": usable_rows(run.engine, run.pipeline, window.end),
-        "champion": champion.number if champion else None,
-        "drift": drift,
-    }
+    rows, measures = _measure_drift(run, window, champion)
+    moved = sorted({one.subject for one in measures if one.status == "breach"})
+    return {**window.to_dict(), "rows": rows, "champion": champion.number if champion else None, "moved": moved}
 
 
 def measure_error(run: Run) -> dict[str, Any] | None:
-    """Measure what the live version predicted of the targets that became known in each window, and store it.
+    """Measure what was predicted of the targets that became known in each window, and store every figure.
 
-    Only honest predictions count, of rows that nobody excluded. Returns the figures of the newest
-    window, or None where there is no such prediction.
+    Only honest predictions count, of rows that nobody excluded. On the newest window the champion's recipe, fitted
+    again on newer data, is compared with it. Returns the champion's error there, or None where there is none.
     """
+    from include.steps.look import measure_window
+
     windows = event_windows(run)
     for window in windows[:-1]:
-        _measure_error(run, window)
-    error = _measure_error(run, windows[-1])
+        measure_window(run, window, _live_then(run, window))
+    error = measure_window(run, windows[-1], _champion(run), is_newest=True)
     return error.to_dict() if error else None
 
 
 def decide(run: Run, drift: dict[str, Any], error: dict[str, Any] | None) -> dict[str, Any]:
     """Decide on the newest window, write the decision with its reasons, and return what the next task needs."""
     from include.alerts.record import raise_alert
+    from include.monitoring.decide import Rules
     from include.monitoring.decide import decide as judge
-    from include.monitoring.measure import Drift
     from include.promotion.ledger import append
-    from include.steps.inputs import changed_inputs, corrected_inputs
-    from include.training.evaluate import Metrics
+    from include.steps.look import history_of
 
-    measured: Metrics | None = Metrics(**error) if error else None
     window, champion = Window.from_dict(drift), _champion(run)
-    shifts = [Drift(**item) for item in drift["drift"]]
-    verdict = judge(
-        run.pipeline,
-        drift["champion"],
-        drift["usable_rows"],
-        drift["rows"],
-        measured,
-        shifts,
-        unusable=_unusable(run, window),
-        changed=(changed_inputs(run, champion) or corrected_inputs(run)) if champion else None,
-    )
-    evidence = {"rows": drift["rows"], "usable_rows": drift["usable_rows"], "error": error, "drift": drift["drift"]}
+    rules = Rules.of(run.pipeline)
+    history = history_of(run, window, champion, drift["rows"], rules)
+    verdict = judge(history, rules)
+    newest = history[-1]
+    evidence = verdict.evidence | {"policy": run.pipeline.monitoring.policy, "error": error, "moved": drift["moved"]}
+    evidence |= {"rows": newest.rows, "usable_rows": newest.usable_rows}
     with run.engine.begin() as connection:
         place = (connection, run.pipeline.pipeline, window)
-        number = append(*place, verdict.verdict, verdict.reasons, evidence, drift["champion"], run.ref)
+        number = append(*place, verdict.verdict, verdict.reasons, evidence, newest.champion, run.ref)
         if verdict.verdict == "retrain":
             raise_alert(connection, run.pipeline, "retrain", "; ".join(verdict.reasons), run.ref)
-    log.info("%s: %s", verdict.verdict, "; ".join(verdict.reasons))
+    log.info("%s, by the policy %s", verdict.verdict, run.pipeline.monitoring.policy)
+    for reason in verdict.reasons:
+        log.info("  %s", reason)
     if verdict.verdict == "retrain":  # a window of the past asks for a model of today, not of its own time
         window = Window(window.start, max(window.end, loaded_window(run).end))
     return {"decision_id": number, "verdict": verdict.verdict, "reason": "; ".join(verdict.reasons), **window.to_dict()}
@@ -121,70 +98,22 @@ def _live_then(run: Run, window: Window) -> Version | None:
     return by_number(run.pipeline.pipeline, number) if number is not None else None
 
 
-def _measure_drift(run: Run, window: Window, version: Version | None) -> tuple[int, list[dict[str, Any]]]:
-    """Measure one window against a version's training data, store it and return its rows and the shifts."""
-    from include.monitoring.measure import Drift, mean_shift, profile
-    from include.monitoring.record import record_drift, record_profiles, snapshot_means
-
-    rows = _trusted(run, window)
-    profiles = profile(rows, run.pipeline.feature_names())
-    drift: list[Drift] = []
-    if version is not None:
-        reference = snapshot_means(run.engine, run.pipeline.pipeline, version.tags["snapshot_id"])
-        drift = mean_shift(profiles, reference, run.pipeline.thresholds)
-    with run.engine.begin() as connection:
-        record_profiles(connection, run.pipeline.pipeline, "window", str(window), profiles)
-        if version is not None:
-            record_drift(connection, run.pipeline.pipeline, window, version.number, drift, run.ref)
-    for item in profiles:
-        if item.row_count and item.null_count == item.row_count:
-            log.warning("%s %s: the feature %s has no value at all", run.pipeline.pipeline, window, item.feature)
-    for shift in drift:
-        moved = "unknown" if shift.shift_pct is None else f"{shift.shift_pct:+.1f} %"
-        log.info("%s: mean moved %s%s", shift.feature, moved, ", too far" if shift.is_breached else "")
-    return len(rows), [item.to_dict() for item in drift]
-
-
-def _measure_error(run: Run, window: Window) -> Metrics | None:
-    """Measure one window's matured predictions, and store the figures of the version that made the newest of them."""
-    import pandas as pd
-
-    from include.monitoring.record import record_performance
-    from include.training.evaluate import measure
-
-    values = {"pipeline": run.pipeline.pipeline, "main": run.pipeline.main, "start": window.start, "end": window.end}
-    values |= {"keep": run.pipeline.quality.excluded == "keep"}
-    with run.engine.connect() as connection:
-        answer = connection.exec_driver_sql(MATURED, values)
-        rows = pd.DataFrame(answer.fetchall(), columns=list(answer.keys()))
-    if rows.empty:
-        log.info("%s %s: no honest prediction has met its truth yet", run.pipeline.pipeline, window)
-        return None
-    errors = []
-    for version in sorted(rows["model_version"].unique().tolist()):
-        own = rows[rows["model_version"] == version]
-        half_width = ((own["upper_bound"] - own["lower_bound"]) / 2).to_numpy("float64")
-        error = measure(own["actual"], own["predicted"], half_width)
-        with run.engine.begin() as connection:
-            record_performance(connection, run.pipeline.pipeline, window, version, error, run.ref)
-        log.info("version %d on %d rows it had not seen: %s", version, error.rows, error)
-        errors.append(error)
-    return errors[-1]
-
-
-def _trusted(run: Run, window: Window) -> pd.DataFrame:
+def _measure_drift(run: Run, window: Window, version: Version | None) -> tuple[int, Sequence[Measure]]:
+    """Measure one window against a version's training data, store it and return its rows and the figures."""
+    from include.monitoring.drift import measure_drift as measure
+    from include.monitoring.record import DRIFT, record_measures
+    from include.monitoring.reference import Reference
+    from include.registry.mlflow_registry import load_reference
     from include.steps.excluded import trusted_features
 
-    return trusted_features(run, run.run_after, window)[0]
-
-
-def _unusable(run: Run, window: Window) -> str | None:
-    """Say why nothing of a window can be judged: how it was closed; None where it was loaded."""
-    with run.engine.connect() as connection:
-        row = connection.exec_driver_sql(
-            "select status, reason from mart.window_status"
-            " where (pipeline, window_start_at, window_end_at) = (%s, %s, %s)"
-            " and status in ('blocked', 'empty', 'overdue')",
-            (run.pipeline.pipeline, window.start, window.end),
-        ).first()
-    return f"the window is {row[0]}: {row[1]}" if row else None
+    rows, _ = trusted_features(run, run.run_after, window)
+    if version is None:
+        return len(rows), []
+    content = load_reference(version)
+    measures = measure(Reference.from_bytes(content) if content else None, rows, run.pipeline)
+    with run.engine.begin() as connection:
+        record_measures(connection, DRIFT, (run.pipeline.pipeline, window, version.number), measures, run.ref)
+    for one in measures:
+        if one.status != "ok":
+            log.info("%s %s of %s: %s", one.status, one.statistic, one.subject, one.reason)
+    return len(rows), measures

@@ -26,7 +26,6 @@ def take_snapshot(run: Run) -> dict[str, Any]:
         If there are fewer rows than the spec asks for, all are excluded, or a training has read the very
         same rows before; the run is skipped.
     """
-    from include.monitoring.measure import profile
     from include.monitoring.record import record_profiles
     from include.steps.excluded import trusted_features
     from include.training.snapshot import holdout_start, split, usable
@@ -53,8 +52,7 @@ def take_snapshot(run: Run) -> dict[str, Any]:
             " values (%s, %s, %s, %s, %s, %s, %s) on conflict do nothing",
             (snapshot_id, name, uri, len(rows), window.end, start, is_simulated),
         )
-        profiles = profile(parts.fit, run.pipeline.feature_names())
-        record_profiles(connection, name, "snapshot", snapshot_id, profiles)
+        record_profiles(connection, name, snapshot_id, parts.fit[run.pipeline.feature_names()])
     log.info("%s: %d rows to fit, %d held out from %s", name, len(parts.fit), len(parts.holdout), start)
     return {
         **window.to_dict(),
@@ -62,6 +60,7 @@ def take_snapshot(run: Run) -> dict[str, Any]:
         "uri": uri,
         "holdout_start": start.isoformat(),
         "data_origin": "SIMULATED" if is_simulated else origin,
+        "rows": len(rows),
     }
 
 
@@ -108,19 +107,20 @@ def compare_and_decide(run: Run, snapshot: dict[str, Any], fitted: list[dict[str
     from include.alerts.record import raise_alert
     from include.promotion.decide import choose, decide
     from include.promotion.ledger import append
-    from include.registry.mlflow_registry import Logged, register
-    from include.steps.challenge import against_champion, compare
+    from include.registry.mlflow_registry import Logged, keep_reference, register
+    from include.steps.challenge import against_champion, compare, promise, reference_of
 
     policy, name = run.pipeline.promotion, run.pipeline.pipeline
-    holdout = _parts(run, snapshot).holdout
-    actual = holdout["target"].to_numpy()
+    parts = _parts(run, snapshot)
+    holdout, actual = parts.holdout, parts.holdout["target"].to_numpy()
     predicted = {f["candidate"]: run.lake.get_frame(f["predictions_uri"])["predicted"].to_numpy() for f in fitted}
     naive = next(n for n, c in run.pipeline.training.candidates.items() if c.kind == "naive")
     metrics = {f["candidate"]: f["metrics"] for f in fitted}
     against_naive = {n: compare(run, actual, p, predicted[naive]) for n, p in predicted.items() if n != naive}
     chosen, reason = choose({n: m[policy.metric] for n, m in metrics.items()}, naive, against_naive)
     logged = next(Logged(f["run_id"], f["model_id"]) for f in fitted if f["candidate"] == chosen)
-    version = register(name, logged, _tags(run, snapshot, chosen))
+    keep_reference(logged, reference_of(run.pipeline, parts, predicted[chosen]).to_bytes())
+    version = register(name, logged, _tags(run, snapshot, chosen) | promise(actual, predicted[chosen]))
     comparison, champion = against_champion(run, snapshot, version, holdout, predicted[chosen])
     facts = {key: champion[key] for key in ("unopposed", "is_older")}
     verdict = decide(chosen, reason, comparison, champion["is_unseen"], policy, **facts)
@@ -202,6 +202,7 @@ def _tags(run: Run, snapshot: dict[str, Any], candidate: str) -> dict[str, str]:
         "cut_at": snapshot["end"],
         "data_origin": snapshot["data_origin"],
         "train_run": run.ref.run_id,
+        "rows": str(snapshot["rows"]),
         "reason": str(run.params.get("reason") or "asked for by hand")[:500],
     }
 

@@ -84,8 +84,6 @@ def test_nothing_is_lost(old_database: str) -> None:
     kept = {
         "select valid_at, predicted, lower_bound, upper_bound, model_version, run_id from ml.prediction order by 1",
         "select entity, valid_at, features from feature.vector",
-        "select feature, row_count from ml.drift",
-        "select row_count, r2, mae from ml.performance",
         "select verdict, reasons, model_version, decided_at from ml.decision",
         "select run_id, inserted_count from ops.run",
         "select kind, message from ops.alert",
@@ -93,6 +91,20 @@ def test_nothing_is_lost(old_database: str) -> None:
     before = {query: rows(old_database, query) for query in kept}
     migrate.upgrade(old_database)
     assert {query: rows(old_database, query) for query in kept} == before
+
+
+def test_figures_of_the_monitor_become_rows_and_come_back(old_database: str) -> None:
+    before = rows(old_database, "select row_count, r2, rmse, mae, coverage from ml.performance")
+    migrate.upgrade(old_database)
+    assert rows(old_database, "select kind, subject, statistic, value, status, row_count from ml.drift") == [
+        ("covariate", "a", "mean_shift_pct", None, "unknown", 3)
+    ]
+    assert dict(rows(old_database, "select statistic, value from ml.performance where status = 'ok'")) == {
+        "r2": 0.5, "rmse": 1.0, "mae": 1.0, "coverage": 0.9,
+    }  # fmt: skip
+    downgrade(old_database, "0014")
+    assert rows(old_database, "select row_count, r2, rmse, mae, coverage from ml.performance") == before
+    assert rows(old_database, "select feature, is_breached from ml.drift") == [("a", False)]
 
 
 def test_what_is_new_is_told_of_what_is_old(old_database: str) -> None:

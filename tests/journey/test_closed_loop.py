@@ -24,6 +24,7 @@ TABLES = (
         "ml.prediction",
         "ml.drift",
         "ml.performance",
+        "ml.look",
         "ml.snapshot",
         "feature.air_quality",
         "feature.usdmxn",
@@ -101,11 +102,12 @@ def test_predictions_carry_their_version_and_say_simulated(played):
 def test_predictions_against_what_came_give_the_error_that_the_monitor_measured(played):
     for name in PLANS:
         rows = played.sql(
-            "select p.row_count, round(p.mae::numeric, 9), count(*), round(avg(abs(v.error))::numeric, 9)"
+            "select p.row_count, round(p.value::numeric, 9), count(*), round(avg(abs(v.error))::numeric, 9)"
             " from ml.performance p join mart.prediction_vs_actual v on v.pipeline = p.pipeline"
             " and v.model_version = p.model_version and v.known_at >= p.window_start_at"
             " and v.known_at < p.window_end_at"
-            f" where p.pipeline = '{name}' group by p.window_start_at, p.row_count, p.mae"
+            f" where p.pipeline = '{name}' and (p.kind, p.statistic, p.slice) = ('error', 'mae', '')"
+            " group by p.window_start_at, p.row_count, p.value"
         )
         assert rows, f"{name}: nothing was measured"
         assert all(row[:2] == row[2:] for row in rows), rows

@@ -6,9 +6,11 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from mlflow import MlflowClient
 
 from include.errors import NothingToDo
 from include.registry.mlflow_registry import CHALLENGER, CHAMPION, PREVIOUS, by_alias
+from include.spec.monitoring import Costs
 from include.steps import monitor, score, train
 from include.windows import Window
 
@@ -46,7 +48,7 @@ def test_without_a_champion_the_monitor_asks_for_training_and_measures_no_error(
     run = loaded.run("monitor", "m1", FIRST)
     assert monitor.measure_error(run) is None
     drift = monitor.measure_drift(run)
-    assert (drift["rows"], drift["usable_rows"], drift["champion"], drift["drift"]) == (480, 479, None, [])
+    assert (drift["rows"], drift["champion"], drift["moved"]) == (480, None, [])
     decision = monitor.decide(run, drift, None)
     assert decision["verdict"] == "retrain"
     assert decision["reason"] == "there is no champion yet and 479 rows to train on"
@@ -117,14 +119,16 @@ def test_the_monitor_measures_only_rows_whose_target_the_champion_never_saw(trai
     # The last hour of the second window is published when the third begins.
     assert error["rows"] == 11 * 24 - 1
     assert error["r2"] > 0.9
-    (row,) = trained.rows("select * from ml.performance where pipeline = '{name}'")
-    assert (row.model_version, row.row_count, row.r2) == (1, 263, error["r2"])
+    figures = trained.rows("select * from ml.performance where pipeline = '{name}' and kind = 'error' and slice = ''")
+    assert {(row.model_version, row.row_count) for row in figures} == {(1, 263)}
+    value = {row.statistic: row.value for row in figures}
+    assert value["r2"] == error["r2"]
     (seen,) = trained.rows(
         "select count(*), avg(abs(error)), avg(is_hit::int)::float8 from mart.prediction_vs_actual"
         " where pipeline = '{name}'"
         f" and known_at < '{SECOND.end}'"
     )
-    assert (seen[0], seen[1], seen[2]) == (263, pytest.approx(row.mae), pytest.approx(row.coverage))
+    assert (seen[0], seen[1], seen[2]) == (263, pytest.approx(value["mae"]), pytest.approx(value["coverage"]))
 
 
 def test_a_rerun_replaces_no_honest_prediction_and_a_reopened_window_is_measured_with_the_version_of_its_time(
@@ -149,7 +153,7 @@ def test_a_rerun_replaces_no_honest_prediction_and_a_reopened_window_is_measured
     monitor.decide(run, drift, error)
     figures = trained.rows(
         "select window_start_at, model_version, run_id from ml.performance where pipeline = '{name}'"
-        " and model_version = 1 order by run_id"
+        " and model_version = 1 and statistic = 'r2' order by run_id"
     )
     assert [(row.window_start_at, row.run_id) for row in figures][:2] == [(SECOND.start, "m2"), (SECOND.start, "m3")]
     decisions = trained.rows("select run_id, window_start_at from ml.decision where starts_with(dag_id, 'monitor')")
@@ -176,8 +180,9 @@ def test_a_window_like_the_training_data_holds(trained, readings):
     assert trained.monitor("m2", SECOND)["verdict"] == "hold"
     hold = trained.rows(DECISIONS)[-1]
     assert hold.model_version == 1
-    assert set(hold.evidence) == {"rows", "usable_rows", "error", "drift"}
-    assert [item["feature"] for item in hold.evidence["drift"]] == ["first_sensor"]
+    assert set(hold.evidence) == {"rows", "usable_rows", "error", "moved", "figures", "policy"}
+    assert hold.evidence["policy"] == "published"
+    assert hold.evidence["figures"] == {"r2": hold.evidence["error"]["r2"]}
 
 
 def test_a_moved_mean_asks_for_training_with_its_figures(trained, readings):
@@ -185,9 +190,16 @@ def test_a_moved_mean_asks_for_training_with_its_figures(trained, readings):
     decision = trained.monitor("m2", SECOND)
     assert decision["verdict"] == "retrain"
     assert "mean of first_sensor moved +" in decision["reason"]
-    (row,) = trained.rows("select * from ml.drift where pipeline = '{name}'")
-    assert (row.feature, row.is_breached, row.row_count, row.threshold_pct) == ("first_sensor", True, 264, 10)
-    assert row.shift_pct == pytest.approx(30, abs=3)
+    (row,) = trained.rows(
+        "select * from ml.drift where pipeline = '{name}' and (statistic, subject) = ('mean_shift_pct', 'first_sensor')"
+    )
+    assert (row.kind, row.status, row.row_count, row.threshold) == ("covariate", "breach", 264, 10)
+    assert row.value == pytest.approx(30, abs=3)
+    moved = trained.rows(
+        "select subject from ml.drift where pipeline = '{name}' and (kind, status) = ('joint', 'breach')"
+    )
+    assert "first_sensor" in {row.subject for row in moved}
+    assert "second_sensor" not in {row.subject for row in moved}
 
 
 def test_a_window_that_somebody_excluded_raises_neither_drift_nor_error(trained, readings):
@@ -200,10 +212,11 @@ def test_a_window_that_somebody_excluded_raises_neither_drift_nor_error(trained,
     score.predict(trained.run("score", "s2", SECOND))
     run = trained.run("monitor", "m2", SECOND)
     drift, error = monitor.measure_drift(run), monitor.measure_error(run)
-    assert (drift["rows"], error) == (0, None)
-    assert [item["is_breached"] for item in drift["drift"]] == [False]
-    assert monitor.decide(run, drift, error)["verdict"] == "hold"
-    assert trained.monitor("m3", SECOND)["verdict"] == "hold"
+    assert (drift["rows"], drift["moved"], error) == (0, [], None)
+    decision = monitor.decide(run, drift, error)
+    assert decision["verdict"] == "investigate"
+    assert decision["reason"] == "no row of the window can be judged: it has none, or all are excluded"
+    assert trained.monitor("m3", SECOND)["verdict"] == "investigate"
 
 
 def test_an_r2_that_fell_asks_for_training_and_the_better_challenger_is_promoted(trained, readings):
@@ -224,7 +237,7 @@ def test_an_r2_that_fell_asks_for_training_and_the_better_challenger_is_promoted
 
 def test_measuring_a_window_again_replaces_its_figures_and_adds_no_decision(trained, readings):
     trained.load(SECOND, readings(SECOND))
-    tables = ("ml.drift", "ml.performance", "ml.profile", "ml.decision", "ops.alert")
+    tables = ("ml.drift", "ml.performance", "ml.look", "ml.profile", "ml.decision", "ops.alert")
     counts = "select " + ", ".join(f"(select count(*) from {table})" for table in tables)
     trained.monitor("m2", SECOND)
     first = trained.rows(counts)
@@ -387,3 +400,74 @@ def test_a_later_revision_changes_no_training_that_ended_before_it(loaded, readi
     rows = loaded.lake.get_frame(train.take_snapshot(loaded.run("train", "t3", later))["uri"])
     assert rows["first_sensor"].max() < 99  # the features of a row stay those it arrived with
     assert rows["target"].head(10).tolist() == [9.0] * 10  # while the newest target is the best one
+
+
+def by_default(world, **costs):
+    """Let a world decide by the default policy, a training at a price of its own."""
+    own = world.spec.monitoring.model_copy(update={"policy": "default", "costs": Costs(**costs)})
+    world.spec = world.spec.model_copy(update={"monitoring": own})
+    return world
+
+
+def test_by_default_a_moved_mean_that_harms_nothing_holds_and_is_told(trained, readings):
+    by_default(trained).load(SECOND, readings(SECOND, level=3.0))
+    decision = trained.monitor("m2", SECOND)
+    assert decision["verdict"] == "hold"
+    assert "worth: a refit on newer data" in decision["reason"]
+    assert "harm: " in decision["reason"]
+    assert "first_sensor" in trained.rows(DECISIONS)[-1].evidence["moved"]
+
+
+def test_by_default_a_changed_relation_is_worth_a_training_whose_challenger_is_promoted(trained, readings):
+    by_default(trained).load(SECOND, readings(SECOND, slope=-1.0))
+    decision = trained.monitor("m2", SECOND)
+    assert decision["verdict"] == "retrain"
+    assert set(trained.rows(DECISIONS)[-1].evidence["cause"]) == {"worth", "harm"}
+    (look,) = trained.rows("select * from ml.look where pipeline = '{name}' and window_start_at > '2024-01-02'")
+    assert (look.model_version, look.status, look.unprobed) == (1, "loaded", "")
+    assert sum(look.probe_losses) < sum(look.champion_losses)
+    trained.load(THIRD, readings(THIRD, slope=-1.0))
+    promoted = trained.train(f"decision_{decision['decision_id']}", THIRD, reason=decision["reason"])
+    assert promoted["verdict"] == "promote"
+    assert trained.monitor("m3", THIRD)["verdict"] == "hold", "what it learnt from proves nothing against it"
+
+
+def test_a_window_measured_again_counts_its_evidence_once(trained, readings):
+    by_default(trained).load(SECOND, readings(SECOND))
+    for run_id in ("m2", "m2", "again"):
+        trained.monitor(run_id, SECOND)
+    told = [row.evidence["figures"]["harm"]["blocks"] for row in trained.rows(DECISIONS)[1:]]
+    assert len(set(told)) == 1
+    assert [row[0] for row in trained.rows("select count(*) from ml.look where pipeline = '{name}'")] == [1]
+
+
+def test_a_window_much_of_which_waits_in_quarantine_is_a_matter_for_a_person(trained, readings):
+    trained.load(SECOND, readings(SECOND, slope=-1.0))
+    with trained.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "update ops.lineage set quarantined_count = 100 where pipeline = %s and window_start_at = %s",
+            (trained.spec.pipeline, SECOND.start),
+        )
+    decision = trained.monitor("m2", SECOND)
+    assert decision["verdict"] == "investigate"
+    assert decision["reason"] == "27% of the window's rows wait in quarantine, 20% may: see ciclo quarantine list"
+
+
+def test_a_version_from_before_references_is_measured_all_the_same_and_its_drift_called_unknown(trained, readings):
+    version = by_alias(trained.spec.pipeline, CHAMPION)
+    MlflowClient().delete_model_version_tag(trained.spec.pipeline, str(version.number), "promised")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("include.registry.mlflow_registry.REFERENCE", "nobody kept it")
+        trained.load(SECOND, readings(SECOND))
+        assert by_default(trained).monitor("m2", SECOND)["verdict"] == "hold"
+    statuses = trained.rows("select distinct status from ml.drift where pipeline = '{name}'")
+    assert [row.status for row in statuses] == ["unknown"]
+    assert "unknown: the promise rests on 0 blocks of rows" in " ".join(trained.rows(DECISIONS)[-1].reasons)
+
+
+def test_errors_are_told_by_slice(trained, readings):
+    trained.load(SECOND, readings(SECOND))
+    trained.monitor("m2", SECOND)
+    rows = trained.rows("select distinct slice, status from ml.performance where pipeline = '{name}' and slice <> ''")
+    assert {row.slice for row in rows} == {f"hour_of_day={hour}" for hour in range(24)}
+    assert {row.status for row in rows} == {"unknown"}, "eleven rows a slice are few"

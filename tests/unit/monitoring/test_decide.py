@@ -1,81 +1,189 @@
-"""When the monitor asks for training, when it does not, and what it says."""
+"""When the monitor asks for training, when for a person, when for neither, and what it says."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from include.monitoring.decide import decide
-from include.monitoring.measure import Drift
-from include.spec.load import load_all
-from include.training.evaluate import Metrics
+from include.monitoring.decide import Rules, decide
+from include.monitoring.history import Look, Probe
+from include.monitoring.measure import Measure
+from include.spec.monitoring import POLICIES, Costs, Policy
+from include.windows import Window
 
-SPEC = load_all()["air_quality"]  # R² 0.68, ±10 %, windows of 72 rows, 1000 rows to train on
-
-
-def metrics(r2, rows=500):
-    return Metrics(rows=rows, r2=r2, rmse=1.0, mae=1.0, coverage=0.9)
-
-
-def drift(shift, rows=500, limit=10.0):
-    return Drift("co_sensor", rows, 100.0, 100.0 + shift, shift, limit, abs(shift) > limit)
+PUBLISHED, DEFAULT = (Rules(POLICIES[name], Costs(), 72, 1000, ("co_sensor",)) for name in ("published", "default"))
+SAME = Probe((1.0,) * 6, (1.0,) * 6)
+BETTER = Probe((1.0,) * 6, (1.2,) * 6)
 
 
-def judge(champion=3, usable=5000, window=700, error=None, shifts=()):
-    return decide(SPEC, champion, usable, window, error, list(shifts))
+def month(number):
+    start = datetime(2024, 1, 1, tzinfo=UTC) + timedelta(30 * number)
+    return Window(start, start + timedelta(30))
+
+
+def r2(value, rows=500, reason=""):
+    return Measure("error", "prediction", "r2", value, "unknown" if value is None else "ok", reason, rows=rows)
+
+
+def shift(pct, rows=500, feature="co_sensor", status="ok"):
+    return Measure("covariate", feature, "mean_shift_pct", pct, status, rows=rows)
+
+
+def look(number=0, *measures, **facts):
+    told = {"rows": 700, "usable_rows": 5000, "fitted_rows": 5000, "champion": 3, "losses": (1.0,) * 6, "probe": SAME}
+    told |= {"promised": (1.0,) * 9, "trained_at": month(0).start}
+    return Look(month(number), measures=measures, **told | facts)
+
+
+def judge(*measures, rules=PUBLISHED, **facts):
+    return decide([look(0, *measures, **facts)], rules)
 
 
 def test_without_a_champion_it_asks_for_one_once_there_are_enough_rows():
-    few, enough = judge(champion=None, usable=999), judge(champion=None, usable=1000)
+    few, enough = judge(champion=None, usable_rows=999), judge(champion=None, usable_rows=1000)
     assert (few.verdict, few.reasons) == ("hold", ["999 rows with a known target, training needs 1000"])
     assert (enough.verdict, enough.reasons) == ("retrain", ["there is no champion yet and 1000 rows to train on"])
 
 
-def test_without_a_champion_even_a_small_window_asks_for_one():
-    assert judge(champion=None, window=1).verdict == "retrain"
+@pytest.mark.parametrize("state", ["blocked", "empty", "overdue", "quarantined", "excluded"])
+@pytest.mark.parametrize("rules", [PUBLISHED, DEFAULT])
+def test_a_bad_window_is_a_matter_for_a_person_whatever_it_shows(state, rules):
+    found = judge(
+        r2(-5.0), shift(90), rules=rules, state=state, why="3 rows are negative", probe=BETTER, losses=(9.0,) * 30
+    )
+    assert (found.verdict, found.reasons) == ("investigate", ["3 rows are negative"])
 
 
-def test_a_window_that_is_too_small_is_never_judged():
-    found = judge(window=71, error=metrics(-5.0), shifts=[drift(300.0)])
-    assert (found.verdict, found.reasons) == ("hold", ["the window has 71 rows, judging needs 72"])
-    assert judge(window=72, error=metrics(-5.0)).verdict == "retrain"
+def test_changed_inputs_ask_for_a_training_without_any_clause():
+    found = judge(must="the inputs changed: 3 rows that we had misread were corrected", rules=DEFAULT)
+    assert found.verdict == "retrain"
+    assert found.evidence["cause"] == ["inputs"]
 
 
-@pytest.mark.parametrize(("r2", "verdict"), [(0.679, "retrain"), (0.68, "hold"), (0.9, "hold"), (None, "hold")])
-def test_an_r2_below_the_limit_asks_for_training_and_one_at_the_limit_does_not(r2, verdict):
-    assert judge(error=metrics(r2)).verdict == verdict
+@pytest.mark.parametrize(("value", "verdict"), [(0.679, "retrain"), (0.68, "hold"), (0.9, "hold"), (None, "hold")])
+def test_an_r2_below_the_limit_asks_for_training_and_one_at_the_limit_does_not(value, verdict):
+    assert judge(r2(value), shift(0)).verdict == verdict
 
 
-def test_an_error_on_few_rows_is_not_judged_and_called_unknown():
-    found = judge(error=metrics(-5.0, rows=71))
-    assert (found.verdict, found.reasons) == ("hold", ["R² of version 3 is unknown and no watched mean moved too far"])
+def test_an_error_on_few_rows_is_called_unknown():
+    found = judge(r2(-5.0, rows=71), shift(0))
+    assert found.verdict == "hold"
+    assert found.reasons[0] == "R² of version 3 is unknown: fewer than 72 rows have met their truth"
 
 
-def test_a_shift_on_few_rows_is_not_judged():
-    assert judge(shifts=[drift(50.0, rows=71)]).verdict == "hold"
-    assert judge(shifts=[drift(50.0, rows=72)]).verdict == "retrain"
+@pytest.mark.parametrize(("pct", "verdict"), [(10.0, "hold"), (-10.0, "hold"), (10.1, "retrain"), (-10.1, "retrain")])
+def test_a_shift_beyond_the_limit_asks_for_training_and_one_at_it_does_not(pct, verdict):
+    assert judge(r2(0.9), shift(pct)).verdict == verdict
 
 
-def test_a_shift_at_the_limit_holds():
-    assert judge(shifts=[drift(10.0), drift(-10.0)]).verdict == "hold"
+def test_a_shift_of_a_feature_that_is_not_watched_or_on_few_rows_is_none():
+    assert judge(r2(0.9), shift(0), shift(90, feature="humidity")).verdict == "hold"
+    found = judge(r2(0.9), shift(90, rows=71))
+    assert (found.verdict, found.reasons[1]) == (
+        "hold",
+        "the means are unknown: the window has 700 rows, judging needs 72",
+    )
+
+
+def test_the_published_rule_says_where_its_shift_is_unreliable():
+    found = judge(r2(0.9), shift(250, status="unknown"))
+    assert found.verdict == "retrain", "the rule is kept as it is"
+    assert "unreliable for co_sensor: near zero a per cent says nothing" in found.reasons[0]
 
 
 def test_every_reason_is_named_with_its_figures():
-    found = judge(error=metrics(0.5), shifts=[drift(-12.5), drift(3.0), drift(11.0)])
-    assert found.reasons == [
+    assert judge(r2(0.5), shift(12.3)).reasons == [
         "R² 0.500 of version 3 is below 0.68",
-        "mean of co_sensor moved -12.5 % (allowed ±10 %): 100 to 87.5",
-        "mean of co_sensor moved +11.0 % (allowed ±10 %): 100 to 111",
+        "mean of co_sensor moved +12.3 % (allowed ±10 %)",
     ]
 
 
-def test_a_hold_says_how_good_the_champion_was():
-    assert judge(error=metrics(0.75)).reasons == ["R² of version 3 is 0.750 and no watched mean moved too far"]
-    assert judge().reasons == ["R² of version 3 is unknown and no watched mean moved too far"]
+def test_k_of_n_windows_and_the_newest_are_needed():
+    rules = replace(PUBLISHED, policy=Policy(r2_min=0.68, needed=2, among=3))
+    low, high = r2(0.5), r2(0.9)
+    verdict = {
+        order: decide([look(at, measure) for at, measure in enumerate(order)], rules).verdict
+        for order in [(high, high, low), (low, high, low), (low, low, high)]
+    }
+    assert list(verdict.values()) == ["hold", "retrain", "hold"]
 
 
-def test_without_enough_rows_to_train_on_drift_changes_nothing():
-    assert judge(usable=10, error=metrics(-5.0)).verdict == "hold"
+def test_never_holds_and_every_window_trains():
+    bad = {"probe": BETTER, "losses": (9.0,) * 30}
+    assert judge(r2(-9.0), rules=replace(PUBLISHED, policy=POLICIES["never"]), **bad).verdict == "hold"
+    assert judge(rules=replace(PUBLISHED, policy=POLICIES["every_window"])).verdict == "retrain"
 
 
-def test_without_a_limit_on_r2_no_error_asks_for_training():
-    rules = SPEC.thresholds.model_copy(update={"r2_min": None})
-    spec = SPEC.model_copy(update={"thresholds": rules})
-    assert decide(spec, 3, 5000, 700, metrics(-5.0), []).verdict == "hold"
+@pytest.mark.parametrize(("days", "verdict"), [("31 days", "hold"), ("30 days", "retrain")])
+def test_a_schedule_trains_when_the_champions_data_are_old_enough(days, verdict):
+    assert judge(rules=replace(PUBLISHED, policy=Policy(every=days))).verdict == verdict
+
+
+def test_a_business_outcome_outside_its_limits_asks_for_training_if_the_policy_says_so():
+    low = Measure("business", "operations.is_bank_rate", "mean", 0.3, "breach", "is 0.3, least is 0.5")
+    rules = replace(PUBLISHED, policy=Policy(business=True))
+    assert judge(low, rules=rules).reasons == ["is 0.3, least is 0.5"]
+    assert judge(replace(low, status="ok", reason=""), rules=rules).verdict == "hold"
+    assert "unknown" in judge(replace(low, status="unknown", value=None), rules=rules).reasons[0]
+
+
+def test_by_default_equal_windows_hold_whatever_has_moved():
+    moved = (shift(90), Measure("joint", "co_sensor", "shift", 9.0, "breach"))
+    found = judge(*moved, r2(0.1), rules=DEFAULT)
+    assert found.verdict == "hold"
+    assert found.reasons[0].startswith("worth: a refit on newer data is no better")
+    assert found.reasons[1].startswith("harm: ")
+
+
+def test_by_default_newer_data_that_pay_ask_for_training_and_what_moved_explains_it():
+    found = judge(Measure("joint", "co_sensor", "shift", 9.0, "breach"), rules=DEFAULT, probe=BETTER)
+    assert found.verdict == "retrain"
+    assert found.evidence["cause"] == ["worth"]
+    assert found.reasons[-1] == "what moved: co_sensor"
+
+
+def test_by_default_harm_asks_for_training_where_newer_data_help_and_for_a_person_where_they_do_not():
+    worse = {"losses": (2.0,) * 30}
+    assert judge(rules=DEFAULT, probe=None, unprobed="too few rows", **worse).evidence["cause"] == ["harm"]
+    found = judge(rules=DEFAULT, **worse)
+    assert found.verdict == "investigate"
+    assert found.reasons[0].startswith("the error is proven larger than promised, and newer data do not help")
+
+
+def test_windows_without_any_truth_in_a_row_are_a_matter_for_a_person():
+    history = [look(number, losses=()) for number in range(3)]
+    assert [decide(history[:count], DEFAULT).verdict for count in (1, 2, 3)] == ["hold", "hold", "investigate"]
+    assert "nobody knows how well it does" in decide(history, DEFAULT).reasons[0]
+
+
+def asked(number, outcome="", **facts):
+    return look(number, verdict="retrain", outcome=outcome, **facts)
+
+
+def test_rejected_challengers_break_the_circuit_and_a_promoted_one_closes_it_again():
+    rejected = [asked(number, "rejected") for number in range(3)]
+    found = decide([*rejected, look(3, probe=BETTER)], DEFAULT)
+    assert found.verdict == "investigate"
+    assert found.reasons[0] == "the last 3 challengers were rejected: training again would not help"
+    assert decide([*rejected[:2], look(3, probe=BETTER)], DEFAULT).verdict == "retrain"
+    assert decide([*rejected, look(3, probe=BETTER, champion=4)], DEFAULT).verdict == "retrain"
+
+
+def test_a_cooldown_and_a_monthly_limit_are_kept():
+    cool = replace(DEFAULT, policy=replace_policy(cooldown=1))
+    assert decide([asked(0), look(1, probe=BETTER)], cool).verdict == "hold"
+    assert decide([asked(0), look(1), look(2, probe=BETTER)], cool).verdict == "retrain"
+    few = replace(DEFAULT, policy=replace_policy(monthly=1))
+    same = Window(month(0).start, month(0).end + timedelta(days=1))
+    found = decide([asked(0), replace(look(0, probe=BETTER), window=same)], few)
+    assert (found.verdict, found.reasons[0]) == ("hold", "1 trainings were asked for in 30 days, 1 are allowed")
+    assert decide([asked(0), look(1, probe=BETTER)], few).verdict == "retrain"
+
+
+def replace_policy(**changes):
+    return POLICIES["default"].model_copy(update=changes)
+
+
+def test_without_a_window_there_is_nothing_to_decide():
+    with pytest.raises(ValueError, match="there is no window to decide on"):
+        decide([], DEFAULT)

@@ -1,0 +1,110 @@
+"""Measure what a version predicted of targets that are known by now. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from include.monitoring.blocks import block_means
+from include.monitoring.measure import Measure
+from include.training.evaluate import Metrics, measure
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from include.spec.model import Pipeline
+
+SURE = 3.0  # standard errors beyond which a figure is no chance
+ERROR, SUBJECT = "error", "prediction"
+MATTERS = 0.1  # of the mean error: a smaller bias is not worth a word
+
+
+def measure_errors(rows: pd.DataFrame, pipeline: Pipeline, promised: Sequence[float] = ()) -> list[Measure]:
+    """Measure one version's predictions, in time order, overall and by the slices that the spec names.
+
+    Parameters
+    ----------
+    rows : DataFrame, shape (n, …)
+        `actual`, `predicted`, `lower_bound`, `upper_bound` in the target's unit; and the features that are slices.
+    promised : sequence of float
+        Mean absolute errors of blocks of rows it was tested on before it was promoted.
+    """
+    least = pipeline.thresholds.min_rows
+    if rows.empty:
+        return [Measure(ERROR, SUBJECT, "mae", None, "unknown", "no honest prediction has met its truth yet")]
+    found = list(_overall(rows, pipeline, least, promised))
+    for name in pipeline.monitoring.slices:
+        found += _by_slice(rows, name, least)
+    return found
+
+
+def metrics_of(rows: pd.DataFrame) -> Metrics:
+    """Return the errors of predictions with their interval, at least one row."""
+    half_width = ((rows["upper_bound"] - rows["lower_bound"]) / 2).to_numpy("float64")
+    return measure(rows["actual"], rows["predicted"], half_width)
+
+
+def _overall(rows: pd.DataFrame, pipeline: Pipeline, least: int, promised: Sequence[float]) -> Iterator[Measure]:
+    error, count, limit = metrics_of(rows), len(rows), pipeline.thresholds.r2_min
+    yield _r2(error, count, least, limit)
+    yield Measure(ERROR, SUBJECT, "rmse", error.rmse, "ok", rows=count)
+    mean = float(np.mean(promised)) if promised else None
+    yield Measure(ERROR, SUBJECT, "mae", error.mae, "ok", reference=mean, rows=count)
+    yield _bias(rows, error.mae)
+    yield _coverage(error, count, pipeline.target.interval)
+
+
+def _r2(error: Metrics, count: int, least: int, limit: float | None) -> Measure:
+    if error.r2 is None:
+        return Measure(ERROR, SUBJECT, "r2", None, "unknown", "the truth does not vary", threshold=limit, rows=count)
+    if count < least:
+        few = f"{count} rows are few, {least} are needed"
+        return Measure(ERROR, SUBJECT, "r2", error.r2, "unknown", few, threshold=limit, rows=count)
+    is_low = limit is not None and error.r2 < limit
+    reason = f"R² {error.r2:.3f} is below {limit:g}" if is_low else ""
+    return Measure(ERROR, SUBJECT, "r2", error.r2, "breach" if is_low else "ok", reason, threshold=limit, rows=count)
+
+
+def _bias(rows: pd.DataFrame, mae: float, slice_: str = "") -> Measure:
+    """Return the mean of predicted − actual, a breach where it is no chance and not small beside the error."""
+    errors = (rows["predicted"] - rows["actual"]).to_numpy("float64")
+    blocks, mean, count = np.asarray(block_means(errors)), float(errors.mean()), len(errors)
+    if len(blocks) < 3:
+        few = f"{count} rows are too few to tell bias from chance"
+        return Measure("bias", SUBJECT, "bias", mean, "unknown", few, 0.0, slice=slice_, rows=count)
+    limit = max(SURE * float(blocks.std(ddof=1)) / len(blocks) ** 0.5, MATTERS * mae)
+    is_biased = abs(mean) > limit
+    reason = f"predictions are {abs(mean):.4g} too {'high' if mean > 0 else 'low'} on average" if is_biased else ""
+    return Measure(
+        "bias", SUBJECT, "bias", mean, "breach" if is_biased else "ok", reason, 0.0, limit, slice_, count
+    )  # fmt: skip
+
+
+def _coverage(error: Metrics, count: int, promised: float) -> Measure:
+    """Return the share of actuals in their interval, a breach where it is less than promised and no chance."""
+    if error.coverage is None or not np.isfinite(error.coverage):
+        return Measure(ERROR, SUBJECT, "coverage", None, "unknown", "there is no interval", promised, rows=count)
+    limit = promised - SURE * (promised * (1 - promised) / count) ** 0.5
+    is_low = error.coverage < limit
+    reason = f"{error.coverage:.0%} of the actuals lie in their interval, {promised:.0%} should" if is_low else ""
+    status = "breach" if is_low else "ok"
+    return Measure(ERROR, SUBJECT, "coverage", error.coverage, status, reason, promised, limit, rows=count)
+
+
+def _by_slice(rows: pd.DataFrame, name: str, least: int) -> Iterator[Measure]:
+    """Yield the error and the bias of each value of a feature; of few rows they are unknown."""
+    overall = float((rows["predicted"] - rows["actual"]).abs().mean())
+    for value, part in rows.groupby(name, dropna=False):
+        label, count = f"{name}={value:g}" if value == value else f"{name} missing", len(part)
+        mae = float((part["predicted"] - part["actual"]).abs().mean())
+        if count < least:
+            few = f"{count} rows are few, {least} are needed"
+            yield Measure(ERROR, SUBJECT, "mae", mae, "unknown", few, overall, slice=label, rows=count)
+            continue
+        is_worse = mae > 2 * overall
+        reason = f"the error is {mae / overall:.1f} times that of all rows" if is_worse else ""
+        status = "breach" if is_worse else "ok"
+        yield Measure(ERROR, SUBJECT, "mae", mae, status, reason, overall, 2 * overall, label, count)
+        yield _bias(part, mae, label)

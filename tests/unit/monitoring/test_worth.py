@@ -1,0 +1,87 @@
+"""What newer data are worth against the price of a training."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from include.monitoring.history import Look, Probe
+from include.monitoring.worth import MOST, gain, judge
+from include.spec.monitoring import Costs, Worth
+from include.windows import Window
+
+RULE, COSTS = Worth(), Costs(training_pct=5)
+
+
+def month(number):
+    start = datetime(2024, 1, 1, tzinfo=UTC) + timedelta(30 * number)
+    return Window(start, start + timedelta(30))
+
+
+def probe(better_pct, wobble=0.0):
+    """Give a probe whose refit is better by so many per cent of its own error in each of six blocks, more or less."""
+    signs = (1, -1, 1, -1, 1, -1)
+    return Probe((1.0,) * 6, tuple(1 + better_pct / 100 + sign * wobble for sign in signs))
+
+
+def look(number, found=None, usable=1000, fitted=1000, **facts):
+    return Look(month(number), champion=1, usable_rows=usable, fitted_rows=fitted, probe=found, **facts)
+
+
+def test_a_gain_is_what_is_left_after_two_standard_errors():
+    assert gain(probe(10)) == pytest.approx(0.1)
+    assert 0 < gain(probe(10, wobble=0.1)) < 0.02
+    assert gain(probe(10, wobble=0.2)) == 0
+    assert gain(probe(-3)) == pytest.approx(-0.03)
+
+
+def test_of_too_few_blocks_there_is_no_gain_to_tell():
+    assert gain(Probe((1.0, 1.0), (9.0, 9.0))) is None
+    found = judge([look(0, Probe((1.0, 1.0), (9.0, 9.0)))], RULE, COSTS)
+    assert (found.fires, found.text) == (False, "unknown: the rows are too few to compare on")
+
+
+def test_a_refit_without_any_error_is_worth_the_most_and_no_more():
+    assert gain(Probe((0.0,) * 3, (1.0,) * 3)) == MOST
+    assert gain(Probe((0.0,) * 3, (0.0,) * 3)) == 0
+
+
+@pytest.mark.parametrize(("better_pct", "fires"), [(2.4, False), (2.6, True)])
+def test_a_gain_that_pays_within_the_windows_it_lasts_is_acted_on_at_once(better_pct, fires):
+    assert judge([look(0, probe(better_pct))], RULE, COSTS).fires is fires
+
+
+def test_small_gains_are_added_up_until_they_cost_as_much_as_a_training():
+    history = [look(number, probe(1.0)) for number in range(6)]
+    assert [judge(history[:count], RULE, COSTS).fires for count in range(1, 7)] == [False] * 4 + [True] * 2
+    found = judge(history[:5], RULE, COSTS)
+    assert (found.lost_pct, found.gain_pct) == (pytest.approx(5), pytest.approx(1))
+    assert found.text.startswith("a refit on newer data is 1.0 % better; 5.0 % of a window's error were lost")
+
+
+def test_the_cheaper_a_training_the_sooner():
+    assert judge([look(0, probe(1.0))], RULE, Costs(training_pct=1)).fires
+    assert not judge([look(0, probe(4.0))], RULE, Costs(training_pct=10)).fires
+
+
+def test_where_the_champion_is_better_nothing_is_lost_and_nothing_asked_for():
+    history = [look(0, probe(2.4)), look(1, probe(2.4)), look(2, probe(-1.0))]
+    assert not judge(history, RULE, COSTS).fires, "what was lost is not lost any more"
+    assert judge(history[2:], RULE, COSTS).text.startswith("a refit on newer data is no better")
+
+
+@pytest.mark.parametrize(("usable", "fires"), [(1999, False), (2000, True)])
+def test_twice_the_rows_are_worth_a_training_whatever_the_probe_says(usable, fires):
+    found = judge([look(0, probe(0), usable=usable)], RULE, COSTS)
+    assert found.fires is fires
+
+
+def test_the_same_growth_asks_for_no_second_training_when_its_challenger_was_rejected():
+    asked = look(0, probe(0), usable=2000, verdict="retrain", outcome="rejected")
+    assert not judge([asked, look(1, probe(0), usable=2100)], RULE, COSTS).fires
+    assert judge([asked, look(1, probe(0), usable=4000)], RULE, COSTS).fires
+
+
+def test_without_a_probe_it_says_why():
+    found = judge([look(0, unprobed="12 of 30 rows have met their truth since the last comparison")], RULE, COSTS)
+    assert (found.fires, found.gain_pct) == (False, None)
+    assert found.text == "unknown: 12 of 30 rows have met their truth since the last comparison"
