@@ -162,11 +162,11 @@ def _jointly(wander: Wander | None, counted: WindowCounts, limits: Limits) -> It
         why = "the window has no rows" if wander else "there is no reference of any feature: train again"
         yield Measure(JOINT, ALL, "p_value", None, "unknown", why, threshold=limits.p_value, rows=counted.rows)
         return
-    found = shifts_jointly(wander, counted.subjects, limits.p_value, limits.min_rows, wander.parts_of(counted.span_ns))
+    found = shifts_jointly(wander, counted.subjects, limits, wander.parts_of(counted.span_ns))
     yield _p_value(found, counted.rows, limits)
     for name, shift in found.shifts.items():
         is_moved, limit = name in found.moved, found.limits[name]
-        reason = f"its level is {shift:+.1f} standard errors off; chance reaches {limit:.1f}" if is_moved else ""
+        reason = f"its level is {shift:+.1f} standard errors off, {limit:.1f} are allowed" if is_moved else ""
         status = "breach" if is_moved else "ok"
         yield Measure(JOINT, name, "shift", shift, status, reason, 0.0, limit, rows=counted.subjects[name].values)
 

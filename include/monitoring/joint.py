@@ -1,4 +1,4 @@
-"""Test all features at once: do their levels differ from the reference's by more than chance allows?
+"""Test all features at once: whether their levels differ from the reference's by more than chance allows.
 
 Rows resemble their neighbours, so a row is no independent piece of evidence, and a test that takes it for one alarms
 all the time. Here the reference's parts (days, say) speak. A feature's mean normal score in the window less that in
@@ -19,6 +19,7 @@ from functools import cached_property
 import numpy as np
 
 from include.monitoring.histogram import Counts
+from include.monitoring.limits import Limits
 from include.monitoring.reference import Subject
 
 LEAST_PARTS = 10
@@ -131,7 +132,7 @@ def worth_of(subject: Subject) -> float:
 
 
 def shifts_jointly(
-    wander: Wander, counts: Mapping[str, Counts], level: float, least_rows: int, span_parts: float | None = None
+    wander: Wander, counts: Mapping[str, Counts], limits: Limits, span_parts: float | None = None
 ) -> Moved:
     """Test a window's features against their reference.
 
@@ -139,39 +140,43 @@ def shifts_jointly(
     ----------
     counts : Mapping of str to Counts
         The window's, on the reference's grids.
-    level : float
-        Share of windows without drift that may be taken for drifted.
-    least_rows : int
-        A feature with fewer values in the window does not take part.
+    limits : Limits
+        `p_value`: share of windows without drift that may be taken for drifted; `level_shift`: what is worth a word;
+        `min_rows`: a feature with fewer values in the window does not take part.
     span_parts : float, optional
         How many parts' time the window spans; rows that crowd into less time tell no more than that time.
     """
     if wander.parts < LEAST_PARTS:
         return Moved(None, reason=f"the reference has {wander.parts} parts that vary, {LEAST_PARTS} are needed")
     names = list(wander.subjects)
-    there = np.array([name in counts and counts[name].values >= least_rows for name in names])
+    there = np.array([name in counts and counts[name].values >= limits.min_rows for name in names])
     if not there.any():
-        return Moved(None, reason=f"no feature that varies in the reference has {least_rows} values in the window")
-    shifts = {}
+        return Moved(None, reason=f"no feature that varies in the reference has {limits.min_rows} values in the window")
+    shifts, errors = {}, {}
     for place in np.flatnonzero(there):
-        own = counts[names[place]]
+        name, own = names[place], counts[names[place]]
         length = own.values / wander.rows_a_part[place]
         length = min(length, span_parts) if span_parts else length
-        mean = float(own.cells @ wander.subjects[names[place]].scores) / own.values
-        shifts[names[place]] = (mean - wander.means[place]) / max(float(wander.errors(length)[place]), 1e-12)
-    return _judged(shifts, wander, level, [name for name, is_there in zip(names, there, strict=True) if not is_there])
+        mean = float(own.cells @ wander.subjects[name].scores) / own.values
+        errors[name] = max(float(wander.errors(length)[place]), 1e-12)
+        shifts[name] = float(mean - wander.means[place]) / errors[name]
+    absent = [name for name, is_there in zip(names, there, strict=True) if not is_there]
+    return _judged(shifts, errors, wander.largest, limits, absent)
 
 
-def _judged(shifts: dict[str, float], wander: Wander, level: float, absent: list[str]) -> Moved:
-    """Name the feature that moved farthest if the window is beyond chance, and others only beyond five times that."""
-    largest = wander.largest
-    chance = {name: _beyond(largest, abs(shift)) for name, shift in shifts.items()}
+def _judged(
+    shifts: dict[str, float], errors: dict[str, float], largest: np.ndarray, limits: Limits, absent: list[str]
+) -> Moved:
+    """Name the feature that moved farthest if it is beyond chance, and others only beyond five times that."""
     ordered = sorted(shifts, key=lambda name: -abs(shifts[name]))
-    first = ordered[0]
-    limits = {name: float(np.quantile(largest, 1 - (level if name == first else SURE * level))) for name in ordered}
-    moved = [name for name in ordered if chance[name] <= (level if name == first else SURE * level)]
-    reason = f"without {', '.join(absent)}, which the window has too few values of" if absent else ""
-    return Moved(chance[first], tuple(moved), shifts, limits, reason)
+    levels = [limits.p_value, *[SURE * limits.p_value] * (len(ordered) - 1)]
+    most = {
+        name: max(float(np.quantile(largest, 1 - level)), limits.level_shift / errors[name])
+        for name, level in zip(ordered, levels, strict=True)
+    }
+    moved = tuple(name for name in ordered if abs(shifts[name]) > most[name])
+    reason = f"without {', '.join(absent)}, of which the window has too few values" if absent else ""
+    return Moved(_beyond(largest, abs(shifts[ordered[0]])), moved, shifts, most, reason)
 
 
 def _beyond(largest: np.ndarray, shift: float) -> float:

@@ -25,6 +25,8 @@ class Limits:
         By how much each share may grow.
     p_value : float
         Share of windows without drift in which the joint test may alarm.
+    level_shift : float
+        Of a feature's normal scores, in their deviations: a smaller one is not worth naming, however certain it is.
     min_rows : int
         With fewer values nothing is judged.
     """
@@ -39,6 +41,7 @@ class Limits:
     outlier_share: float = 0.01
     unseen_share: float = 0.01
     p_value: float = 0.05
+    level_shift: float = 0.2
     min_rows: int = 30
 
     @classmethod

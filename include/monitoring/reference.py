@@ -168,10 +168,8 @@ def _subject(name: str, values: np.ndarray, axis: Axis) -> Subject:
     missing = np.bincount(axis.block[~is_there], minlength=blocks)
     if not len(kept):
         whole = Counts(0.0, len(values), len(values), 0.0, 0.0, 0.0, 0.0, 0, np.zeros(0, np.int64))
-        nothing = np.zeros(parts)
-        return Subject(
-            name, None, whole, missing[:, None], np.zeros(blocks), nothing, nothing, axis.starts, axis.span_ns
-        )
+        sums = np.zeros(blocks), np.zeros(parts), np.zeros(parts)
+        return Subject(name, None, whole, missing[:, None], *sums, axis.starts, axis.span_ns)
     grid = grids.fit(kept)
     whole, cell, block, part = count(grid, values), grid.cell_of(kept), axis.block[is_there], axis.part[is_there]
     coarse = coarse_of(grid, whole.cells)
@@ -225,8 +223,8 @@ def _restored(heads: list[dict[str, Any]], arrays: dict[str, np.ndarray]) -> Ite
             own[name] = arrays[name][at[name] : at[name] + length].reshape(shape)
             at[name] += length
         exact = {name: own[name].astype(np.int64) for name in ("cells", "grid_starts", "blocks", "starts")}
-        places = {"starts": exact["grid_starts"].cumsum(), "values": own["grid_values"].astype(np.float64)}
-        grid = Grid(**head["grid"], **places) if head["grid"] else None
+        values = own["grid_values"].astype(np.float64)
+        grid = Grid(**head["grid"], starts=exact["grid_starts"].cumsum(), values=values) if head["grid"] else None
         sums = {name: head[name] for name in ("origin", "rows", "missing", *SUMS, "beyond")}
         yield Subject(
             head["name"],
