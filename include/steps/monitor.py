@@ -32,7 +32,7 @@ def measure_drift(run: Run) -> dict[str, Any]:
         _measure_drift(run, window, _live_then(run, window))
     window, champion = windows[-1], _champion(run)
     rows, measures = _measure_drift(run, window, champion)
-    moved = sorted({one.subject for one in measures if one.status == "breach"})
+    moved = sorted({one.subject for one in measures if one.status == "breach" and one.statistic != "p_value"})
     return {**window.to_dict(), "rows": rows, "champion": champion.number if champion else None, "moved": moved}
 
 
@@ -102,6 +102,7 @@ def _live_then(run: Run, window: Window) -> Version | None:
 def _measure_drift(run: Run, window: Window, version: Version | None) -> tuple[int, Sequence[Measure]]:
     """Measure one window against a version's training data, store it and return its rows and the figures."""
     from include.monitoring.drift import measure_drift as measure
+    from include.monitoring.limits import Limits
     from include.monitoring.record import DRIFT, record_measures
     from include.monitoring.reference import Reference
     from include.registry.mlflow_registry import load_reference
@@ -111,7 +112,8 @@ def _measure_drift(run: Run, window: Window, version: Version | None) -> tuple[i
     if version is None:
         return len(rows), []
     content = load_reference(version)
-    measures = measure(Reference.from_bytes(content) if content else None, rows, run.pipeline)
+    reference = Reference.from_bytes(content) if content else None
+    measures = measure(reference, rows, run.pipeline.feature_names(), Limits.of(run.pipeline))
     with run.engine.begin() as connection:
         record_measures(connection, DRIFT, (run.pipeline.pipeline, window, version.number), measures, run.ref)
     for one in measures:
