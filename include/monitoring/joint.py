@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -121,15 +121,20 @@ class Wander:
         return int(np.clip(number, 4, min(SERIES, self.parts - 1)))
 
 
+@lru_cache(maxsize=256)
 def worth_of(subject: Subject) -> float:
-    """Return how many independent values one of a subject is worth, at most 1; 1 where it never varies."""
+    """Return how many independent values one of a subject is worth, at most 1; 1 where it never varies.
+
+    A block is worth one at least: what is slower than that shows in how stretches of blocks differ.
+    """
     wander = Wander([subject])
     if wander.parts < LEAST_PARTS or not wander.variances[0] > 0:
         return 1.0
     cells, values = subject.whole.cells, subject.whole.values
     mean = float(cells @ subject.scores) / values
     spread = float(cells @ (subject.scores - mean) ** 2) / values
-    return min(1.0, spread / float(wander.variances[0] * wander.rows_a_part[0])) if spread else 1.0
+    worth = spread / float(wander.variances[0] * wander.rows_a_part[0]) if spread else 1.0
+    return min(1.0, max(worth, len(subject.blocks) / values))
 
 
 def shifts_jointly(
