@@ -145,10 +145,10 @@ def _probed(run: Run, window: Window, version: Version | None) -> dict[str, Any]
     """Compare a version with its recipe fitted on newer data; return what is stored of it."""
     from include.features.read import feature_rows
     from include.monitoring.blocks import FEWEST_ROWS
+    from include.monitoring.probe import probe
     from include.registry.mlflow_registry import load
     from include.steps.excluded import trusted_features
     from include.steps.inputs import pipeline_of
-    from include.training.probe import probe
 
     nothing: dict[str, Any] = {"probe_losses": [], "champion_losses": [], "probed_until": None, "unprobed": ""}
     if version is None:
