@@ -8,7 +8,7 @@ import numpy as np
 
 from include.monitoring.blocks import FEWEST_ROWS, block_means
 from include.monitoring.history import Probe
-from include.training.candidates import make
+from include.training.candidates import make_cheaply
 from include.training.snapshot import readable
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def probe(pipeline: Pipeline, candidate: str, champion: Forecaster, frame: pd.Da
     middle, newer = found
     fitted = readable(pipeline, known, middle)
     features = pipeline.feature_names()
-    refit = make(pipeline, candidate).fit(fitted[features], fitted["target"])
+    refit = make_cheaply(pipeline, candidate).fit(fitted[features], fitted["target"])
     actual = newer["target"].to_numpy("float64")
     losses = [np.abs(model.predict(newer) - actual) for model in (refit, champion)]
     return Probe(*map(block_means, losses))
