@@ -58,12 +58,17 @@ def record_measures(
     )
     if measures:
         names = ("kind", "subject", "statistic", "value", "status", "reason", "reference", "threshold", "slice", "rows")
-        rows = [(*key, *(getattr(one, name) for name in names)) for one in measures]
+        rows = [(*key, *(_plain(getattr(one, name)) for name in names)) for one in measures]
         connection.exec_driver_sql(
             f"insert into ml.{table} (pipeline, window_start_at, window_end_at, model_version, run_id, {FIGURES})"
             f" values ({', '.join(['%s'] * 15)})",
             rows,
         )
+
+
+def _plain(value: Any) -> Any:
+    """Return Python's own number for numpy's, which the driver does not know."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def record_profiles(connection: Connection, pipeline: str, snapshot_id: str, rows: pd.DataFrame) -> None:
