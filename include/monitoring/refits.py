@@ -7,7 +7,7 @@ window in which its target became known. Targets are taken as they were last rev
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import cached_property
@@ -85,7 +85,10 @@ class Ground:
         start = min((cut for cut, _ in self.cuts[place + 1 :]), default=len(self.judged))
         rows = self.judged.iloc[start:]
         losses = np.abs(model.predict(rows) - self.actual[start:]) if len(rows) else np.empty(0)
-        return {later: losses[self.cuts[later][0] - start : self.cuts[later][1] - start] for later in range(place + 1, len(self.windows))}
+        return {
+            later: losses[self.cuts[later][0] - start : self.cuts[later][1] - start]
+            for later in range(place + 1, len(self.windows))
+        }
 
     def reference(self, rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         """Return the means of the watched features and how far they are off by chance."""
