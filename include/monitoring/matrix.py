@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -110,6 +110,21 @@ class Matrix:
         """The places of windows at whose ends a further training can be asked for."""
         trainable = {place for place, _ in self.models if place > self.first}
         return tuple(sorted(place for place in trainable if self.periods[place].state == "loaded"))
+
+    def until(self, end: int) -> Matrix:
+        """Return the history that ends with the window before the one at a place."""
+        models = {
+            key: replace(model, losses={place: of for place, of in model.losses.items() if place < end})
+            for key, model in self.models.items()
+            if key[0] < end - 1
+        }
+        return replace(self, periods=self.periods[:end], models=models)
+
+    def since(self, start: int) -> Matrix:
+        """Return the history in which the first model is trained at the end of the window at a place."""
+        before = [replace(period, usable_rows=0) for period in self.periods[:start]]
+        models = {key: model for key, model in self.models.items() if key[0] >= start}
+        return replace(self, periods=(*before, *self.periods[start:]), models=models)
 
     def error(self, key: Key, place: int) -> float:
         """Return the whole absolute error of a model in a window."""

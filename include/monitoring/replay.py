@@ -7,7 +7,6 @@ one that stands has erred: any number of policies costs next to nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -74,10 +73,12 @@ def walk(matrix: Matrix, rules: Rules) -> Walk:
     version = 0
     for place in range(len(matrix.periods)):
         stood = champion
-        look, reasons = look_at(matrix, place, stood, version, rules.policy.worth is not None), ()
+        reasons: tuple[str, ...] = ()
+        look = look_at(matrix, place, stood, version, rules.policy.worth is not None)
         if place < matrix.last:
             verdict = decide([*(step.look for step in steps), look], rules)
-            look, reasons = replace(look, verdict=verdict.verdict, **_cause(verdict.evidence)), tuple(verdict.reasons)
+            reasons, cause = tuple(verdict.reasons), tuple(verdict.evidence.get("cause", ()))
+            look = replace(look, verdict=verdict.verdict, cause=cause)
             if verdict.verdict == "retrain":
                 champion = matrix.successor(place, stood)
                 version += champion != stood
@@ -114,7 +115,3 @@ def price(matrix: Matrix, rules: Rules) -> Price:
     """Return what costs are told against on a history: what training in every window errs, under a policy's rules."""
     every = walk(matrix, replace(rules, policy=POLICIES["every_window"]))
     return Price(every.error, len(matrix.possible), rules.costs.training_pct)
-
-
-def _cause(evidence: dict[str, Any]) -> dict[str, Any]:
-    return {"cause": tuple(evidence.get("cause", ()))}
