@@ -32,7 +32,7 @@ class Removal:
 
     def __init__(self, pipeline: str, with_lake: bool) -> None:
         from include.commands.system import warehouse
-        from include.local import environment
+        from include.local import environment, injections
         from include.local.airflow_api import AirflowApi
         from include.registry import removal as registry
         from include.settings import settings
@@ -48,6 +48,7 @@ class Removal:
             self.tables = removal.own_tables(connection, pipeline)
             self.rows = removal.shared_rows(connection, pipeline)
             self.payloads = removal.own_payloads(connection, pipeline)
+        self.injections = [each for each in injections.standing_now() if each.pipeline == pipeline]
         self.mlflow_url = environment.mlflow_url()
         self.versions = registry.versions(self.mlflow_url, pipeline)
         if not (self.folder.is_dir() or self.tables or self.rows or self.versions):
@@ -63,6 +64,7 @@ class Removal:
         yield from (f"rows of {name}: {count:,}" for name, count in self.rows.items())
         if self.versions:
             yield f"model {self.pipeline} in MLflow: {len(self.versions)} versions"
+        yield from (f"injection {each}" for each in self.injections)
         yield f"the runs of {', '.join(f'{verb}_{self.pipeline}' for verb in VERBS)} in Airflow"
         lake = f"{len(self.payloads)} payloads, and its manifests, snapshots and batches"
         yield f"in the lake: {lake}" if self.with_lake else f"STAYS in the lake, unless --lake: {lake}"
@@ -71,6 +73,7 @@ class Removal:
     def carry_out(self) -> None:
         """Remove it all, the definition first, so that nothing makes it anew."""
         from include.lake.store import Lake
+        from include.local import injections
         from include.registry import removal as registry
         from include.settings import settings
         from include.warehouse import removal
@@ -81,6 +84,7 @@ class Removal:
         for verb in VERBS:
             self.api.call("DELETE", f"dags/{verb}_{self.pipeline}", accept=(404,))
         registry.remove(self.mlflow_url, self.pipeline)
+        injections.take_back(self.pipeline)
         if self.with_lake:  # before the rows that name its payloads
             Lake(settings().lake).remove(self.pipeline, self.payloads)
         with self.engine.begin() as connection:

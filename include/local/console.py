@@ -60,6 +60,10 @@ def print_status(status: dict[str, Any], as_json: bool) -> None:
     for name, state in status["pipelines"].items():
         for remark in _remarks(name, state):
             console.print(f"  {name}{remark}", markup=False, soft_wrap=True)
+    for each in status["injections"]:
+        name = each["pipeline"]
+        remark = f"  {name} SIMULATED, injected: {each['text']}; ciclo inject {name} --clear takes it back"
+        console.print(remark, markup=False, soft_wrap=True)
     if "problem" in status:
         console.print(status["problem"], markup=False, soft_wrap=True)
 

@@ -61,10 +61,12 @@ def migrate_warehouse() -> None:
 
 
 def seed_core_banking() -> None:
-    """Fill the simulated internal database of the credit desk."""
+    """Fill the simulated internal database of the credit desk, and let it show the injections that stand."""
+    from include.local.injections import show_at_desk
     from include.sandbox.core_banking import seed
 
     seed(environment.database_url("core_banking"))
+    show_at_desk()
 
 
 def prepare_airflow() -> None:

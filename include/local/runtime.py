@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from include.errors import ConfigError, SourceUnavailable
-from include.local import environment, health, postgres, preflight, preparation, processes
+from include.local import environment, health, injections, postgres, preflight, preparation, processes
 from include.local.components import Component, Step, airflow_components, all_components
 from include.local.launch import Report, bring_up
 from include.local.supervision import ALIVE, Supervisor
@@ -113,7 +113,8 @@ def status() -> dict[str, Any]:
     """Return ``services`` (see `services`) and ``pipelines`` (rows, last window, champion, last decision).
 
     ``health`` has each pipeline's word and what to do, the worst first; ``faults`` what is wrong in the files people
-    write, by pipeline. What cannot be read, the warehouse or MLflow, is left out; ``problem`` says all of it in words.
+    write, by pipeline; ``injections`` what stands of `ciclo inject`. What cannot be read, the warehouse or MLflow, is
+    left out; ``problem`` says all of it in words.
     """
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -122,11 +123,15 @@ def status() -> dict[str, Any]:
     from include.reporting.status import pipelines, with_champions
     from include.spec.load import load_runnable
 
-    state: dict[str, Any] = {"services": services() | external_services(), "pipelines": {}}
+    state: dict[str, Any] = {"services": services() | external_services(), "pipelines": {}, "injections": []}
     faults = state["faults"] = faults_here()
     problems = [line for lines in faults.values() for line in lines]
     if not Supervisor(settings().var).is_running() and processes.belonging_to(settings().var):
         problems.append("The supervisor is gone and its processes run on without it: make stop, then make run.")
+    try:
+        state["injections"] = [each.to_dict() | {"text": str(each)} for each in injections.standing_now()]
+    except ConfigError as error:
+        problems.append(str(error))
     try:
         warehouse = environment.database_url("warehouse")
         state["pipelines"] = pipelines(warehouse)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from include.decisions import Verdict
 from include.monitoring.history import Look, Probe
 from include.monitoring.measure import Measure
 from include.windows import Window
@@ -150,3 +151,11 @@ def _measures(connection: Connection, pipeline: str, look: Look) -> list[Measure
         )
         found += [Measure(*row) for row in rows]
     return found
+
+
+def read_decision(connection: Connection, decision_id: int) -> Verdict:
+    """Return a decision as it was taken."""
+    row = connection.exec_driver_sql(
+        "select verdict, reasons, evidence from ml.decision where decision_id = %s", (decision_id,)
+    ).one()
+    return Verdict(row[0], list(row[1]), row[2])

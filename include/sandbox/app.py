@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from include.sandbox import banxico, faults, frankfurter, inegi, open_meteo, uci
+from include.sandbox import banxico, faults, frankfurter, inegi, open_meteo, standing, uci
 from include.sandbox.config import SandboxConfig
 
 
@@ -22,6 +22,7 @@ def create_app(config: SandboxConfig) -> FastAPI:
     app.include_router(uci.router(air_quality))
     app.include_router(frankfurter.router())
     app.include_router(open_meteo.router())
+    standing.install(app, config.injections)
     if config.has_faults:
         faults.install(app)
 

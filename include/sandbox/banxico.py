@@ -17,7 +17,7 @@ from fastapi.responses import JSONResponse
 
 from include.sandbox.config import SandboxConfig
 from include.sandbox.rate_limit import MEXICO_CITY, Kind, Limiter
-from include.sandbox.sie_series import Series, load_series
+from include.sandbox.sie_series import Series, injected, load_series
 
 MAX_IDS = 20
 MEDIA_TYPE = "application/json;charset=UTF-8"
@@ -127,7 +127,8 @@ def router(config: SandboxConfig) -> APIRouter:
         if refused_until := limiter.admit(token, kind, now):
             raise limit_error(refused_until, now)
         locale = request.query_params.get("locale", "es")
-        wanted = find_series(known, request.path_params["ids"])
+        asked = find_series(known, request.path_params["ids"])
+        wanted = [injected(series, request.state.injections) for series in asked]
         return JSONResponse({"bmx": {"series": [build(series, locale) for series in wanted]}}, media_type=MEDIA_TYPE)
 
     @api.get("")

@@ -21,7 +21,7 @@ class SandboxConfig:
     banxico_token, inegi_token : str
         The only tokens that are accepted.
     var : Path
-        Where a downloaded file is kept, under `uci/`.
+        Where a downloaded file is kept, under `uci/`, and which injections stand, under `sandbox/`.
     uci_file : Path or None
         The real UCI file (csv or zip). It must be readable when named.
     uci_url : str or None
@@ -43,6 +43,11 @@ class SandboxConfig:
     limits: Limits = field(default_factory=Limits)
     not_published: frozenset[tuple[str, date]] = frozenset()
     has_faults: bool = False
+
+    @property
+    def injections(self) -> Path:
+        """The folder of the injections that stand."""
+        return self.var / "sandbox"
 
 
 def from_environment(environ: Mapping[str, str], has_faults: bool = False) -> SandboxConfig:

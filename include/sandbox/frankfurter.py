@@ -9,13 +9,15 @@ provider the FIX is served.
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from include.sandbox import market_data
+from include.sandbox.injection import Injection, of_field, sent
 
 CURRENCIES = frozenset({"USD", "MXN"})
 
@@ -45,6 +47,15 @@ def rounded(rate: float) -> float:
     return round(rate, 3 if rate > 20 else 4)
 
 
+def injected(
+    series: list[tuple[date, float]], provider: str, injections: Iterable[Injection]
+) -> list[tuple[date, float]]:
+    """Return a provider's rates as injections change them; one that goes missing is left out, as on a holiday."""
+    own = of_field(injections, provider)
+    rates = ((day, sent(rate, datetime.combine(day, time(), UTC), own, 4)) for day, rate in series)
+    return [(day, rate) for day, rate in rates if rate is not None]
+
+
 def router() -> APIRouter:
     """Return the service's routes."""
     providers = {"BANXICO": market_data.fix(), "ECB": [(day, rounded(rate)) for day, rate in market_data.ecb_usd_mxn()]}
@@ -59,7 +70,8 @@ def router() -> APIRouter:
         known = sorted({*asked.get("providers", "BANXICO").upper().split(",")} & providers.keys())
         if len(known) > 1:
             return JSONResponse({"message": f"the sandbox blends no providers: ask for one of {', '.join(known)}"}, 422)
-        series = providers[known[0]] if known and (base, quotes) == ("USD", ["MXN"]) else []
+        has_rates = known and (base, quotes) == ("USD", ["MXN"])
+        series = injected(providers[known[0]], known[0], request.state.injections) if has_rates else []
         try:
             start = date.fromisoformat(asked.get("from", ""))
             end = date.fromisoformat(asked["to"]) if asked.get("to") else date.max

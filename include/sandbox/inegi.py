@@ -7,13 +7,16 @@ INPC(Y, m) = INPC(Y-1, Dec) x (1 + accumulated(Y, m) / 100). It is anchored at t
 rebuilt values lie within about 0.01 % of the published ones, for instance of 133.555 in 2024/01.
 """
 
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from include.sandbox import market_data
 from include.sandbox.config import SandboxConfig
+from include.sandbox.injection import Injection, of_field, sent
 
 INDICATOR = "910392"
 ANCHOR = (2025, 1, 138.343)
@@ -51,18 +54,29 @@ def chain_index(
     return [(f"{y}/{m:02}", round(december[y - 1] * growth[y, m], 3)) for y, m, _ in accumulated]
 
 
-def answer(index: list[tuple[str, float]]) -> dict[str, Any]:
-    """Return the service's answer for the given months, newest first."""
+def injected(index: list[tuple[str, float]], injections: Iterable[Injection]) -> list[tuple[str, float | None]]:
+    """Return the index as injections change it; None is a month without a value."""
+    own = of_field(injections, INDICATOR)
+    months = ((period, datetime.strptime(period, "%Y/%m").replace(tzinfo=UTC), value) for period, value in index)
+    return [(period, sent(value, at, own, 3)) for period, at, value in months]
+
+
+def answer(index: Sequence[tuple[str, float | None]]) -> dict[str, Any]:
+    """Return the service's answer for the given months, newest first; a month without a value has an empty one."""
     year, month = (int(part) for part in index[-1][0].split("/"))
     published = f"09/{month % 12 + 1:02}/{year + month // 12} 12:00:00 a. m."
     series: dict[str, Any] = {"INDICADOR": INDICATOR, "FREQ": "8", "TOPIC": "189115", "UNIT": "1051", "UNIT_MULT": ""}
     series |= {"NOTE": "", "SOURCE": "3371", "LASTUPDATE": published, "STATUS": None}
     series["OBSERVATIONS"] = [
-        # The service writes the binary number's 17 digits and fills up with zeros.
-        {"TIME_PERIOD": period, "OBS_VALUE": f"{value:.14f}".ljust(len(f"{value:.20f}"), "0"), **ATTRIBUTES}
+        {"TIME_PERIOD": period, "OBS_VALUE": "" if value is None else _twenty_decimals(value), **ATTRIBUTES}
         for period, value in reversed(index)
     ]
     return {"Header": {"Name": "Datos compactos BIE", "Email": "atencion.usuarios@inegi.org.mx"}, "Series": [series]}
+
+
+def _twenty_decimals(value: float) -> str:
+    """Return a value as the service writes it: the binary number's 17 digits, filled up with zeros."""
+    return f"{value:.14f}".ljust(len(f"{value:.20f}"), "0")
 
 
 def router(config: SandboxConfig) -> APIRouter:
@@ -72,13 +86,21 @@ def router(config: SandboxConfig) -> APIRouter:
 
     @api.get("/{indicator}/{language}/{area}/{recent}/{bank}/2.0/{token}")
     async def indicator(
-        indicator: str, language: str, area: str, recent: str, bank: str, token: str, type: str = "xml"
+        request: Request,
+        indicator: str,
+        language: str,
+        area: str,
+        recent: str,
+        bank: str,
+        token: str,
+        type: str = "xml",
     ) -> JSONResponse:
         if token != config.inegi_token:
             return JSONResponse(UNAUTHORIZED, 401, media_type=MEDIA_TYPE)
         known = (indicator, area, bank, type) == (INDICATOR, "00", "BIE-BISE", "json")
         if not known or language not in ("es", "en") or recent not in ("true", "false"):
             return JSONResponse(NO_RESULTS, 400, media_type=MEDIA_TYPE)
-        return JSONResponse(answer(index[-1:] if recent == "true" else index), media_type=MEDIA_TYPE)
+        months = injected(index[-1:] if recent == "true" else index, request.state.injections)
+        return JSONResponse(answer(months), media_type=MEDIA_TYPE)
 
     return api

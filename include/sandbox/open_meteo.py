@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -17,7 +17,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
-SIMULATED = {"X-Data-Origin": "SIMULATED"}
+from include.sandbox.injection import Injection, of_field, sent
+from include.sandbox.standing import SIMULATED
+
 FIRST_DAY = date(2013, 1, 1)
 DAYS_AHEAD = 4
 # Mean over the year, share of the daily and of the seasonal swing, in μg/m³.
@@ -46,7 +48,7 @@ def simulate(pollutant: str, latitude: float, longitude: float, hour: datetime) 
     return round(mean * (1 + daily * rush + seasonal * winter + 0.3 * chance), 1)
 
 
-def answer(asked: Mapping[str, str], today: date) -> dict[str, Any]:
+def answer(asked: Mapping[str, str], today: date, injections: Iterable[Injection] = ()) -> dict[str, Any]:
     """Return the service's answer; it knows days up to four after `today`.
 
     Parameters
@@ -69,7 +71,10 @@ def answer(asked: Mapping[str, str], today: date) -> dict[str, Any]:
     midnight = datetime.combine(first, datetime.min.time(), zone)
     offset = midnight.utcoffset() or timedelta()
     hours = [midnight.astimezone(UTC) + timedelta(hours=n) for n in range(24 * ((last - first).days + 1))]
-    values = {name: [simulate(name, latitude, longitude, hour) for hour in hours] for name in names}
+    values = {}
+    for column in names:
+        own = of_field(injections, column)
+        values[column] = [sent(simulate(column, latitude, longitude, hour), hour, own, 1) for hour in hours]
     return {
         "latitude": latitude,
         "longitude": longitude,
@@ -89,7 +94,7 @@ def router() -> APIRouter:
     @api.get("/v1/air-quality")
     async def air_quality(request: Request) -> JSONResponse:
         try:
-            body, status = answer(request.query_params, datetime.now(UTC).date()), 200
+            body, status = answer(request.query_params, datetime.now(UTC).date(), request.state.injections), 200
         except BadRequestError as refused:
             body, status = {"error": True, "reason": str(refused)}, 400
         return JSONResponse(body, status, SIMULATED, "application/json; charset=utf-8")

@@ -4,10 +4,14 @@ The Spanish titles, and the metadata of SF43718, SF43783 and SF61745, are as rec
 the real service; the English ones and the units of SP68257 are worded after its web pages.
 """
 
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time
 
 from include.sandbox import market_data
+from include.sandbox.injection import Injection, decimals, is_touched, of_field, sent
+
+NOT_PUBLISHED = "N/E"
 
 _RATE = ("Porcentajes", "Percentages", "Sin Unidad", "Without Unit")
 _PESOS = ("Tipo de Cambio", "Exchange Rate", "Pesos por Dólar", "Pesos per US Dollar")
@@ -73,8 +77,23 @@ def load_series(not_published: frozenset[tuple[str, date]] = frozenset()) -> dic
         "SP68257": market_data.udi(),
     }
     loaded = {}
-    for id_, (title, title_en, kind, decimals) in _CATALOGUE.items():
-        texts = {day: f"{value:,.{decimals}f}" for day, value in values[id_]}
-        texts |= {day: "N/E" for series, day in not_published if series == id_}
+    for id_, (title, title_en, kind, digits) in _CATALOGUE.items():
+        texts = {day: f"{value:,.{digits}f}" for day, value in values[id_]}
+        texts |= {day: NOT_PUBLISHED for series, day in not_published if series == id_}
         loaded[id_] = Series(id_, title, title_en, kind, sorted(texts.items()))
     return loaded
+
+
+def injected(series: Series, injections: Iterable[Injection]) -> Series:
+    """Return a series as injections change it; a value that goes missing is `N/E`, and other days keep their bytes."""
+    own = of_field(injections, series.id)
+    return replace(series, entries=[(day, _changed(text, day, own)) for day, text in series.entries]) if own else series
+
+
+def _changed(text: str, day: date, own: tuple[Injection, ...]) -> str:
+    at = datetime.combine(day, time(), UTC)
+    if text == NOT_PUBLISHED or not is_touched(at, own):
+        return text
+    written = len(text.partition(".")[2])
+    value = sent(float(text.replace(",", "")), at, own, written)
+    return NOT_PUBLISHED if value is None else f"{value:,.{decimals(written, at, own)}f}"

@@ -3,7 +3,8 @@
 The real file is served when it is at hand: the one that is named, else the one kept under
 `var/uci`, else a download that is tried once at start. Otherwise a simulated station answers
 in the same format, and says so in the header `X-Data-Origin: SIMULATED`. The zip is packed
-here with a fixed time, so that the same data are the same bytes on every request and start.
+here with a fixed time, so that the same data are the same bytes on every request and start;
+while an injection stands they are others, in the same format, and so another payload.
 """
 
 import io
@@ -11,17 +12,22 @@ import queue
 import threading
 import zipfile
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 
 import requests
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from include.errors import ConfigError, writable
 from include.sandbox.config import SandboxConfig
+from include.sandbox.injection import Injection, decimals, is_touched, of_field, sent
+from include.sandbox.standing import SIMULATED
 
 MEMBER = "AirQualityUCI.csv"
 HEADER = b"Date;Time;CO(GT);PT08.S1(CO);NMHC(GT);C6H6(GT);"
-SIMULATED = {"X-Data-Origin": "SIMULATED"}
+TIME = "%d/%m/%Y %H.%M.%S"
+MISSING = "-200"  # or -200,0
 SETTLED = b"""The real file could not be had when the sandbox first started, so the station is simulated from
 then on: real and simulated hours must not mix in one warehouse. To try again, delete var/ and start anew.
 """
@@ -109,13 +115,43 @@ def download(url: str, seconds: float) -> bytes | None:
         return None
 
 
+@lru_cache(maxsize=4)
+def injected(data: AirQuality, injections: tuple[Injection, ...]) -> bytes:
+    """Return the zip as injections change its columns; every other cell keeps its bytes."""
+    if not injections:
+        return data.zipped
+    head, *lines = read_csv(data.zipped).decode("ascii").split("\r\n")
+    rows = [line.split(";") for line in lines]
+    times = [datetime.strptime(f"{row[0]} {row[1]}", TIME).replace(tzinfo=UTC) if row[0] else None for row in rows]
+    for place, name in enumerate(head.split(";")):
+        if own := of_field(injections, name):
+            written = max(len(_decimals(row[place])) for row in rows if len(row) > place)
+            for row, at in zip(rows, times, strict=True):
+                if at is not None:
+                    row[place] = _changed(row[place], at, own, written)
+    return pack("\r\n".join([head, *(";".join(row) for row in rows)]).encode("ascii"))
+
+
+def _changed(text: str, at: datetime, own: tuple[Injection, ...], written: int) -> str:
+    """Return what stands in a cell of a column that writes up to so many decimals."""
+    if not text or text.startswith(MISSING) or not is_touched(at, own):
+        return text
+    value = sent(float(text.replace(",", ".")), at, own, written)
+    return MISSING if value is None else f"{value:.{decimals(written, at, own)}f}".replace(".", ",")
+
+
+def _decimals(text: str) -> str:
+    return "" if text.startswith(MISSING) else text.partition(",")[2]
+
+
 def router(data: AirQuality) -> APIRouter:
     """Return the archive's route, serving `data`."""
     api = APIRouter()
 
     @api.get("/static/public/360/air+quality.zip")
-    async def air_quality() -> Response:
-        return Response(data.zipped, headers=SIMULATED if data.is_simulated else None, media_type="application/zip")
+    def air_quality(request: Request) -> Response:
+        zipped = injected(data, request.state.injections)
+        return Response(zipped, headers=SIMULATED if data.is_simulated else None, media_type="application/zip")
 
     return api
 

@@ -76,7 +76,8 @@ def decide(run: Run, drift: dict[str, Any], error: dict[str, Any] | None) -> dic
         log.info("  %s", reason)
     if verdict.verdict == "retrain":  # a window of the past asks for a model of today, not of its own time
         window = Window(window.start, max(window.end, loaded_window(run).end))
-    return {"decision_id": number, "verdict": verdict.verdict, "reason": "; ".join(verdict.reasons), **window.to_dict()}
+    decision = {"decision_id": number, "verdict": verdict.verdict, "reason": "; ".join(verdict.reasons)}
+    return decision | window.to_dict() | {"decided_on": Window.from_dict(drift).to_dict()}
 
 
 def _champion(run: Run) -> Version | None:

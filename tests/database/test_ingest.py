@@ -21,9 +21,11 @@ import uvicorn
 from include.errors import CicloError, ContractBroken, NothingToDo, PayloadLost, SourceUnavailable
 from include.lake.store import Lake
 from include.local.postgres import with_database
+from include.sandbox import standing
 from include.sandbox.app import create_app
 from include.sandbox.config import SandboxConfig
 from include.sandbox.core_banking import seed
+from include.sandbox.injection import Injection
 from include.sources import Endpoint, Limits
 from include.spec.load import load_all
 from include.spec.model import Pipeline
@@ -58,7 +60,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., st
     facts: dict[str, Any] = {"var": tmp_path_factory.mktemp("var"), "uci_url": None, "has_faults": True}
     facts |= {"banxico_token": TOKENS["banxico_api"], "inegi_token": TOKENS["inegi_api"]}
     with ExitStack() as stack:
-        yield lambda **more: stack.enter_context(_serving(SandboxConfig(**facts, **more)))
+        yield lambda **more: stack.enter_context(_serving(SandboxConfig(**(facts | more))))
 
 
 @pytest.fixture(scope="module")
@@ -678,6 +680,47 @@ def test_what_is_simulated_still_says_so_after_a_rebuild(play, rebuild) -> None:
     rebuild(spec, WINDOWS["air_quality"], from_lake=True)
     assert rebuild.warehouse.sql("select is_simulated from ops.run") == [(True,)]
     assert rebuild.warehouse.sql("select distinct is_simulated from raw.payload") == [(True,)]
+
+
+def test_an_injection_revises_what_was_loaded_marks_it_as_simulated_and_is_revised_back(
+    play, warehouse, rebuild, serve, tmp_path: Path
+) -> None:
+    """The real FIX is sent again as it was once the injection is gone: a payload that the lake knows already."""
+    spec, window, folder = load_all()["usdmxn"], WINDOWS["usdmxn"], tmp_path / "sandbox"
+    play.sandbox = serve(var=tmp_path)
+    play(spec, window)
+    values = "select valid_at, fix_mxn from core.usdmxn order by 1"
+    truth, start = warehouse.sql(values), datetime(2025, 1, 15, tzinfo=UTC)
+    standing.replace(folder, [Injection("usdmxn", "fix_mxn", "banxico", "SF43718", "shift", "0.1", start, offset=0.1)])
+    changed = play(spec, window)
+    assert (changed["revised"], changed["corrected"], changed["withdrawn"]) == (13, 0, 0)
+    injected = warehouse.sql(values)
+    assert injected == [(at, pytest.approx(fix + 0.1 if at >= start else fix)) for at, fix in truth]
+    marks = "select source from raw.payload where is_simulated group by 1 order by 1"
+    assert warehouse.sql(marks) == [("fix",), ("operations",)], "the rates' bytes are those that came unmarked"
+    assert warehouse.sql("select is_simulated from ops.run order by loaded_at") == [(False,), (True,)]
+    standing.replace(folder, [])
+    assert play(spec, window)["revised"] == 13
+    assert warehouse.sql(values) == truth
+    assert warehouse.sql("select is_simulated from ops.run order by loaded_at") == [(False,), (True,), (False,)]
+    assert warehouse.one("select count(*) from core.usdmxn_history where fix_mxn is not null") == 26
+    rebuild(spec, window, from_lake=True)
+    assert rebuild.warehouse.sql(values) == truth
+
+
+def test_a_file_with_an_injection_is_another_payload_and_quarantines_what_breaks_the_contract(
+    play, warehouse, serve, tmp_path: Path
+) -> None:
+    spec, window = load_all()["air_quality"], WINDOWS["air_quality"]
+    play.sandbox = serve(var=tmp_path)
+    play(spec, window)
+    swap = Injection(
+        *("air_quality", "co_mg_m3", "uci", "CO(GT)", "unit-swap", "1000", window.end - timedelta(days=1)), factor=1e3
+    )
+    standing.replace(tmp_path / "sandbox", [swap])
+    assert play(spec, window)["quarantined"] > 15
+    assert warehouse.one("select count(distinct sha256) from raw.payload") == 2
+    assert warehouse.sql("select distinct rule, column_name from ops.quarantine") == [("range", "co_mg_m3")]
 
 
 def test_without_a_fetch_in_the_lake_it_says_how_to_ask_the_source(play, rebuild, fix: Pipeline) -> None:

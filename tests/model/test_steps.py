@@ -13,6 +13,7 @@ from include.features.read import usable_rows
 from include.registry.mlflow_registry import CHALLENGER, CHAMPION, PREVIOUS, by_alias
 from include.spec.monitoring import Costs
 from include.steps import monitor, score, train
+from include.steps.window_page import draw_report
 from include.windows import Window
 
 FIRST = Window.parse("2024-01-01", "2024-01-21")
@@ -475,3 +476,17 @@ def test_errors_are_told_by_slice(trained, readings):
     rows = trained.rows("select distinct slice, status from ml.performance where pipeline = '{name}' and slice <> ''")
     assert {row.slice for row in rows} == {f"hour_of_day={hour}" for hour in range(24)}
     assert {row.status for row in rows} == {"unknown"}, "eleven rows a slice are few"
+
+
+def test_the_report_of_a_window_shows_what_was_decided_and_why(trained, readings, tmp_path, monkeypatch):
+    monkeypatch.setenv("CICLO_VAR", str(tmp_path / "var"))
+    by_default(trained).load(SECOND, readings(SECOND, slope=-1.0))
+    decision = trained.monitor("m2", SECOND)
+    for _ in range(2):
+        draw_report(trained.run("monitor", "m2", SECOND), decision)
+    (page,) = (tmp_path / "var" / "docs" / "monitoring" / trained.spec.pipeline).glob("*.html")
+    text = page.read_text("utf-8")
+    assert "Train again" in text
+    assert "a refit on newer data is" in text
+    assert text.count("<svg") >= 2, "the error over time, and at least a distribution"
+    assert "first_sensor" in text

@@ -1,0 +1,151 @@
+"""The report of one monitored window: a page to look at, which holds all it shows and asks the network for nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from include.monitoring.measure import Measure
+from include.reporting import window_chart, window_drawing
+from include.windows import Window
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+FOLDER = Path(__file__).parent
+VERDICTS = {
+    "hold": "Go on as it is",
+    "retrain": "Train again",
+    "investigate": "A person has to look",
+}
+ORDER = {"breach": 0, "unknown": 1, "ok": 2}
+KINDS = ("error", "concept", "business", "bias", "target", "prediction", "joint", "covariate", "quality", "staleness")
+WORDS = {
+    **{"psi": "population stability index", "js": "Jensen–Shannon distance", "ks": "Kolmogorov–Smirnov distance"},
+    **{"mean_shift_sd": "mean moved, in standard deviations", "mean_shift_pct": "mean moved, %"},
+    **{"missing_share": "share missing", "out_of_range_share": "share outside what training saw"},
+    **{"outlier_share": "share of outliers", "unseen_share": "share of values never seen", "p_value": "p-value"},
+    **{"r2": "R²", "rmse": "root mean squared error", "mae": "mean absolute error", "bias": "mean error, signed"},
+    "coverage": "share inside the interval",
+}
+
+
+@dataclass(frozen=True)
+class WindowReport:
+    """All that the page of a window shows.
+
+    Attributes
+    ----------
+    pipeline, title, unit : str
+        The pipeline's name, its title for people, and the target's unit.
+    verdict, reasons
+        hold, retrain or investigate, and why, the most important first.
+    harm, worth, cause : str
+        A line each; empty where nothing is known of it.
+    measures : sequence of Measure
+        All figures of the window, in any order.
+    error_by_window : sequence of tuple
+        Start (UTC), error, its interval's low and high end, the promised error and the version that stood, of this
+        window and those before, oldest first. None is unknown.
+    feature_by_window : mapping of str to sequence of tuple
+        By feature, the start (UTC) and mean of each window, oldest first. None is unknown.
+    distributions : mapping of str to tuple
+        By feature, the n + 1 edges of bins, ascending, the outer ones perhaps infinite, and the n counts of the
+        training data and of the window.
+    decisions : sequence of (datetime, str)
+        When on the axis of the windows, and the verdict: end of the window that was decided on. Also promote, rollback.
+    is_simulated : bool
+        Whether any of the data is.
+    """
+
+    pipeline: str
+    title: str
+    unit: str
+    window: Window
+    verdict: str
+    reasons: Sequence[str] = ()
+    harm: str = ""
+    worth: str = ""
+    cause: str = ""
+    measures: Sequence[Measure] = ()
+    error_by_window: Sequence[window_drawing.ErrorPoint] = ()
+    feature_by_window: Mapping[str, Sequence[tuple[datetime, float | None]]] = field(default_factory=dict)
+    distributions: Mapping[str, window_drawing.Distribution] = field(default_factory=dict)
+    decisions: Sequence[tuple[datetime, str]] = ()
+    is_simulated: bool = False
+
+
+def page(report: WindowReport) -> str:
+    """Return the page as one HTML file: the decision, what moved, the error over time, every figure, worst first."""
+    from markupsafe import Markup
+
+    ordered = sorted(report.measures, key=_rank)
+    moved = moved_features(ordered)
+    names = dict.fromkeys([*report.distributions, *report.feature_by_window])
+    error = window_drawing.error_over_time(report.error_by_window, report.decisions, report.window, report.unit)
+    styles = (FOLDER / "eda" / "page.css", FOLDER / "window_report.css")
+    return _template().render(
+        report=report,
+        style=Markup("".join(path.read_text(encoding="utf-8") for path in styles)),  # noqa: S704 - ours
+        sentence=VERDICTS.get(report.verdict, report.verdict),
+        counts={status: sum(one.status == status for one in ordered) for status in ORDER},
+        measures=ordered,
+        moved=[_card(report, name, ordered) for name in moved],
+        others=[_card(report, name, ordered) for name in names if name not in moved],
+        error=Markup(error),  # noqa: S704 - our own drawing, its texts escaped
+    )
+
+
+def _rank(one: Measure) -> tuple[Any, ...]:
+    """Return what sorts figures: the worst first, then what people care for most, then the farthest from its limit."""
+    kind = KINDS.index(one.kind) if one.kind in KINDS else len(KINDS)
+    times = abs(one.value / one.threshold) if one.value is not None and one.threshold else 0.0
+    return ORDER.get(one.status, 1), kind, -times, one.subject, one.slice, one.statistic
+
+
+def moved_features(measures: Sequence[Measure]) -> list[str]:
+    """Return what moved against the training data, the farthest first: what a breach of its distribution names."""
+    drifted = [one for one in measures if one.kind in ("covariate", "joint", "target", "prediction")]
+    names = dict.fromkeys(one.subject for one in drifted if one.status == "breach" and not one.slice)
+    shifts = {one.subject: abs(one.value or 0) for one in drifted if one.statistic == "mean_shift_sd"}
+    return sorted(names, key=lambda name: -shifts.get(name, 0.0))
+
+
+def _card(report: WindowReport, name: str, measures: Sequence[Measure]) -> dict[str, Any]:
+    """Return what is shown of one feature: why it is here, its distribution, and its mean over time."""
+    from markupsafe import Markup
+
+    distribution, means = report.distributions.get(name), report.feature_by_window.get(name, ())
+    chart = window_drawing.distribution(name, distribution) if distribution else ""
+    time = window_drawing.mean_over_time(name, means, distribution, report.window)
+    return {
+        "name": name,
+        "reasons": [one.reason for one in measures if one.subject == name and one.status == "breach" and one.reason],
+        "distribution": Markup(chart),  # noqa: S704 - our own drawing, its texts escaped
+        "over_time": Markup(time),  # noqa: S704
+    }
+
+
+def _number(value: float | None) -> str:
+    shown = window_chart.known(value)
+    return "" if shown is None else window_chart.number(shown)
+
+
+@cache
+def _template() -> Template:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": _number}
+    environment.filters |= {"words": lambda statistic: WORDS.get(statistic, statistic.replace("_", " "))}
+    return environment.get_template("window_report.html.j2")
