@@ -106,7 +106,8 @@ class Ground:
     def _period(self, place: int) -> Period:
         window, half, watched = self.windows[place], self.halves[place], list(self.watched)
         rows = self.frame[(self.frame["valid_at"] >= window.start) & (self.frame["valid_at"] < window.end)]
-        seen = self.seen.get(window, Seen() if len(rows) else Seen("empty", "the window has no rows"))
+        seen = self.seen.get(window, Seen())
+        state, why = (seen.state, seen.why) if len(rows) or seen.why else ("empty", "the window has no rows")
         target = self.rows_of(place)["target"].to_numpy("float64")
         counted = max(self.pipeline.training.min_rows, COUNTED)
         few = f"{half} of {FEWEST_ROWS} rows have met their truth since the last comparison"
@@ -114,8 +115,8 @@ class Ground:
             window,
             len(rows),
             min(len(self.usable(window.end)), counted),
-            seen.state,
-            seen.why,
+            state,
+            why,
             newer=np.empty(0, "int64") if isinstance(half, int) else half[1].index.to_numpy() - self.cuts[place].start,
             unprobed=few if isinstance(half, int) else "",
             variation=float(((target - target.mean()) ** 2).sum()) if len(target) else 0.0,

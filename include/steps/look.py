@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
+    from sqlalchemy.engine import Engine
 
     from include.monitoring.decide import Rules
     from include.monitoring.history import Look
     from include.monitoring.measure import Measure
     from include.registry.mlflow_registry import Version
+    from include.spec.model import Pipeline
     from include.steps.run import Run
     from include.training.evaluate import Metrics
 
@@ -192,7 +194,7 @@ def history_of(run: Run, window: Window, champion: Version | None, rows: int, ru
     from include.monitoring.record import read_history, record_look
     from include.steps.inputs import changed_inputs, corrected_inputs
 
-    state, why = _state(run, window, rows)
+    state, why = state_of(run.engine, run.pipeline, window, rows)
     facts = {
         "model_version": champion.number if champion else None,
         "status": state,
@@ -215,12 +217,12 @@ def history_of(run: Run, window: Window, champion: Version | None, rows: int, ru
     return [*history[:-1], newest]
 
 
-def _state(run: Run, window: Window, rows: int) -> tuple[str, str]:
+def state_of(engine: Engine, pipeline: Pipeline, window: Window, rows: int) -> tuple[str, str]:
     """Say whether a window can be judged, and why not: how it was closed, how much of it waits, or is excluded."""
-    name, most = run.pipeline.pipeline, run.pipeline.monitoring.quarantined_max
-    with run.engine.connect() as connection:
+    name, most = pipeline.pipeline, pipeline.monitoring.quarantined_max
+    with engine.connect() as connection:
         closed = connection.exec_driver_sql(CLOSED, (name, window.start, window.end)).first()
-        share = connection.exec_driver_sql(QUARANTINED, (name, run.pipeline.main, window.start, window.end)).scalar()
+        share = connection.exec_driver_sql(QUARANTINED, (name, pipeline.main, window.start, window.end)).scalar()
     if closed is not None:
         return closed[0], f"the window is {closed[0]}: {closed[1]}"
     if share is not None and share > most:
