@@ -11,10 +11,10 @@ from mlflow import MlflowClient
 from include.errors import NothingToDo
 from include.features.read import usable_rows
 from include.registry.mlflow_registry import CHALLENGER, CHAMPION, PREVIOUS, by_alias
+from include.reporting.window_page import draw_report
 from include.settings import settings
 from include.spec.monitoring import Costs
 from include.steps import monitor, score, train
-from include.steps.window_page import draw_report
 from include.windows import Window
 
 FIRST = Window.parse("2024-01-01", "2024-01-21")
