@@ -56,7 +56,7 @@ select status, reason from mart.window_status
 where (pipeline, window_start_at, window_end_at) = (%s, %s, %s) and status in ('blocked', 'empty', 'overdue')
 """
 QUARANTINED = """
-select quarantined_count::float8 / nullif(accepted_count + quarantined_count, 0) from ops.lineage
+select quarantined_count::float8 / nullif(received_count, 0) from ops.lineage
 where (pipeline, source, window_start_at, window_end_at) = (%s, %s, %s, %s) order by loaded_at desc limit 1
 """
 
@@ -71,7 +71,7 @@ def measure_window(run: Run, window: Window, version: Version | None, is_newest:
     from include.monitoring.record import PERFORMANCE, record_look, record_measures
 
     name, rows = run.pipeline.pipeline, _matured(run, window)
-    own: dict[int, pd.DataFrame] = dict(iter(rows.groupby("model_version"))) if len(rows) else {}
+    own = {int(number): rows[rows["model_version"] == number] for number in rows["model_version"].unique()}
     if rows.empty:
         log.info("%s %s: no honest prediction has met its truth yet", name, window)
     facts: dict[str, Any] = {}
