@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from include.monitoring.schedule import Price, Schedule
@@ -88,9 +89,8 @@ def table(played: Played) -> Table:
     cheapest = played.prices.cheapest(played.best)
     for schedule in played.best:
         is_cheapest, size = schedule == cheapest, len(schedule.trainings)
-        name = f"best of {size} trainings" if size != 1 else "best of 1 training"
-        style = "bold" if is_cheapest else ""
-        shown.add_row(f"{name}, cheapest" if is_cheapest else name, *_figures(played, schedule), style=style)
+        name, style = (f"best of {size}, cheapest", "bold") if is_cheapest else (f"best of {size}", "")
+        shown.add_row(name, *_figures(played, schedule), style=style)
     return shown
 
 
@@ -162,7 +162,7 @@ def _record(played: Played, step: Step) -> dict[str, Any]:
 
 
 def _figures(played: Played, schedule: Schedule, walk: Walk | None = None) -> list[str]:
-    prices, trained = played.prices, [played.label(place) for place in schedule.trainings]
+    prices = played.prices
     return [
         str(len(schedule.trainings)),
         str(walk.probes) if walk else "-",
@@ -171,5 +171,13 @@ def _figures(played: Played, schedule: Schedule, walk: Walk | None = None) -> li
         f"{prices.excess_pct(schedule):+.1f}",
         f"{prices.cost(schedule):.2f}",
         f"{prices.regret(schedule, played.best):.2f}",
-        ", ".join(trained) or "-",
+        ", ".join(_stretches(played, schedule.trainings)) or "-",
     ]
+
+
+def _stretches(played: Played, places: Sequence[int]) -> Iterator[str]:
+    """Yield windows by name, three or more in a row as the first and the last of them."""
+    # Windows in a row keep the same distance from their rank.
+    for _, ranked in groupby(enumerate(places), key=lambda pair: pair[1] - pair[0]):
+        stretch = [played.label(place) for _, place in ranked]
+        yield f"{stretch[0]} to {stretch[-1]}" if len(stretch) > 2 else ", ".join(stretch)
