@@ -186,7 +186,8 @@ def _find(measures: Sequence[Measure], kind: str, statistic: str) -> Measure | N
 
 def moved_features(look: Look) -> str:
     """Return the features that moved in a window, for the explanation; they trigger nothing by themselves."""
-    return ", ".join(sorted({one.subject for one in look.measures if (one.kind, one.status) == ("joint", "breach")}))
+    jointly = [one for one in look.measures if (one.kind, one.status) == ("joint", "breach")]
+    return ", ".join(sorted({one.subject for one in jointly if one.statistic != "p_value"}))
 
 
 def _doubt(history: Sequence[Look], policy: Policy, evidence: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ from include.monitoring.usual import figures_of, usual_distances, usual_missing,
 
 KINDS = {TARGET: "target", PREDICTION: "prediction"}
 JOINT, ALL = "joint", "features"
-FIGURES = ("psi", "js", "ks", "mean_shift_sd", "mean_shift_pct", "out_of_range_share")
+FIGURES = ("psi", "js", "ks", "mean", "mean_shift_sd", "mean_shift_pct", "out_of_range_share")
 WORDS = {"psi": "PSI", "js": "Jensen–Shannon distance", "ks": "Kolmogorov–Smirnov distance"}
 SHARES = {
     "out_of_range_share": "lie outside all that the reference had",
@@ -44,7 +44,8 @@ def measure_drift(
     -------
     list of Measure
         Of each subject its figures, those of the first feature first; then the joint ones: the p-value of all
-        features together, and of each feature its shift in standard errors, a breach where it is named as moved.
+        features together (the subject is ``features``, the statistic ``p_value``), and of each feature its `shift` in
+        standard errors, a breach where it is named as moved.
     """
     counted = count_rows(reference.grids if reference else {}, rows, TIME)
     return measure_counts(reference, counted, features, limits or Limits())
@@ -84,6 +85,7 @@ def _of_subject(subject: Subject | None, name: str, counted: WindowCounts, limit
         return
     yield from _shape(subject, counts, limits, worth)
     level = Level.of(subject.whole, counts, worth)
+    yield Measure("", "", "mean", counts.mean, "ok", "", subject.whole.mean, rows=counts.values)
     yield shift_in_deviations(level, counts, limits)
     yield shift_in_per_cent(level, counts, limits)
     yield from _shares(subject, counts, limits, worth)
