@@ -46,8 +46,8 @@ def measure_false_alarms() -> Iterator[dict[str, Any]]:
             wander, grids = _learnt(data[:past])
             for start in range(past, len(data), rows):
                 window = data[start : start + rows]
-                found = shifts_jointly(wander, count_rows(grids, _columns(window)).subjects, Limits())
-                ours.append(found.p_value is not None and found.p_value <= LEVEL)
+                result = shifts_jointly(wander, count_rows(grids, _columns(window)).subjects, Limits())
+                ours.append(result.p_value is not None and result.p_value <= LEVEL)
                 peers.append(min(_ks(data[:past], window)) <= LEVEL / 20)
         shares = float(np.mean(ours)), float(np.mean(peers))
         worst = max(worst, shares)

@@ -50,7 +50,7 @@ def build(spec: Pipeline) -> None:
 
     @task
     def draw_report() -> None:
-        from include.steps.window_page import draw_report
+        from include.reporting.window_page import draw_report
 
         context = get_current_context()
         with run_of(context) as run:

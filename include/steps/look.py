@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
+    from sqlalchemy.engine import Engine
 
     from include.monitoring.decide import Rules
     from include.monitoring.history import Look
     from include.monitoring.measure import Measure
     from include.registry.mlflow_registry import Version
+    from include.spec.model import Pipeline
     from include.steps.run import Run
     from include.training.evaluate import Metrics
 
@@ -163,13 +165,15 @@ def _probed(run: Run, window: Window, version: Version | None) -> dict[str, Any]
         frame = feature_rows(run.engine, pipeline, None, window.end)
     else:
         frame, _ = trusted_features(run, window.end)
-    found = probe(pipeline, candidate, load(version), frame, Window(since, window.end))
-    if isinstance(found, int):
-        return nothing | {"unprobed": f"{found} of {FEWEST_ROWS} rows have met their truth since the last comparison"}
-    log.info("%s fitted on newer data: %s", candidate, found)
+    compared = probe(pipeline, candidate, load(version), frame, Window(since, window.end))
+    if isinstance(compared, int):
+        return nothing | {
+            "unprobed": f"{compared} of {FEWEST_ROWS} rows have met their truth since the last comparison"
+        }
+    log.info("%s fitted on newer data: %s", candidate, compared)
     return nothing | {
-        "probe_losses": list(found.losses),
-        "champion_losses": list(found.champion_losses),
+        "probe_losses": list(compared.losses),
+        "champion_losses": list(compared.champion_losses),
         "probed_until": window.end,
     }
 
@@ -177,11 +181,11 @@ def _probed(run: Run, window: Window, version: Version | None) -> dict[str, Any]
 def _probed_until(run: Run, window: Window, version: Version) -> datetime | None:
     """Return until when a version was compared already, in windows before this one."""
     with run.engine.connect() as connection:
-        found: datetime | None = connection.exec_driver_sql(
+        until: datetime | None = connection.exec_driver_sql(
             "select max(probed_until) from ml.look where pipeline = %s and model_version = %s and window_end_at < %s",
             (run.pipeline.pipeline, version.number, window.end),
         ).scalar()
-    return found
+    return until
 
 
 def history_of(run: Run, window: Window, champion: Version | None, rows: int, rules: Rules) -> Sequence[Look]:
@@ -192,7 +196,7 @@ def history_of(run: Run, window: Window, champion: Version | None, rows: int, ru
     from include.monitoring.record import read_history, record_look
     from include.steps.inputs import changed_inputs, corrected_inputs
 
-    state, why = _state(run, window, rows)
+    state, why = state_of(run.engine, run.pipeline, window, rows)
     facts = {
         "model_version": champion.number if champion else None,
         "status": state,
@@ -215,12 +219,12 @@ def history_of(run: Run, window: Window, champion: Version | None, rows: int, ru
     return [*history[:-1], newest]
 
 
-def _state(run: Run, window: Window, rows: int) -> tuple[str, str]:
+def state_of(engine: Engine, pipeline: Pipeline, window: Window, rows: int) -> tuple[str, str]:
     """Say whether a window can be judged, and why not: how it was closed, how much of it waits, or is excluded."""
-    name, most = run.pipeline.pipeline, run.pipeline.monitoring.quarantined_max
-    with run.engine.connect() as connection:
+    name, most = pipeline.pipeline, pipeline.monitoring.quarantined_max
+    with engine.connect() as connection:
         closed = connection.exec_driver_sql(CLOSED, (name, window.start, window.end)).first()
-        share = connection.exec_driver_sql(QUARANTINED, (name, run.pipeline.main, window.start, window.end)).scalar()
+        share = connection.exec_driver_sql(QUARANTINED, (name, pipeline.main, window.start, window.end)).scalar()
     if closed is not None:
         return closed[0], f"the window is {closed[0]}: {closed[1]}"
     if share is not None and share > most:

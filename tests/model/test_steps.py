@@ -11,9 +11,10 @@ from mlflow import MlflowClient
 from include.errors import NothingToDo
 from include.features.read import usable_rows
 from include.registry.mlflow_registry import CHALLENGER, CHAMPION, PREVIOUS, by_alias
+from include.reporting.window_page import draw_report
+from include.settings import settings
 from include.spec.monitoring import Costs
 from include.steps import monitor, score, train
-from include.steps.window_page import draw_report
 from include.windows import Window
 
 FIRST = Window.parse("2024-01-01", "2024-01-21")
@@ -478,13 +479,12 @@ def test_errors_are_told_by_slice(trained, readings):
     assert {row.status for row in rows} == {"unknown"}, "eleven rows a slice are few"
 
 
-def test_the_report_of_a_window_shows_what_was_decided_and_why(trained, readings, tmp_path, monkeypatch):
-    monkeypatch.setenv("CICLO_VAR", str(tmp_path / "var"))
+def test_the_report_of_a_window_shows_what_was_decided_and_why(trained, readings):
     by_default(trained).load(SECOND, readings(SECOND, slope=-1.0))
     decision = trained.monitor("m2", SECOND)
     for _ in range(2):
         draw_report(trained.run("monitor", "m2", SECOND), decision)
-    (page,) = (tmp_path / "var" / "docs" / "monitoring" / trained.spec.pipeline).glob("*.html")
+    (page,) = (settings().var / "docs" / "monitoring" / trained.spec.pipeline).glob("*.html")
     text = page.read_text("utf-8")
     assert "Train again" in text
     assert "a refit on newer data is" in text

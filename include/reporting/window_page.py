@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
     from include.decisions import Verdict
+    from include.monitoring.grid import Grid
     from include.monitoring.reference import Subject
     from include.steps.run import Run
 
@@ -120,12 +121,23 @@ def _distributions(run: Run, window: Window, champion: int | None) -> dict[str, 
 
 
 def _shape(subject: Subject, column: pd.Series) -> Any:
+    """Return the edges of an outline, the reference's counts between them and the window's; None without a value."""
     values, grid = column.to_numpy("float64"), subject.grid
-    values = values[np.isfinite(values)]
     if grid is None:
         return None
-    ends, counts = grid.edges, subject.whole.cells
-    edges = np.linspace(ends[1], ends[-2], BINS + 1) if len(ends) > BINS else ends
+    ends, counts = _cells(grid, subject.whole.cells)
+    edges = ends if len(ends) <= BINS + 1 else np.linspace(max(ends[0], grid.low), min(ends[-1], grid.high), BINS + 1)
     below = np.interp(edges, ends, np.concatenate([[0], counts.cumsum()]))
-    seen, _ = np.histogram(np.clip(values, edges[0], edges[-1]), edges)
+    seen, _ = np.histogram(np.clip(values[np.isfinite(values)], edges[0], edges[-1]), edges)
     return edges.tolist(), np.diff(below).tolist(), seen.tolist()
+
+
+def _cells(grid: Grid, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return where the cells of a grid end, in the subject's unit, and their counts; a cell a value where few are."""
+    if grid.is_exact:
+        half = np.diff(grid.values).min() / 2 if len(grid.values) > 1 else 0.5
+        middles = (grid.values[1:] + grid.values[:-1]) / 2
+        return np.concatenate([[grid.values[0] - half], middles, [grid.values[-1] + half]]), cells[1::2]
+    width = (grid.high - grid.low) / grid.places
+    inner = grid.low + (grid.starts[1:] - 1) * width
+    return np.concatenate([[min(grid.smallest, inner[0])], inner, [max(grid.largest, inner[-1])]]), cells
