@@ -76,7 +76,7 @@ class Wander:
         self.means = totals.sum(axis=0) / rows.sum(axis=0) if usable else np.zeros(0)
         self._away = (totals - rows * self.means) / self.rows_a_part if usable else rows
         if self.parts >= LEAST_PARTS:
-            self._series = _cosines(self.parts, self._number()) @ self._away
+            self._series = np.einsum("np,pf->nf", _cosines(self.parts, self._number()), self._away)
             slow = (self._series**2).mean(axis=0)
             self.variances = np.maximum(slow, _of_runs(self._away, max(1, self.parts // 10)))
             self._slow = slow
@@ -90,8 +90,8 @@ class Wander:
         unit = (size[:, None] * turned).astype(np.float32)  # the same normal vectors from no more factors than features
         draws = []
         for _ in range(0, DRAWS, DRAWN_TOGETHER):
-            factors = chance.standard_normal((DRAWN_TOGETHER * (number + 1), len(unit)), dtype=np.float32)
-            drawn = (factors @ unit).reshape(DRAWN_TOGETHER, number + 1, -1)
+            factors = chance.standard_normal((DRAWN_TOGETHER, number + 1, len(unit)), dtype=np.float32)
+            drawn = factors @ unit  # many small products: large ones wait for threads
             spread = np.sqrt((drawn[:, 1:] ** 2).mean(axis=1))
             draws.append((np.abs(drawn[:, 0]) / np.maximum(spread, 1e-30)).max(axis=1))
         return np.sort(np.concatenate(draws)).astype(np.float64)
@@ -155,9 +155,12 @@ def shifts_jointly(
     if wander.parts < LEAST_PARTS:
         return Moved(None, reason=f"the reference has {wander.parts} parts that vary, {LEAST_PARTS} are needed")
     names = list(wander.subjects)
-    there = np.array([name in counts and counts[name].values >= limits.min_rows for name in names])
+    known = ((wander.subjects[name].whole, counts.get(name)) for name in names)
+    there = np.array([own is not None and min(own.values, whole.values) >= limits.min_rows for whole, own in known])
     if not there.any():
-        return Moved(None, reason=f"no feature that varies in the reference has {limits.min_rows} values in the window")
+        return Moved(
+            None, reason=f"no feature that varies in the reference has {limits.min_rows} values there and in the window"
+        )
     shifts, errors = {}, {}
     for place in np.flatnonzero(there):
         name, own = names[place], counts[names[place]]
@@ -181,7 +184,7 @@ def _judged(
         for name, level in zip(ordered, levels, strict=True)
     }
     moved = tuple(name for name in ordered if abs(shifts[name]) > most[name])
-    reason = f"without {', '.join(absent)}, of which the window has too few values" if absent else ""
+    reason = f"without {', '.join(absent)}, of which there are too few values" if absent else ""
     return Moved(_beyond(largest, abs(shifts[ordered[0]])), moved, shifts, most, reason)
 
 

@@ -125,6 +125,4 @@ def _pairs(level: Level) -> tuple[tuple[float, float], tuple[float, float]]:
 def _measure(
     figure: str, value: float | None, status: str, reason: str, level: Level, limit: float | None, counts: Counts
 ) -> Measure:
-    value = value if value is not None and math.isfinite(value) else None
-    status, reason = (status, reason) if value is not None or status == "unknown" else ("unknown", "sums overflow")
     return Measure("", "", figure, value, status, reason, level.before, limit, rows=counts.values)

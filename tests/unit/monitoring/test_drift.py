@@ -204,6 +204,7 @@ UNKNOWN = {
     "29 values are few, 30 are needed": (REFERENCE, PAST[:29], "x"),
     "the window's rows do not have it": (REFERENCE | Reference.of({"y": PAST}), PAST[:50], "y"),
     "the model version's reference does not know it: train again": (REFERENCE, PAST[:50], "z"),
+    "the reference has 29 values of it, 30 are needed": (Reference.of({"x": PAST[:29]}), PAST[:50], "x"),
     "the reference has no value of it": (Reference.of({"x": np.full(90, np.nan)}), PAST[:50], "x"),
 }
 

@@ -106,7 +106,7 @@ def test_a_constant_feature_takes_no_part_and_one_without_values_is_said():
     data[:, 1] = 5.0
     found = judge(data[:3000], data[3000:], x2=np.full(500, np.nan))
     assert set(found.shifts) == {"x0"}
-    assert found.reason == "without x2, of which the window has too few values"
+    assert found.reason == "without x2, of which there are too few values"
 
 
 def test_too_few_parts_or_values_leave_the_p_value_unknown():
@@ -114,9 +114,11 @@ def test_too_few_parts_or_values_leave_the_p_value_unknown():
     few = judge(data[:9], data[:500])
     assert (few.p_value, few.moved) == (None, ())
     assert few.reason == "the reference has 9 parts that vary, 10 are needed"
-    assert judge(data[:10], data[:500]).p_value is not None
+    assert judge(data[:10], data[:500], Limits(min_rows=10)).p_value is not None
+    assert judge(data[:29], data[:500]).p_value is None
+    assert judge(data[:30], data[:500]).p_value is not None
     short = judge(data[:3000], data[3000:3029])
-    assert short.reason == "no feature that varies in the reference has 30 values in the window"
+    assert short.reason == "no feature that varies in the reference has 30 values there and in the window"
     assert judge(data[:3000], data[3000:3030]).p_value is not None
 
 
