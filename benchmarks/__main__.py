@@ -5,7 +5,7 @@ import os
 import sys
 import tempfile
 
-from benchmarks import alarms, dag_parse, features, loading, quality, task_overhead
+from benchmarks import alarms, dag_parse, features, loading, quality, replay, task_overhead
 
 BENCHMARKS = {
     "task_overhead": task_overhead.measure,
@@ -18,6 +18,8 @@ BENCHMARKS = {
     "window_cost": features.measure_window,
     "false_alarms": alarms.measure_false_alarms,
     "harm_delay": alarms.measure_harm_delay,
+    "replay": replay.measure_replay,
+    "regret": replay.measure_regret,
 }
 
 

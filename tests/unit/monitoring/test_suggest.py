@@ -42,7 +42,7 @@ def test_the_choice_is_the_cheapest_on_the_first_part(matrix_of, rules_of):
 
 
 def test_a_short_history_is_one_sentence_with_the_way_out(matrix_of, rules_of):
-    with pytest.raises(NothingToDo, match="4 windows after the first training are too few .* load more windows"):
+    with pytest.raises(NothingToDo, match=r"4 windows after the first training are too few .* load more windows"):
         suggest(matrix_of(5), rules_of())
 
 
