@@ -5,7 +5,7 @@ import os
 import sys
 import tempfile
 
-from benchmarks import alarms, dag_parse, features, loading, quality, replay, task_overhead
+from benchmarks import alarms, dag_parse, drift, drifting, features, loading, quality, replay, task_overhead
 
 BENCHMARKS = {
     "task_overhead": task_overhead.measure,
@@ -16,6 +16,11 @@ BENCHMARKS = {
     "quality": quality.measure,
     "features_build": features.measure_build,
     "window_cost": features.measure_window,
+    "drift": drift.measure,
+    "drift_memory": drift.measure_memory,
+    "drift_false_alarms": drifting.measure_false_alarms,
+    "detection": drifting.measure_detection,
+    "slide": drifting.measure_slide,
     "false_alarms": alarms.measure_false_alarms,
     "harm_delay": alarms.measure_harm_delay,
     "replay": replay.measure_replay,

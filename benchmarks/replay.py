@@ -60,10 +60,10 @@ def measure_regret() -> Iterator[dict[str, Any]]:
         for recipe in RECIPES:
             matrix = _matrix(recipe)
             best = optima(matrix)
-            for policy, found in regrets.items():
+            for policy, each in regrets.items():
                 rules = Rules.of(spec, policy)
                 rules = replace(rules, costs=rules.costs.model_copy(update={"training_pct": percent}))
-                found.append(price(matrix, rules).regret(walk(matrix, rules).schedule, best))
+                each.append(price(matrix, rules).regret(walk(matrix, rules).schedule, best))
         ours, peer = regrets["default"], regrets["every_window"]
         count = len(RECIPES)
         yield figure(name, sum(ours) / count, sum(peer) / count, "points", len(_frame()))

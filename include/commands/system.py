@@ -47,7 +47,7 @@ def faults(name: str | None) -> list[str]:
         There is no pipeline of that name.
     """
     from include.local import airflow_settings
-    from include.local.validation import faults_here
+    from include.local.runtime import faults_here
 
     every = faults_here()
     if name is not None and name not in every:

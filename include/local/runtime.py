@@ -118,7 +118,6 @@ def status() -> dict[str, Any]:
     """
     from sqlalchemy.exc import SQLAlchemyError
 
-    from include.local.validation import faults_here
     from include.reporting.health import health_of_all
     from include.reporting.status import pipelines, with_champions
     from include.spec.load import load_runnable
@@ -144,6 +143,13 @@ def status() -> dict[str, Any]:
     health = health_of_all(state["pipelines"], faults, list(load_runnable()))
     state["health"] = {name: one._asdict() for name, one in health.items()}
     return state | ({"problem": "\n".join(problems)} if problems else {})
+
+
+def faults_here() -> dict[str, list[str]]:
+    """Return `faults_of_all` with this machine's variables; in front of an Airflow elsewhere those are its own."""
+    from include.local.validation import faults_of_all
+
+    return faults_of_all(None if settings().airflow_url else os.environ | environment.component_env())
 
 
 def _supervisor(components: tuple[Component, ...], env: dict[str, str]) -> Supervisor:

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from include.errors import ConfigError
-from include.local import airflow_settings, environment
+from include.local import airflow_settings
 from include.local.airflow_settings import Declared
-from include.settings import settings
 from include.spec.faults import dotted
 from include.spec.load import load_each
 from include.spec.model import Pipeline
-
-
-def faults_here() -> dict[str, list[str]]:
-    """Return `faults_of_all` with this machine's variables; in front of an Airflow elsewhere those are its own."""
-    return faults_of_all(None if settings().airflow_url else os.environ | environment.component_env())
 
 
 def faults_of_all(environ: Mapping[str, str] | None, file: Path = airflow_settings.FILE) -> dict[str, list[str]]:

@@ -17,7 +17,7 @@ from include.monitoring.usual import figures_of, usual_distances, usual_missing,
 
 KINDS = {TARGET: "target", PREDICTION: "prediction"}
 JOINT, ALL = "joint", "features"
-FIGURES = ("psi", "js", "ks", "mean_shift_sd", "mean_shift_pct", "out_of_range_share")
+FIGURES = ("psi", "js", "ks", "mean", "mean_shift_sd", "mean_shift_pct", "out_of_range_share")
 WORDS = {"psi": "PSI", "js": "Jensen–Shannon distance", "ks": "Kolmogorov–Smirnov distance"}
 SHARES = {
     "out_of_range_share": "lie outside all that the reference had",
@@ -44,7 +44,8 @@ def measure_drift(
     -------
     list of Measure
         Of each subject its figures, those of the first feature first; then the joint ones: the p-value of all
-        features together, and of each feature its shift in standard errors, a breach where it is named as moved.
+        features together (the subject is ``features``, the statistic ``p_value``), and of each feature its `shift` in
+        standard errors, a breach where it is named as moved.
     """
     counted = count_rows(reference.grids if reference else {}, rows, TIME)
     return measure_counts(reference, counted, features, limits or Limits())
@@ -84,6 +85,7 @@ def _of_subject(subject: Subject | None, name: str, counted: WindowCounts, limit
         return
     yield from _shape(subject, counts, limits, worth)
     level = Level.of(subject.whole, counts, worth)
+    yield Measure("", "", "mean", counts.mean, "ok", "", subject.whole.mean, rows=counts.values)
     yield shift_in_deviations(level, counts, limits)
     yield shift_in_per_cent(level, counts, limits)
     yield from _shares(subject, counts, limits, worth)
@@ -162,20 +164,20 @@ def _jointly(wander: Wander | None, counted: WindowCounts, limits: Limits) -> It
         why = "the window has no rows" if wander else "there is no reference of any feature: train again"
         yield Measure(JOINT, ALL, "p_value", None, "unknown", why, threshold=limits.p_value, rows=counted.rows)
         return
-    found = shifts_jointly(wander, counted.subjects, limits, wander.parts_of(counted.span_ns))
-    yield _p_value(found, counted.rows, limits)
-    for name, shift in found.shifts.items():
-        is_moved, limit = name in found.moved, found.limits[name]
+    result = shifts_jointly(wander, counted.subjects, limits, wander.parts_of(counted.span_ns))
+    yield _p_value(result, counted.rows, limits)
+    for name, shift in result.shifts.items():
+        is_moved, limit = name in result.moved, result.limits[name]
         reason = f"its level is {shift:+.1f} standard errors off, {limit:.1f} are allowed" if is_moved else ""
         status = "breach" if is_moved else "ok"
         yield Measure(JOINT, name, "shift", shift, status, reason, 0.0, limit, rows=counted.subjects[name].values)
 
 
-def _p_value(found: Moved, rows: int, limits: Limits) -> Measure:
-    if found.p_value is None:
-        return Measure(JOINT, ALL, "p_value", None, "unknown", found.reason, threshold=limits.p_value, rows=rows)
-    is_moved = bool(found.moved)
-    reason = f"so large a shift comes by chance in {found.p_value:.2%} of windows; moved: {', '.join(found.moved)}"
-    reason = "; ".join(part for part in (reason if is_moved else "", found.reason) if part)
+def _p_value(result: Moved, rows: int, limits: Limits) -> Measure:
+    if result.p_value is None:
+        return Measure(JOINT, ALL, "p_value", None, "unknown", result.reason, threshold=limits.p_value, rows=rows)
+    is_moved = bool(result.moved)
+    reason = f"so large a shift comes by chance in {result.p_value:.2%} of windows; moved: {', '.join(result.moved)}"
+    reason = "; ".join(part for part in (reason if is_moved else "", result.reason) if part)
     status = "breach" if is_moved else "ok"
-    return Measure(JOINT, ALL, "p_value", found.p_value, status, reason, threshold=limits.p_value, rows=rows)
+    return Measure(JOINT, ALL, "p_value", result.p_value, status, reason, threshold=limits.p_value, rows=rows)

@@ -16,7 +16,7 @@ import numpy as np
 FEW = 64  # distinct values that have cells of their own
 NEW = 0.01  # where more of the rows than this have values of their own, the next row would bring a new one
 FINE = 512
-PLACES, FEW_PLACES, MANY_ROWS = 65_536, 16_384, 100_000  # few places where few rows would not fill them
+PLACES = 65_536
 TAIL = 0.0005  # of the reference on either side lies beyond the ends
 REACH = 20  # times the distance of the 5th from the 95th percentile, the farthest an end may lie from them
 SAME = 1e-9  # of the largest value: what differs by less differs by rounding
@@ -61,6 +61,16 @@ class Grid:
     def size(self) -> int:
         """Cells."""
         return 2 * len(self.values) + 1 if self.is_exact else len(self.starts)
+
+    @property
+    def edges(self) -> np.ndarray:
+        """The ends of the cells for a picture, ascending, shape (cells + 1,); an exact value has a narrow cell."""
+        if not self.is_exact:
+            inner = self.low + (self.starts[1:] - 1) / self._scale
+            return np.array([min(self.smallest, self.low), *inner, max(self.largest, self.high)])
+        apart = float(np.diff(self.values).min()) / 4 if len(self.values) > 1 else 0.25
+        sides = np.column_stack([self.values - apart, self.values + apart]).ravel()
+        return np.array([sides[0] - 2 * apart, *sides, sides[-1] + 2 * apart])
 
     def tally(self, offsets: np.ndarray, scratch: np.ndarray) -> np.ndarray:
         """Count values by place, or by cell where cells are exact.
@@ -122,8 +132,8 @@ class Grid:
 
     def _spot(self, offsets: np.ndarray) -> np.ndarray:
         width = (self.values[-1] - self.values[0]) or 1.0
-        spots = (offsets - (self.values[0] - self.origin)) * (FEW_PLACES / width)
-        return np.clip(spots, 0, FEW_PLACES).astype(np.intp)
+        spots = (offsets - (self.values[0] - self.origin)) * (PLACES / width)
+        return np.clip(spots, 0, PLACES).astype(np.intp)
 
     @cached_property
     def _near(self) -> np.ndarray | None:
@@ -131,7 +141,7 @@ class Grid:
         own = self._spot(self.values - self.origin)
         if len(np.unique(own)) < len(own):
             return None
-        nearest = np.searchsorted((own[1:] + own[:-1]) / 2, np.arange(FEW_PLACES + 1))
+        nearest = np.searchsorted((own[1:] + own[:-1]) / 2, np.arange(PLACES + 1))
         nearest[own] = np.arange(len(own))
         return nearest
 
@@ -162,8 +172,7 @@ def fit(values: np.ndarray) -> Grid:
     if few is not None:
         return replace(grid, values=few)
     low, high = _ends(values)
-    places = PLACES if len(values) > MANY_ROWS else FEW_PLACES
-    grid = replace(grid, low=low, high=high, places=places)
+    grid = replace(grid, low=low, high=high, places=PLACES)
     tally = grid.tally(values - origin, np.empty(len(values), np.intp))
     return replace(grid, starts=_starts(tally))
 

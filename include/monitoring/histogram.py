@@ -165,8 +165,8 @@ def count_rows(grids: Mapping[str, Grid], rows: Any, time: str = "valid_at") -> 
             known = [name for name in names if name in grids]
             for name, counts in zip(known, threads.map(lambda n: count(grids[n], column(part, n)), known), strict=True):  # noqa: B023 (the map is used up before the next part)
                 counted[name] = counted[name] + counts if name in counted else counts
-            number += _length(part)
-            if time in names and _length(part):
+            number += length(part)
+            if time in names and length(part):
                 moments = times(part, time)
                 ends += [int(moments.min()), int(moments.max())]
     return WindowCounts(number, counted, frozenset(columns), max(ends) - min(ends) if ends else None)
@@ -184,13 +184,12 @@ def column(part: Any, name: str) -> np.ndarray:
 
 
 def times(part: Any, name: str) -> np.ndarray:
-    """Return a column of times as nanoseconds since 1970 UTC, int64."""
+    """Return a column of times as nanoseconds since 1970 UTC, int64; times without a zone are UTC."""
+    import pandas as pd
+
     values = part[name]
-    if hasattr(values, "null_count"):
-        values = values.to_pandas()
-    if hasattr(values, "dt") and values.dt.tz is not None:
-        values = values.dt.tz_convert(None)
-    return np.asarray(values).astype("datetime64[ns]").astype(np.int64)
+    values = values.to_pandas() if hasattr(values, "null_count") else values
+    return pd.DatetimeIndex(pd.to_datetime(values, utc=True)).as_unit("ns").asi8
 
 
 def _parts(rows: Any) -> Iterator[Any]:
@@ -205,7 +204,8 @@ def _parts(rows: Any) -> Iterator[Any]:
             yield from _parts(part)
 
 
-def _length(part: Any) -> int:
+def length(part: Any) -> int:
+    """Return the number of rows of a frame, a table or a Mapping of arrays."""
     if isinstance(part, Mapping):
         return len(next(iter(part.values()), ()))
     return int(part.num_rows if hasattr(part, "num_rows") else len(part))

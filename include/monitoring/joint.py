@@ -86,11 +86,12 @@ class Wander:
     def largest(self) -> np.ndarray:
         """Draws, ascending, of the largest shift in standard errors where nothing moved."""
         chance, number = np.random.default_rng(0), len(self._series)
-        unit = (self._series / np.sqrt(np.maximum(self._slow, 1e-300) * number)).astype(np.float32)
+        _, size, turned = np.linalg.svd(self._series / np.sqrt(np.maximum(self._slow, 1e-300) * number), False)
+        unit = (size[:, None] * turned).astype(np.float32)  # the same normal vectors from no more factors than features
         draws = []
         for _ in range(0, DRAWS, DRAWN_TOGETHER):
-            factors = chance.standard_normal((DRAWN_TOGETHER, number + 1, number), dtype=np.float32)
-            drawn = (factors.reshape(-1, number) @ unit).reshape(DRAWN_TOGETHER, number + 1, -1)
+            factors = chance.standard_normal((DRAWN_TOGETHER * (number + 1), len(unit)), dtype=np.float32)
+            drawn = (factors @ unit).reshape(DRAWN_TOGETHER, number + 1, -1)
             spread = np.sqrt((drawn[:, 1:] ** 2).mean(axis=1))
             draws.append((np.abs(drawn[:, 0]) / np.maximum(spread, 1e-30)).max(axis=1))
         return np.sort(np.concatenate(draws)).astype(np.float64)

@@ -18,7 +18,7 @@ from include.monitoring import grid as grids
 from include.monitoring.axis import Axis, cut
 from include.monitoring.coarse import bins_of, coarse_of, scores_of
 from include.monitoring.grid import Grid
-from include.monitoring.histogram import Counts, column, count, times
+from include.monitoring.histogram import Counts, column, count, length, times
 from include.quality.profile import pack, unpack
 
 TIME = "valid_at"
@@ -111,7 +111,7 @@ class Reference:
             Length of a block, ``"7 days"``; longer where there would be more than a hundred.
         """
         moments = times(frame, time) if time in frame else None
-        axis = cut(moments, len(frame), _span(block))
+        axis = cut(moments, length(frame), _span(block))
         names = [name for name in frame if name != time] if subjects is None else subjects
         return cls(_subject(name, column(frame, name), axis) for name in names)
 

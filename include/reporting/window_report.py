@@ -110,7 +110,8 @@ def _rank(one: Measure) -> tuple[Any, ...]:
 def moved_features(measures: Sequence[Measure]) -> list[str]:
     """Return what moved against the training data, the farthest first: what a breach of its distribution names."""
     drifted = [one for one in measures if one.kind in ("covariate", "joint", "target", "prediction")]
-    names = dict.fromkeys(one.subject for one in drifted if one.status == "breach" and not one.slice)
+    breached = [one for one in drifted if one.status == "breach" and not one.slice]
+    names = dict.fromkeys(one.subject for one in breached if one.statistic != "p_value")
     shifts = {one.subject: abs(one.value or 0) for one in drifted if one.statistic == "mean_shift_sd"}
     return sorted(names, key=lambda name: -shifts.get(name, 0.0))
 

@@ -40,7 +40,7 @@ def measure_drift(run: Run) -> dict[str, Any]:
         _measure_drift(run, window, _live_then(run, window))
     window, champion = windows[-1], _champion(run)
     rows, measures = _measure_drift(run, window, champion)
-    moved = sorted({one.subject for one in measures if one.status == "breach"})
+    moved = sorted({one.subject for one in measures if one.status == "breach" and one.statistic != "p_value"})
     return {**window.to_dict(), "rows": rows, "champion": champion.number if champion else None, "moved": moved}
 
 

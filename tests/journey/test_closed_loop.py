@@ -6,6 +6,7 @@ import pytest
 import requests
 
 from include.local.replay import ReplayFailed, replay, run_id_of
+from include.quality.data_docs.files import pages_of_run
 from include.spec.load import load_all
 from include.spec.model import Pipeline, Replay
 from include.windows import Window
@@ -69,21 +70,33 @@ def test_every_row_is_there_once(played):
     assert int(rows) + int(quarantined) == (span.end - span.start).total_seconds() // 3600
 
 
-def test_a_drifted_window_leads_to_training_a_new_version_and_a_decision_with_reasons(played):
+def test_a_window_worth_it_leads_to_training_a_new_version_and_a_decision_with_reasons(played):
     retrains = played.sql(
-        "select decision_id, array_to_string(reasons, '; ') from ml.decision where pipeline = 'air_quality'"
-        " and verdict = 'retrain' and model_version is not null"
+        "select pipeline, decision_id, array_to_string(reasons, '; ') from ml.decision"
+        " where verdict = 'retrain' and model_version is not null"
     )
-    assert retrains, "no window of the replay drifted"
-    for decision_id, reasons in retrains:
-        assert "moved" in reasons or "is below 0.68" in reasons
-        assert played.api.run_state("train_air_quality", f"decision_{decision_id}") == "success"
+    decided = played.sql(
+        "select verdict, array_to_string(reasons, '; ') from ml.decision where dag_id like 'monitor_%'"
+    )
+    assert retrains, f"no window of the replay was worth a training: {decided}"
+    for name, decision_id, reasons in retrains:
+        assert "worth: " in reasons or "harm: " in reasons
+        assert played.api.run_state(f"train_{name}", f"decision_{decision_id}") == "success"
         [[verdict, version]] = played.sql(
-            "select verdict, model_version from ml.decision where dag_id = 'train_air_quality'"
+            f"select verdict, model_version from ml.decision where dag_id = 'train_{name}'"
             f" and run_id = 'decision_{decision_id}'"
         )
         assert verdict in ("promote", "reject")
         assert int(version) > 1
+
+
+def test_each_decision_has_its_page(played):
+    runs = played.sql("select pipeline, dag_id, run_id from ml.decision where dag_id like 'monitor_%'")
+    for name, dag_id, run_id in runs:
+        states = {task["task_id"]: task["state"] for task in played.api.tasks(dag_id, run_id)}
+        assert states["draw_report"] == "success"
+        (page,) = pages_of_run(played.var / "docs" / "monitoring" / name, dag_id, run_id)
+        assert "</html>" in page.read_text("utf-8")
 
 
 def test_predictions_carry_their_version_and_say_simulated(played):
