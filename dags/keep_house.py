@@ -33,7 +33,7 @@ def sweep_pages() -> int:
     from include.steps.keep_house import sweep_pages
 
     keep = timedelta(days=get_current_context()["params"]["keep_days"])
-    return sweep_pages(settings().var / "docs" / "quality", keep)
+    return sweep_pages(settings().var / "docs", keep)
 
 
 @dag(

@@ -2,12 +2,12 @@
 **Makes** the drift, the error and the decision for a window, in `ml.drift`, `ml.performance`, `ml.look` and
 `ml.decision`, from `feature.<pipeline>`, the predictions in `ml.prediction` and the champion in MLflow.
 
-**Steps**: `measure_drift` compares features, target and predictions with the champion's training data;
-`measure_error` measures what the live version had predicted before the truth was known, and compares the champion
-with its own recipe fitted on newer data; `decide` weighs harm, worth and cause by the pipeline's policy
-(`monitoring` in pipeline.yaml, docs/monitoring.md) and writes the verdict with its reasons; on `retrain` it goes
-on to `trigger_training`. Earlier windows that a load opened again are measured too, with the version that was live
-then; the newest window alone is decided on.
+**Steps**: `measure` compares features, target and predictions with the champion's training data, measures what the
+live version had predicted before the truth was known, and compares the champion with its own recipe fitted on newer
+data; `decide` weighs harm, worth and cause by the pipeline's policy (`monitoring` in pipeline.yaml,
+docs/monitoring.md) and writes the verdict with its reasons; `draw_report` draws all of it (the button "Monitoring
+report"); on `retrain` it goes on to `trigger_training`. Earlier windows that a load opened again are measured too,
+with the version that was live then; the newest window alone is decided on.
 
 **Params**: `start` and `end`, a half-open window in UTC; without them the window that was just
 loaded: `airflow dags trigger monitor_<pipeline>`
@@ -32,28 +32,29 @@ def build(spec: Pipeline) -> None:
     run_of = partial(open_run, spec)
 
     @task
-    def measure_drift() -> dict:
-        from include.steps.monitor import measure_drift
+    def measure() -> dict:
+        from include.steps.monitor import measure_drift, measure_error
 
         with run_of(get_current_context()) as run:
-            return measure_drift(run)
+            return {"drift": measure_drift(run), "error": measure_error(run)}
 
-    @task
-    def measure_error() -> dict | None:
-        from include.steps.monitor import measure_error
-
-        with run_of(get_current_context()) as run:
-            return measure_error(run)
-
-    @task.short_circuit
-    def decide(drift: dict, error: dict | None) -> bool:
+    @task.branch
+    def decide(measured: dict) -> list[str]:
         from include.steps.monitor import decide
 
         context = get_current_context()
         with run_of(context) as run:
-            decision = decide(run, drift, error)
+            decision = decide(run, **measured)
         context["ti"].xcom_push(key="decision", value=decision)
-        return bool(decision["verdict"] == "retrain")
+        return ["draw_report"] + ["trigger_training"] * (decision["verdict"] == "retrain")
+
+    @task
+    def draw_report() -> None:
+        from include.reporting.window_page import draw_report
+
+        context = get_current_context()
+        with run_of(context) as run:
+            draw_report(run, context["ti"].xcom_pull(task_ids="decide", key="decision"))
 
     def decided(key: str) -> str:
         return "{{ ti.xcom_pull(task_ids='decide', key='decision')['" + key + "'] }}"
@@ -72,7 +73,7 @@ def build(spec: Pipeline) -> None:
             skip_when_already_exists=True,
             conf={key: decided(key) for key in ("start", "end", "reason")},
         )
-        decide(measure_drift(), measure_error()) >> trigger_training
+        decide(measure()) >> [draw_report(), trigger_training]
 
     monitor()
 

@@ -6,7 +6,7 @@ from typing import Any
 from airflow.plugins_manager import AirflowPlugin
 from airflow.sdk import BaseOperatorLink
 
-from include.reporting.docs_site import PREFIX, airflow_base, report_url
+from include.reporting.docs_site import PREFIX, airflow_base, monitor_url, report_url
 
 
 class QualityReport(BaseOperatorLink):
@@ -23,11 +23,21 @@ class QualityReport(BaseOperatorLink):
         return report_url(airflow_base(), ti_key.dag_id, ti_key.task_id, ti_key.run_id)
 
 
+class MonitoringReport(BaseOperatorLink):
+    """Leads from the page of a decision to what the monitor saw of the window."""
+
+    name = "Monitoring report"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """Return the address; empty, and no button, for other tasks."""
+        return monitor_url(airflow_base(), ti_key.dag_id, ti_key.task_id, ti_key.run_id)
+
+
 class QualityDocs(AirflowPlugin):
     """What Airflow registers."""
 
     name = "ciclo_quality_docs"
-    global_operator_extra_links = [QualityReport()]  # noqa: RUF012 - so does AirflowPlugin declare it
+    global_operator_extra_links = [QualityReport(), MonitoringReport()]  # noqa: RUF012 - so does AirflowPlugin declare it
 
     @cached_property
     def fastapi_apps(self) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from include.commands import inject, quarantine
+from include.commands import inject, quarantine, replay
 from include.errors import CicloError, ConfigError
 
 app = typer.Typer(
@@ -16,6 +16,7 @@ app = typer.Typer(
 )
 app.add_typer(quarantine.app, name="quarantine")
 app.command("inject")(inject.inject)
+app.command("replay")(replay.replay)
 
 
 @app.command()

@@ -97,7 +97,8 @@ def _by_slice(rows: pd.DataFrame, name: str, least: int) -> Iterator[Measure]:
     """Yield the error and the bias of each value of a feature; of few rows they are unknown."""
     overall = float((rows["predicted"] - rows["actual"]).abs().mean())
     for value, part in rows.groupby(name, dropna=False):
-        label, count = f"{name}={value:g}" if value == value else f"{name} missing", len(part)
+        is_there, count = value == value, len(part)
+        label = f"{name}={float(str(value)):g}" if is_there else f"{name} missing"
         mae = float((part["predicted"] - part["actual"]).abs().mean())
         if count < least:
             few = f"{count} rows are few, {least} are needed"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from include.decisions import Verdict
 from include.monitoring.history import Look, Probe
 from include.monitoring.measure import Measure
 from include.windows import Window
@@ -58,12 +59,17 @@ def record_measures(
     )
     if measures:
         names = ("kind", "subject", "statistic", "value", "status", "reason", "reference", "threshold", "slice", "rows")
-        rows = [(*key, *(getattr(one, name) for name in names)) for one in measures]
+        rows = [(*key, *(_plain(getattr(one, name)) for name in names)) for one in measures]
         connection.exec_driver_sql(
             f"insert into ml.{table} (pipeline, window_start_at, window_end_at, model_version, run_id, {FIGURES})"
             f" values ({', '.join(['%s'] * 15)})",
             rows,
         )
+
+
+def _plain(value: Any) -> Any:
+    """Return Python's own number for numpy's, which the driver does not know."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def record_profiles(connection: Connection, pipeline: str, snapshot_id: str, rows: pd.DataFrame) -> None:
@@ -145,3 +151,11 @@ def _measures(connection: Connection, pipeline: str, look: Look) -> list[Measure
         )
         found += [Measure(*row) for row in rows]
     return found
+
+
+def read_decision(connection: Connection, decision_id: int) -> Verdict:
+    """Return a decision as it was taken."""
+    row = connection.exec_driver_sql(
+        "select verdict, reasons, evidence from ml.decision where decision_id = %s", (decision_id,)
+    ).one()
+    return Verdict(row[0], list(row[1]), row[2])

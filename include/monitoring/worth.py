@@ -1,11 +1,15 @@
 """What newer data are worth: the gain that a refitted champion shows, against the price of a training. Pure.
 
 Each window the champion's recipe is fitted again on what was known at its middle, and both are compared on the
-window's newer half, which neither has seen. What the champion has erred more since it was trained is added up, and
-when it reaches the price of a training, it is time: where a model ages evenly, that is exactly the cheapest rhythm (the
-square-root law of ordering, Harris, 1913), and whatever comes, waiting costs at most twice the best that somebody who
-knew the future could do (renting or buying skis: Karlin et al., 1988, doi:10.1007/BF01762111). A gain that is larger is
-acted on at once: it is expected to last.
+window's newer half, which neither has seen. What the champion has erred more since the best time to replace it is added
+up, and when it reaches the price of a training, it is time: where a model ages evenly, that is exactly the cheapest
+rhythm (the square-root law of ordering, Harris, 1913), and whatever comes, waiting costs at most twice the best that
+somebody who knew the future could do (renting or buying skis: Karlin et al., 1988, doi:10.1007/BF01762111). A gain that
+is larger is acted on at once: it is expected to last.
+
+A gain counts as far as it is sure. How sure is a choice between two errors, weighed on 16 pairs of public series and
+models and on 2,000 simulated streams without harm: a standard error is where the regret is about least, and what is
+added for few blocks, which know too little of their own spread, is where 0.7 % of such streams ask for a training.
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ from include.spec.monitoring import Costs, Worth
 
 LEAST_BLOCKS = 3  # of a probe
 MOST = 10.0  # a gain of 1000 % is as good as any larger one
-SURE = 2  # standard errors that are taken off a gain: luck pays for no training
+FEW = 4  # of so many blocks the standard error that is taken off a gain is doubled: luck pays for no training
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class Evidence:
     gain_pct : float or None
         What the probe of the newest window surely gains; None where there is none.
     lost_pct : float
-        Gains that were missed since the champion was trained, added up.
+        Gains that were missed since the best time to train, added up.
     """
 
     fires: bool
@@ -47,19 +51,20 @@ class Evidence:
 def gain(probe: Probe) -> float | None:
     """Return by how much of its own error a refitted champion is surely better; below 0 where it is worse.
 
-    The mean of the blocks' differences, two standard errors taken off what is above 0; None of too few blocks.
+    The mean of the blocks' differences, a standard error taken off what is above 0, more of few blocks; None of too
+    few.
 
     Examples
     --------
     >>> round(gain(Probe((1.0, 1.0, 1.0), (1.1, 1.2, 1.3))), 3)
-    0.085
+    0.065
     """
     new, old = np.asarray(probe.losses, dtype="float64"), np.asarray(probe.champion_losses, dtype="float64")
     if len(new) < LEAST_BLOCKS:
         return None
     differences = old - new
     mean, off = differences.mean(), differences.std(ddof=1) / np.sqrt(len(differences))
-    sure = max(mean - SURE * off, 0.0) if mean > 0 else mean
+    sure = max(mean - off * (1 + FEW / len(differences)), 0.0) if mean > 0 else mean
     if not new.mean():
         return MOST if sure > 0 else 0.0
     return float(min(sure / new.mean(), MOST))
@@ -68,8 +73,9 @@ def gain(probe: Probe) -> float | None:
 def judge(history: Sequence[Look], rule: Worth, costs: Costs) -> Evidence:
     """Judge whether a training pays now."""
     looks, newest, price = under(history), history[-1], costs.training_pct
-    gains = [found for look in looks if look.probe and (found := gain(look.probe)) is not None]
-    lost = 100 * sum(gains)
+    lost = 0.0
+    for found in (gain(look.probe) for look in looks if look.probe):
+        lost = max(lost + 100 * (found or 0.0), 0.0)  # a time when the champion was better was none to replace it
     now = gain(newest.probe) if newest.probe else None
     had = max([newest.fitted_rows, *(look.usable_rows for look in history[:-1] if look.verdict == "retrain")])
     if rule.growth and newest.usable_rows >= rule.growth * had > 0:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 PREFIX = "/ciclo/docs"
-INGEST = "ingest_"
+INGEST, MONITOR = "ingest_", "monitor_"
 CHECK = ".check"
 HEADERS = {
     # Pages show what a source sent. Should a script slip in, no browser runs it with the reader's session.
@@ -47,6 +47,19 @@ def report_url(base: str, dag_id: str, task_id: str, run_id: str) -> str:
     return f"{base}{PREFIX}/quality/run?{urlencode(asked)}"
 
 
+def monitor_url(base: str, dag_id: str, task_id: str, run_id: str) -> str:
+    """Return the address of what a monitor's run saw and decided; empty for any other task. `base` as in `report_url`.
+
+    Examples
+    --------
+    >>> monitor_url("", "monitor_usdmxn", "decide", "manual__1")
+    '/ciclo/docs/monitoring/run?dag_id=monitor_usdmxn&run_id=manual__1'
+    """
+    if not (dag_id.startswith(MONITOR) and task_id in ("decide", "draw_report")):
+        return ""
+    return f"{base}{PREFIX}/monitoring/run?{urlencode({'dag_id': dag_id, 'run_id': run_id})}"
+
+
 def site(folder: Path, base: str, guard: Any) -> FastAPI:
     """Return the app that serves a folder's pages.
 
@@ -67,7 +80,11 @@ def site(folder: Path, base: str, guard: Any) -> FastAPI:
     top = f"{base}{PREFIX}"
 
     def of_run(dag_id: str, run_id: str, source: str) -> Response:
-        return _of_run(folder, top, dag_id, run_id, source)
+        return _lead(folder / "quality", f"{top}/quality", [dag_id.removeprefix(INGEST), source], dag_id, run_id)
+
+    def of_monitor(dag_id: str, run_id: str) -> Response:
+        pipeline = dag_id.removeprefix(MONITOR)
+        return _lead(folder / "monitoring", f"{top}/monitoring", [pipeline], dag_id, run_id)
 
     def page(path: str) -> Response:
         return _page(folder, path)
@@ -77,6 +94,7 @@ def site(folder: Path, base: str, guard: Any) -> FastAPI:
 
     app.add_api_route("/", lambda: RedirectResponse(f"{top}/quality/index.html"), response_model=None)
     app.add_api_route("/quality/run", of_run, response_model=None)
+    app.add_api_route("/monitoring/run", of_monitor, response_model=None)
     app.add_api_route("/{path:path}", page, response_model=None)
     app.add_exception_handler(HTTPException, refused)  # type: ignore[arg-type]
     return app
@@ -118,21 +136,20 @@ def _page(folder: Path, path: str) -> Response:
     return FileResponse(file, headers=HEADERS, media_type="text/html")
 
 
-def _of_run(folder: Path, top: str, dag_id: str, run_id: str, source: str) -> Response:
-    """Lead to the page that a run wrote about a source; several are listed."""
+def _lead(folder: Path, top: str, names: list[str], dag_id: str, run_id: str) -> Response:
+    """Lead to the page that a run wrote into a folder of such names; several are listed."""
     from starlette.responses import RedirectResponse
 
-    pipeline = dag_id.removeprefix(INGEST)
-    is_known = _is_name(folder / "quality", pipeline) and _is_name(folder / "quality" / pipeline, source)
-    pages = pages_of_run(folder / "quality" / pipeline / source, dag_id, run_id) if is_known else []
-    links = [f"{top}/quality/{quote(pipeline)}/{quote(source)}/{quote(path.name)}" for path in pages]
+    is_known = all(_is_name(folder.joinpath(*names[:depth]), name) for depth, name in enumerate(names))
+    pages = pages_of_run(folder.joinpath(*names), dag_id, run_id) if is_known else []
+    links = ["/".join([top, *map(quote, names), quote(path.name)]) for path in pages]
     if len(links) == 1:
         return RedirectResponse(links[0], headers=HEADERS)
     if links:
-        title = f"{pipeline} {source}: {len(links)} batches"
+        title = f"{' '.join(names)}: {len(links)} batches"
         return _message(200, title, "The run checked several, each its window.", links)
-    message = "Either its check has not come so far (the task's log says why), or the page was swept since."
-    return _message(404, f"No report of {source} by run {run_id}", message, [f"{top}/quality/index.html"])
+    message = "Either its task has not come so far (its log says why), or the page was swept since."
+    return _message(404, f"No report of {names[-1]} by run {run_id}", message, [f"{top}/index.html"])
 
 
 def _is_name(folder: Path, name: str) -> bool:

@@ -21,9 +21,15 @@ def clean_lake(lake: Lake, keep: timedelta) -> int:
 
 
 def sweep_pages(folder: Path, keep: timedelta) -> int:
-    """Delete pages of Data Docs older than `keep`, but the newest of each source."""
+    """Delete pages older than `keep` below ``var/docs``: of checks and of the monitor, but the newest of each."""
     from include.quality.data_docs.files import sweep
 
-    removed = sweep(folder, datetime.now(UTC) - keep)
-    log.info("removed %d pages older than %s from the quality reports", removed, keep)
+    before = datetime.now(UTC) - keep
+    removed = sweep(folder / "quality", before)
+    for pages in (sorted(pipeline.glob("*.html")) for pipeline in (folder / "monitoring").glob("*")):
+        old = [page for page in pages[:-1] if page.stat().st_mtime < before.timestamp()]
+        for page in old:
+            page.unlink()
+        removed += len(old)
+    log.info("removed %d pages older than %s from the reports", removed, keep)
     return removed

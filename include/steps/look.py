@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
+    from sqlalchemy.engine import Engine
 
     from include.monitoring.decide import Rules
     from include.monitoring.history import Look
     from include.monitoring.measure import Measure
     from include.registry.mlflow_registry import Version
+    from include.spec.model import Pipeline
     from include.steps.run import Run
     from include.training.evaluate import Metrics
 
@@ -54,7 +56,7 @@ select status, reason from mart.window_status
 where (pipeline, window_start_at, window_end_at) = (%s, %s, %s) and status in ('blocked', 'empty', 'overdue')
 """
 QUARANTINED = """
-select quarantined_count::float8 / nullif(accepted_count + quarantined_count, 0) from ops.lineage
+select quarantined_count::float8 / nullif(received_count, 0) from ops.lineage
 where (pipeline, source, window_start_at, window_end_at) = (%s, %s, %s, %s) order by loaded_at desc limit 1
 """
 
@@ -69,7 +71,7 @@ def measure_window(run: Run, window: Window, version: Version | None, is_newest:
     from include.monitoring.record import PERFORMANCE, record_look, record_measures
 
     name, rows = run.pipeline.pipeline, _matured(run, window)
-    own: dict[int, pd.DataFrame] = dict(iter(rows.groupby("model_version"))) if len(rows) else {}
+    own = {int(number): rows[rows["model_version"] == number] for number in rows["model_version"].unique()}
     if rows.empty:
         log.info("%s %s: no honest prediction has met its truth yet", name, window)
     facts: dict[str, Any] = {}
@@ -145,10 +147,10 @@ def _probed(run: Run, window: Window, version: Version | None) -> dict[str, Any]
     """Compare a version with its recipe fitted on newer data; return what is stored of it."""
     from include.features.read import feature_rows
     from include.monitoring.blocks import FEWEST_ROWS
+    from include.monitoring.probe import probe
     from include.registry.mlflow_registry import load
     from include.steps.excluded import trusted_features
     from include.steps.inputs import pipeline_of
-    from include.training.probe import probe
 
     nothing: dict[str, Any] = {"probe_losses": [], "champion_losses": [], "probed_until": None, "unprobed": ""}
     if version is None:
@@ -192,7 +194,7 @@ def history_of(run: Run, window: Window, champion: Version | None, rows: int, ru
     from include.monitoring.record import read_history, record_look
     from include.steps.inputs import changed_inputs, corrected_inputs
 
-    state, why = _state(run, window, rows)
+    state, why = state_of(run.engine, run.pipeline, window, rows)
     facts = {
         "model_version": champion.number if champion else None,
         "status": state,
@@ -215,12 +217,12 @@ def history_of(run: Run, window: Window, champion: Version | None, rows: int, ru
     return [*history[:-1], newest]
 
 
-def _state(run: Run, window: Window, rows: int) -> tuple[str, str]:
+def state_of(engine: Engine, pipeline: Pipeline, window: Window, rows: int) -> tuple[str, str]:
     """Say whether a window can be judged, and why not: how it was closed, how much of it waits, or is excluded."""
-    name, most = run.pipeline.pipeline, run.pipeline.monitoring.quarantined_max
-    with run.engine.connect() as connection:
+    name, most = pipeline.pipeline, pipeline.monitoring.quarantined_max
+    with engine.connect() as connection:
         closed = connection.exec_driver_sql(CLOSED, (name, window.start, window.end)).first()
-        share = connection.exec_driver_sql(QUARANTINED, (name, run.pipeline.main, window.start, window.end)).scalar()
+        share = connection.exec_driver_sql(QUARANTINED, (name, pipeline.main, window.start, window.end)).scalar()
     if closed is not None:
         return closed[0], f"the window is {closed[0]}: {closed[1]}"
     if share is not None and share > most:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from include.steps.run import Run, event_windows, loaded_window
 from include.windows import Window
 
@@ -15,6 +17,12 @@ if TYPE_CHECKING:
     from include.registry.mlflow_registry import Version
 
 log = logging.getLogger(__name__)
+
+PREDICTED = """
+select entity, valid_at, predicted from ml.prediction
+where pipeline = %(pipeline)s and model_version = %(version)s and kind = 'batch'
+    and valid_at >= %(start)s and valid_at < %(end)s
+"""
 
 
 def measure_drift(run: Run) -> dict[str, Any]:
@@ -76,7 +84,8 @@ def decide(run: Run, drift: dict[str, Any], error: dict[str, Any] | None) -> dic
         log.info("  %s", reason)
     if verdict.verdict == "retrain":  # a window of the past asks for a model of today, not of its own time
         window = Window(window.start, max(window.end, loaded_window(run).end))
-    return {"decision_id": number, "verdict": verdict.verdict, "reason": "; ".join(verdict.reasons), **window.to_dict()}
+    decision = {"decision_id": number, "verdict": verdict.verdict, "reason": "; ".join(verdict.reasons)}
+    return decision | window.to_dict() | {"decided_on": Window.from_dict(drift).to_dict()}
 
 
 def _champion(run: Run) -> Version | None:
@@ -101,6 +110,7 @@ def _live_then(run: Run, window: Window) -> Version | None:
 def _measure_drift(run: Run, window: Window, version: Version | None) -> tuple[int, Sequence[Measure]]:
     """Measure one window against a version's training data, store it and return its rows and the figures."""
     from include.monitoring.drift import measure_drift as measure
+    from include.monitoring.limits import Limits
     from include.monitoring.record import DRIFT, record_measures
     from include.monitoring.reference import Reference
     from include.registry.mlflow_registry import load_reference
@@ -109,8 +119,15 @@ def _measure_drift(run: Run, window: Window, version: Version | None) -> tuple[i
     rows, _ = trusted_features(run, run.run_after, window)
     if version is None:
         return len(rows), []
+    values = {"pipeline": run.pipeline.pipeline, "version": version.number, "start": window.start, "end": window.end}
+    with run.engine.connect() as connection:
+        told = {(row[0], row[1]): row[2] for row in connection.exec_driver_sql(PREDICTED, values)}
+    if told:
+        places = zip(rows["entity"], rows["valid_at"], strict=True)
+        rows = rows.assign(prediction=np.array([told.get(place) for place in places], dtype="float64"))
     content = load_reference(version)
-    measures = measure(Reference.from_bytes(content) if content else None, rows, run.pipeline)
+    reference = Reference.from_bytes(content) if content else None
+    measures = measure(reference, rows, run.pipeline.feature_names(), Limits.of(run.pipeline))
     with run.engine.begin() as connection:
         record_measures(connection, DRIFT, (run.pipeline.pipeline, window, version.number), measures, run.ref)
     for one in measures:

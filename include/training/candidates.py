@@ -21,6 +21,18 @@ def make(pipeline: Pipeline, name: str) -> Forecaster:
     return Forecaster(build(pipeline, candidate), anchor=pipeline.target.anchor, coverage=pipeline.target.interval)
 
 
+def make_cheaply(pipeline: Pipeline, name: str) -> Forecaster:
+    """Return the unfitted candidate for a comparison that is not kept: a forest has half its trees.
+
+    That takes half the time, and errs some 0.4 % more on the UCI file: what is found better with it is better.
+    """
+    model = make(pipeline, name)
+    if pipeline.training.candidates[name].kind == "random_forest":
+        forest = model.estimator[-1]
+        forest.set_params(n_estimators=-(-forest.n_estimators // 2))
+    return model
+
+
 def _naive(pipeline: Pipeline, candidate: Any) -> Any:
     from sklearn.compose import ColumnTransformer
     from sklearn.dummy import DummyRegressor

@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from include.quality.contract import Result
-from include.quality.data_docs.files import write
+from include.quality.data_docs.files import page_of_run, write
 from include.quality.data_docs.report import Report
-from include.reporting.docs_site import report_url, site
+from include.reporting.docs_site import monitor_url, report_url, site
 from include.settings import settings
 from include.windows import Window
 
@@ -49,6 +49,9 @@ def docs() -> Path:
         window = Window.parse(f"2025-0{month}-01", f"2025-0{month + 1}-01")
         report = Report("air", "station", window, dag_id="ingest_air", run_id=run, **told)
         write(folder / "quality", report)
+    place = folder / "monitoring" / "air"
+    place.mkdir(parents=True)
+    (place / page_of_run(Window.parse("2025-01-01", "2025-02-01"), "monitor_air", RUN)).write_text("what was decided")
     (settings().var / "secret.html").write_text("secret")
     (folder / "notes.txt").write_text("secret")
     (folder / "quality" / "way_out.html").symlink_to(settings().var / "secret.html")
@@ -160,6 +163,14 @@ def test_a_run_that_checked_several_batches_leads_to_their_list(airflow, signed_
     assert answer.text.count("<li>") == 2
 
 
+def test_the_button_of_a_decision_leads_to_the_page_of_that_very_run(airflow, signed_in):
+    first = airflow.get(monitor_url("", "monitor_air", "decide", RUN), headers=signed_in)
+    assert airflow.get(first.headers["location"], headers=signed_in).text == "what was decided"
+    for dag_id, run in (("monitor_air", "other"), ("monitor_..", RUN), ("monitor_", RUN)):
+        answer = airflow.get(monitor_url("", dag_id, "draw_report", run), headers=signed_in)
+        assert answer.status_code == 404
+
+
 @pytest.mark.parametrize(("run", "source"), [("other", "station"), (RUN, "../.."), (RUN, "*"), (RUN, "<b>")])
 def test_a_run_without_a_page_is_told_so(airflow, signed_in, run, source):
     answer = airflow.get(report_url("", "ingest_air", f"{source}.check", run), headers=signed_in)
@@ -188,6 +199,18 @@ def test_only_checks_of_an_ingest_have_the_button(airflow):
     assert button("ingest_air", "station.check") == report_url("", "ingest_air", "station.check", RUN)
     for dag_id, task_id in (("ingest_air", "station.extract"), ("ingest_air", "load"), ("train_air", "x.check")):
         assert button(dag_id, task_id) == ""
+
+
+def test_only_a_decision_and_its_drawing_have_the_button_of_the_monitor(airflow):
+    from airflow import plugins_manager
+    from airflow.models.taskinstancekey import TaskInstanceKey
+
+    (link,) = [link for link in plugins_manager.get_global_operator_extra_links() if link.name == "Monitoring report"]
+    places = [(dag, task) for dag in ("monitor_air", "train_air") for task in ("measure", "decide", "draw_report")]
+    told = {place: link.get_link(None, ti_key=TaskInstanceKey(*place, RUN, 1, -1)) for place in places}
+    assert {place for place, address in told.items() if address} == {
+        ("monitor_air", "decide"), ("monitor_air", "draw_report"),
+    }  # fmt: skip
 
 
 def test_without_a_guard_the_test_for_a_session_would_notice(docs):

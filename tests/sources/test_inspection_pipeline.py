@@ -57,6 +57,14 @@ def test_a_pipeline_is_complete_and_the_spec_takes_it(bikes: Path) -> None:
     assert pipeline.training.candidates["naive"].model_dump()["by"] == "hour_of_day"
 
 
+def test_of_a_long_file_no_more_than_a_dozen_windows_are_replayed(tmp_path: Path) -> None:
+    days = (datetime(2014, 1, 1) + timedelta(days=n) for n in range(3000))
+    rows = [f"{day:%Y-%m-%d},{DICE.random():.3f},{DICE.random():.3f}" for day in days]
+    pipeline, _ = drafted(write(tmp_path / "long.csv", "day,rain,level", rows), "level")
+    assert pipeline.replay.step == "month"
+    assert 12 <= len(pipeline.replay.windows(pipeline.zone)) <= 14, "the history is one of them, and a part may be"
+
+
 def test_what_is_the_target_in_other_words_is_no_feature(tmp_path: Path) -> None:
     rows = [
         f"2024-01-{1 + n % 28:02} {n // 28:02}:00,{n % 17},{(n % 17) * 1.8 + 32},{DICE.randint(0, 99)}"

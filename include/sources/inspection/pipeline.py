@@ -18,6 +18,7 @@ from include.spec.faults import one_of
 MOST_CATEGORIES, WATCHED, LONGEST_FEATURE = 12, 5, 63
 LEAST_FILLED = 0.5  # share of rows in which a feature has a value
 HISTORY, HOLDOUT = 0.6, 0.2  # shares: of the file that is loaded at once, of that history that nobody fits on
+DAYS, MOST_WINDOWS = {"year": 366, "month": 31, "week": 7, "day": 1}, 12  # a first look is over in minutes
 # From so many days on: the windows that are replayed, and when the pipeline runs.
 STEPS = ((3650, "year", "0 6 1 1 *"), (200, "month", "0 6 1 * *"), (50, "week", "0 6 * * 1"), (0, "day", "0 6 * * *"))
 
@@ -162,7 +163,8 @@ def _step(plan: Plan) -> tuple[str, str]:
 def _history(plan: Plan) -> tuple[int, int]:
     """Return how many days are loaded at once, before the windows that are replayed, and how many rows they have."""
     first, end = _stretch(plan)
-    days = max(1, round((end - first).days * HISTORY)) if (end - first).days > 1 else 0
+    whole, step = (end - first).days, DAYS[_step(plan)[0]]
+    days = max(1, round(whole * HISTORY), whole - MOST_WINDOWS * step) if whole > 1 else 0
     return days, int((plan.data.index < pd.Timestamp(first, tz="UTC") + pd.Timedelta(days=days)).sum())
 
 

@@ -27,9 +27,11 @@ def look(number, found=None, usable=1000, fitted=1000, **facts):
     return Look(month(number), champion=1, usable_rows=usable, fitted_rows=fitted, probe=found, **facts)
 
 
-def test_a_gain_is_what_is_left_after_two_standard_errors():
+def test_a_gain_is_what_is_left_after_a_standard_error_and_more_of_few_blocks():
     assert gain(probe(10)) == pytest.approx(0.1)
-    assert 0 < gain(probe(10, wobble=0.1)) < 0.02
+    assert 0 < gain(probe(10, wobble=0.1)) < 0.03
+    of_many = Probe((1.0,) * 24, probe(10, wobble=0.1).champion_losses * 4)
+    assert gain(of_many) == pytest.approx(0.1 - (1 + 4 / 24) * 0.1 / 23**0.5)
     assert gain(probe(10, wobble=0.2)) == 0
     assert gain(probe(-3)) == pytest.approx(-0.03)
 
@@ -67,6 +69,11 @@ def test_where_the_champion_is_better_nothing_is_lost_and_nothing_asked_for():
     history = [look(0, probe(2.4)), look(1, probe(2.4)), look(2, probe(-1.0))]
     assert not judge(history, RULE, COSTS).fires, "what was lost is not lost any more"
     assert judge(history[2:], RULE, COSTS).text.startswith("a refit on newer data is no better")
+
+
+def test_a_time_when_the_champion_was_better_does_not_make_up_for_one_that_comes_after_it():
+    history = [look(0, probe(-30.0)), look(1, probe(2.4)), look(2, probe(2.4)), look(3, probe(2.4))]
+    assert [judge(history[:count], RULE, COSTS).fires for count in range(1, 5)] == [False, False, False, True]
 
 
 @pytest.mark.parametrize(("usable", "fires"), [(1999, False), (2000, True)])

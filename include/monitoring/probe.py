@@ -8,10 +8,12 @@ import numpy as np
 
 from include.monitoring.blocks import FEWEST_ROWS, block_means
 from include.monitoring.history import Probe
-from include.training.candidates import make
+from include.training.candidates import make_cheaply
 from include.training.snapshot import readable
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import pandas as pd
 
     from include.spec.model import Pipeline
@@ -38,16 +40,29 @@ def probe(pipeline: Pipeline, candidate: str, champion: Forecaster, frame: pd.Da
         How many rows there are, where they are fewer than FEWEST_ROWS.
     """
     known = readable(pipeline, frame, truth.end)
-    matured = known[known["target_known_at"] >= truth.start].sort_values("target_known_at", kind="stable")
-    if len(matured) < FEWEST_ROWS:
-        return len(matured)
-    middle = matured["target_known_at"].iloc[len(matured) // 2].to_pydatetime()
-    newer = matured[matured["valid_at"] >= middle]
-    if len(newer) < FEWEST_ROWS // 2:
-        return len(newer)
+    found = newer_half(known[known["target_known_at"] >= truth.start])
+    if isinstance(found, int):
+        return found
+    middle, newer = found
     fitted = readable(pipeline, known, middle)
     features = pipeline.feature_names()
-    refit = make(pipeline, candidate).fit(fitted[features], fitted["target"])
+    refit = make_cheaply(pipeline, candidate).fit(fitted[features], fitted["target"])
     actual = newer["target"].to_numpy("float64")
     losses = [np.abs(model.predict(newer) - actual) for model in (refit, champion)]
     return Probe(*map(block_means, losses))
+
+
+def newer_half(matured: pd.DataFrame) -> tuple[datetime, pd.DataFrame] | int:
+    """Cut rows in half by when their truth became known; return that time, UTC, and the rows that are about later ones.
+
+    Returns
+    -------
+    (datetime, DataFrame) or int
+        How many rows there are, where they are too few to compare models on.
+    """
+    if len(matured) < FEWEST_ROWS:
+        return len(matured)
+    matured = matured.sort_values("target_known_at", kind="stable")
+    middle: datetime = matured["target_known_at"].iloc[len(matured) // 2].to_pydatetime()
+    newer = matured[matured["valid_at"] >= middle]
+    return (middle, newer) if len(newer) >= FEWEST_ROWS // 2 else len(newer)

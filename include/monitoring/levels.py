@@ -1,0 +1,122 @@
+"""Where the mean of a subject has gone, and whether that is its level or a few wild values. Pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from include.monitoring.histogram import Counts
+from include.monitoring.limits import Limits
+from include.monitoring.measure import Measure
+
+NEAR_ZERO = 0.05  # of the deviation: a mean closer to zero is no measure of anything
+SURE = 3.0  # standard errors beyond which a shift is no chance
+
+
+@dataclass(frozen=True)
+class Level:
+    """The means of a subject in a window and in its reference, in the subject's unit.
+
+    Attributes
+    ----------
+    before, now : float
+        Exact means.
+    held_before, held_now : float
+        Means in which values beyond the ends of the reference's middle 99.9 % count as those ends.
+    deviation : float
+        Of the reference, of values held alike.
+    error : float
+        Standard error of the difference of the means; 0 where it is not known.
+    own_error : float
+        Standard error of the reference's mean.
+    """
+
+    before: float
+    now: float
+    held_before: float
+    held_now: float
+    deviation: float
+    error: float
+    own_error: float
+
+    @classmethod
+    def of(cls, reference: Counts, counts: Counts, worth: float) -> Level:
+        """Return the level of counts with at least one value on either side; see `usual_distances` for `worth`."""
+        deviation = reference.held_deviation
+        own, other = (deviation / math.sqrt(max(1.0, side.values * worth)) for side in (reference, counts))
+        means = (reference.mean, counts.mean, reference.held_mean, counts.held_mean)
+        return cls(*means, deviation, math.hypot(own, other), own)
+
+
+def shift_in_deviations(level: Level, counts: Counts, limits: Limits) -> Measure:
+    """Judge the shift of the mean in deviations of the reference."""
+    figure, limit = "mean_shift_sd", max(limits.mean_shift_sd, _sure(level))
+    if not level.deviation > 0:
+        return _measure(figure, None, "unknown", "the reference never varies", level, limit, counts)
+    shift, held = ((now - before) / level.deviation for now, before in _pairs(level))
+    moved = f"the mean moved {shift:+.2f} deviations, from {level.before:.4g} to {level.now:.4g}"
+    return _judged(figure, (shift, held), moved, limits.mean_shift_sd, limit, level, counts)
+
+
+def shift_in_per_cent(level: Level, counts: Counts, limits: Limits) -> Measure:
+    """Judge the shift of the mean in per cent of the reference's; unknown where that mean is as good as zero."""
+    figure, limit = "mean_shift_pct", limits.mean_shift_pct
+    base = abs(level.before)
+    if base <= level.own_error or base < NEAR_ZERO * level.deviation or base == 0:
+        near = f"the reference's mean {level.before:.3g} is as good as zero beside its deviation {level.deviation:.3g}"
+        return _measure(figure, None, "unknown", f"{near}: a per cent of it says nothing", level, limit, counts)
+    shift, held = (100 * (now - before) / abs(before) if before else math.inf for now, before in _pairs(level))
+    moved = f"the mean moved {shift:+.1f} %, from {level.before:.4g} to {level.now:.4g}"
+    if abs(level.now - level.before) < SURE * level.error:
+        moved += f", which chance may do ({SURE:g} standard errors are {100 * SURE * level.error / base:.1f} %)"
+    if limit is None:
+        return _measure(figure, shift, "ok", "", level, None, counts)
+    return _judged(figure, (shift, held), moved, limit, limit, level, counts)
+
+
+def _judged(
+    figure: str, shifts: tuple[float, float], moved: str, asked: float, limit: float, level: Level, counts: Counts
+) -> Measure:
+    """Judge by the held mean where both means disagree: a few wild values are no level."""
+    shift, held = shifts
+    is_exact, is_held = (is_beyond(abs(one), limit) for one in shifts)
+    if is_held:
+        reason = f"{moved}; allowed are ±{limit:.3g}"
+        if not is_exact:
+            reason += f"; without wild values in either it moved from {level.held_before:.4g} to {level.held_now:.4g}"
+        return _measure(figure, shift, "breach", reason, level, limit, counts)
+    if is_exact:
+        rows = f"{counts.beyond} of {counts.values} rows" if counts.beyond > 1 else f"one row of {counts.values}"
+        who = f"{rows} beyond the whole reference" if counts.beyond else "single wild values of the reference"
+        unit = "%" if figure == "mean_shift_pct" else "deviations"
+        reason = f"{moved}, but {who} did it: without such values it moved {held:+.3g} {unit}"
+        return _measure(figure, shift, "ok", reason, level, limit, counts)
+    reason = f"{moved}, no more than chance may do" if is_beyond(abs(shift), asked) else ""
+    return _measure(figure, shift, "ok", reason, level, limit, counts)
+
+
+def is_beyond(value: float, limit: float) -> bool:
+    """Say whether a value is above its limit; exactly at it is allowed, a hair of binary fractions more, too.
+
+    Examples
+    --------
+    >>> is_beyond(100 * (1.1 - 1) / 1, 10.0)
+    False
+    """
+    return value > limit and not math.isclose(value, limit, rel_tol=1e-9)
+
+
+def _sure(level: Level) -> float:
+    return SURE * level.error / level.deviation if level.deviation > 0 else 0.0
+
+
+def _pairs(level: Level) -> tuple[tuple[float, float], tuple[float, float]]:
+    return (level.now, level.before), (level.held_now, level.held_before)
+
+
+def _measure(
+    figure: str, value: float | None, status: str, reason: str, level: Level, limit: float | None, counts: Counts
+) -> Measure:
+    value = value if value is not None and math.isfinite(value) else None
+    status, reason = (status, reason) if value is not None or status == "unknown" else ("unknown", "sums overflow")
+    return Measure("", "", figure, value, status, reason, level.before, limit, rows=counts.values)

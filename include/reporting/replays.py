@@ -1,0 +1,175 @@
+"""What a replay tells: a table of policies beside the best that was possible, and the error over time as CSV. Pure."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from include.monitoring.schedule import Price, Schedule
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from include.monitoring.matrix import Matrix
+    from include.monitoring.replay import Step, Walk
+    from include.monitoring.suggest import Suggestion
+    from include.windows import Window
+
+COLUMNS = (
+    *("pipeline", "policy", "window_start_at", "window_end_at", "is_simulated", "champion_trained_at", "candidate"),
+    *("row_count", "mae", "absolute_error_sum", "verdict", "outcome", "is_probed", "reasons"),
+)
+
+
+@dataclass(frozen=True)
+class Played:
+    """A replay of several policies on one history.
+
+    Attributes
+    ----------
+    unit : str
+        The target's.
+    how : str
+        What a training does in it, in words.
+    walks : dict of str to Walk
+        By policy.
+    best : sequence of Schedule
+        The best schedule of each size.
+    simulated : str
+        Which of the data are SIMULATED; nothing where none is.
+    """
+
+    pipeline: str
+    unit: str
+    how: str
+    matrix: Matrix
+    prices: Price
+    walks: dict[str, Walk]
+    best: Sequence[Schedule]
+    simulated: str = ""
+
+    @property
+    def rows(self) -> int:
+        """How many rows every policy was judged on."""
+        return sum(step.rows for step in next(iter(self.walks.values())).steps)
+
+    def label(self, place: int) -> str:
+        """Return a window's name: its month where all windows are months, else its first day."""
+        return label(self.matrix.periods[place].window, self.is_monthly)
+
+    @property
+    def is_monthly(self) -> bool:
+        """Whether no two windows begin in the same month."""
+        months = [f"{period.window.start:%Y-%m}" for period in self.matrix.periods]
+        return len(set(months)) == len(months)
+
+
+def label(window: Window, is_monthly: bool) -> str:
+    """Return a short name of a window."""
+    return f"{window.start:%Y-%m}" if is_monthly else f"{window.start:%Y-%m-%d}"
+
+
+def table(played: Played) -> Table:
+    """Return a row a policy, and one for the best schedule of each size; the cheapest of those is marked."""
+    from rich.table import Table
+
+    first, last = played.matrix.periods[0].window.start, played.matrix.periods[-1].window.end
+    title = f"{played.pipeline} replayed, {first:%Y-%m-%d} to {last:%Y-%m-%d}"
+    shown = Table("policy", title=f"{title}, SIMULATED" if played.simulated else title)
+    for name in ("trainings", "probes", "promotions", f"error {played.unit}", "error %", "cost", "regret"):
+        shown.add_column(name, justify="right")
+    shown.add_column("trained after", overflow="fold")
+    for name, walk in played.walks.items():
+        shown.add_row(name, *_figures(played, walk.schedule, walk))
+    shown.add_section()
+    cheapest = played.prices.cheapest(played.best)
+    for schedule in played.best:
+        is_cheapest, size = schedule == cheapest, len(schedule.trainings)
+        name = f"best of {size} trainings" if size != 1 else "best of 1 training"
+        style = "bold" if is_cheapest else ""
+        shown.add_row(f"{name}, cheapest" if is_cheapest else name, *_figures(played, schedule), style=style)
+    return shown
+
+
+def notes(played: Played) -> Iterator[str]:
+    """Yield what the table's words mean, a line each."""
+    prices, every = played.prices, len(played.matrix.periods)
+    yield (
+        f"{played.how} The first training, after {played.label(played.matrix.first)}, is everybody's and not counted;"
+        f" {prices.possible} more were possible in the {every} windows, judged on {played.rows:,} rows."
+    )
+    yield (
+        "error %: whole absolute error against training in every window. cost: that, and"
+        f" {prices.price_pct:g} % times the share of the possible trainings that were asked for; regret: cost above the"
+        " cheapest schedule, which only somebody who knew the future could have chosen. Probes are refits to compare"
+        " with, on half of what they would learn from next; they are no trainings and cost nothing here."
+    )
+    if played.simulated:
+        yield played.simulated
+
+
+def advice(found: Suggestion, played: Played) -> Iterator[str]:
+    """Yield what a search for a better policy has found, a line each, and whether it held on data it had not seen."""
+    until, name = played.label(found.split), found.name
+    yield f"Of {found.tried} policies, on the windows up to {until}, the cheapest is: {name}."
+    for part, figures in (("there", found.first), ("on the windows after it", found.rest)):
+        told = "; ".join(
+            f"{who} costs {one.cost:.2f} with {one.trainings} trainings, regret {one.regret:.2f}"
+            for who, one in figures.items()
+        )
+        yield f"  {part}: {told}"
+    if name == "default":
+        yield "Nothing was cheaper than the default: keep it."
+    elif found.is_better:
+        yield (
+            "It was cheaper than the default on both parts. That is one history: put it under monitoring.policies in"
+            " pipeline.yaml if you have a reason to believe in it, too."
+        )
+    else:
+        yield "On the windows it was not chosen on it was no cheaper than the default: it was luck. Keep the default."
+
+
+def to_csv(played: Played) -> str:
+    """Return the error over time as CSV, a row a policy and window; times are UTC."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for name, walk in played.walks.items():
+        for step in walk.steps:
+            writer.writerow({"pipeline": played.pipeline, "policy": name, **_record(played, step)})
+    return text.getvalue()
+
+
+def _record(played: Played, step: Step) -> dict[str, Any]:
+    look = step.look
+    return {
+        "window_start_at": look.window.start.isoformat(),
+        "window_end_at": look.window.end.isoformat(),
+        "is_simulated": bool(played.simulated),
+        "champion_trained_at": look.trained_at.isoformat() if look.trained_at else "",
+        "candidate": step.champion[1] if step.champion else "",
+        "row_count": step.rows,
+        "mae": f"{step.error / step.rows:.6g}" if step.rows else "",
+        "absolute_error_sum": f"{step.error:.9g}",
+        "verdict": look.verdict,
+        "outcome": look.outcome,
+        "is_probed": look.probe is not None,
+        "reasons": "; ".join(step.reasons),
+    }
+
+
+def _figures(played: Played, schedule: Schedule, walk: Walk | None = None) -> list[str]:
+    prices, trained = played.prices, [played.label(place) for place in schedule.trainings]
+    return [
+        str(len(schedule.trainings)),
+        str(walk.probes) if walk else "-",
+        str(walk.promotions) if walk else "-",
+        f"{schedule.error / max(played.rows, 1):.4g}",
+        f"{prices.excess_pct(schedule):+.1f}",
+        f"{prices.cost(schedule):.2f}",
+        f"{prices.regret(schedule, played.best):.2f}",
+        ", ".join(trained) or "-",
+    ]
