@@ -37,10 +37,10 @@ def champions_candidate(engine: Engine, spec: Pipeline) -> str:
         There is no champion, or pipeline.yaml does not know its candidate any more.
     """
     with engine.connect() as connection:
-        found: str | None = connection.exec_driver_sql(CANDIDATE, (spec.pipeline,)).scalar()
-    if found in spec.training.candidates:
-        return str(found)
-    what = f"its champion is a {found}, which pipeline.yaml no longer has" if found else "it has no champion yet"
+        result: str | None = connection.exec_driver_sql(CANDIDATE, (spec.pipeline,)).scalar()
+    if result in spec.training.candidates:
+        return str(result)
+    what = f"its champion is a {result}, which pipeline.yaml no longer has" if result else "it has no champion yet"
     choice = ", ".join(spec.training.candidates)
     raise ConfigError(f"{spec.pipeline}: {what}; say which recipe to refit with --candidate, one of {choice}")
 
@@ -114,10 +114,10 @@ def told(recipe: str) -> str:
 def simulated_data(engine: Engine, spec: Pipeline) -> str:
     """Return which of the pipeline's data are SIMULATED, as a sentence; nothing where all are real."""
     with engine.connect() as connection:
-        found = set(connection.exec_driver_sql(SIMULATED, (spec.pipeline, spec.pipeline)).scalars())
-    if not found:
+        result = set(connection.exec_driver_sql(SIMULATED, (spec.pipeline, spec.pipeline)).scalars())
+    if not result:
         return ""
-    return f"SIMULATED sources: {', '.join(sorted(found - {''})) or 'of some runs'}."
+    return f"SIMULATED sources: {', '.join(sorted(result - {''})) or 'of some runs'}."
 
 
 def _midnight(spec: Pipeline, option: str, text: str) -> datetime:

@@ -110,16 +110,16 @@ def _clauses(history: Sequence[Look], rules: Rules) -> Iterator[Clause]:
         yield _persistent(history, rules, "mean", lambda look: _shifts(look, limit, rules))
     if policy.business:
         yield _persistent(history, rules, "business", _business)
-    found = harm.judge(history, policy.harm) if policy.harm else None
+    measured = harm.judge(history, policy.harm) if policy.harm else None
     paid = worth.judge(history, policy.worth, rules.costs) if policy.worth else None
     if paid:
         yield Clause(paid.fires, f"worth: {paid.text}", ("worth",), {"worth": asdict(paid)})
-    if found and policy.harm:
-        is_proven = found.odds is not None and found.odds >= policy.harm.odds
+    if measured and policy.harm:
+        is_proven = measured.odds is not None and measured.odds >= policy.harm.odds
         # Training helps only where newer data do: otherwise somebody has to look what else has changed.
         is_hopeless = paid is not None and paid.gain_pct is not None and paid.gain_pct <= 0
-        figures = {PROVEN: asdict(found) | {"is_proven": is_proven}}
-        yield Clause(is_proven and not is_hopeless, f"harm: {found.text}", (PROVEN,), figures)
+        figures = {PROVEN: asdict(measured) | {"is_proven": is_proven}}
+        yield Clause(is_proven and not is_hopeless, f"harm: {measured.text}", (PROVEN,), figures)
 
 
 def _age(newest: Look, every: str) -> Clause:
@@ -142,13 +142,13 @@ def _persistent(history: Sequence[Look], rules: Rules, name: str, judge: Any) ->
 
 
 def _r2(look: Look, least: float, least_rows: int) -> Clause:
-    found = _find(look.measures, "error", "r2")
-    if found is None or found.value is None or found.rows < least_rows:
-        why = found.reason if found and found.reason else f"fewer than {least_rows} rows have met their truth"
+    measured = _find(look.measures, "error", "r2")
+    if measured is None or measured.value is None or measured.rows < least_rows:
+        why = measured.reason if measured and measured.reason else f"fewer than {least_rows} rows have met their truth"
         return Clause(False, f"R² of version {look.champion} is unknown: {why}", ("r2",))
-    is_low = found.value < least
-    text = f"R² {found.value:.3f} of version {look.champion} is {'below' if is_low else 'not below'} {least:g}"
-    return Clause(is_low, text, ("r2",), {"r2": found.value})
+    is_low = measured.value < least
+    text = f"R² {measured.value:.3f} of version {look.champion} is {'below' if is_low else 'not below'} {least:g}"
+    return Clause(is_low, text, ("r2",), {"r2": measured.value})
 
 
 def _shifts(look: Look, limit: float, rules: Rules) -> Clause:
@@ -172,10 +172,12 @@ def _shifts(look: Look, limit: float, rules: Rules) -> Clause:
 
 
 def _business(look: Look) -> Clause:
-    found = next((one for one in look.measures if one.kind == "business"), None)
-    if found is None or found.status == "unknown":
-        return Clause(False, f"the business outcome is unknown: {found.reason if found else 'none is declared'}")
-    return Clause(found.status == "breach", found.reason or f"{found.subject} is {found.value:.4g}", ("business",))
+    measured = next((one for one in look.measures if one.kind == "business"), None)
+    if measured is None or measured.status == "unknown":
+        return Clause(False, f"the business outcome is unknown: {measured.reason if measured else 'none is declared'}")
+    return Clause(
+        measured.status == "breach", measured.reason or f"{measured.subject} is {measured.value:.4g}", ("business",)
+    )
 
 
 def _find(measures: Sequence[Measure], kind: str, statistic: str) -> Measure | None:
@@ -189,8 +191,8 @@ def moved_features(look: Look) -> str:
 
 def _doubt(history: Sequence[Look], policy: Policy, evidence: dict[str, Any]) -> str:
     """Return why a person has to look although no clause fires; nothing where all is well."""
-    found = evidence["figures"].get(PROVEN)
-    if found and found["is_proven"]:
+    measured = evidence["figures"].get(PROVEN)
+    if measured and measured["is_proven"]:
         return "the error is proven larger than promised, and newer data do not help: look for what has changed"
     if policy.unknown:
         newest = history[-policy.unknown :]
@@ -206,14 +208,16 @@ def _governed(history: Sequence[Look], policy: Policy, asked: Verdict) -> Verdic
         standing = (look for _, look in trained if look.champion == history[-1].champion)
         outcomes = [look.outcome for look in standing if look.outcome in ("promoted", "rejected")]
         if len(outcomes) >= policy.rejected and set(outcomes[-policy.rejected :]) == {"rejected"}:
-            said = f"the last {policy.rejected} challengers were rejected: training again would not help"
-            return Verdict("investigate", [said, *asked.reasons], asked.evidence)
+            reason = f"the last {policy.rejected} challengers were rejected: training again would not help"
+            return Verdict("investigate", [reason, *asked.reasons], asked.evidence)
     if trained and len(history) - 1 - trained[-1][0] <= policy.cooldown:
-        said = f"a training was asked for {len(history) - 1 - trained[-1][0]} windows ago, {policy.cooldown} are waited"
-        return Verdict("hold", [said, *asked.reasons], asked.evidence)
+        reason = (
+            f"a training was asked for {len(history) - 1 - trained[-1][0]} windows ago, {policy.cooldown} are waited"
+        )
+        return Verdict("hold", [reason, *asked.reasons], asked.evidence)
     since = history[-1].window.end - MONTH
     count = sum(look.window.end > since for _, look in trained)
     if policy.monthly and count >= policy.monthly:
-        said = f"{count} trainings were asked for in 30 days, {policy.monthly} are allowed"
-        return Verdict("hold", [said, *asked.reasons], asked.evidence)
+        reason = f"{count} trainings were asked for in 30 days, {policy.monthly} are allowed"
+        return Verdict("hold", [reason, *asked.reasons], asked.evidence)
     return asked

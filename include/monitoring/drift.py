@@ -162,20 +162,20 @@ def _jointly(wander: Wander | None, counted: WindowCounts, limits: Limits) -> It
         why = "the window has no rows" if wander else "there is no reference of any feature: train again"
         yield Measure(JOINT, ALL, "p_value", None, "unknown", why, threshold=limits.p_value, rows=counted.rows)
         return
-    found = shifts_jointly(wander, counted.subjects, limits, wander.parts_of(counted.span_ns))
-    yield _p_value(found, counted.rows, limits)
-    for name, shift in found.shifts.items():
-        is_moved, limit = name in found.moved, found.limits[name]
+    result = shifts_jointly(wander, counted.subjects, limits, wander.parts_of(counted.span_ns))
+    yield _p_value(result, counted.rows, limits)
+    for name, shift in result.shifts.items():
+        is_moved, limit = name in result.moved, result.limits[name]
         reason = f"its level is {shift:+.1f} standard errors off, {limit:.1f} are allowed" if is_moved else ""
         status = "breach" if is_moved else "ok"
         yield Measure(JOINT, name, "shift", shift, status, reason, 0.0, limit, rows=counted.subjects[name].values)
 
 
-def _p_value(found: Moved, rows: int, limits: Limits) -> Measure:
-    if found.p_value is None:
-        return Measure(JOINT, ALL, "p_value", None, "unknown", found.reason, threshold=limits.p_value, rows=rows)
-    is_moved = bool(found.moved)
-    reason = f"so large a shift comes by chance in {found.p_value:.2%} of windows; moved: {', '.join(found.moved)}"
-    reason = "; ".join(part for part in (reason if is_moved else "", found.reason) if part)
+def _p_value(result: Moved, rows: int, limits: Limits) -> Measure:
+    if result.p_value is None:
+        return Measure(JOINT, ALL, "p_value", None, "unknown", result.reason, threshold=limits.p_value, rows=rows)
+    is_moved = bool(result.moved)
+    reason = f"so large a shift comes by chance in {result.p_value:.2%} of windows; moved: {', '.join(result.moved)}"
+    reason = "; ".join(part for part in (reason if is_moved else "", result.reason) if part)
     status = "breach" if is_moved else "ok"
-    return Measure(JOINT, ALL, "p_value", found.p_value, status, reason, threshold=limits.p_value, rows=rows)
+    return Measure(JOINT, ALL, "p_value", result.p_value, status, reason, threshold=limits.p_value, rows=rows)

@@ -77,11 +77,11 @@ def judge(history: Sequence[Look], rule: Harm) -> Evidence:
         return Evidence(None, None, 0, "unknown: no prediction of this champion has met its truth yet")
     most, mean = limit(promised, rule.tolerance_pct), float(np.mean(promised))
     # A limit of 0 promises nothing but right answers.
-    found = odds(losses, most) if most > 0 else (MOST if any(losses) else 1.0)
+    wealth = odds(losses, most) if most > 0 else (MOST if any(losses) else 1.0)
     excess = 100 * (np.mean(losses) / mean - 1) if mean else None
     more = f"{abs(excess):.1f} % {'more' if excess >= 0 else 'less'}" if excess is not None else "other than nothing"
     text = (
-        f"{found:,.3g} : 1 that the error is larger than {most:.4g}; on {len(losses)} blocks it was {more} than the"
+        f"{wealth:,.3g} : 1 that the error is larger than {most:.4g}; on {len(losses)} blocks it was {more} than the"
         f" {mean:.4g} promised"
     )
-    return Evidence(found, float(excess) if excess is not None else None, len(losses), text)
+    return Evidence(wealth, float(excess) if excess is not None else None, len(losses), text)

@@ -34,10 +34,10 @@ def measure_errors(rows: pd.DataFrame, pipeline: Pipeline, promised: Sequence[fl
     least = pipeline.thresholds.min_rows
     if rows.empty:
         return [Measure(ERROR, SUBJECT, "mae", None, "unknown", "no honest prediction has met its truth yet")]
-    found = list(_overall(rows, pipeline, least, promised))
+    measures = list(_overall(rows, pipeline, least, promised))
     for name in pipeline.monitoring.slices:
-        found += _by_slice(rows, name, least)
-    return found
+        measures += _by_slice(rows, name, least)
+    return measures
 
 
 def metrics_of(rows: pd.DataFrame) -> Metrics:

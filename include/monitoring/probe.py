@@ -40,10 +40,10 @@ def probe(pipeline: Pipeline, candidate: str, champion: Forecaster, frame: pd.Da
         How many rows there are, where they are fewer than FEWEST_ROWS.
     """
     known = readable(pipeline, frame, truth.end)
-    found = newer_half(known[known["target_known_at"] >= truth.start])
-    if isinstance(found, int):
-        return found
-    middle, newer = found
+    result = newer_half(known[known["target_known_at"] >= truth.start])
+    if isinstance(result, int):
+        return result
+    middle, newer = result
     fitted = readable(pipeline, known, middle)
     features = pipeline.feature_names()
     refit = make_cheaply(pipeline, candidate).fit(fitted[features], fitted["target"])

@@ -140,7 +140,7 @@ def _look(row: Any) -> Look:
 
 def _measures(connection: Connection, pipeline: str, look: Look) -> list[Measure]:
     """Return what the newest run measured of a window with the champion of that time."""
-    found = []
+    result = []
     for table in (DRIFT, PERFORMANCE):
         rows = connection.exec_driver_sql(
             f"select {FIGURES} from ml.{table} m where (pipeline, window_start_at, window_end_at, model_version)"
@@ -149,8 +149,8 @@ def _measures(connection: Connection, pipeline: str, look: Look) -> list[Measure
             " order by measured_at desc limit 1)",
             {"p": pipeline, "s": look.window.start, "e": look.window.end, "v": look.champion},
         )
-        found += [Measure(*row) for row in rows]
-    return found
+        result += [Measure(*row) for row in rows]
+    return result
 
 
 def read_decision(connection: Connection, decision_id: int) -> Verdict:

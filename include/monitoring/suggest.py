@@ -107,5 +107,5 @@ def _figures(matrix: Matrix, rules: Rules, policies: dict[str, Policy]) -> Itera
     """Yield what each policy costs on a history."""
     prices, best = price(matrix, rules), optima(matrix)
     for policy in policies.values():
-        found: Schedule = walk(matrix, replace(rules, policy=policy)).schedule
-        yield Figures(prices.cost(found), prices.regret(found, best), len(found.trainings))
+        result: Schedule = walk(matrix, replace(rules, policy=policy)).schedule
+        yield Figures(prices.cost(result), prices.regret(result, best), len(result.trainings))

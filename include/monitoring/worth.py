@@ -74,8 +74,8 @@ def judge(history: Sequence[Look], rule: Worth, costs: Costs) -> Evidence:
     """Judge whether a training pays now."""
     looks, newest, price = under(history), history[-1], costs.training_pct
     lost = 0.0
-    for found in (gain(look.probe) for look in looks if look.probe):
-        lost = max(lost + 100 * (found or 0.0), 0.0)  # a time when the champion was better was none to replace it
+    for gained in (gain(look.probe) for look in looks if look.probe):
+        lost = max(lost + 100 * (gained or 0.0), 0.0)  # a time when the champion was better was none to replace it
     now = gain(newest.probe) if newest.probe else None
     had = max([newest.fitted_rows, *(look.usable_rows for look in history[:-1] if look.verdict == "retrain")])
     if rule.growth and newest.usable_rows >= rule.growth * had > 0:

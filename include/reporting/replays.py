@@ -111,11 +111,11 @@ def notes(played: Played) -> Iterator[str]:
         yield played.simulated
 
 
-def advice(found: Suggestion, played: Played) -> Iterator[str]:
+def advice(result: Suggestion, played: Played) -> Iterator[str]:
     """Yield what a search for a better policy has found, a line each, and whether it held on data it had not seen."""
-    until, name = played.label(found.split), found.name
-    yield f"Of {found.tried} policies, on the windows up to {until}, the cheapest is: {name}."
-    for part, figures in (("there", found.first), ("on the windows after it", found.rest)):
+    until, name = played.label(result.split), result.name
+    yield f"Of {result.tried} policies, on the windows up to {until}, the cheapest is: {name}."
+    for part, figures in (("there", result.first), ("on the windows after it", result.rest)):
         told = "; ".join(
             f"{who} costs {one.cost:.2f} with {one.trainings} trainings, regret {one.regret:.2f}"
             for who, one in figures.items()
@@ -123,7 +123,7 @@ def advice(found: Suggestion, played: Played) -> Iterator[str]:
         yield f"  {part}: {told}"
     if name == "default":
         yield "Nothing was cheaper than the default: keep it."
-    elif found.is_better:
+    elif result.is_better:
         yield (
             "It was cheaper than the default on both parts. That is one history: put it under monitoring.policies in"
             " pipeline.yaml if you have a reason to believe in it, too."

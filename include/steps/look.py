@@ -165,13 +165,15 @@ def _probed(run: Run, window: Window, version: Version | None) -> dict[str, Any]
         frame = feature_rows(run.engine, pipeline, None, window.end)
     else:
         frame, _ = trusted_features(run, window.end)
-    found = probe(pipeline, candidate, load(version), frame, Window(since, window.end))
-    if isinstance(found, int):
-        return nothing | {"unprobed": f"{found} of {FEWEST_ROWS} rows have met their truth since the last comparison"}
-    log.info("%s fitted on newer data: %s", candidate, found)
+    compared = probe(pipeline, candidate, load(version), frame, Window(since, window.end))
+    if isinstance(compared, int):
+        return nothing | {
+            "unprobed": f"{compared} of {FEWEST_ROWS} rows have met their truth since the last comparison"
+        }
+    log.info("%s fitted on newer data: %s", candidate, compared)
     return nothing | {
-        "probe_losses": list(found.losses),
-        "champion_losses": list(found.champion_losses),
+        "probe_losses": list(compared.losses),
+        "champion_losses": list(compared.champion_losses),
         "probed_until": window.end,
     }
 
@@ -179,11 +181,11 @@ def _probed(run: Run, window: Window, version: Version | None) -> dict[str, Any]
 def _probed_until(run: Run, window: Window, version: Version) -> datetime | None:
     """Return until when a version was compared already, in windows before this one."""
     with run.engine.connect() as connection:
-        found: datetime | None = connection.exec_driver_sql(
+        until: datetime | None = connection.exec_driver_sql(
             "select max(probed_until) from ml.look where pipeline = %s and model_version = %s and window_end_at < %s",
             (run.pipeline.pipeline, version.number, window.end),
         ).scalar()
-    return found
+    return until
 
 
 def history_of(run: Run, window: Window, champion: Version | None, rows: int, rules: Rules) -> Sequence[Look]:
