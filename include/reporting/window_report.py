@@ -118,15 +118,8 @@ def _rank(one: Measure) -> tuple[Any, ...]:
 
 def moved_features(measures: Sequence[Measure]) -> list[str]:
     """Return what moved against the training data, the farthest first: what a breach of its distribution names."""
-<<<<<<< HEAD
-    drifted = [one for one in measures if one.kind in ("covariate", "joint", "target", "prediction")]
-    breached = [one for one in drifted if one.status == "breach" and not one.slice]
-    names = dict.fromkeys(one.subject for one in breached if one.statistic != "p_value")
-    shifts = {one.subject: abs(one.value or 0) for one in drifted if one.statistic == "mean_shift_sd"}
-=======
     names = dict.fromkeys(one.subject for one in _of_features(measures) if one.status == "breach" and not one.slice)
     shifts = {one.subject: abs(one.value or 0) for one in measures if one.statistic == "mean_shift_sd"}
->>>>>>> w-inject
     return sorted(names, key=lambda name: -shifts.get(name, 0.0))
 
 
