@@ -5,7 +5,7 @@ import os
 import sys
 import tempfile
 
-from benchmarks import alarms, dag_parse, drift, drifting, features, loading, quality, task_overhead
+from benchmarks import alarms, dag_parse, drift, drifting, features, loading, quality, replay, task_overhead
 
 BENCHMARKS = {
     "task_overhead": task_overhead.measure,
@@ -23,6 +23,8 @@ BENCHMARKS = {
     "slide": drifting.measure_slide,
     "false_alarms": alarms.measure_false_alarms,
     "harm_delay": alarms.measure_harm_delay,
+    "replay": replay.measure_replay,
+    "regret": replay.measure_regret,
 }
 
 

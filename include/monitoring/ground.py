@@ -90,7 +90,8 @@ class Ground:
     def losses_after(self, model: Forecaster, place: int) -> dict[int, np.ndarray]:
         """Return a model's absolute errors in every window after one, by the window's place."""
         start = self.cuts[place].stop
-        losses = np.concatenate([np.full(start, np.nan), self.losses(model, self.judged.iloc[start:])])
+        last = self.judged.iloc[start : self.cuts[-1].stop]
+        losses = np.concatenate([np.full(start, np.nan), self.losses(model, last)])
         return {later: losses[self.cuts[later]] for later in range(place + 1, len(self.windows))}
 
     @staticmethod
@@ -134,14 +135,13 @@ def first_place(ground: Ground) -> int:
     NothingToDo
         Too few windows come after it.
     """
-    name, count = ground.pipeline.pipeline, len(ground.windows)
-    after = count - ground.trainable[0] if ground.trainable else 0
-    if after >= LEAST_WINDOWS:
+    name, count, least = ground.pipeline.pipeline, len(ground.windows), ground.pipeline.training.min_rows
+    if ground.trainable and count - ground.trainable[0] >= LEAST_WINDOWS:
         return ground.trainable[0]
-    where = f"{ground.windows[0].start:%Y-%m-%d} to {ground.windows[-1].end:%Y-%m-%d}" if count else "no time at all"
-    least = ground.pipeline.training.min_rows
+    enough = sum(period.usable_rows >= least for period in ground.periods)
     raise NothingToDo(
-        f"{name}: of the {count} windows from {where}, {after} end with the {least} rows that a training needs"
-        f" (training.min_rows), and a replay needs {LEAST_WINDOWS}: load more windows with ingest_{name}, choose others"
-        " with --from and --to, or ask for shorter ones with replay.step in pipeline.yaml"
+        f"{name}: {enough} of the {count} windows from {ground.windows[0].start:%Y-%m-%d} to"
+        f" {ground.windows[-1].end:%Y-%m-%d} end with the {least} rows that a training needs (training.min_rows), and a"
+        f" replay needs {LEAST_WINDOWS}: load more windows with ingest_{name}, choose others with --from and --to, or"
+        " ask for shorter ones with replay.step in pipeline.yaml"
     )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from include.monitoring.replay import Walk
 
 FOLDER = Path(__file__).parent
-COLOURS = ("var(--main)", "var(--warm)", "var(--cool)", "var(--bad)", "var(--ink)", "var(--soft)")
+COLOURS = ("var(--main)", "var(--warm)", "var(--bad)", "var(--ink)", "var(--cool)", "var(--soft)")
 DASHES = ("", ' stroke-dasharray="7 4"', ' stroke-dasharray="2 3"')
 
 

@@ -153,6 +153,12 @@ class Plant:
 
 
 @pytest.fixture
+def plant_of() -> type[Plant]:
+    """Give what makes a pipeline like the plant on a warehouse and a lake."""
+    return Plant
+
+
+@pytest.fixture
 def plant_world(plant: Pipeline, warehouse_url: str, mlflow_url: str, tmp_path: Path) -> Iterator[Plant]:
     """Give the small pipeline with an empty warehouse, an empty lake and no model."""
     engine = connect_engine(warehouse_url)

@@ -1,0 +1,107 @@
+"""What a replay tells: a table, a CSV and a page that needs nothing else."""
+
+import csv
+import io
+import re
+from dataclasses import replace
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from include.monitoring.decide import Rules
+from include.monitoring.matrix import Matrix, Model, Period
+from include.monitoring.replay import price, walk
+from include.monitoring.schedule import optima
+from include.reporting.replay_page import page
+from include.reporting.replays import COLUMNS, Played, notes, table, to_csv
+from include.spec.monitoring import POLICIES, Costs
+from include.windows import Window
+
+NAMES = ("never", "every_window", "default")
+
+
+def history(step="month", count=7):
+    """Give a history in which a model is the worse the older it is."""
+    spans = list(Window.parse("2024-01-01", "2026-01-01").split(step))[:count]
+    periods = tuple(Period(span, 60, 60 * place + 60, variation=9.0) for place, span in enumerate(spans))
+    models = {
+        (trained, "linear"): Model(np.ones(60), {p: np.full(60, 1.0 * p - trained) for p in range(trained + 1, count)})
+        for trained in range(count - 1)
+    }
+    return Matrix(periods, models, {}, lambda place, stood: (place, "linear"))
+
+
+def played(matrix=None, simulated=""):
+    matrix = matrix or history()
+    rules = Rules(POLICIES["default"], Costs(), 30, 1)
+    walks = {name: walk(matrix, replace(rules, policy=POLICIES[name])) for name in NAMES}
+    return Played(
+        "plant", "mg/m3", "Each training refits linear.", matrix, price(matrix, rules), walks, optima(matrix), simulated
+    )
+
+
+def text_of(shown):
+    console = Console(width=200, file=io.StringIO())
+    console.print(shown)
+    return console.file.getvalue()
+
+
+def test_the_table_has_a_row_a_policy_and_one_for_the_best_of_each_size():
+    lines = text_of(table(played())).splitlines()
+    rows = [[cell.strip() for cell in line.strip("│ ").split("│")] for line in lines if line.startswith("│")]
+    assert [row[0] for row in rows][:3] == list(NAMES)
+    assert sum(row[0].startswith("best of") for row in rows) == 6
+    [cheapest] = [row for row in rows if row[0].endswith(", cheapest")]
+    assert cheapest[7] == "0.00"
+    every = rows[1]
+    assert every[1:] == ["5", "0", "5", "1", "+0.0", "5.00", "0.00", "2024-02 to 2024-06"]
+    assert rows[0][1:6] == ["0", "0", "0", "3.5", "+250.0"]
+
+
+def test_windows_that_are_no_months_are_told_by_their_first_day():
+    told = text_of(table(played(history("week"))))
+    assert "2024-01-08 to 2024-02-05" in told
+
+
+def test_simulated_data_are_told_wherever_figures_are():
+    found = played(simulated="SIMULATED sources: meter.")
+    assert "SIMULATED" in text_of(table(found))
+    assert list(notes(found))[-1] == "SIMULATED sources: meter."
+    assert "SIMULATED" in page(found, table(found))
+    assert {row["is_simulated"] for row in csv.DictReader(io.StringIO(to_csv(found)))} == {"True"}
+    assert "SIMULATED" not in text_of(table(played())) + page(played(), table(played()))
+
+
+def test_the_csv_has_a_row_a_policy_and_window():
+    rows = list(csv.DictReader(io.StringIO(to_csv(played()))))
+    assert len(rows) == 3 * 7
+    assert tuple(rows[0]) == COLUMNS
+    second = next(row for row in rows if row["policy"] == "every_window" and row["window_start_at"][:7] == "2024-03")
+    assert (second["mae"], second["verdict"], second["outcome"]) == ("1", "retrain", "promoted")
+    assert second["champion_trained_at"] == second["window_start_at"]
+    assert second["reasons"] == "every window is a reason to train"
+
+
+def test_the_page_needs_nothing_else_and_draws_each_policy():
+    text = page(played(), table(played()))
+    assert not re.search(r"<script|https?://|src=|href=|@import", text)
+    [figure] = re.findall(r'<figure class="wide">(.*?)</figure>', text)
+    drawing = ElementTree.fromstring(figure)  # noqa: S314 - our own
+    assert len(drawing.findall("circle")) == sum(len(walk.trainings) for walk in played().walks.values())
+    assert all(name in text for name in NAMES)
+    titles = [dot.findtext("title") for dot in drawing.findall("circle")]
+    assert any("trained after 2024-02: every window is a reason to train" in title for title in titles)
+
+
+def test_what_somebody_called_a_policy_is_shown_as_text():
+    found = played()
+    named = replace(found, walks={"<b>mine": found.walks["default"]})
+    assert "<b>mine" not in page(named, table(named))
+    assert "<b>mine" in text_of(table(named))
+
+
+@pytest.mark.parametrize("word", ["first training", "regret", "Probes are refits"])
+def test_the_notes_say_what_the_words_mean(word):
+    assert any(word in line for line in notes(played()))
