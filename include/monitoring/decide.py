@@ -196,8 +196,8 @@ def _doubt(history: Sequence[Look], policy: Policy, evidence: dict[str, Any]) ->
     measured = evidence["figures"].get(PROVEN)
     if measured and measured["is_proven"]:
         return (
-            "the error is proven larger than promised, and newer data do not help its recipe: look for what has changed,"
-            " or let every candidate try with the training DAG"
+            "the error is proven larger than promised, and newer data do not help its recipe: look for what has"
+            " changed, or let every candidate try with the training DAG"
         )
     if policy.unknown:
         newest = history[-policy.unknown :]
