@@ -101,6 +101,8 @@ def _unknown(subject: Subject | None, name: str, counted: WindowCounts, counts: 
         return "the window's rows do not have it"
     if counts is None or subject.grid is None:
         return "the reference has no value of it"
+    if subject.whole.values < limits.min_rows:
+        return f"the reference has {subject.whole.values} values of it, {limits.min_rows} are needed"
     if not counts.values:
         return f"none of {counts.rows} rows has a value"
     if counts.values < limits.min_rows:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from include.monitoring.grid import Grid
 
 CHUNK = 131_072  # values looked at together: 1 MB, and a second for their places
+LARGEST = 1e150
 THREADS = min(4, os.cpu_count() or 1)
 
 
@@ -26,7 +27,7 @@ class Counts:
     origin : float
         The grid's; sums are taken about it.
     rows, missing : int
-        Rows, and those of them without a value; one that is not finite is none.
+        Rows, and those of them without a value.
     total, square : float
         Sums of the values less `origin` and of their squares.
     held_total, held_square : float
@@ -91,7 +92,7 @@ def count(grid: Grid, values: np.ndarray) -> Counts:
     Parameters
     ----------
     values : numpy.ndarray, shape (n,)
-        Numbers or booleans; NaN and infinities are missing.
+        Numbers or booleans; see `is_number` for what is missing.
 
     Examples
     --------
@@ -109,16 +110,25 @@ def count(grid: Grid, values: np.ndarray) -> Counts:
         for first in range(0, len(values), CHUNK):
             part = values[first : first + CHUNK]
             offsets = np.subtract(part, grid.origin, out=room[: len(part)], dtype=np.float64)
-            if not np.isfinite(offsets.sum()):  # only then is it worth looking at each
-                offsets = offsets[np.isfinite(offsets)]
-                missing += len(part) - len(offsets)
-            total += float(offsets.sum())
-            square += float(np.einsum("i,i->", offsets, offsets))  # not `@`, which waits for threads of its own
+            squares = _squares(offsets)
+            if not squares < LARGEST**2:  # only then is it worth looking at each
+                offsets = offsets[is_number(offsets)]
+                missing, squares = missing + len(part) - len(offsets), _squares(offsets)
+            total, square = total + float(offsets.sum()), square + squares
             beyond += int(np.count_nonzero(offsets < low) + np.count_nonzero(offsets > high))
             tally += grid.tally(offsets, places[: len(offsets)])
     held, exact = grid.held, tally.astype(np.float64)
     sums = float(np.einsum("i,i->", exact, held)), float(np.einsum("i,i,i->", exact, held, held))
     return Counts(grid.origin, len(values), missing, total, square, *sums, beyond, grid.cells(tally))
+
+
+def is_number(values: np.ndarray) -> np.ndarray:
+    """Say which values are numbers that can be measured: neither NaN nor infinite, nor so large that squares are."""
+    return np.abs(values, dtype=np.float64) < LARGEST
+
+
+def _squares(offsets: np.ndarray) -> float:
+    return float(np.einsum("i,i->", offsets, offsets))  # not `@`, which waits for threads of its own
 
 
 @dataclass(frozen=True)
@@ -177,8 +187,8 @@ def column(part: Any, name: str) -> np.ndarray:
     values = part[name]
     if hasattr(values, "null_count"):  # Arrow
         values = values.to_numpy(**({} if hasattr(values, "chunks") else {"zero_copy_only": False}))
-    elif hasattr(values, "to_numpy"):
-        return values.to_numpy("float64", na_value=np.nan) if values.dtype.kind not in "fiub" else values.to_numpy()
+    elif hasattr(values, "to_numpy") and not isinstance(values.dtype, np.dtype):  # one of pandas' own
+        values = values.to_numpy("float64", na_value=np.nan)
     array = np.asarray(values)
     return array if array.dtype.kind in "fiub" else array.astype(np.float64)
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -76,7 +76,7 @@ class Wander:
         self.means = totals.sum(axis=0) / rows.sum(axis=0) if usable else np.zeros(0)
         self._away = (totals - rows * self.means) / self.rows_a_part if usable else rows
         if self.parts >= LEAST_PARTS:
-            self._series = _cosines(self.parts, self._number()) @ self._away
+            self._series = np.einsum("np,pf->nf", _cosines(self.parts, self._number()), self._away)
             slow = (self._series**2).mean(axis=0)
             self.variances = np.maximum(slow, _of_runs(self._away, max(1, self.parts // 10)))
             self._slow = slow
@@ -90,8 +90,8 @@ class Wander:
         unit = (size[:, None] * turned).astype(np.float32)  # the same normal vectors from no more factors than features
         draws = []
         for _ in range(0, DRAWS, DRAWN_TOGETHER):
-            factors = chance.standard_normal((DRAWN_TOGETHER * (number + 1), len(unit)), dtype=np.float32)
-            drawn = (factors @ unit).reshape(DRAWN_TOGETHER, number + 1, -1)
+            factors = chance.standard_normal((DRAWN_TOGETHER, number + 1, len(unit)), dtype=np.float32)
+            drawn = factors @ unit  # many small products: large ones wait for threads
             spread = np.sqrt((drawn[:, 1:] ** 2).mean(axis=1))
             draws.append((np.abs(drawn[:, 0]) / np.maximum(spread, 1e-30)).max(axis=1))
         return np.sort(np.concatenate(draws)).astype(np.float64)
@@ -121,15 +121,20 @@ class Wander:
         return int(np.clip(number, 4, min(SERIES, self.parts - 1)))
 
 
+@lru_cache(maxsize=256)
 def worth_of(subject: Subject) -> float:
-    """Return how many independent values one of a subject is worth, at most 1; 1 where it never varies."""
+    """Return how many independent values one of a subject is worth, at most 1; 1 where it never varies.
+
+    A block is worth one at least: what is slower than that shows in how stretches of blocks differ.
+    """
     wander = Wander([subject])
     if wander.parts < LEAST_PARTS or not wander.variances[0] > 0:
         return 1.0
     cells, values = subject.whole.cells, subject.whole.values
     mean = float(cells @ subject.scores) / values
     spread = float(cells @ (subject.scores - mean) ** 2) / values
-    return min(1.0, spread / float(wander.variances[0] * wander.rows_a_part[0])) if spread else 1.0
+    worth = spread / float(wander.variances[0] * wander.rows_a_part[0]) if spread else 1.0
+    return min(1.0, max(worth, len(subject.blocks) / values))
 
 
 def shifts_jointly(
@@ -150,9 +155,12 @@ def shifts_jointly(
     if wander.parts < LEAST_PARTS:
         return Moved(None, reason=f"the reference has {wander.parts} parts that vary, {LEAST_PARTS} are needed")
     names = list(wander.subjects)
-    there = np.array([name in counts and counts[name].values >= limits.min_rows for name in names])
+    known = ((wander.subjects[name].whole, counts.get(name)) for name in names)
+    there = np.array([own is not None and min(own.values, whole.values) >= limits.min_rows for whole, own in known])
     if not there.any():
-        return Moved(None, reason=f"no feature that varies in the reference has {limits.min_rows} values in the window")
+        return Moved(
+            None, reason=f"no feature that varies in the reference has {limits.min_rows} values there and in the window"
+        )
     shifts, errors = {}, {}
     for place in np.flatnonzero(there):
         name, own = names[place], counts[names[place]]
@@ -176,7 +184,7 @@ def _judged(
         for name, level in zip(ordered, levels, strict=True)
     }
     moved = tuple(name for name in ordered if abs(shifts[name]) > most[name])
-    reason = f"without {', '.join(absent)}, of which the window has too few values" if absent else ""
+    reason = f"without {', '.join(absent)}, of which there are too few values" if absent else ""
     return Moved(_beyond(largest, abs(shifts[ordered[0]])), moved, shifts, most, reason)
 
 

@@ -10,6 +10,7 @@ from include.monitoring.limits import Limits
 from include.monitoring.measure import Measure
 
 NEAR_ZERO = 0.05  # of the deviation: a mean closer to zero is no measure of anything
+FEW = 0.01  # of the values, which may be wild without being the level
 SURE = 3.0  # standard errors beyond which a shift is no chance
 
 
@@ -55,7 +56,7 @@ def shift_in_deviations(level: Level, counts: Counts, limits: Limits) -> Measure
         return _measure(figure, None, "unknown", "the reference never varies", level, limit, counts)
     shift, held = ((now - before) / level.deviation for now, before in _pairs(level))
     moved = f"the mean moved {shift:+.2f} deviations, from {level.before:.4g} to {level.now:.4g}"
-    return _judged(figure, (shift, held), moved, limits.mean_shift_sd, limit, level, counts)
+    return _judged(figure, (shift, held), moved, (limits.mean_shift_sd, limit), level, counts)
 
 
 def shift_in_per_cent(level: Level, counts: Counts, limits: Limits) -> Measure:
@@ -71,28 +72,35 @@ def shift_in_per_cent(level: Level, counts: Counts, limits: Limits) -> Measure:
         moved += f", which chance may do ({SURE:g} standard errors are {100 * SURE * level.error / base:.1f} %)"
     if limit is None:
         return _measure(figure, shift, "ok", "", level, None, counts)
-    return _judged(figure, (shift, held), moved, limit, limit, level, counts)
+    return _judged(figure, (shift, held), moved, (limit, limit), level, counts)
 
 
 def _judged(
-    figure: str, shifts: tuple[float, float], moved: str, asked: float, limit: float, level: Level, counts: Counts
+    figure: str, shifts: tuple[float, float], moved: str, limits: tuple[float, float], level: Level, counts: Counts
 ) -> Measure:
-    """Judge by the held mean where both means disagree: a few wild values are no level."""
-    shift, held = shifts
+    """Judge the exact shift by the larger limit, but by the held one where a few wild values make the difference."""
+    (shift, held), (asked, limit) = shifts, limits
     is_exact, is_held = (is_beyond(abs(one), limit) for one in shifts)
-    if is_held:
-        reason = f"{moved}; allowed are ±{limit:.3g}"
-        if not is_exact:
-            reason += f"; without wild values in either it moved from {level.held_before:.4g} to {level.held_now:.4g}"
-        return _measure(figure, shift, "breach", reason, level, limit, counts)
-    if is_exact:
-        rows = f"{counts.beyond} of {counts.values} rows" if counts.beyond > 1 else f"one row of {counts.values}"
-        who = f"{rows} beyond the whole reference" if counts.beyond else "single wild values of the reference"
+    told = ""
+    if is_exact != is_held and (wild := _wild(level, counts)):
         unit = "%" if figure == "mean_shift_pct" else "deviations"
-        reason = f"{moved}, but {who} did it: without such values it moved {held:+.3g} {unit}"
-        return _measure(figure, shift, "ok", reason, level, limit, counts)
-    reason = f"{moved}, no more than chance may do" if is_beyond(abs(shift), asked) else ""
-    return _measure(figure, shift, "ok", reason, level, limit, counts)
+        told = f", but {wild} did it: without such values it moved {held:+.3g} {unit}"
+        is_exact = is_held
+    elif is_beyond(abs(shift), asked) and not is_exact:
+        told = ", no more than chance may do"
+    if is_exact:
+        return _measure(figure, shift, "breach", f"{moved}{told}; allowed are ±{limit:.3g}", level, limit, counts)
+    return _measure(figure, shift, "ok", f"{moved}{told}" if told else "", level, limit, counts)
+
+
+def _wild(level: Level, counts: Counts) -> str:
+    """Say which few values are far out; empty where so many are that they are the window's level."""
+    if abs(level.before - level.held_before) > abs(level.now - level.held_now):
+        return "single wild values of the reference"
+    if counts.beyond > max(1.0, FEW * counts.values):
+        return ""
+    rows = f"{counts.beyond} of {counts.values} rows" if counts.beyond > 1 else f"one row of {counts.values}"
+    return f"{rows} beyond the whole reference"
 
 
 def is_beyond(value: float, limit: float) -> bool:
@@ -117,6 +125,4 @@ def _pairs(level: Level) -> tuple[tuple[float, float], tuple[float, float]]:
 def _measure(
     figure: str, value: float | None, status: str, reason: str, level: Level, limit: float | None, counts: Counts
 ) -> Measure:
-    value = value if value is not None and math.isfinite(value) else None
-    status, reason = (status, reason) if value is not None or status == "unknown" else ("unknown", "sums overflow")
     return Measure("", "", figure, value, status, reason, level.before, limit, rows=counts.values)

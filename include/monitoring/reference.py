@@ -18,7 +18,7 @@ from include.monitoring import grid as grids
 from include.monitoring.axis import Axis, cut
 from include.monitoring.coarse import bins_of, coarse_of, scores_of
 from include.monitoring.grid import Grid
-from include.monitoring.histogram import Counts, column, count, length, times
+from include.monitoring.histogram import Counts, column, count, is_number, length, times
 from include.quality.profile import pack, unpack
 
 TIME = "valid_at"
@@ -163,7 +163,7 @@ def _span(block: timedelta | str) -> timedelta:
 
 def _subject(name: str, values: np.ndarray, axis: Axis) -> Subject:
     blocks, parts = len(axis.starts), int(axis.part.max()) + 1 if len(axis.part) else 0
-    is_there = np.isfinite(values)
+    is_there = is_number(values)
     kept = values[is_there].astype(np.float64, copy=False)
     missing = np.bincount(axis.block[~is_there], minlength=blocks)
     if not len(kept):

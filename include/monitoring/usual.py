@@ -7,6 +7,8 @@ one case of two hundred, and the most that a stretch as long shows within the re
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from include.monitoring.distance import jensen_shannon, kolmogorov_smirnov, psi
@@ -17,6 +19,7 @@ DRAWS, BEYOND = 400, 0.995
 STATISTICS = {"psi": psi, "js": jensen_shannon, "ks": kolmogorov_smirnov}
 
 
+@lru_cache(maxsize=256)
 def usual_distances(subject: Subject, values: int, worth: float) -> dict[str, float]:
     """Return the most of psi, js and ks that nothing in particular explains.
 
