@@ -116,7 +116,8 @@ def _clauses(history: Sequence[Look], rules: Rules) -> Iterator[Clause]:
         yield Clause(paid.fires, f"worth: {paid.text}", ("worth",), {"worth": asdict(paid)})
     if measured and policy.harm:
         is_proven = measured.odds is not None and measured.odds >= policy.harm.odds
-        # Training helps only where newer data do: otherwise somebody has to look what else has changed.
+        # Training helps only where newer data do: otherwise somebody has to look what else has changed. That a season
+        # is harder than the one of the promise is no reason to train in each of its windows.
         is_hopeless = paid is not None and paid.gain_pct is not None and paid.gain_pct <= 0
         figures = {PROVEN: asdict(measured) | {"is_proven": is_proven}}
         yield Clause(is_proven and not is_hopeless, f"harm: {measured.text}", (PROVEN,), figures)
@@ -194,7 +195,10 @@ def _doubt(history: Sequence[Look], policy: Policy, evidence: dict[str, Any]) ->
     """Return why a person has to look although no clause fires; nothing where all is well."""
     measured = evidence["figures"].get(PROVEN)
     if measured and measured["is_proven"]:
-        return "the error is proven larger than promised, and newer data do not help: look for what has changed"
+        return (
+            "the error is proven larger than promised, and newer data do not help its recipe: look for what has changed,"
+            " or let every candidate try with the training DAG"
+        )
     if policy.unknown:
         newest = history[-policy.unknown :]
         if len(newest) == policy.unknown and not any(look.losses for look in newest):

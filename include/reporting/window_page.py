@@ -83,10 +83,9 @@ def draw_report(run: Run, decision: dict[str, Any]) -> None:
 
 
 def _lines(verdict: Verdict) -> dict[str, str]:
-    """Return what is said of harm, worth and cause, a line each."""
+    """Return what is told of harm and worth, a line each; what moved the page tells by itself."""
     figures = verdict.evidence.get("figures", {})
-    told = {name: figures[name]["text"] if name in figures else "" for name in ("harm", "worth")}
-    return told | {"cause": ", ".join(verdict.evidence.get("cause", ()))}
+    return {name: figures[name]["text"] if name in figures else "" for name in ("harm", "worth")}
 
 
 def _errors(connection: Connection, values: Mapping[str, Any]) -> list[Any]:

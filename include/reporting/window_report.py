@@ -30,7 +30,13 @@ WORDS = {
     **{"missing_share": "share missing", "out_of_range_share": "share outside what training saw"},
     **{"outlier_share": "share of outliers", "unseen_share": "share of values never seen", "p_value": "p-value"},
     **{"r2": "R²", "rmse": "root mean squared error", "mae": "mean absolute error", "bias": "mean error, signed"},
-    "coverage": "share inside the interval",
+    **{
+        "coverage": "share inside the interval",
+        "shift": "level moved, standard errors",
+        "ratio": "times as expected",
+    },
+    **{"age_days": "age, days", "mae_estimate": "mean absolute error, estimated"},
+    "mae_estimate_off_pct": "how far the estimate was off, %",
 }
 
 
@@ -45,7 +51,7 @@ class WindowReport:
     verdict, reasons
         hold, retrain or investigate, and why, the most important first.
     harm, worth, cause : str
-        A line each; empty where nothing is known of it.
+        A line each; empty where nothing is known of it. Without a cause the page names the features that moved.
     measures : sequence of Measure
         All figures of the window, in any order.
     error_by_window : sequence of tuple
@@ -85,12 +91,15 @@ def page(report: WindowReport) -> str:
 
     ordered = sorted(report.measures, key=_rank)
     moved = moved_features(ordered)
+    is_known = any(one.status != "unknown" for one in _of_features(ordered))
     names = dict.fromkeys([*report.distributions, *report.feature_by_window])
     error = window_drawing.error_over_time(report.error_by_window, report.decisions, report.window, report.unit)
     styles = (FOLDER / "eda" / "page.css", FOLDER / "window_report.css")
     return _template().render(
         report=report,
         style=Markup("".join(path.read_text(encoding="utf-8") for path in styles)),  # noqa: S704 - ours
+        cause=report.cause or _cause(moved, is_known),
+        is_known=is_known,
         sentence=VERDICTS.get(report.verdict, report.verdict),
         counts={status: sum(one.status == status for one in ordered) for status in ORDER},
         measures=ordered,
@@ -109,11 +118,22 @@ def _rank(one: Measure) -> tuple[Any, ...]:
 
 def moved_features(measures: Sequence[Measure]) -> list[str]:
     """Return what moved against the training data, the farthest first: what a breach of its distribution names."""
-    drifted = [one for one in measures if one.kind in ("covariate", "joint", "target", "prediction")]
-    breached = [one for one in drifted if one.status == "breach" and not one.slice]
-    names = dict.fromkeys(one.subject for one in breached if one.statistic != "p_value")
-    shifts = {one.subject: abs(one.value or 0) for one in drifted if one.statistic == "mean_shift_sd"}
+    names = dict.fromkeys(one.subject for one in _of_features(measures) if one.status == "breach" and not one.slice)
+    shifts = {one.subject: abs(one.value or 0) for one in measures if one.statistic == "mean_shift_sd"}
     return sorted(names, key=lambda name: -shifts.get(name, 0.0))
+
+
+def _of_features(measures: Sequence[Measure]) -> list[Measure]:
+    """Return the figures of a feature, the target or the predictions; a p-value is of all features together."""
+    kinds = ("covariate", "joint", "target", "prediction")
+    return [one for one in measures if one.kind in kinds and one.statistic != "p_value"]
+
+
+def _cause(moved: Sequence[str], is_known: bool) -> str:
+    """Return what has changed, in a line; empty where no feature could be measured."""
+    if moved:
+        return f"{', '.join(moved)} moved."
+    return "Nothing: every feature lies where the training data would have it." if is_known else ""
 
 
 def _card(report: WindowReport, name: str, measures: Sequence[Measure]) -> dict[str, Any]:

@@ -713,13 +713,15 @@ def test_a_file_with_an_injection_is_another_payload_and_quarantines_what_breaks
 ) -> None:
     spec, window = load_all()["air_quality"], WINDOWS["air_quality"]
     play.sandbox = serve(var=tmp_path)
-    play(spec, window)
-    swap = Injection(
-        *("air_quality", "co_mg_m3", "uci", "CO(GT)", "unit-swap", "1000", window.end - timedelta(days=1)), factor=1e3
-    )
-    standing.replace(tmp_path / "sandbox", [swap])
+    inserted, half = play(spec, window)["inserted"], datetime(2004, 4, 16, tzinfo=UTC)
+    about = ("air_quality", "co_sensor", "uci", "PT08.S1(CO)", "shift", "110", half)
+    standing.replace(tmp_path / "sandbox", [Injection(*about, offset=110.0)])
+    shifted = play(spec, window)
+    assert (shifted["quarantined"], shifted["inserted"], 300 < shifted["revised"] <= inserted / 2 + 1) == (0, 0, True)
+    about = ("air_quality", "co_mg_m3", "uci", "CO(GT)", "unit-swap", "1000", window.end - timedelta(days=1))
+    standing.replace(tmp_path / "sandbox", [Injection(*about, factor=1e3)])
     assert play(spec, window)["quarantined"] > 15
-    assert warehouse.one("select count(distinct sha256) from raw.payload") == 2
+    assert warehouse.one("select count(distinct sha256) from raw.payload") == 3
     assert warehouse.sql("select distinct rule, column_name from ops.quarantine") == [("range", "co_mg_m3")]
 
 

@@ -147,7 +147,9 @@ def test_by_default_harm_asks_for_training_where_newer_data_help_and_for_a_perso
     assert judge(rules=DEFAULT, probe=None, unprobed="too few rows", **worse).evidence["cause"] == ["harm"]
     found = judge(rules=DEFAULT, **worse)
     assert found.verdict == "investigate"
-    assert found.reasons[0].startswith("the error is proven larger than promised, and newer data do not help")
+    assert found.reasons[0].startswith(
+        "the error is proven larger than promised, and newer data do not help its recipe"
+    )
 
 
 def test_windows_without_any_truth_in_a_row_are_a_matter_for_a_person():

@@ -67,7 +67,16 @@ def test_harm_worth_and_cause_have_a_line_each_and_what_is_not_known_says_so() -
         ("Worth", "a refit is 11 % better"),
         ("Cause", "co_sensor moved"),
     ]
-    assert page(replace(REPORT, harm="", worth="", cause="")).count("<dd>Unknown.</dd>") == 3
+    assert page(replace(REPORT, harm="", worth="", cause="", measures=[UNKNOWN])).count("<dd>Unknown.</dd>") == 3
+
+
+def test_without_a_cause_the_features_that_moved_are_named() -> None:
+    assert "<dd>co_sensor moved.</dd>" in page(replace(REPORT, cause=""))
+    assert "<dd>Nothing: every feature lies" in page(replace(REPORT, cause="", measures=[CALM]))
+
+
+def test_a_p_value_is_of_all_features_together_and_moves_none() -> None:
+    assert moved_features([replace(SHIFT, kind="joint", subject="features", statistic="p_value", value=0.001)]) == []
 
 
 def test_simulated_stands_in_the_title_where_data_are_and_nowhere_else() -> None:
@@ -99,9 +108,10 @@ def test_a_feature_that_moved_without_a_picture_says_that_there_is_none() -> Non
 
 
 def test_nothing_that_moved_and_nothing_that_was_measured_are_two_sentences() -> None:
-    assert "Nothing: no feature lies where" in page(replace(REPORT, measures=[CALM]))
+    assert ">Nothing: every feature lies where" in page(replace(REPORT, measures=[CALM]))
+    assert "Unknown: no feature could be measured." in page(replace(REPORT, measures=[replace(CALM, status="unknown")]))
     text = page(WindowReport("p", "Title", "m", WINDOW, "investigate", ["the window is empty"]))
-    assert "Nothing is known of it: no feature was measured." in text
+    assert "Unknown: no feature could be measured." in text
     assert "Unknown: no prediction of any window has met its truth yet." in text
     assert "Nothing was measured in this window." in text
 
