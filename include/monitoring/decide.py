@@ -70,6 +70,8 @@ def decide(history: Sequence[Look], rules: Rules) -> Verdict:
     if not history:
         raise ValueError("there is no window to decide on; load one first")
     newest = history[-1]
+    if newest.state == "quiet":
+        return Verdict("hold", [newest.why])
     if newest.state != "loaded":
         return Verdict("investigate", [newest.why or f"the window is {newest.state}"])
     if newest.usable_rows < rules.training_rows:

@@ -36,7 +36,7 @@ where pipeline = %(pipeline)s and known_at >= %(start)s and known_at < %(end)s
         where s.withdrawn_at is null and s.pipeline = p.pipeline and s.source in ('*', %(main)s)
             and ((p.valid_at >= s.start_at and p.valid_at < s.end_at)
                  or (p.target_at >= s.start_at and p.target_at < s.end_at))))
-order by entity, valid_at
+order by valid_at, entity
 """
 PREDICTED = """
 select entity, valid_at, predicted from ml.prediction
@@ -245,7 +245,8 @@ def state_of(engine: Engine, pipeline: Pipeline, window: Window, rows: int) -> t
         closed = connection.exec_driver_sql(CLOSED, (name, window.start, window.end)).first()
         share = connection.exec_driver_sql(QUARANTINED, (name, pipeline.main, window.start, window.end)).scalar()
     if closed is not None:
-        return closed[0], f"the window is {closed[0]}: {closed[1]}"
+        is_fine = closed[0] == "empty" and pipeline.sources[pipeline.main].empty_window == "fine"
+        return "quiet" if is_fine else closed[0], f"the window is {closed[0]}: {closed[1]}"
     if share is not None and share > most:
         waits = f"{share:.0%} of the window's rows wait in quarantine, {most:.0%} may: see ciclo quarantine list"
         return "quarantined", waits
