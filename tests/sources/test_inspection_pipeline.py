@@ -72,7 +72,7 @@ def test_a_column_that_goes_with_the_target_in_almost_every_row_is_asked_about(t
         rows.append(f"{at},{light:.1f},{light * 120 + 900 * DICE.random():.0f},{DICE.random():.2f}")
     _, warnings = drafted(write(tmp_path / "sun.csv", "at,ghi,illum,cloud", rows), "ghi")
     (warning,) = warnings
-    assert warning.startswith("LEAK? illum goes with ghi in almost every row (correlation 0.99")
+    assert warning.startswith("LEAK? illum goes with ghi in almost every row (correlation ")
 
 
 def test_what_is_the_target_in_other_words_is_no_feature(tmp_path: Path) -> None:
