@@ -34,7 +34,11 @@ def inspect_file(file: Path, member: str | None, pipeline: str | None, target: s
         return
     _write(place, pipeline_of(plan, pipeline), pipeline)
     typer.echo(f"Written: {place}. {_provided(file)}")
-    typer.echo(f"Answer its comments, above all what is predicted and why; then: ciclo run {pipeline}")
+    if inspected.repeated_times and inspected.key is None:
+        typer.echo(
+            f"{inspected.repeated_times:,} rows share their time with another: nothing loads before `key` is named."
+        )
+    typer.echo(f"Answer its comments, above all what is predicted and why; then: .venv/bin/ciclo run {pipeline}")
 
 
 def _new(pipeline: str) -> Path:

@@ -70,6 +70,8 @@ def decide(history: Sequence[Look], rules: Rules) -> Verdict:
     if not history:
         raise ValueError("there is no window to decide on; load one first")
     newest = history[-1]
+    if newest.state == "quiet":
+        return Verdict("hold", [newest.why])
     if newest.state != "loaded":
         return Verdict("investigate", [newest.why or f"the window is {newest.state}"])
     if newest.usable_rows < rules.training_rows:
@@ -196,8 +198,8 @@ def _doubt(history: Sequence[Look], policy: Policy, evidence: dict[str, Any]) ->
     measured = evidence["figures"].get(PROVEN)
     if measured and measured["is_proven"]:
         return (
-            "the error is proven larger than promised, and newer data do not help its recipe: look for what has changed,"
-            " or let every candidate try with the training DAG"
+            "the error is proven larger than promised, and newer data do not help its recipe: look for what has"
+            " changed, or let every candidate try with the training DAG"
         )
     if policy.unknown:
         newest = history[-policy.unknown :]

@@ -15,6 +15,7 @@ import numpy as np
 
 from include.errors import NothingToDo
 from include.monitoring.blocks import FEWEST_ROWS
+from include.monitoring.levels import NEAR_ZERO
 from include.monitoring.matrix import Period
 from include.monitoring.measure import Measure
 from include.monitoring.probe import newer_half
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from include.windows import Window
 
 COUNTED = 100_000  # the monitor counts usable rows up to here, too, see include.features.read.usable_rows
-SURE = 2.576  # standard errors: 99 % of a normal distribution
 LEAST_WINDOWS = 3  # one to train in, one to decide after, one to see what came of it
 
 
@@ -100,9 +100,11 @@ class Ground:
         return np.abs(model.predict(rows) - rows["target"].to_numpy("float64")) if len(rows) else np.empty(0)
 
     def reference(self, rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-        """Return the means of the watched features and how far they are off by chance."""
+        """Return the means of the watched features, and below what such a mean is as good as zero."""
         values = rows[list(self.watched)]
-        return values.mean().to_numpy("float64"), (SURE * values.std() / np.sqrt(values.count())).to_numpy("float64")
+        deviation, count = values.std().to_numpy("float64"), values.count().to_numpy("float64")
+        error = deviation / np.sqrt(np.maximum(count, 1))
+        return values.mean().to_numpy("float64"), np.maximum(NEAR_ZERO * deviation, error)
 
     def _period(self, place: int) -> Period:
         window, half, watched = self.windows[place], self.halves[place], list(self.watched)

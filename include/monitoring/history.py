@@ -31,7 +31,8 @@ class Look:
     Attributes
     ----------
     state, why : str
-        loaded; or blocked, empty, overdue, quarantined or excluded, and why nothing of it can be judged.
+        loaded; or blocked, empty, overdue, quarantined or excluded, and why nothing of it can be judged; quiet where
+        the contract says that a window without rows is fine.
     rows : int
         Rows with features.
     usable_rows : int

@@ -63,7 +63,7 @@ class Model:
     losses : dict
         By the place of each later window: absolute errors on the rows whose target became known in it, in that order.
     means, noise : array, shape (watched features,)
-        Over the rows it could read, and how far such a mean is off by chance.
+        Over the rows it could read, and below what such a mean is as good as zero.
     """
 
     promised: np.ndarray
@@ -143,10 +143,12 @@ class Matrix:
 
 
 def _shift(name: str, mean: float, count: float, reference: float, noise: float) -> Measure:
-    """Return how far a feature's mean moved, in per cent; unknown where its reference may as well be zero."""
-    is_defined = bool(np.isfinite([mean, reference]).all() and reference)
-    shift = 100 * (mean - reference) / abs(reference) if is_defined else None
-    is_told = is_defined and abs(reference) > noise
-    why = "" if is_told else f"its mean was {reference:.4g}, which may as well be 0"
-    status = "ok" if is_told else "unknown"
-    return Measure("covariate", name, "mean_shift_pct", shift, status, why, reference, rows=int(count))
+    """Return how far a feature's mean moved, in per cent; unknown where its reference is as good as zero."""
+    if not np.isfinite([mean, reference]).all():
+        why = "there is no value of it in the window, or none in the rows the champion learnt from"
+    elif abs(reference) <= noise:
+        why = f"the mean it learnt from, {reference:.3g}, is as good as zero: a per cent of it says nothing"
+    else:
+        shift = 100 * (mean - reference) / abs(reference)
+        return Measure("covariate", name, "mean_shift_pct", shift, "ok", "", reference, rows=int(count))
+    return Measure("covariate", name, "mean_shift_pct", None, "unknown", why, reference, rows=int(count))

@@ -51,7 +51,11 @@ def _findings(name: str, state: Mapping[str, Any] | None, faults: list[str]) -> 
     for told in state["unloaded_windows"]:
         window, word = told.split(": ")[0].split(" ")
         todo = {"blocked": f"ciclo quarantine list {name}", "overdue": f"load it: ingest_{name} with its start and end"}
-        yield Health(word, f"{window}: {todo[word]}") if word in todo else Health("gaps", f"{window}: no rows came")
+        yield (
+            Health(word, f"{window}: {todo[word]}")
+            if word in todo
+            else Health("gaps", f"{window}: no rows came; if that may be, say empty_window: fine")
+        )
     yield from (Health("overdue", told) for told in state["overdue"])
     for told in state["undelivered_alerts"]:
         yield Health("unheard", f"alerts are not delivered, {told}: mend the Airflow Connection")

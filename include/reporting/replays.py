@@ -117,7 +117,7 @@ def advice(result: Suggestion, played: Played) -> Iterator[str]:
     yield f"Of {result.tried} policies, on the windows up to {until}, the cheapest is: {name}."
     for part, figures in (("there", result.first), ("on the windows after it", result.rest)):
         told = "; ".join(
-            f"{who} costs {one.cost:.2f} with {one.trainings} trainings, regret {one.regret:.2f}"
+            f"{who} costs {one.cost:.2f}, trainings {one.trainings}, regret {one.regret:.2f}"
             for who, one in figures.items()
         )
         yield f"  {part}: {told}"

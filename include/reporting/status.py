@@ -75,7 +75,7 @@ def _pipeline(connection: Connection, spec: Pipeline) -> dict[str, Any]:
         "last_decision": _last_decision(connection, name),
         "failure": _failure(connection, name),
         "features": _features(connection, spec),
-        "unloaded_windows": _unloaded(connection, name),
+        "unloaded_windows": _unloaded(connection, spec),
         "overdue": overdue(connection, spec, datetime.now(UTC)),
         "undelivered_alerts": _undelivered(connection, name),
         "rows_outside": rows_outside(connection, spec),
@@ -157,12 +157,13 @@ def _features(connection: Connection, spec: Pipeline) -> dict[str, Any]:
     return {"state": state, "without_value": [name for (name,) in empty]}
 
 
-def _unloaded(connection: Connection, pipeline: str) -> list[str]:
-    """Return the windows that closed otherwise than loaded or unchanged, each with its reason."""
+def _unloaded(connection: Connection, pipeline: Pipeline) -> list[str]:
+    """Return the windows that closed otherwise than loaded, unchanged or rightly empty, each with its reason."""
+    is_fine = pipeline.sources[pipeline.main].empty_window == "fine"
     rows = connection.exec_driver_sql(
         "select window_start_at, window_end_at, status, reason from mart.window_status where pipeline = %s"
-        " and status in ('blocked', 'empty', 'overdue') order by window_end_at",
-        (pipeline,),
+        " and status = any(%s) order by window_end_at",
+        (pipeline.pipeline, ["blocked", "overdue"] + ["empty"] * (not is_fine)),
     )
     return [f"{Window(start, end)} {status}: {reason}" for start, end, status, reason in rows]
 

@@ -109,12 +109,13 @@ def _distributions(run: Run, window: Window, champion: int | None) -> dict[str, 
     """Return each feature's outline in the champion's training data and in the window, on the same edges."""
     from include.monitoring.reference import Reference
     from include.registry.mlflow_registry import by_number, load_reference
-    from include.steps.excluded import trusted_features
+    from include.steps.look import seen_rows
 
-    content = load_reference(by_number(run.pipeline.pipeline, champion)) if champion is not None else None
+    version = by_number(run.pipeline.pipeline, champion) if champion is not None else None
+    content = load_reference(version) if version is not None else None
     if content is None:
         return {}
-    rows, _ = trusted_features(run, run.run_after, window)
+    rows = seen_rows(run, window, version)
     subjects = Reference.from_bytes(content).subjects
     return {name: shape for name, one in subjects.items() if name in rows and (shape := _shape(one, rows[name]))}
 

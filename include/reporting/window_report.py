@@ -124,9 +124,12 @@ def moved_features(measures: Sequence[Measure]) -> list[str]:
 
 
 def _of_features(measures: Sequence[Measure]) -> list[Measure]:
-    """Return the figures of a feature, the target or the predictions; a p-value is of all features together."""
-    kinds = ("covariate", "joint", "target", "prediction")
-    return [one for one in measures if one.kind in kinds and one.statistic != "p_value"]
+    """Return the figures of a feature, the target or the predictions that tell whether it moved.
+
+    A p-value is of all features together, and per cent say little near zero and in another season.
+    """
+    kinds, others = ("covariate", "joint", "target", "prediction"), ("p_value", "mean_shift_pct")
+    return [one for one in measures if one.kind in kinds and one.statistic not in others]
 
 
 def _cause(moved: Sequence[str], is_known: bool) -> str:

@@ -28,6 +28,7 @@ CRON_FIELDS = {
     "day of week": "0 to 7, Sunday is both",
 }
 _SPAN = re.compile(r"^([0-9]{1,5})\s*(minute|hour|day|week)s?$")
+_OFFSET = re.compile(r"^(?:UTC|GMT)?([+-])0?([0-9]{1,2})(?::?00)?$")
 _OTHER_UNIT = re.compile(r"""^other\(["']?([^"'()]{1,40})["']?\)$""")
 
 
@@ -35,6 +36,11 @@ def _known_zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):
+        if offset := _OFFSET.match(name):
+            away = f"Etc/GMT{'-' if offset[1] == '+' else '+'}{int(offset[2])}"
+            raise ValueError(
+                f"{name!r} is not an IANA time zone; a fixed offset is written {away!r}, its sign reversed"
+            ) from None
         hint = one_of(name, sorted(available_timezones())) if name else ""
         fix = hint if hint.startswith("did") else "use one such as America/Mexico_City or UTC"
         raise ValueError(f"{name!r} is not an IANA time zone; {fix}") from None

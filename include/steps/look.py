@@ -36,7 +36,12 @@ where pipeline = %(pipeline)s and known_at >= %(start)s and known_at < %(end)s
         where s.withdrawn_at is null and s.pipeline = p.pipeline and s.source in ('*', %(main)s)
             and ((p.valid_at >= s.start_at and p.valid_at < s.end_at)
                  or (p.target_at >= s.start_at and p.target_at < s.end_at))))
-order by entity, valid_at
+order by valid_at, entity
+"""
+PREDICTED = """
+select entity, valid_at, predicted from ml.prediction
+where pipeline = %(pipeline)s and model_version = %(version)s and kind = 'batch'
+    and valid_at >= %(start)s and valid_at < %(end)s
 """
 # Predictions about a window whose truth had not come at its end, and by how much earlier estimates were off.
 WAITING = """
@@ -59,6 +64,20 @@ QUARANTINED = """
 select quarantined_count::float8 / nullif(received_count, 0) from ops.lineage
 where (pipeline, source, window_start_at, window_end_at) = (%s, %s, %s, %s) order by loaded_at desc limit 1
 """
+
+
+def seen_rows(run: Run, window: Window, version: Version | None) -> pd.DataFrame:
+    """Return a window's features and targets, but for rows that somebody excluded, with a version's predictions."""
+    from include.steps.excluded import trusted_features
+
+    rows, _ = trusted_features(run, run.run_after, window)
+    if version is None:
+        return rows
+    values = {"pipeline": run.pipeline.pipeline, "version": version.number, "start": window.start, "end": window.end}
+    with run.engine.connect() as connection:
+        told = {(row[0], row[1]): row[2] for row in connection.exec_driver_sql(PREDICTED, values)}
+    places = zip(rows["entity"], rows["valid_at"], strict=True)
+    return rows.assign(prediction=np.array([told.get(place) for place in places], dtype="float64")) if told else rows
 
 
 def measure_window(run: Run, window: Window, version: Version | None, is_newest: bool = False) -> Metrics | None:
@@ -226,7 +245,8 @@ def state_of(engine: Engine, pipeline: Pipeline, window: Window, rows: int) -> t
         closed = connection.exec_driver_sql(CLOSED, (name, window.start, window.end)).first()
         share = connection.exec_driver_sql(QUARANTINED, (name, pipeline.main, window.start, window.end)).scalar()
     if closed is not None:
-        return closed[0], f"the window is {closed[0]}: {closed[1]}"
+        is_fine = closed[0] == "empty" and pipeline.sources[pipeline.main].empty_window == "fine"
+        return "quiet" if is_fine else closed[0], f"the window is {closed[0]}: {closed[1]}"
     if share is not None and share > most:
         waits = f"{share:.0%} of the window's rows wait in quarantine, {most:.0%} may: see ciclo quarantine list"
         return "quarantined", waits

@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from include.steps.run import Run, event_windows, loaded_window
 from include.windows import Window
 
@@ -17,12 +15,6 @@ if TYPE_CHECKING:
     from include.registry.mlflow_registry import Version
 
 log = logging.getLogger(__name__)
-
-PREDICTED = """
-select entity, valid_at, predicted from ml.prediction
-where pipeline = %(pipeline)s and model_version = %(version)s and kind = 'batch'
-    and valid_at >= %(start)s and valid_at < %(end)s
-"""
 
 
 def measure_drift(run: Run) -> dict[str, Any]:
@@ -114,17 +106,11 @@ def _measure_drift(run: Run, window: Window, version: Version | None) -> tuple[i
     from include.monitoring.record import DRIFT, record_measures
     from include.monitoring.reference import Reference
     from include.registry.mlflow_registry import load_reference
-    from include.steps.excluded import trusted_features
+    from include.steps.look import seen_rows
 
-    rows, _ = trusted_features(run, run.run_after, window)
+    rows = seen_rows(run, window, version)
     if version is None:
         return len(rows), []
-    values = {"pipeline": run.pipeline.pipeline, "version": version.number, "start": window.start, "end": window.end}
-    with run.engine.connect() as connection:
-        told = {(row[0], row[1]): row[2] for row in connection.exec_driver_sql(PREDICTED, values)}
-    if told:
-        places = zip(rows["entity"], rows["valid_at"], strict=True)
-        rows = rows.assign(prediction=np.array([told.get(place) for place in places], dtype="float64"))
     content = load_reference(version)
     reference = Reference.from_bytes(content) if content else None
     measures = measure(reference, rows, run.pipeline.feature_names(), Limits.of(run.pipeline))

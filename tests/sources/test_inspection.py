@@ -194,6 +194,16 @@ def test_a_letter_that_stands_alone_is_a_code_and_no_flag(write: Write) -> None:
 def test_times_that_repeat_ask_for_a_key(write: Write) -> None:
     found = inspect(write("at,co\n2024-01-01,1.5\n2024-01-01,2.5\n2024-01-02,3.5\n"))
     assert "2 rows share their time with another: declare what tells them apart as `key`" in summary_of(found)
+    assert "# key: [a_column]    # 2 rows share their time with another and do not load" in yaml_of(found)
+
+
+@pytest.mark.parametrize(
+    ("header", "unit"),
+    [("GHI (W/m^2)", "W/m^2"), ("light (lx)", "lx"), ("vis (m)", "m"), ("T (min)", "1"), ("flow (max)", "1")],
+)
+def test_units_in_headers_are_taken_and_words_that_are_none_are_not(write: Write, header: str, unit: str) -> None:
+    (column,) = drafted(write(f"at,{header}\n2024-01-01,1\n2024-01-02,2\n")).columns.values()
+    assert column.unit == unit
 
 
 def test_the_only_member_of_a_zip_is_taken_and_one_of_several_must_be_named(tmp_path: Path) -> None:

@@ -65,6 +65,16 @@ def test_of_a_long_file_no_more_than_a_dozen_windows_are_replayed(tmp_path: Path
     assert 12 <= len(pipeline.replay.windows(pipeline.zone)) <= 14, "the history is one of them, and a part may be"
 
 
+def test_a_column_that_goes_with_the_target_in_almost_every_row_is_asked_about(tmp_path: Path) -> None:
+    rows = []
+    for n in range(400):
+        at, light = datetime(2024, 1, 1) + timedelta(hours=n), 500 + 300 * math.sin(n / 5)
+        rows.append(f"{at},{light:.1f},{light * 120 + 900 * DICE.random():.0f},{DICE.random():.2f}")
+    _, warnings = drafted(write(tmp_path / "sun.csv", "at,ghi,illum,cloud", rows), "ghi")
+    (warning,) = warnings
+    assert warning.startswith("LEAK? illum goes with ghi in almost every row (correlation ")
+
+
 def test_what_is_the_target_in_other_words_is_no_feature(tmp_path: Path) -> None:
     rows = [
         f"2024-01-{1 + n % 28:02} {n // 28:02}:00,{n % 17},{(n % 17) * 1.8 + 32},{DICE.randint(0, 99)}"
@@ -77,8 +87,10 @@ def test_what_is_the_target_in_other_words_is_no_feature(tmp_path: Path) -> None
 
 
 def test_a_column_that_only_follows_the_target_is_none(tmp_path: Path) -> None:
-    rows = [f"2024-01-{1 + n % 28:02} {n // 28:02}:00,{n},{n + DICE.random():.3f}" for n in range(200)]
-    assert drafted(write(tmp_path / "x.csv", "at,level,gauge", rows), "level")[1] == []
+    rows = [f"2024-01-{1 + n % 28:02} {n // 28:02}:00,{n},{n + 20 * DICE.random():.3f}" for n in range(200)]
+    pipeline, (warning,) = drafted(write(tmp_path / "x.csv", "at,level,gauge", rows), "level")
+    assert "gauge" in pipeline.feature_names()
+    assert warning.startswith("LEAK? gauge goes with level"), "a question, no verdict"
 
 
 @pytest.mark.parametrize(

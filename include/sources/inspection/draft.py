@@ -8,8 +8,9 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 
 from include.sources.inspection.findings import Inspected, header_of
-from include.sources.inspection.units import UNITS
+from include.sources.inspection.units import UNITS, WORDS
 from include.sources.inspection.values import Facts
+from include.spec.measures import is_measure
 from include.spec.source import RESERVED
 
 UNIT_OF = {"text": "text", "boolean": "flag"}
@@ -74,6 +75,10 @@ def _source_lines(inspected: Inspected) -> Iterator[str]:
     yield "    # published: {after: 1 hour}    # when can a value be known first?"
     if inspected.key is not None:
         yield f"    key: [{names_of(inspected)[inspected.key]}]    # CONFIRM: it tells rows of one time apart"
+    elif inspected.repeated_times:
+        count = f"{inspected.repeated_times:,} rows share their time with another and do not load"
+        yield f"    # key: [a_column]    # {count}"
+        yield "    # so: name the columns that tell them apart, each with `required: true`"
     if shared := _shared_markers(inspected):
         yield f"    missing: {list_of(shared)}    # CONFIRM that these mean 'no value'"
 
@@ -132,8 +137,8 @@ def _column_lines(inspected: Inspected) -> Iterator[str]:
         yield f"      {names[facts.place]}:"
         yield f"        from: {_text(header)}"
         if facts.type != "number":
-            doubt = "    # all seen are whole: number, if fractions may come" if facts.type == "integer" else ""
-            yield f"        type: {facts.type}{doubt}"
+            whole = "    # all seen are whole: number, if fractions may come" if facts.type == "integer" else ""
+            yield f"        type: {facts.type}{whole}"
         if facts.place == inspected.key:
             yield "        required: true"
         yield f"        unit: {_text(unit)}{doubt}"
@@ -167,7 +172,12 @@ def _unit(inspected: Inspected, facts: Facts) -> tuple[str, str]:
         return UNIT_OF[facts.type], ""
     written = inspected.layout.units[facts.place] if facts.place < len(inspected.layout.units) else ""
     inside = re.findall(r"[\[(]([^\])]+)[\])]", written or inspected.layout.headers[facts.place]) or [written]
-    unit = next((UNITS[text.strip().lower()] for text in inside if text.strip().lower() in UNITS), None)
+    texts = [text.strip() for text in inside]
+    unit = next((UNITS[text.lower()] for text in texts if text.lower() in UNITS), None)
+    # A single word in brackets is often none, such as min or max.
+    unit = unit or next(
+        (text for text in texts if (text in WORDS or set(text) & set("/^*")) and is_measure(text)), None
+    )
     return (unit, "") if unit else ("1", "    # CONFIRM: what is it measured in?")
 
 

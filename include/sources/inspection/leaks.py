@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 ENOUGH = 20  # rows
+ALIKE = 0.98  # correlation from which on a column may be the target, measured otherwise
 SAME = 1e-6  # share of the target's variance that is left unexplained where a column is the target in other words
 
 
@@ -34,6 +35,14 @@ def leaks(numbers: pd.DataFrame, target: str) -> dict[str, str]:
     parts = [name for name, weight in zip(rest, weights, strict=True) if abs(weight) > np.sqrt(SAME)]
     listed = {name: " and ".join(part for part in parts if part != name) for name in parts}
     return alone | {name: f"gives {target} away together with {rest}" for name, rest in listed.items()}
+
+
+def alike(numbers: pd.DataFrame, target: str) -> dict[str, float]:
+    """Return the columns that go with the target in almost every row, with their correlation."""
+    others = [name for name in map(str, numbers) if name != target and numbers[name].nunique() > 1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        every = {name: float(numbers[name].corr(numbers[target], min_periods=ENOUGH)) for name in others}
+    return {name: value for name, value in every.items() if abs(value) >= ALIKE}
 
 
 def _explains(numbers: pd.DataFrame, names: list[str], target: str) -> np.ndarray | None:

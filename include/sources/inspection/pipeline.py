@@ -12,7 +12,7 @@ import pandas as pd
 from include.errors import ConfigError
 from include.sources.inspection.draft import comment_of, list_of, names_of, yaml_of
 from include.sources.inspection.findings import Inspected, header_of
-from include.sources.inspection.leaks import leaks
+from include.sources.inspection.leaks import alike, leaks
 from include.spec.faults import one_of
 
 MOST_CATEGORIES, WATCHED, LONGEST_FEATURE = 12, 5, 63
@@ -30,6 +30,7 @@ class Plan:
     inspected: Inspected
     target: str  # its name in the draft
     leaks: dict[str, str]  # columns that give the target away, with how
+    alike: dict[str, float]  # features that may, with their correlation
 
     @property
     def data(self) -> pd.DataFrame:
@@ -56,12 +57,18 @@ def plan_of(inspected: Inspected, target: str) -> Plan:
         raise ConfigError(f"{inspected.file}: {what}; choose one of {', '.join(map(str, numbers))}")
     if inspected.clock is None or inspected.data.empty:
         raise ConfigError(f"{inspected.file}: no column holds its time; write the pipeline by hand from its draft")
-    return Plan(inspected, name, leaks(numbers, name))
+    told = leaks(numbers, name)
+    return Plan(inspected, name, told, {other: r for other, r in alike(numbers, name).items() if other not in told})
 
 
 def warnings_of(plan: Plan) -> list[str]:
-    """Return a line for each column that gives the target away."""
-    return [f"LEAK: {name} {how}: it is no feature" for name, how in plan.leaks.items()]
+    """Return a line for each column that gives the target away, or may."""
+    told = [f"LEAK: {name} {how}: it is no feature" for name, how in plan.leaks.items()]
+    return told + [
+        f"LEAK? {name} goes with {plan.target} in almost every row (correlation {value:.3f}): CONFIRM that it is known"
+        f" before {plan.target} is, or take it out of `features`"
+        for name, value in plan.alike.items()
+    ]
 
 
 def pipeline_of(plan: Plan, name: str) -> str:

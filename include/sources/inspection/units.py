@@ -5,6 +5,7 @@ from __future__ import annotations
 from include.spec import fields
 
 NO_MEASURES = {"1", "code", "text", "flag", "UTC", "sensor"}  # units of ours that no file means
+WORDS = {"lx", "lm", "cd", "hr", "deg", "degree", "degrees", "hours", "days", "seconds", "knots", "mbar", "Pa"}
 UNITS = {unit.lower(): unit for unit in fields.UNITS - NO_MEASURES}
 UNITS |= {
     "mg/m^3": "mg/m3", "mg/m³": "mg/m3", "µg/m3": "ug/m3", "μg/m3": "ug/m3", "µg/m³": "ug/m3", "μg/m³": "ug/m3",

@@ -85,7 +85,7 @@ comment on column ml.look.pipeline is 'Pipeline';
 comment on column ml.look.window_start_at is 'Start of the window, UTC, included';
 comment on column ml.look.window_end_at is 'End of the window, UTC, excluded';
 comment on column ml.look.model_version is 'Champion that was looked at; null before the first';
-comment on column ml.look.status is 'loaded; or blocked, empty, overdue, quarantined or excluded: nothing of it can be judged';
+comment on column ml.look.status is 'loaded; quiet: it has no rows, which is fine; or blocked, empty, overdue, quarantined or excluded: nothing of it can be judged';
 comment on column ml.look.reason is 'Why nothing of it can be judged';
 comment on column ml.look.row_count is 'Rows with features';
 comment on column ml.look.usable_row_count is 'Rows that a training at its end could read';

@@ -54,6 +54,11 @@ def test_a_bad_window_is_a_matter_for_a_person_whatever_it_shows(state, rules):
     assert (found.verdict, found.reasons) == ("investigate", ["3 rows are negative"])
 
 
+def test_a_window_that_may_be_empty_holds():
+    found = judge(state="quiet", why="the window is empty: a holiday", rules=DEFAULT, rows=0, losses=())
+    assert (found.verdict, found.reasons) == ("hold", ["the window is empty: a holiday"])
+
+
 def test_changed_inputs_ask_for_a_training_without_any_clause():
     found = judge(must="the inputs changed: 3 rows that we had misread were corrected", rules=DEFAULT)
     assert found.verdict == "retrain"

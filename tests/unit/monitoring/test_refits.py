@@ -88,12 +88,16 @@ def test_the_means_are_told_of_the_rows_the_champion_learnt_from(plant, rows_of)
     assert (shift.value, shift.status, shift.rows) == (pytest.approx(20, abs=2), "ok", 168)
 
 
-def test_a_mean_that_may_as_well_be_zero_has_an_unknown_shift(plant, rows_of):
+def test_a_mean_that_is_as_good_as_zero_has_an_unknown_shift(plant, rows_of):
     frame = rows_of(9)
-    frame["first_sensor"] -= 10
+    frame["first_sensor"] -= frame["first_sensor"][frame["target_known_at"] < WEEKS[3].end].mean() - 0.01
     _, shift = matrix_of_rows(plant, frame).measures((3, "linear"), 4)
-    assert shift.status == "unknown"
-    assert "may as well be 0" in shift.reason
+    assert (shift.value, shift.status) == (None, "unknown")
+    assert "is as good as zero" in shift.reason
+    frame.loc[frame["valid_at"] >= WEEKS[4].start, "first_sensor"] = float("nan")
+    _, shift = matrix_of_rows(plant, frame).measures((3, "linear"), 4)
+    assert (shift.value, shift.status) == (None, "unknown")
+    assert "no value of it in the window" in shift.reason
 
 
 def test_what_is_known_of_a_window_beside_its_rows_is_kept(plant, rows_of):

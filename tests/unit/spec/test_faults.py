@@ -78,6 +78,7 @@ MINIMAL = [
     slip("30 13 * * 1-5", "30 13 * * WEDS", "schedule.cron", "its day of week 'WEDS' is out of range", "0 to 7"),
     slip('"30 13 * * 1-5"', "'@daily'", "schedule.cron", "is not a cron line of five fields", "write one such as"),
     slip("30 13 * * 1-5", "0 0 31 2 *", "schedule.cron", "never comes round", "choose a day"),
+    slip("America/Mexico_City\n", "UTC-9\n", "schedule.timezone", "is not an IANA", "is written 'Etc/GMT+9'"),
     slip("America/Mexico_City\n", "America/Mexico\n", "schedule.timezone", "is not an IANA", "'America/Mexico_City'?"),
     slip("America/Mexico_City\n", "''\n", "schedule.timezone", "is not an IANA", "use one such as", line="zone: ''"),
     slip("2018-01-01", "01/01/2018", "schedule.start", "'01/01/2018' is not a date", "such as 2025-01-31"),
