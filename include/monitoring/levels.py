@@ -60,12 +60,16 @@ def shift_in_deviations(level: Level, counts: Counts, limits: Limits) -> Measure
 
 
 def shift_in_per_cent(level: Level, counts: Counts, limits: Limits) -> Measure:
-    """Judge the shift of the mean in per cent of the reference's; unknown where that mean is as good as zero."""
+    """Judge the shift of the mean in per cent of the reference's.
+
+    Unknown where that mean is as good as zero, with the value that a rule in per cent would go by all the same.
+    """
     figure, limit = "mean_shift_pct", limits.mean_shift_pct
     base = abs(level.before)
     if base <= level.own_error or base < NEAR_ZERO * level.deviation or base == 0:
         near = f"the reference's mean {level.before:.3g} is as good as zero beside its deviation {level.deviation:.3g}"
-        return _measure(figure, None, "unknown", f"{near}: a per cent of it says nothing", level, limit, counts)
+        unsure = 100 * (level.now - level.before) / base if base else None
+        return _measure(figure, unsure, "unknown", f"{near}: a per cent of it says nothing", level, limit, counts)
     shift, held = (100 * (now - before) / abs(before) if before else math.inf for now, before in _pairs(level))
     moved = f"the mean moved {shift:+.1f} %, from {level.before:.4g} to {level.now:.4g}"
     if abs(level.now - level.before) < SURE * level.error:

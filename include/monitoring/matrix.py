@@ -143,12 +143,11 @@ class Matrix:
 
 
 def _shift(name: str, mean: float, count: float, reference: float, noise: float) -> Measure:
-    """Return how far a feature's mean moved, in per cent; unknown where its reference is as good as zero."""
-    if not np.isfinite([mean, reference]).all():
-        why = "there is no value of it in the window, or none in the rows the champion learnt from"
-    elif abs(reference) <= noise:
-        why = f"the mean it learnt from, {reference:.3g}, is as good as zero: a per cent of it says nothing"
-    else:
-        shift = 100 * (mean - reference) / abs(reference)
-        return Measure("covariate", name, "mean_shift_pct", shift, "ok", "", reference, rows=int(count))
-    return Measure("covariate", name, "mean_shift_pct", None, "unknown", why, reference, rows=int(count))
+    """Return how far a feature's mean moved, in per cent; unknown, but told, where its reference is as good as zero."""
+    place = ("covariate", name, "mean_shift_pct")
+    if not np.isfinite([mean, reference]).all() or reference == 0:
+        why = "there is no value of it in the window, or none but 0 in the rows the champion learnt from"
+        return Measure(*place, None, "unknown", why, reference, rows=int(count))
+    why = f"the mean it learnt from, {reference:.3g}, is as good as zero: a per cent of it says nothing"
+    status, reason = ("unknown", why) if abs(reference) <= noise else ("ok", "")
+    return Measure(*place, 100 * (mean - reference) / abs(reference), status, reason, reference, rows=int(count))
