@@ -123,6 +123,9 @@ def runs(points: Sequence[tuple[float, float | None]]) -> Iterator[list[tuple[fl
             yield [(x, y) for x, y in stretch if y is not None]
 
 
+TINY = 1e-290  # a smaller width has a density beyond what a number can hold
+
+
 def density(edges: Sequence[float], counts: Sequence[float]) -> list[tuple[float, float, float]]:
     """Return a histogram's bins, each with its share of rows per unit of width; open ends and single values get one.
 
@@ -141,7 +144,7 @@ def density(edges: Sequence[float], counts: Sequence[float]) -> list[tuple[float
     bins = []
     for (left, right), count in zip(pairwise(mended), counts, strict=True):
         low, high = (left, right) if left < right else _around(left)
-        bins.append((low, high, count / total / (high - low) if total else 0.0))
+        bins.append((low, high, count / total / max(high - low, TINY) if total else 0.0))
     return bins
 
 
@@ -189,7 +192,7 @@ def number(value: float) -> str:
 
 def _around(value: float) -> tuple[float, float]:
     """Return a narrow range with a value in its middle."""
-    half = abs(value) * 0.005 or 0.005
+    half = abs(value) * 0.005 if abs(value) > TINY else 0.005
     return value - half, value + half
 
 

@@ -175,6 +175,11 @@ def test_undefined_numbers_are_unknown_and_no_drawing_holds_them() -> None:
 numbers = st.floats(-1e9, 1e9, allow_nan=False, allow_subnormal=False)
 
 
+def test_a_bin_of_almost_no_width_has_a_density() -> None:
+    least = 2.2250738585072014e-308
+    assert all(math.isfinite(high) for *_, high in density([least, least, 2 * least], [1, 1]))
+
+
 @given(
     st.lists(numbers, min_size=2, max_size=12),
     st.lists(st.one_of(st.none(), numbers), min_size=1, max_size=9),
