@@ -55,7 +55,7 @@ def mean_over_time(
     if not told:
         return ""
     quarters = [quantile(trained[0], trained[1], share) for share in (0.25, 0.5, 0.75)] if trained else []
-    band = [value for value in quarters if value is not None]
+    band = sorted(value for value in quarters if value is not None)  # ranges about equal edges overlap
     drawing = panel(430, 170, _times(means, window), [*told, *band])
     parts = [_here(drawing, window), *levels(drawing)]
     if band:
