@@ -49,7 +49,7 @@ def main(names: list[str]) -> int:
         os.environ["CICLO_VAR"] = var  # nothing that is measured lands in the user's pages
         for name in names or BENCHMARKS:
             for figure in BENCHMARKS[name]():
-                print(json.dumps(figure | {"ratio": ratio(figure["ours"], figure["peer"])}), flush=True)
+                print(json.dumps({"ratio": ratio(figure["ours"], figure["peer"]), **figure}), flush=True)
     return 0
 
 
