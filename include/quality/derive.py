@@ -24,7 +24,10 @@ PERSONAL = r"@|[0-9][0-9 -]{11,}[0-9]|[A-Za-z]{2}[0-9]{2}[ A-Za-z0-9]{11,}|[A-Za
 EMAIL = re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)*\.[A-Za-z]{2,}")
 CODE = re.compile(r"\b[A-Za-z&Ññ]{3,4}[0-9]{6}[A-Za-z0-9]{3}\b|\b[A-Za-z]{4}[0-9]{6}[A-Za-z]{6}[A-Za-z0-9]{2}\b")
 CARD = re.compile(r"\b(?:[0-9][ -]?){12,18}[0-9]\b")
-CARD_BEGINS = re.compile(r"4|5[1-5]|2[2-7]|3[47]|6(?:011|5)")
+# How long cards are that begin so; 13 digits are a barcode (ISO/IEC 7812, and what issuers publish).
+CARD_FORM = re.compile(
+    r"4[0-9]{15}([0-9]{3})?|(5[1-5]|2[2-7])[0-9]{14}|3[47][0-9]{13}|6(?:011[0-9]{12,15}|5[0-9]{14,17})"
+)
 ACCOUNT = re.compile(r"\b[A-Za-z]{2}[0-9]{2}(?: ?[A-Za-z0-9]){11,30}\b")
 
 
@@ -114,6 +117,6 @@ def _is_personal(text: str) -> bool:
     if any(rfc.is_valid(code) or curp.is_valid(code) for code in CODE.findall(text)):
         return True
     cards = (re.sub(r"[ -]", "", number) for number in CARD.findall(text))
-    if any(CARD_BEGINS.match(digits) and luhn.is_valid(digits) for digits in cards):
+    if any(CARD_FORM.fullmatch(digits) and luhn.is_valid(digits) for digits in cards):
         return True
     return any(iban.is_valid(number) for number in ACCOUNT.findall(text))
