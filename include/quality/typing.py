@@ -151,7 +151,10 @@ def _has_same_digits(texts: pa.Array, numbers: pa.Array) -> pa.Array:
 
 def _keeps(text: str, number: float) -> bool:
     digits = len(re.sub(r"[eE].*$|[^0-9]", "", text).strip("0"))
-    return Decimal(text) == (Decimal(f"{number:.{digits or 1}g}") if digits <= DIGITS_OF_A_DOUBLE else Decimal(number))
+    if digits > DIGITS_OF_A_DOUBLE:
+        return Decimal(text) == Decimal(number)
+    # Half-way between two texts of so many digits one is rounded to and the other may be the shortest.
+    return Decimal(text) in (Decimal(f"{number:.{digits or 1}g}"), Decimal(repr(float(number))))
 
 
 def _decimal(raw: pa.Array) -> pa.Array:
