@@ -89,7 +89,8 @@ class Removal:
             Lake(settings().lake).remove(self.pipeline, self.payloads)
         with self.engine.begin() as connection:
             removal.remove(connection, self.pipeline)
-        shutil.rmtree(settings().var / "docs" / "quality" / self.pipeline, ignore_errors=True)
+        for pages in ("quality", "monitoring"):
+            shutil.rmtree(settings().var / "docs" / pages / self.pipeline, ignore_errors=True)
         (settings().var / "docs" / "eda" / f"{self.pipeline}.html").unlink(missing_ok=True)
 
     def _attic(self) -> Path:

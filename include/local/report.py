@@ -96,7 +96,7 @@ def _figures(state: dict[str, Any], metric: str) -> str:
 
 def _verdicts(state: dict[str, Any]) -> str:
     verdicts = state["verdicts"]
-    return f"{verdicts.get('retrain', 0)} retrain, {verdicts.get('hold', 0)} hold"
+    return ", ".join(f"{verdicts.get(verdict, 0)} {verdict}" for verdict in ("retrain", "hold", "investigate"))
 
 
 def _champion(state: dict[str, Any]) -> str:

@@ -202,7 +202,7 @@ def _doubt(history: Sequence[Look], policy: Policy, evidence: dict[str, Any]) ->
             " changed, or let every candidate try with the training DAG"
         )
     if policy.unknown:
-        newest = history[-policy.unknown :]
+        newest = [look for look in history[-policy.unknown :] if look.champion == history[-1].champion]
         if len(newest) == policy.unknown and not any(look.losses for look in newest):
             return f"for {policy.unknown} windows no prediction has met its truth: nobody knows how well it does"
     return ""

@@ -174,7 +174,8 @@ def _probed(run: Run, window: Window, version: Version | None) -> dict[str, Any]
     nothing: dict[str, Any] = {"probe_losses": [], "champion_losses": [], "probed_until": None, "unprobed": ""}
     if version is None:
         return nothing | {"unprobed": "there is no champion yet"}
-    since = max(datetime.fromisoformat(version.tags["cut_at"]), _probed_until(run, window, version) or window.start)
+    # What windows before this one had too few of is compared with it: a day has a row of its own.
+    since = _probed_until(run, window, version) or datetime.fromisoformat(version.tags["cut_at"])
     if since >= window.end:
         return nothing | {"unprobed": "no truth is newer than the champion"}
     candidate, pipeline = version.tags["candidate"], pipeline_of(run, version)

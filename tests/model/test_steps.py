@@ -490,3 +490,14 @@ def test_the_report_of_a_window_shows_what_was_decided_and_why(trained, readings
     assert "a refit on newer data is" in text
     assert text.count("<svg") >= 2, "the error over time, and at least a distribution"
     assert "first_sensor" in text
+
+
+def test_windows_too_small_to_compare_on_are_compared_together(trained, readings):
+    days = [Window(SECOND.start + timedelta(days=n), SECOND.start + timedelta(days=n + 1)) for n in range(2)]
+    for n, day in enumerate(days):
+        trained.load(day, readings(day))
+        by_default(trained).monitor(f"d{n}", day)
+    first, second = trained.rows("select * from ml.look where pipeline = '{name}' order by window_start_at")
+    assert first.unprobed == "24 of 30 rows have met their truth since the last comparison"
+    assert (second.unprobed, second.probed_until) == ("", days[1].end)
+    assert second.probe_losses

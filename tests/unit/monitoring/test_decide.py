@@ -161,6 +161,7 @@ def test_windows_without_any_truth_in_a_row_are_a_matter_for_a_person():
     history = [look(number, losses=()) for number in range(3)]
     assert [decide(history[:count], DEFAULT).verdict for count in (1, 2, 3)] == ["hold", "hold", "investigate"]
     assert "nobody knows how well it does" in decide(history, DEFAULT).reasons[0]
+    assert decide([look(0, losses=(), champion=None), *history[1:]], DEFAULT).verdict == "hold", "there was none before"
 
 
 def asked(number, outcome="", **facts):
