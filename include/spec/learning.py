@@ -69,6 +69,16 @@ class Split(Strict):
     holdout: Span = Field(description="Length of the newest part that no candidate sees while fitting.")
 
 
+class Selection(Strict):
+    """How candidates are compared when one is chosen: on rows that prove nothing afterwards."""
+
+    scheme: Literal["expanding", "sliding", "k_fold", "leave_one_out"] = Field(
+        "expanding", description="In time, on all rows before a fold or on the same span; or at random, of independent."
+    )
+    folds: int = Field(3, ge=2, le=20, description="How many, the newest.", json_schema_extra={"unit": "folds"})
+    gap: Span | None = Field(None, description="Left out between what is fitted and what is judged.")
+
+
 class Training(Strict):
     """What a training reads and who competes."""
 
@@ -79,6 +89,7 @@ class Training(Strict):
         min_length=1, description="Who competes, by name; one of kind naive always does."
     )
     split: Split = Field(description="How the snapshot is cut.")
+    selection: Selection = Field(Selection(), description="How the challenger is chosen.")
 
     def _faults(self) -> Iterator[Fault]:
         if not any(isinstance(c, Naive) for c in self.candidates.values()):
@@ -103,5 +114,5 @@ class Promotion(Strict):
     """What a challenger has to show."""
 
     metric: Literal["rmse", "mae"] = Field("mae", description="Error that is compared, on the same rows.")
-    confidence: Share = Field(0.9, gt=0.5, lt=1, description="Confidence of the paired comparison.")
+    confidence: Share = Field(0.95, gt=0.5, lt=1, description="Confidence of the paired comparison.")
     min_gain_pct: Percent = Field(0.0, ge=0, description="Least improvement over the champion.")

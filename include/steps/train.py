@@ -69,8 +69,10 @@ def fit_candidate(run: Run, snapshot: dict[str, Any], candidate: str) -> dict[st
     from include.registry.mlflow_registry import log_candidate
     from include.training.candidates import make
     from include.training.evaluate import measure
+    from include.training.selection import cross_validate
 
     parts = _parts(run, snapshot)
+    selection_error = cross_validate(run.pipeline, candidate, parts.fit)
     features = run.pipeline.feature_names()
     model = make(run.pipeline, candidate).fit(parts.fit[features], parts.fit["target"])
     model.calibrate(parts.holdout[features], parts.holdout["target"])
@@ -83,16 +85,18 @@ def fit_candidate(run: Run, snapshot: dict[str, Any], candidate: str) -> dict[st
         model,
         parts.fit[features].head(5),
         {**spec, "seed": run.pipeline.training.seed, "rows_fit": len(parts.fit), "rows_holdout": len(parts.holdout)},
-        {k: v for k, v in metrics.to_dict().items() if v is not None} | {"half_width": model.half_width_},
+        {k: v for k, v in metrics.to_dict().items() if v is not None}
+        | {"half_width": model.half_width_, f"selection_{run.pipeline.promotion.metric}": selection_error},
         _tags(run, snapshot, candidate),
     )
     folder = f"batches/{run.pipeline.pipeline}/candidates/{logged.model_id}"
     predictions_uri = run.lake.put_frame(folder, parts.holdout[["valid_at"]].assign(predicted=predicted))
-    log.info("%s: %s", candidate, metrics)
+    log.info("%s: %s; in cross-validation %s %.4g", candidate, metrics, run.pipeline.promotion.metric, selection_error)
     return {
         "candidate": candidate,
         "run_id": logged.run_id,
         "model_id": logged.model_id,
+        "selection_error": selection_error,
         "metrics": metrics.to_dict(),
         "predictions_uri": predictions_uri,
     }
@@ -105,10 +109,11 @@ def compare_and_decide(run: Run, snapshot: dict[str, Any], fitted: list[dict[str
     even after they moved, it comes to the same decision and writes none.
     """
     from include.alerts.record import raise_alert
-    from include.promotion.decide import choose, decide
+    from include.promotion.decide import choose, decide, is_better_than_champion
     from include.promotion.ledger import append
+    from include.promotion.proof import compare
     from include.registry.mlflow_registry import Logged, keep_reference, register
-    from include.steps.challenge import against_champion, compare, promise, reference_of
+    from include.steps.challenge import against_champion, promise, reference_of
 
     policy, name = run.pipeline.promotion, run.pipeline.pipeline
     parts = _parts(run, snapshot)
@@ -116,22 +121,22 @@ def compare_and_decide(run: Run, snapshot: dict[str, Any], fitted: list[dict[str
     predicted = {f["candidate"]: run.lake.get_frame(f["predictions_uri"])["predicted"].to_numpy() for f in fitted}
     naive = next(n for n, c in run.pipeline.training.candidates.items() if c.kind == "naive")
     metrics = {f["candidate"]: f["metrics"] for f in fitted}
-    against_naive = {n: compare(run, actual, p, predicted[naive]) for n, p in predicted.items() if n != naive}
-    chosen, reason = choose({n: m[policy.metric] for n, m in metrics.items()}, naive, against_naive)
+    against_naive = {n: compare(actual, p, predicted[naive], policy) for n, p in predicted.items() if n != naive}
+    chosen, reason = choose({f["candidate"]: f["selection_error"] for f in fitted}, naive, against_naive)
     logged = next(Logged(f["run_id"], f["model_id"]) for f in fitted if f["candidate"] == chosen)
     keep_reference(logged, reference_of(run.pipeline, parts, predicted[chosen]).to_bytes())
     version = register(name, logged, _tags(run, snapshot, chosen) | promise(actual, predicted[chosen]))
-    comparison, champion = against_champion(run, snapshot, version, holdout, predicted[chosen])
-    facts = {key: champion[key] for key in ("unopposed", "is_older")}
-    verdict = decide(chosen, reason, comparison, champion["is_unseen"], policy, **facts)
-    evidence = {
+    opponent, champion = against_champion(run, snapshot, version, holdout, predicted[chosen])
+    verdict = decide(reason, [is_better_than_champion(opponent, policy)])
+    evidence = verdict.evidence | {
         "asked_by": run.params.get("reason") or "",
         "chosen": chosen,
         "candidates": metrics,
+        "selection_errors": {f["candidate"]: f["selection_error"] for f in fitted},
         "naive": metrics[naive],
         "against_naive": {n: comparison_.to_dict() for n, comparison_ in against_naive.items()},
         "champion": champion,
-        "against_champion": comparison.to_dict() if comparison else None,
+        "against_champion": opponent.comparison.to_dict() if opponent.comparison else None,
         "policy": policy.model_dump(),
         "snapshot_id": snapshot["snapshot_id"],
         "training": run.pipeline.training.model_dump(mode="json"),
