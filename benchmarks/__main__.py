@@ -5,7 +5,7 @@ import os
 import sys
 import tempfile
 
-from benchmarks import alarms, dag_parse, drift, drifting, features, loading, quality, replay, task_overhead
+from benchmarks import alarms, dag_parse, drift, drifting, features, loading, promotion, quality, replay, task_overhead
 
 BENCHMARKS = {
     "task_overhead": task_overhead.measure,
@@ -25,10 +25,12 @@ BENCHMARKS = {
     "harm_delay": alarms.measure_harm_delay,
     "replay": replay.measure_replay,
     "regret": replay.measure_regret,
+    "false_promotions": promotion.measure_false_promotions,
+    "power": promotion.measure_power,
 }
 
 
-def ratio(ours: float, peer: float) -> float | None:
+def ratio(ours: float, peer: float | None) -> float | None:
     """Return how much better ours is, 2 for twice; None where it is undefined.
 
     Examples
@@ -36,7 +38,7 @@ def ratio(ours: float, peer: float) -> float | None:
     >>> ratio(2.0, 3.0), ratio(0, 3.0)
     (1.5, None)
     """
-    return round(peer / ours, 2) if ours else None
+    return round(peer / ours, 2) if ours and peer is not None else None
 
 
 def main(names: list[str]) -> int:
