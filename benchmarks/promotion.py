@@ -18,7 +18,7 @@ POLICY = Promotion(metric="mae")
 
 
 def losses(models: int, rows: int, memory: float, chance: np.random.Generator) -> np.ndarray:
-    """Return absolute errors of models that are equally good, shape (models, rows); each hour keeps some of the last."""
+    """Return absolute errors of equally good models, shape (models, rows); each hour keeps some of the last."""
     common, own = _waves((1, rows), memory, chance), _waves((models, rows), memory, chance)
     return np.abs(np.sqrt(ALIKE) * common + np.sqrt(1 - ALIKE) * own)
 
