@@ -5,7 +5,19 @@ import os
 import sys
 import tempfile
 
-from benchmarks import alarms, dag_parse, drift, drifting, features, loading, promotion, quality, replay, task_overhead
+from benchmarks import (
+    alarms,
+    coverage,
+    dag_parse,
+    drift,
+    drifting,
+    features,
+    loading,
+    promotion,
+    quality,
+    replay,
+    task_overhead,
+)
 
 BENCHMARKS = {
     "task_overhead": task_overhead.measure,
@@ -27,6 +39,7 @@ BENCHMARKS = {
     "regret": replay.measure_regret,
     "false_promotions": promotion.measure_false_promotions,
     "power": promotion.measure_power,
+    "coverage": coverage.measure,
 }
 
 
