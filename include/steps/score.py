@@ -80,10 +80,13 @@ def is_loaded(run: Run) -> bool:
 
 def _score(run: Run, champion: Version, window: Window) -> tuple[int, int]:
     """Score one window; return how many rows can be predicted and how many of them were new."""
+    import pandas as pd
+
     from include.features.read import feature_rows
     from include.features.sets import table_name
     from include.registry.mlflow_registry import load
     from include.steps.inputs import pipeline_of
+    from include.steps.intervals import with_intervals
     from include.training.snapshot import predictable
     from include.warehouse.engine import transaction
 
@@ -105,9 +108,11 @@ def _score(run: Run, champion: Version, window: Window) -> tuple[int, int]:
             *(pipeline.pipeline, champion.number, ", ".join(missing)),
         )
         return 0, 0
-    scored = rows.assign(predicted=model.predict(rows), half_width=model.half_width_)
+    # Held-out rows count as the version's data: its first interval is made from them.
+    is_honest = rows["available_at"] >= pd.Timestamp(champion.tags["cut_at"])
+    scored = rows.assign(predicted=model.predict(rows), is_honest=is_honest)
     with transaction(run.engine) as connection, connection.cursor() as cursor:
-        written = _write(cursor, run, champion, scored)
+        written = _write(cursor, run, champion, with_intervals(cursor, run, champion, model, scored))
         values = {"pipeline": pipeline.pipeline, "start": window.start, "end": window.end}
         table = sql.Identifier(table_name(pipeline))
         for statement in (CONFIRM, COMPLETE):
@@ -117,12 +122,8 @@ def _score(run: Run, champion: Version, window: Window) -> tuple[int, int]:
 
 def _write(cursor: Any, run: Run, champion: Version, scored: pd.DataFrame) -> int:
     """Write predictions; return how many were new."""
-    import pandas as pd
-
     from include.features.target_time import expected
 
-    # Held-out rows count as the version's data: its interval was made from them.
-    is_honest = (scored["available_at"] >= pd.Timestamp(champion.tags["cut_at"])).tolist()
     speaks_of = scored["target_at"].fillna(expected(run.pipeline, scored["valid_at"]))
     targets = speaks_of.astype("object").where(speaks_of.notna(), None)
     place = (
@@ -133,11 +134,13 @@ def _write(cursor: Any, run: Run, champion: Version, scored: pd.DataFrame) -> in
         run.ref.run_id,
     )
     lower, upper = scored["predicted"] - scored["half_width"], scored["predicted"] + scored["half_width"]
-    columns = (scored["entity"], scored["valid_at"], targets, scored["predicted"], lower, upper, is_honest)
+    as_of = scored["interval_as_of"].astype("object").where(scored["interval_as_of"].notna(), None)
+    told = (targets, scored["predicted"], lower, upper, scored["is_honest"], as_of)
+    columns = (scored["entity"], scored["valid_at"], *told)
     written = execute_values(
         cursor,
         "insert into ml.prediction (pipeline, model_version, kind, is_simulated, run_id, entity, valid_at, target_at,"
-        " predicted, lower_bound, upper_bound, is_honest) values %s"
+        " predicted, lower_bound, upper_bound, is_honest, interval_as_of) values %s"
         " on conflict (pipeline, entity, valid_at, model_version) where kind = 'batch' do nothing returning 1",
         [(*place, *row) for row in zip(*(list(column) for column in columns), strict=True)],
         page_size=1000,

@@ -16,10 +16,7 @@ from include.settings import settings
 from include.spec.monitoring import Costs
 from include.steps import monitor, score, train
 from include.windows import Window
-
-FIRST = Window.parse("2024-01-01", "2024-01-21")
-SECOND = Window.parse("2024-01-21", "2024-02-01")
-THIRD = Window.parse("2024-02-01", "2024-02-11")
+from tests.model.conftest import FIRST, SECOND, THIRD
 
 DECISIONS = "select verdict, reasons, evidence, model_version from ml.decision order by decision_id"
 
@@ -31,20 +28,6 @@ def verdicts(world):
 def champion(world):
     found = by_alias(world.spec.pipeline, CHAMPION)
     return found.number if found else None
-
-
-@pytest.fixture
-def loaded(plant_world, readings):
-    """The first window is loaded; there is no model."""
-    plant_world.load(FIRST, readings(FIRST))
-    return plant_world
-
-
-@pytest.fixture
-def trained(loaded):
-    """The first window is loaded and its champion stands."""
-    loaded.train("first", FIRST, reason="there is no champion yet")
-    return loaded
 
 
 def test_without_a_champion_the_monitor_asks_for_training_and_measures_no_error(loaded):
@@ -303,10 +286,8 @@ def test_a_window_of_the_past_that_is_trained_again_does_not_replace_a_newer_cha
     reject = trained.rows(DECISIONS)[-1]
     assert reject.evidence["against_champion"]["low"] > 0
     assert (reject.evidence["champion"]["is_unseen"], reject.evidence["champion"]["is_older"]) == (False, True)
-    assert reject.reasons[2:] == [
-        "the champion had seen some of these rows, which favours it",
-        "its data end before the champion's: a model of the past replaces none",
-    ]
+    assert "the champion had seen some of these rows, which favours it" in reject.reasons[-1]
+    assert reject.reasons[-1].endswith("its data end before the champion's: a model of the past replaces none")
     assert champion(trained) == 2
 
 
