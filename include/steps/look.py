@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from include.monitoring.decide import Rules
     from include.monitoring.history import Look
     from include.monitoring.measure import Measure
+    from include.monitoring.reference import Reference
     from include.registry.mlflow_registry import Version
     from include.spec.model import Pipeline
     from include.steps.run import Run
@@ -78,6 +79,18 @@ def seen_rows(run: Run, window: Window, version: Version | None) -> pd.DataFrame
         told = {(row[0], row[1]): row[2] for row in connection.exec_driver_sql(PREDICTED, values)}
     places = zip(rows["entity"], rows["valid_at"], strict=True)
     return rows.assign(prediction=np.array([told.get(place) for place in places], dtype="float64")) if told else rows
+
+
+def kept_reference(run: Run, version: Version) -> Reference | None:
+    """Return what a version learnt from, of an older one from its artifact; None where nobody kept it."""
+    from include.monitoring.record import read_reference
+    from include.monitoring.reference import Reference
+    from include.registry.mlflow_registry import load_reference
+
+    with run.engine.connect() as connection:
+        content = read_reference(connection, run.pipeline.pipeline, version.number)
+    content = content or load_reference(version)
+    return Reference.from_bytes(content) if content else None
 
 
 def measure_window(run: Run, window: Window, version: Version | None, is_newest: bool = False) -> Metrics | None:

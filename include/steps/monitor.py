@@ -104,16 +104,12 @@ def _measure_drift(run: Run, window: Window, version: Version | None) -> tuple[i
     from include.monitoring.drift import measure_drift as measure
     from include.monitoring.limits import Limits
     from include.monitoring.record import DRIFT, record_measures
-    from include.monitoring.reference import Reference
-    from include.registry.mlflow_registry import load_reference
-    from include.steps.look import seen_rows
+    from include.steps.look import kept_reference, seen_rows
 
     rows = seen_rows(run, window, version)
     if version is None:
         return len(rows), []
-    content = load_reference(version)
-    reference = Reference.from_bytes(content) if content else None
-    measures = measure(reference, rows, run.pipeline.feature_names(), Limits.of(run.pipeline))
+    measures = measure(kept_reference(run, version), rows, run.pipeline.feature_names(), Limits.of(run.pipeline))
     with run.engine.begin() as connection:
         record_measures(connection, DRIFT, (run.pipeline.pipeline, window, version.number), measures, run.ref)
     for one in measures:

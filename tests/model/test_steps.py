@@ -10,11 +10,12 @@ from mlflow import MlflowClient
 
 from include.errors import NothingToDo
 from include.features.read import usable_rows
-from include.registry.mlflow_registry import CHALLENGER, CHAMPION, PREVIOUS, by_alias
+from include.registry.mlflow_registry import CHALLENGER, CHAMPION, PREVIOUS, by_alias, load_reference
 from include.reporting.window_page import draw_report
 from include.settings import settings
 from include.spec.monitoring import Costs
 from include.steps import monitor, score, train
+from include.steps.look import kept_reference
 from include.windows import Window
 
 FIRST = Window.parse("2024-01-01", "2024-01-21")
@@ -462,6 +463,7 @@ def test_a_window_much_of_which_waits_in_quarantine_is_a_matter_for_a_person(tra
 def test_a_version_from_before_references_is_measured_all_the_same_and_its_drift_called_unknown(trained, readings):
     version = by_alias(trained.spec.pipeline, CHAMPION)
     MlflowClient().delete_model_version_tag(trained.spec.pipeline, str(version.number), "promised")
+    forget_reference(trained)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("include.registry.mlflow_registry.REFERENCE", "nobody kept it")
         trained.load(SECOND, readings(SECOND))
@@ -469,6 +471,29 @@ def test_a_version_from_before_references_is_measured_all_the_same_and_its_drift
     statuses = trained.rows("select distinct status from ml.drift where pipeline = '{name}'")
     assert [row.status for row in statuses] == ["unknown"]
     assert "unknown: the promise rests on 0 blocks of rows" in " ".join(trained.rows(DECISIONS)[-1].reasons)
+
+
+def forget_reference(plant):
+    with plant.engine.begin() as connection:
+        connection.exec_driver_sql("delete from ml.profile where pipeline = %s", (plant.spec.pipeline,))
+
+
+def test_what_a_version_learnt_from_is_in_the_warehouse_as_in_its_artifact(trained):
+    version, run = by_alias(trained.spec.pipeline, CHAMPION), trained.run("monitor", "m2", SECOND)
+    artifact = load_reference(version)
+    assert len(artifact) < 400_000
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("include.registry.mlflow_registry.REFERENCE", "nobody kept it")
+        reference = kept_reference(run, version)
+    assert reference.to_bytes() == artifact
+    rows = trained.rows("select * from ml.profile where pipeline = '{name}' and feature <> '*'")
+    assert {row.feature for row in rows} == set(reference.subjects) >= {"first_sensor", "target", "prediction", "loss"}
+    for row in rows:
+        whole, grid = reference.subjects[row.feature].whole, reference.subjects[row.feature].grid
+        assert (row.row_count, row.null_count, row.mean) == (whole.rows, whole.missing, whole.mean)
+        assert (row.minimum, row.maximum) == (grid.smallest, grid.largest)
+    forget_reference(trained)
+    assert kept_reference(run, version).to_bytes() == artifact, "an older version has its artifact"
 
 
 def test_errors_are_told_by_slice(trained, readings):
