@@ -25,14 +25,14 @@ def measure_drift(run: Run) -> dict[str, Any]:
     Returns
     -------
     dict
-        Of the newest window: `start`, `end`, `rows`, `champion` and the subjects that `moved`.
+        Of the newest window: `start`, `end`, `rows`, `champion` and the subjects that `moved`, with their slice.
     """
     windows = event_windows(run)
     for window in windows[:-1]:
         _measure_drift(run, window, _live_then(run, window))
     window, champion = windows[-1], _champion(run)
     rows, measures = _measure_drift(run, window, champion)
-    moved = sorted({one.subject for one in measures if one.status == "breach" and one.statistic != "p_value"})
+    moved = sorted({_place(one) for one in measures if one.status == "breach" and one.statistic != "p_value"})
     return {**window.to_dict(), "rows": rows, "champion": champion.number if champion else None, "moved": moved}
 
 
@@ -113,10 +113,15 @@ def _measure_drift(run: Run, window: Window, version: Version | None) -> tuple[i
         return len(rows), []
     content = load_reference(version)
     reference = Reference.from_bytes(content) if content else None
-    measures = measure(reference, rows, run.pipeline.feature_names(), Limits.of(run.pipeline))
+    slices = run.pipeline.monitoring.slices
+    measures = measure(reference, rows, run.pipeline.feature_names(), Limits.of(run.pipeline), slices)
     with run.engine.begin() as connection:
         record_measures(connection, DRIFT, (run.pipeline.pipeline, window, version.number), measures, run.ref)
     for one in measures:
         if one.status != "ok":
-            log.info("%s %s of %s: %s", one.status, one.statistic, one.subject, one.reason)
+            log.info("%s %s of %s: %s", one.status, one.statistic, _place(one), one.reason)
     return len(rows), measures
+
+
+def _place(one: Measure) -> str:
+    return f"{one.subject} at {one.slice}" if one.slice else one.subject
