@@ -87,6 +87,9 @@ class Business(Strict):
             yield Fault(("min",), "an outcome without a limit says nothing; give min, max or both")
 
 
+SLICES = "Features of at most 40 values, by which the error, the bias, drift and the mix of rows are told, too."
+
+
 class Monitoring(Strict):
     """How the champion is watched and when it is trained again."""
 
@@ -94,7 +97,7 @@ class Monitoring(Strict):
     policies: dict[Name, Policy] = Field({}, description="Policies of your own, by name.")
     costs: Costs = Field(Costs(), description="What a training costs.")
     block: Span = Field("7 days", description="Length of the blocks that a reference is kept in.")
-    slices: tuple[str, ...] = Field((), description="Features by whose values the error is told, too.")
+    slices: tuple[str, ...] = Field((), description=SLICES)
     business: Business | None = Field(None, description="An outcome that people care for.")
     quarantined_max: Share = Field(
         0.2, ge=0, le=1, description="A window of which a larger share waits in quarantine is not judged."

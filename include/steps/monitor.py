@@ -25,14 +25,14 @@ def measure_drift(run: Run) -> dict[str, Any]:
     Returns
     -------
     dict
-        Of the newest window: `start`, `end`, `rows`, `champion` and the subjects that `moved`.
+        Of the newest window: `start`, `end`, `rows`, `champion` and the subjects that `moved`, with their slice.
     """
     windows = event_windows(run)
     for window in windows[:-1]:
         _measure_drift(run, window, _live_then(run, window))
     window, champion = windows[-1], _champion(run)
     rows, measures = _measure_drift(run, window, champion)
-    moved = sorted({one.subject for one in measures if one.status == "breach" and one.statistic != "p_value"})
+    moved = sorted({_place(one) for one in measures if one.status == "breach" and one.statistic != "p_value"})
     return {**window.to_dict(), "rows": rows, "champion": champion.number if champion else None, "moved": moved}
 
 
@@ -109,10 +109,15 @@ def _measure_drift(run: Run, window: Window, version: Version | None) -> tuple[i
     rows = seen_rows(run, window, version)
     if version is None:
         return len(rows), []
-    measures = measure(kept_reference(run, version), rows, run.pipeline.feature_names(), Limits.of(run.pipeline))
+    reference, slices = kept_reference(run, version), run.pipeline.monitoring.slices
+    measures = measure(reference, rows, run.pipeline.feature_names(), Limits.of(run.pipeline), slices)
     with run.engine.begin() as connection:
         record_measures(connection, DRIFT, (run.pipeline.pipeline, window, version.number), measures, run.ref)
     for one in measures:
         if one.status != "ok":
-            log.info("%s %s of %s: %s", one.status, one.statistic, one.subject, one.reason)
+            log.info("%s %s of %s: %s", one.status, one.statistic, _place(one), one.reason)
     return len(rows), measures
+
+
+def _place(one: Measure) -> str:
+    return f"{one.subject} at {one.slice}" if one.slice else one.subject

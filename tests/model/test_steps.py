@@ -502,6 +502,24 @@ def test_errors_are_told_by_slice(trained, readings):
     rows = trained.rows("select distinct slice, status from ml.performance where pipeline = '{name}' and slice <> ''")
     assert {row.slice for row in rows} == {f"hour_of_day={hour}" for hour in range(24)}
     assert {row.status for row in rows} == {"unknown"}, "eleven rows a slice are few"
+    [apart] = trained.rows("select * from ml.performance where statistic = 'between_slices' and pipeline = '{name}'")
+    assert (apart.kind, apart.subject, apart.status) == ("bias", "hour_of_day", "unknown")
+
+
+def test_drift_is_told_by_slice_and_what_moved_names_it(plant_world, readings):
+    limits = plant_world.spec.thresholds.model_copy(update={"min_rows": 10})
+    plant_world.spec = plant_world.spec.model_copy(update={"thresholds": limits})
+    plant_world.load(FIRST, readings(FIRST))
+    plant_world.train("first", FIRST, reason="there is no champion yet")
+    rows = readings(SECOND)
+    rows.loc[rows["valid_at"].dt.hour == 8, "first_sensor"] += 6
+    plant_world.load(SECOND, rows)
+    plant_world.monitor("m2", SECOND)
+    sliced = plant_world.rows("select * from ml.drift where pipeline = '{name}' and slice <> '' order by subject")
+    assert {(row.slice, row.subject) for row in sliced if row.status == "breach"} == {("hour_of_day=8", "first_sensor")}
+    assert len(sliced) == 24 * 3, "two sensors and the share of rows"
+    assert {row.status for row in sliced} == {"ok", "breach"}
+    assert "first_sensor at hour_of_day=8" in plant_world.rows(DECISIONS)[-1].evidence["moved"]
 
 
 def test_the_report_of_a_window_shows_what_was_decided_and_why(trained, readings):

@@ -195,3 +195,15 @@ def replace_policy(**changes):
 def test_without_a_window_there_is_nothing_to_decide():
     with pytest.raises(ValueError, match="there is no window to decide on"):
         decide([], DEFAULT)
+
+
+@pytest.mark.parametrize("rules", [PUBLISHED, DEFAULT])
+def test_slices_that_moved_or_are_biased_apart_change_no_decision(rules):
+    sliced = [
+        replace(shift(90, status="breach"), statistic=statistic, slice="hour_of_day=8")
+        for statistic in ("mean_shift_sd", "mean_shift_pct", "row_share")
+    ]
+    apart = Measure("bias", "hour_of_day", "between_slices", 9.0, "breach", "far", 0.0, 0.1)
+    plain = r2(0.9), shift(1)
+    assert judge(*plain, *sliced, apart, rules=rules) == judge(*plain, rules=rules)
+    assert judge(*sliced, apart, *plain, rules=rules) == judge(*plain, rules=rules)
