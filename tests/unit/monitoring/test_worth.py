@@ -89,6 +89,6 @@ def test_the_same_growth_asks_for_no_second_training_when_its_challenger_was_rej
 
 
 def test_without_a_probe_it_says_why():
-    found = judge([look(0, unprobed="12 of 30 rows have met their truth since the last comparison")], RULE, COSTS)
+    found = judge([look(0, unprobed="12 of 60 rows have met their truth since the last comparison")], RULE, COSTS)
     assert (found.fires, found.gain_pct) == (False, None)
-    assert found.text == "unknown: 12 of 30 rows have met their truth since the last comparison"
+    assert found.text == "unknown: 12 of 60 rows have met their truth since the last comparison"

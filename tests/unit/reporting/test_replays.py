@@ -30,7 +30,7 @@ def history(step="month", count=7):
         (trained, "linear"): Model(np.ones(60), {p: np.full(60, 1.0 * p - trained) for p in range(trained + 1, count)})
         for trained in range(count - 1)
     }
-    return Matrix(periods, models, {}, lambda place, stood: (place, "linear"))
+    return Matrix(periods, models, lambda *_: "too few rows", lambda place, stood: (place, "linear"))
 
 
 def played(matrix=None, simulated=""):
