@@ -62,7 +62,7 @@ class Walk:
     @property
     def schedule(self) -> Schedule:
         """What it did, without its reasons."""
-        return Schedule(self.trainings, self.error)
+        return Schedule(self.trainings, self.error, self.promotions)
 
 
 def walk(matrix: Matrix, rules: Rules) -> Walk:
@@ -127,4 +127,4 @@ def look_at(matrix: Matrix, place: int, champion: Key | None, version: int, sinc
 def price(matrix: Matrix, rules: Rules) -> Price:
     """Return what costs are told against on a history: what training in every window errs, under a policy's rules."""
     every = walk(matrix, replace(rules, policy=POLICIES["every_window"]))
-    return Price(every.error, len(matrix.possible), rules.costs.training_pct)
+    return Price(every.error, len(matrix.possible), rules.costs)
