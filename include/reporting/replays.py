@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from include.monitoring.matrix import Matrix
     from include.monitoring.replay import Step, Walk
     from include.monitoring.suggest import Suggestion
-    from include.windows import Window
 
 COLUMNS = (
     *("pipeline", "policy", "window_start_at", "window_end_at", "is_simulated", "champion_trained_at", "candidate"),
@@ -58,19 +58,15 @@ class Played:
         return sum(step.rows for step in next(iter(self.walks.values())).steps)
 
     def label(self, place: int) -> str:
-        """Return a window's name: its month where all windows are months, else its first day."""
-        return label(self.matrix.periods[place].window, self.is_monthly)
+        """Return a window's name: the month it ends with where all begin in months of their own, else its first day."""
+        window = self.matrix.periods[place].window
+        return f"{window.end - timedelta(1):%Y-%m}" if self.is_monthly else f"{window.start:%Y-%m-%d}"
 
     @property
     def is_monthly(self) -> bool:
         """Whether no two windows begin in the same month."""
         months = [f"{period.window.start:%Y-%m}" for period in self.matrix.periods]
         return len(set(months)) == len(months)
-
-
-def label(window: Window, is_monthly: bool) -> str:
-    """Return a short name of a window."""
-    return f"{window.start:%Y-%m}" if is_monthly else f"{window.start:%Y-%m-%d}"
 
 
 def table(played: Played) -> Table:

@@ -76,6 +76,13 @@ def test_windows_that_are_no_months_are_told_by_their_first_day():
     assert "2024-01-08 to 2024-02-05" in told
 
 
+def test_a_long_history_before_the_months_is_told_by_the_month_that_it_ends_with():
+    matrix = history()
+    long = replace(matrix.periods[0], window=Window.parse("2018-01-01", "2024-02-01"))
+    told = next(notes(played(replace(matrix, periods=(long, *matrix.periods[1:])))))
+    assert "The first training, after 2024-01, is everybody's" in told
+
+
 def test_simulated_data_are_told_wherever_figures_are():
     found = played(simulated="SIMULATED sources: meter.")
     assert "SIMULATED" in text_of(table(found))
