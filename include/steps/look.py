@@ -178,7 +178,6 @@ def _around(run: Run, window: Window, version: Version, rows: pd.DataFrame) -> l
 def _probed(run: Run, window: Window, version: Version | None) -> dict[str, Any]:
     """Compare a version with its recipe fitted on newer data; return what is stored of it."""
     from include.features.read import feature_rows
-    from include.monitoring.blocks import FEWEST_ROWS
     from include.monitoring.probe import probe
     from include.registry.mlflow_registry import load
     from include.steps.excluded import trusted_features
@@ -199,10 +198,8 @@ def _probed(run: Run, window: Window, version: Version | None) -> dict[str, Any]
     else:
         frame, _ = trusted_features(run, window.end)
     compared = probe(pipeline, candidate, load(version), frame, Window(since, window.end))
-    if isinstance(compared, int):
-        return nothing | {
-            "unprobed": f"{compared} of {FEWEST_ROWS} rows have met their truth since the last comparison"
-        }
+    if isinstance(compared, str):
+        return nothing | {"unprobed": compared}
     log.info("%s fitted on newer data: %s", candidate, compared)
     return nothing | {
         "probe_losses": list(compared.losses),

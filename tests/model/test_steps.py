@@ -9,7 +9,10 @@ import pytest
 from mlflow import MlflowClient
 
 from include.errors import NothingToDo
-from include.features.read import usable_rows
+from include.features.read import feature_rows, usable_rows
+from include.monitoring.blocks import block_means
+from include.monitoring.ground import Ground
+from include.monitoring.refits import prober
 from include.registry.mlflow_registry import CHALLENGER, CHAMPION, PREVIOUS, by_alias, load_reference
 from include.reporting.window_page import draw_report
 from include.settings import settings
@@ -536,11 +539,15 @@ def test_the_report_of_a_window_shows_what_was_decided_and_why(trained, readings
 
 
 def test_windows_too_small_to_compare_on_are_compared_together(trained, readings):
-    days = [Window(SECOND.start + timedelta(days=n), SECOND.start + timedelta(days=n + 1)) for n in range(2)]
+    days = [Window(SECOND.start + timedelta(days=n), SECOND.start + timedelta(days=n + 1)) for n in range(3)]
     for n, day in enumerate(days):
         trained.load(day, readings(day))
         by_default(trained).monitor(f"d{n}", day)
-    first, second = trained.rows("select * from ml.look where pipeline = '{name}' order by window_start_at")
-    assert first.unprobed == "24 of 30 rows have met their truth since the last comparison"
-    assert (second.unprobed, second.probed_until) == ("", days[1].end)
-    assert second.probe_losses
+    *few, enough = trained.rows("select * from ml.look where pipeline = '{name}' order by window_start_at")
+    told = [f"{count} of 60 rows have met their truth since the last comparison" for count in (24, 48)]
+    assert [look.unprobed for look in few] == told
+    assert (enough.unprobed, enough.probed_until) == ("", days[2].end)
+    frame = feature_rows(trained.engine, trained.spec, None, days[2].end)
+    replayed = prober(Ground(trained.spec, frame, [FIRST, *days]))
+    assert [replayed(0, place, "linear") for place in (1, 2)] == told
+    assert block_means(replayed(0, 3, "linear")[0]) == pytest.approx(enough.probe_losses)
