@@ -84,16 +84,16 @@ def decide(history: Sequence[Look], rules: Rules) -> Verdict:
     clauses = list(_clauses(history, rules))
     firing = [clause for clause in clauses if clause.fires]
     evidence = {"figures": {k: v for clause in clauses for k, v in clause.figures.items()}}
+    moved = [f"what moved: {names}"] if (names := moved_features(newest)) else []
     if firing:
         cause = tuple(dict.fromkeys(name for clause in firing for name in clause.cause))
-        reasons = [clause.text for clause in firing]
-        if moved := moved_features(newest):
-            reasons.append(f"what moved: {moved}")
+        reasons = [*(clause.text for clause in firing), *moved]
         return _governed(history, rules.policy, Verdict("retrain", reasons, evidence | {"cause": list(cause)}))
     if doubt := _doubt(history, rules.policy, evidence):
         cause, reason = doubt
-        return _investigate(history, cause, [reason, *(clause.text for clause in clauses)], evidence)
-    return Verdict("hold", [clause.text for clause in clauses] or ["the policy trains never again"], evidence)
+        return _investigate(history, cause, [reason, *(clause.text for clause in clauses), *moved], evidence)
+    reasons = [clause.text for clause in clauses] or ["the policy trains never again"]
+    return Verdict("hold", [*reasons, *moved], evidence)
 
 
 def _asked(clause: Clause) -> Verdict:

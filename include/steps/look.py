@@ -190,7 +190,8 @@ def _probed(run: Run, window: Window, version: Version | None) -> dict[str, Any]
         return nothing | {
             "unprobed": f"{compared} of {FEWEST_ROWS} rows have met their truth since the last comparison"
         }
-    log.info("%s fitted on newer data: %s", candidate, compared)
+    means = (float(np.mean(losses)) for losses in (compared.losses, compared.champion_losses))
+    log.info("%s fitted on newer data is off by %.4g, the champion by %.4g, on the same rows", candidate, *means)
     return nothing | {
         "probe_losses": list(compared.losses),
         "champion_losses": list(compared.champion_losses),

@@ -147,6 +147,12 @@ def test_by_default_newer_data_that_pay_ask_for_training_and_what_moved_explains
     assert found.reasons[-1] == "what moved: co_sensor"
 
 
+@pytest.mark.parametrize(("losses", "verdict"), [((1.0,) * 6, "hold"), ((2.0,) * 30, "investigate")])
+def test_what_moved_is_named_also_where_nothing_is_trained(losses, verdict):
+    decision = judge(Measure("joint", "co_sensor", "shift", 9.0, "breach"), rules=DEFAULT, losses=losses)
+    assert (decision.verdict, decision.reasons[-1]) == (verdict, "what moved: co_sensor")
+
+
 def test_by_default_harm_asks_for_training_where_newer_data_help_and_for_a_person_where_they_do_not():
     worse = {"losses": (2.0,) * 30}
     assert judge(rules=DEFAULT, probe=None, unprobed="too few rows", **worse).evidence["cause"] == ["harm"]
