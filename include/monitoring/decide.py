@@ -90,8 +90,8 @@ def decide(history: Sequence[Look], rules: Rules) -> Verdict:
         reasons = [*(clause.text for clause in firing), *moved]
         return _governed(history, rules.policy, Verdict("retrain", reasons, evidence | {"cause": list(cause)}))
     if doubt := _doubt(history, rules.policy, evidence):
-        cause, reason = doubt
-        return _investigate(history, cause, [reason, *(clause.text for clause in clauses), *moved], evidence)
+        because_of, reason = doubt
+        return _investigate(history, because_of, [reason, *(clause.text for clause in clauses), *moved], evidence)
     reasons = [clause.text for clause in clauses] or ["the policy trains never again"]
     return Verdict("hold", [*reasons, *moved], evidence)
 
