@@ -200,7 +200,8 @@ def _probed(run: Run, window: Window, version: Version | None) -> dict[str, Any]
     compared = probe(pipeline, candidate, load(version), frame, Window(since, window.end))
     if isinstance(compared, str):
         return nothing | {"unprobed": compared}
-    log.info("%s fitted on newer data: %s", candidate, compared)
+    means = (float(np.mean(losses)) for losses in (compared.losses, compared.champion_losses))
+    log.info("%s fitted on newer data is off by %.4g, the champion by %.4g, on the same rows", candidate, *means)
     return nothing | {
         "probe_losses": list(compared.losses),
         "champion_losses": list(compared.champion_losses),

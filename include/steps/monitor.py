@@ -69,8 +69,10 @@ def decide(run: Run, drift: dict[str, Any], error: dict[str, Any] | None) -> dic
     with run.engine.begin() as connection:
         place = (connection, run.pipeline.pipeline, window)
         number = append(*place, verdict.verdict, verdict.reasons, evidence, newest.champion, run.ref)
-        if verdict.verdict == "retrain":
-            raise_alert(connection, run.pipeline, "retrain", "; ".join(verdict.reasons), run.ref)
+        # A doubt is told when it comes up: not in each window it lasts, nor when its first window is measured again.
+        is_new = verdict.evidence.get("windows") == 1 and newest.verdict != "investigate"
+        if verdict.verdict == "retrain" or (verdict.verdict == "investigate" and is_new):
+            raise_alert(connection, run.pipeline, verdict.verdict, "; ".join(verdict.reasons), run.ref)
     log.info("%s, by the policy %s", verdict.verdict, run.pipeline.monitoring.policy)
     for reason in verdict.reasons:
         log.info("  %s", reason)

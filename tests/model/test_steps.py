@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -461,6 +462,31 @@ def test_a_window_much_of_which_waits_in_quarantine_is_a_matter_for_a_person(tra
     decision = trained.monitor("m2", SECOND)
     assert decision["verdict"] == "investigate"
     assert decision["reason"] == "38% of the window's rows wait in quarantine, 20% may: see ciclo quarantine list"
+
+
+def test_a_doubt_is_told_once_while_it_lasts(trained, readings):
+    """Noise that no refit can take away lasts two windows; the next two somebody excludes, which is another doubt."""
+    alerts = "select severity, message, run_id from ops.alert where pipeline = '{name}' and kind = 'investigate'"
+    windows = [Window(SECOND.start + timedelta(at), SECOND.start + timedelta(at + 4)) for at in (0, 4)]
+    windows += [Window(SECOND.start + timedelta(at), SECOND.start + timedelta(at + 1)) for at in (8, 9)]
+    by_default(trained)
+    reasons = []
+    for number, window in enumerate(windows):
+        trained.load(window, readings(window, noise=2.0))
+        with trained.engine.begin() as connection:
+            flag = "select ops.flag(%s, %s, %s, 'analyst', 'covered') where %s"
+            connection.exec_driver_sql(flag, (trained.spec.pipeline, window.start, window.end, number > 1))
+        for run_id in (f"m{number}", f"m{number} again"):
+            decision = trained.monitor(run_id, window)
+            assert decision["verdict"] == "investigate", decision
+        reasons.append(decision["reason"])
+    assert [re.findall(r"\((\w+) since ([\d-]+), (\d) windows\)", reason) for reason in reasons] == [
+        *([], [("harm", "2024-01-21", "2")]),
+        *([], [("excluded", "2024-01-29", "2")]),
+    ]
+    told = trained.rows(alerts)
+    assert [(row.severity, row.run_id) for row in told] == [("warning", "m0"), ("warning", "m2")]
+    assert told[0].message.startswith("the error is proven larger than promised")
 
 
 def test_a_version_from_before_references_is_measured_all_the_same_and_its_drift_called_unknown(trained, readings):
