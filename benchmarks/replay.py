@@ -53,6 +53,7 @@ def measure_regret() -> Iterator[dict[str, Any]]:
     from include.monitoring.replay import price, walk
     from include.monitoring.schedule import optima
     from include.spec.load import load_all
+    from include.spec.monitoring import Costs
 
     spec = load_all()[NAME]
     for name, percent in PRICES.items():
@@ -62,7 +63,7 @@ def measure_regret() -> Iterator[dict[str, Any]]:
             best = optima(matrix)
             for policy, each in regrets.items():
                 rules = Rules.of(spec, policy)
-                rules = replace(rules, costs=rules.costs.model_copy(update={"training_pct": percent}))
+                rules = replace(rules, costs=Costs(training_pct=percent))
                 each.append(price(matrix, rules).regret(walk(matrix, rules).schedule, best))
         ours, peer = regrets["default"], regrets["every_window"]
         count = len(RECIPES)

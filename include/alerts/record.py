@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 LEVELS = ("info", "warning", "critical")
 SEVERITIES = {
-    **{"failure": "critical", "overdue": "critical", "quality": "warning"},
+    **{"failure": "critical", "overdue": "critical", "quality": "warning", "investigate": "warning"},
     **{"retrain": "info", "promotion": "info"},
 }
 log = logging.getLogger("ciclo.alert")

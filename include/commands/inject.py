@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -86,7 +85,7 @@ def _inject(pipeline: str, column: str, amount: Amount, window: Window, is_open:
         typer.echo(f"{pipeline} {made}, in {place.column.unit}: {changed:,} of {count:,} values change.")
 
     injections.prove(made, check)
-    _tell_what_follows(made, before[-1][0])
+    _tell_what_follows(made)
 
 
 def _endpoint(place: Place) -> Endpoint:
@@ -126,14 +125,11 @@ def _difference(before: Rows, after: Rows, window: Window) -> tuple[int, int]:
     return (old - new).total(), sum(count for (_, text), count in old.items() if text is not None)
 
 
-def _tell_what_follows(made: Injection, newest: datetime) -> None:
-    from include.sandbox.injection import moment
-
-    end = made.end or newest + timedelta(days=1)
-    conf = json.dumps({"start": moment(made.start), "end": f"{end:%Y-%m-%d}"})
+def _tell_what_follows(made: Injection) -> None:
     typer.echo(f"All that its service {made.service} sends is marked SIMULATED while this stands, for every pipeline.")
-    typer.echo("What is loaded already stays until it is loaded again, which revises it:")
-    typer.echo(f"  airflow dags trigger ingest_{made.pipeline} --conf '{conf}'")
+    typer.echo("The monitor sees it in windows that are not loaded yet. Rows that are loaded keep the features they")
+    typer.echo("came with: loading them again revises the table and the target, no feature. Where all is loaded, start")
+    typer.echo(f"anew: ciclo down, an empty CICLO_VAR in .env, ciclo up, inject the same, ciclo run {made.pipeline}.")
     typer.echo(f"Take it back: ciclo inject {made.pipeline} --clear")
 
 
@@ -155,7 +151,7 @@ def _clear(pipeline: str, column: str | None) -> None:
     if not gone:
         of = f"{column} of {pipeline}" if column else pipeline
         raise ConfigError(f"no injection of {of} stands: ciclo inject {pipeline} --list shows those that do")
-    typer.echo("What was loaded meanwhile stays, marked SIMULATED, until it is loaded again, which revises it.")
+    typer.echo("What was loaded meanwhile stays, marked SIMULATED: loading it again revises the table, no feature.")
 
 
 def _check_name(pipeline: str) -> None:

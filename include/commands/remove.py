@@ -51,7 +51,7 @@ class Removal:
         self.injections = [each for each in injections.standing_now() if each.pipeline == pipeline]
         self.mlflow_url = environment.mlflow_url()
         self.versions = registry.versions(self.mlflow_url, pipeline)
-        if not (self.folder.is_dir() or self.tables or self.rows or self.versions):
+        if not (self.folder.is_dir() or self.tables or self.rows or self.versions or self.injections):
             raise ConfigError(f"there is no pipeline {pipeline}: no folder, no table, no row, no model has this name")
         self.api: AirflowApi = AirflowApi.of_runtime()
         self._refuse_while_it_runs()

@@ -92,6 +92,7 @@ def _play(
     from include.monitoring.replay import price, walk
     from include.monitoring.schedule import optima
     from include.reporting.replays import Played
+    from include.spec.monitoring import Costs
     from include.warehouse.engine import answering
 
     engine = warehouse()
@@ -102,7 +103,7 @@ def _play(
     matrix: Matrix = replaying.fit(ground, recipe)
     rules = Rules.of(spec)
     if price_pct is not None:
-        rules = replace(rules, costs=rules.costs.model_copy(update={"training_pct": price_pct}))
+        rules = replace(rules, costs=Costs(training_pct=price_pct))
     walks = {name: walk(matrix, replace(rules, policy=spec.monitoring.policy_named(name))) for name in names}
     unit, how = spec.sources[spec.main].columns[spec.target.column].unit, replaying.told(recipe)
     return Played(spec.pipeline, unit, how, matrix, price(matrix, rules), walks, optima(matrix), simulated), rules

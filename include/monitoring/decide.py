@@ -60,7 +60,8 @@ def decide(history: Sequence[Look], rules: Rules) -> Verdict:
     Returns
     -------
     Verdict
-        hold, retrain or investigate; `evidence` holds what each clause saw, and the `cause` of a training.
+        hold, retrain or investigate; `evidence` holds what each clause saw, the `cause` of a training or a doubt, and
+        how many `windows` in a row have had the same doubt.
 
     Raises
     ------
@@ -73,7 +74,7 @@ def decide(history: Sequence[Look], rules: Rules) -> Verdict:
     if newest.state == "quiet":
         return Verdict("hold", [newest.why])
     if newest.state != "loaded":
-        return Verdict("investigate", [newest.why or f"the window is {newest.state}"])
+        return _investigate(history, newest.state, [newest.why or f"the window is {newest.state}"], {})
     if newest.usable_rows < rules.training_rows:
         return Verdict("hold", [f"{newest.usable_rows} rows with a known target, training needs {rules.training_rows}"])
     if newest.champion is None:
@@ -83,19 +84,34 @@ def decide(history: Sequence[Look], rules: Rules) -> Verdict:
     clauses = list(_clauses(history, rules))
     firing = [clause for clause in clauses if clause.fires]
     evidence = {"figures": {k: v for clause in clauses for k, v in clause.figures.items()}}
+    moved = [f"what moved: {names}"] if (names := moved_features(newest)) else []
     if firing:
         cause = tuple(dict.fromkeys(name for clause in firing for name in clause.cause))
-        reasons = [clause.text for clause in firing]
-        if moved := moved_features(newest):
-            reasons.append(f"what moved: {moved}")
+        reasons = [*(clause.text for clause in firing), *moved]
         return _governed(history, rules.policy, Verdict("retrain", reasons, evidence | {"cause": list(cause)}))
     if doubt := _doubt(history, rules.policy, evidence):
-        return Verdict("investigate", [doubt, *(clause.text for clause in clauses)], evidence)
-    return Verdict("hold", [clause.text for clause in clauses] or ["the policy trains never again"], evidence)
+        because_of, reason = doubt
+        return _investigate(history, because_of, [reason, *(clause.text for clause in clauses), *moved], evidence)
+    reasons = [clause.text for clause in clauses] or ["the policy trains never again"]
+    return Verdict("hold", [*reasons, *moved], evidence)
 
 
 def _asked(clause: Clause) -> Verdict:
     return Verdict("retrain", [clause.text], {"cause": list(clause.cause), "figures": {}})
+
+
+def _investigate(history: Sequence[Look], cause: str, reasons: list[str], evidence: dict[str, Any]) -> Verdict:
+    """Ask a person to look, and say since when the same has been asked in each window about this champion."""
+    newest, since, windows = history[-1], history[-1].window.start, 1
+    for look in reversed(history[:-1]):
+        if not look.verdict or look.state == "quiet":  # nothing was decided there, or nothing had to come
+            continue
+        if (look.verdict, look.cause, look.champion) != ("investigate", (cause,), newest.champion):
+            break
+        since, windows = look.window.start, windows + 1
+    if windows > 1:
+        reasons = [f"{reasons[0]} ({cause} since {since:%Y-%m-%d}, {windows} windows)", *reasons[1:]]
+    return Verdict("investigate", reasons, evidence | {"cause": [cause], "windows": windows})
 
 
 def _clauses(history: Sequence[Look], rules: Rules) -> Iterator[Clause]:
@@ -193,19 +209,20 @@ def moved_features(look: Look) -> str:
     return ", ".join(sorted({one.subject for one in jointly if one.statistic != "p_value"}))
 
 
-def _doubt(history: Sequence[Look], policy: Policy, evidence: dict[str, Any]) -> str:
-    """Return why a person has to look although no clause fires; nothing where all is well."""
+def _doubt(history: Sequence[Look], policy: Policy, evidence: dict[str, Any]) -> tuple[str, str] | None:
+    """Return because of what a person has to look although no clause fires, and in words; None where all is well."""
     measured = evidence["figures"].get(PROVEN)
     if measured and measured["is_proven"]:
-        return (
+        return PROVEN, (
             "the error is proven larger than promised, and newer data do not help its recipe: look for what has"
             " changed, or let every candidate try with the training DAG"
         )
     if policy.unknown:
         newest = [look for look in history[-policy.unknown :] if look.champion == history[-1].champion]
         if len(newest) == policy.unknown and not any(look.losses for look in newest):
-            return f"for {policy.unknown} windows no prediction has met its truth: nobody knows how well it does"
-    return ""
+            reason = f"for {policy.unknown} windows no prediction has met its truth: nobody knows how well it does"
+            return "unknown", reason
+    return None
 
 
 def _governed(history: Sequence[Look], policy: Policy, asked: Verdict) -> Verdict:
@@ -216,7 +233,7 @@ def _governed(history: Sequence[Look], policy: Policy, asked: Verdict) -> Verdic
         outcomes = [look.outcome for look in standing if look.outcome in ("promoted", "rejected")]
         if len(outcomes) >= policy.rejected and set(outcomes[-policy.rejected :]) == {"rejected"}:
             reason = f"the last {policy.rejected} challengers were rejected: training again would not help"
-            return Verdict("investigate", [reason, *asked.reasons], asked.evidence)
+            return _investigate(history, "rejected", [reason, *asked.reasons], asked.evidence)
     if trained and len(history) - 1 - trained[-1][0] <= policy.cooldown:
         reason = (
             f"a training was asked for {len(history) - 1 - trained[-1][0]} windows ago, {policy.cooldown} are waited"

@@ -13,6 +13,8 @@ from include.monitoring.levels import Level, is_beyond, shift_in_deviations, shi
 from include.monitoring.limits import Limits
 from include.monitoring.measure import Measure
 from include.monitoring.reference import PREDICTION, TARGET, TIME, Reference, Subject
+from include.monitoring.slice_drift import measure_slices
+from include.monitoring.slices import Sums, watched
 from include.monitoring.usual import figures_of, usual_distances, usual_missing, usual_share
 
 KINDS = {TARGET: "target", PREDICTION: "prediction"}
@@ -27,9 +29,13 @@ SHARES = {
 
 
 def measure_drift(
-    reference: Reference | None, rows: Any, features: Sequence[str], limits: Limits | None = None
+    reference: Reference | None,
+    rows: Any,
+    features: Sequence[str],
+    limits: Limits | None = None,
+    slices: Sequence[str] = (),
 ) -> list[Measure]:
-    """Measure a window's features, all features jointly, and its target and prediction where it has them.
+    """Measure a window's features, all features jointly, its target and prediction where it has them, and its slices.
 
     Parameters
     ----------
@@ -39,22 +45,28 @@ def measure_drift(
         The window's rows; see `count_rows`. Their order changes nothing.
     features : sequence of str
         What the model reads.
+    slices : sequence of str
+        Features that cut the window into slices.
 
     Returns
     -------
     list of Measure
         Of each subject its figures, those of the first feature first; then the joint ones: the p-value of all
         features together (the subject is ``features``, the statistic ``p_value``), and of each feature its `shift` in
-        standard errors, a breach where it is named as moved.
+        standard errors, a breach where it is named as moved; then those of slices, see `measure_slices`.
     """
-    counted = count_rows(reference.grids if reference else {}, rows, TIME)
-    return measure_counts(reference, counted, features, limits or Limits())
+    limits, sums = limits or Limits(), dict[str, Sums]()
+    grids = reference.grids if reference else {}
+    named = {name: one for name, one in reference.slices.items() if name in slices} if reference else {}
+    counted = count_rows(grids, watched(named, grids, rows, sums), TIME)
+    sliced = measure_slices(reference, sums, counted, features, slices, limits)
+    return _of_all(reference, counted, features, limits) + sliced
 
 
-def measure_counts(
+def _of_all(
     reference: Reference | None, counted: WindowCounts, features: Sequence[str], limits: Limits
 ) -> list[Measure]:
-    """Measure a window that is counted already; see `measure_drift`."""
+    """Return the figures of all rows of a window."""
     wander = _wander(reference, tuple(features)) if reference else None
     measures: list[Measure] = []
     late = [name for name in KINDS if name in counted.columns and name not in features]

@@ -12,7 +12,7 @@ import numpy as np
 from include.errors import NothingToDo
 from include.monitoring.ground import Ground, first_place
 from include.monitoring.matrix import Key, Matrix, Model
-from include.monitoring.refits import fit, in_threads, probe_all
+from include.monitoring.refits import fit, in_threads, prober
 from include.promotion.decide import Opponent, choose, decide, is_better_than_champion
 from include.promotion.proof import compare
 from include.training.selection import cross_validate
@@ -99,5 +99,4 @@ def train_all(ground: Ground) -> Matrix:
     gate = Gate(ground)
     if first not in gate.parts:
         split(ground.pipeline, rows := ground.usable(ground.windows[first].end), holdout_start(ground.pipeline, rows))
-    probes = probe_all(ground, gate.candidates, first)
-    return Matrix(ground.periods, gate.models, probes, gate.successor, ground.watched)
+    return Matrix(ground.periods, gate.models, prober(ground), gate.successor, ground.watched)

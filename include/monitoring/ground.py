@@ -14,19 +14,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from include.errors import NothingToDo
-from include.monitoring.blocks import FEWEST_ROWS
 from include.monitoring.levels import NEAR_ZERO
 from include.monitoring.matrix import Period
 from include.monitoring.measure import Measure
-from include.monitoring.probe import newer_half
+from include.monitoring.probe import halves
 from include.training.snapshot import predictable, readable
+from include.windows import Window
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from include.spec.model import Pipeline
     from include.training.forecaster import Forecaster
-    from include.windows import Window
 
 COUNTED = 100_000  # the monitor counts usable rows up to here, too, see include.features.read.usable_rows
 LEAST_WINDOWS = 3  # one to train in, one to decide after, one to see what came of it
@@ -49,7 +48,7 @@ class Ground:
     frame : DataFrame
         Feature rows with their targets, see `include.features.read.feature_rows`.
     windows : sequence of Window
-        In order.
+        In a row: each begins where the one before it ends.
     seen : mapping of Window to Seen
         Of the windows of which more is known than their rows.
 
@@ -74,7 +73,6 @@ class Ground:
         self.judged = known.sort_values("target_known_at", kind="stable", ignore_index=True)
         times = self.judged["target_known_at"]
         self.cuts = [slice(*map(int, times.searchsorted([window.start, window.end]))) for window in windows]
-        self.halves = [newer_half(self.rows_of(place)) for place in range(len(windows))]
         self.periods = tuple(self._period(place) for place in range(len(windows)))
         least, counted = pipeline.training.min_rows, enumerate(self.periods[:-1])
         self.trainable = [p for p, one in counted if one.state == "loaded" and one.usable_rows >= least]
@@ -82,6 +80,10 @@ class Ground:
     def rows_of(self, place: int) -> pd.DataFrame:
         """Return the rows whose target became known in a window."""
         return self.judged.iloc[self.cuts[place]]
+
+    def halves(self, since: int, place: int) -> tuple[pd.DataFrame, pd.DataFrame] | str:
+        """Cut what became known after a window and up to the end of another, see `include.monitoring.probe.halves`."""
+        return halves(self.pipeline, self.judged, Window(self.windows[since].end, self.windows[place].end))
 
     def usable(self, cut: datetime) -> pd.DataFrame:
         """Return the rows a training at `cut` (UTC) can read."""
@@ -107,21 +109,18 @@ class Ground:
         return values.mean().to_numpy("float64"), np.maximum(NEAR_ZERO * deviation, error)
 
     def _period(self, place: int) -> Period:
-        window, half, watched = self.windows[place], self.halves[place], list(self.watched)
+        window, watched = self.windows[place], list(self.watched)
         rows = self.frame[(self.frame["valid_at"] >= window.start) & (self.frame["valid_at"] < window.end)]
         seen = self.seen.get(window, Seen())
         state, why = (seen.state, seen.why) if len(rows) or seen.why else ("empty", "the window has no rows")
         target = self.rows_of(place)["target"].to_numpy("float64")
         counted = max(self.pipeline.training.min_rows, COUNTED)
-        few = f"{half} of {FEWEST_ROWS} rows have met their truth since the last comparison"
         return Period(
             window,
             len(rows),
             min(len(self.usable(window.end)), counted),
             state,
             why,
-            newer=np.empty(0, "int64") if isinstance(half, int) else half[1].index.to_numpy() - self.cuts[place].start,
-            unprobed=few if isinstance(half, int) else "",
             variation=float(((target - target.mean()) ** 2).sum()) if len(target) else 0.0,
             means=rows[watched].mean().to_numpy("float64"),
             counts=rows[watched].count().to_numpy("float64"),

@@ -169,8 +169,8 @@ def count_rows(grids: Mapping[str, Grid], rows: Any, time: str = "valid_at") -> 
     columns: set[str] = set()
     number, ends = 0, []
     with ThreadPoolExecutor(THREADS) as threads:
-        for part in _parts(rows):
-            names = list(part.column_names if hasattr(part, "column_names") else part)
+        for part in parts_of(rows):
+            names = names_of(part)
             columns.update(names)
             known = [name for name in names if name in grids]
             for name, counts in zip(known, threads.map(lambda n: count(grids[n], column(part, n)), known), strict=True):  # noqa: B023 (the map is used up before the next part)
@@ -202,7 +202,13 @@ def times(part: Any, name: str) -> np.ndarray:
     return pd.DatetimeIndex(pd.to_datetime(values, utc=True)).as_unit("ns").asi8
 
 
-def _parts(rows: Any) -> Iterator[Any]:
+def names_of(part: Any) -> list[str]:
+    """Return the columns of a frame, a table or a Mapping of arrays."""
+    return list(part.column_names if hasattr(part, "column_names") else part)
+
+
+def parts_of(rows: Any) -> Iterator[Any]:
+    """Yield the frames, record batches or Mappings that rows consist of."""
     if isinstance(rows, Mapping) or hasattr(rows, "shape") or not isinstance(rows, Iterable):
         yield rows
     elif hasattr(rows, "to_batches"):
@@ -211,7 +217,7 @@ def _parts(rows: Any) -> Iterator[Any]:
         yield rows
     else:
         for part in rows:
-            yield from _parts(part)
+            yield from parts_of(part)
 
 
 def length(part: Any) -> int:

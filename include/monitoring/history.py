@@ -52,7 +52,7 @@ class Look:
     verdict, outcome : str
         What was decided at its end, and what became of a training: promoted, rejected, skipped or nothing yet.
     cause : tuple of str
-        What a training was asked for because of.
+        Because of what a training, or a person, was asked for.
     """
 
     window: Window

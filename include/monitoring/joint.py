@@ -2,12 +2,10 @@
 
 Rows resemble their neighbours, so a row is no independent piece of evidence, and a test that takes it for one alarms
 all the time. Here the reference's parts (days, say) speak. A feature's mean normal score in the window less that in
-the reference is divided by its standard error: the variance at frequency zero of the part means, from the
-cosine series that are slow enough (equally weighted cosine transform: Müller, 2007, Journal of Econometrics 141;
-Lazarus, Lewis, Stock and Watson, 2018, Journal of Business & Economic Statistics 36), counted for window and reference
-both. The largest over all features is held against its own distribution where nothing moved, by a multiplier
-bootstrap of the same series, all features of one together, so that their correlation is kept (Chernozhukov, Chetverikov
-and Kato, 2013, Annals of Statistics 41). Pure; the same every time.
+the reference is divided by its standard error: the variance at frequency zero of the part means (see `slow`), counted
+for window and reference both. The largest over all features is held against its own distribution where nothing moved,
+by a multiplier bootstrap of the same series, all features of one together, so that their correlation is kept
+(Chernozhukov, Chetverikov and Kato, 2013, Annals of Statistics 41). Pure; the same every time.
 """
 
 from __future__ import annotations
@@ -21,10 +19,9 @@ import numpy as np
 from include.monitoring.histogram import Counts
 from include.monitoring.limits import Limits
 from include.monitoring.reference import Subject
+from include.monitoring.slow import away_of, slow_series, variance_of_runs
 
 LEAST_PARTS = 10
-SERIES = 48  # slow series, at most: more degrees of freedom tell nothing more
-BIAS = 0.1  # of a variance, that neighbours which resemble each other may cause
 DRAWS, DRAWN_TOGETHER = 2000, 200
 SURE = 0.2  # of the level: what a second feature has to fall below to be named beside the first
 
@@ -74,11 +71,11 @@ class Wander:
         totals = np.column_stack([one.part_scores for one in usable]) if usable else np.zeros((0, 0))
         self.rows_a_part = rows.mean(axis=0) if usable else np.zeros(0)
         self.means = totals.sum(axis=0) / rows.sum(axis=0) if usable else np.zeros(0)
-        self._away = (totals - rows * self.means) / self.rows_a_part if usable else rows
+        self._away = away_of(rows, totals) if usable else rows
         if self.parts >= LEAST_PARTS:
-            self._series = np.einsum("np,pf->nf", _cosines(self.parts, self._number()), self._away)
+            self._series = slow_series(self._away)
             slow = (self._series**2).mean(axis=0)
-            self.variances = np.maximum(slow, _of_runs(self._away, max(1, self.parts // 10)))
+            self.variances = np.maximum(slow, variance_of_runs(self._away, max(1, self.parts // 10)))
             self._slow = slow
         self.span_ns = usable[0].span_ns if usable else None
 
@@ -107,18 +104,9 @@ class Wander:
         own = self.variances / length
         runs = max(1, round(length))
         if runs <= self.parts // 10:  # long enough a reference shows how means of this very length wander
-            direct = _of_runs(self._away, runs, longest_only=True) / runs
+            direct = variance_of_runs(self._away, runs, longest_only=True) / runs
             own = np.maximum(own, direct * min(1.0, runs / length))
         return np.sqrt(own + self.variances / self.parts)
-
-    def _number(self) -> int:
-        """Return how many series are slow: so many that the variance is off by at most a tenth were the parts AR(1)."""
-        spread = (self._away**2).sum(axis=0)
-        alike = (self._away[1:] * self._away[:-1]).sum(axis=0) / np.where(spread > 0, spread, 1.0)
-        alike += (1 + 3 * alike) / self.parts  # what a short series hides (Kendall, 1954)
-        rho = float(np.clip(np.quantile(alike, 0.75), 1e-3, 0.97))
-        number = self.parts * (1 - rho) / np.sqrt(rho) * np.sqrt(3 * BIAS) / np.pi
-        return int(np.clip(number, 4, min(SERIES, self.parts - 1)))
 
 
 @lru_cache(maxsize=256)
@@ -190,19 +178,3 @@ def _judged(
 
 def _beyond(largest: np.ndarray, shift: float) -> float:
     return float(1 + len(largest) - np.searchsorted(largest, shift)) / (1 + len(largest))
-
-
-def _cosines(parts: int, number: int) -> np.ndarray:
-    """Return the slowest `number` cosines of unit length over the parts, shape (number, parts)."""
-    return np.sqrt(2 / parts) * np.cos(np.pi * np.outer(np.arange(1, number + 1), np.arange(parts) + 0.5) / parts)
-
-
-def _of_runs(away: np.ndarray, longest: int, longest_only: bool = False) -> np.ndarray:
-    """Return the variance of the mean of runs of parts times their length: what calendars do to windows of any length.
-
-    Of the longest runs only, or the mean over runs from half of them on.
-    """
-    sums = np.vstack([np.zeros((1, away.shape[1])), away.cumsum(axis=0)])
-    lengths = [longest] if longest_only else range((longest + 1) // 2, longest + 1)
-    parts = len(away)
-    return np.mean([((sums[n:] - sums[:-n]) ** 2).mean(axis=0) / n / (1 - n / parts) for n in lengths], axis=0)

@@ -27,6 +27,8 @@ class Limits:
         Share of windows without drift in which the joint test may alarm.
     level_shift : float
         Of a feature's normal scores, in their deviations: a smaller one is not worth naming, however certain it is.
+    share_shift : float
+        By how much the share of rows that a slice holds may change.
     min_rows : int
         With fewer values nothing is judged.
     """
@@ -42,6 +44,7 @@ class Limits:
     unseen_share: float = 0.01
     p_value: float = 0.05
     level_shift: float = 0.2
+    share_shift: float = 0.05
     min_rows: int = 30
 
     @classmethod

@@ -27,10 +27,6 @@ class Period:
         Rows a training at its end could read.
     state, why : str
         loaded, or why nothing of it can be judged, see `include.monitoring.history.Look`.
-    newer : array of int
-        Places, among the judged rows, of those that a probe compares on.
-    unprobed : str
-        Why there are none.
     variation : float
         Sum of squares of the judged targets about their mean.
     means, counts : array, shape (watched features,)
@@ -44,8 +40,6 @@ class Period:
     usable_rows: int
     state: str = "loaded"
     why: str = ""
-    newer: np.ndarray = field(default_factory=lambda: NONE)
-    unprobed: str = ""
     variation: float = 0.0
     means: np.ndarray = field(default_factory=lambda: NONE)
     counts: np.ndarray = field(default_factory=lambda: NONE)
@@ -81,8 +75,10 @@ class Matrix:
     models : dict
         By when they were trained and the recipe's name. Nothing is trained at the end of the last window: it would
         serve in none.
-    probes : dict
-        By window and recipe: absolute errors, on the window's newer rows, of the recipe fitted at its middle.
+    probe : function
+        By the places of two windows and a recipe: of the rows that became known after the first and up to the end of
+        the second, what the recipe, fitted at their middle, errs on the newer ones, and where among all of them these
+        are; or why they are too few.
     successor : function
         Who stands after a training at the end of a window, given who stood: the same where the challenger is refused.
     watched : tuple of str
@@ -91,7 +87,7 @@ class Matrix:
 
     periods: tuple[Period, ...]
     models: Mapping[Key, Model]
-    probes: Mapping[Key, np.ndarray]
+    probe: Callable[[int, int, str], tuple[np.ndarray, np.ndarray] | str]
     successor: Callable[[int, Key | None], Key | None]
     watched: tuple[str, ...] = ()
 

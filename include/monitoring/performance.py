@@ -6,9 +6,13 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.stats import t as student
 
-from include.monitoring.blocks import block_means
+from include.monitoring.blocks import FEWEST_ROWS, block_means
 from include.monitoring.measure import Measure
+from include.monitoring.slices import MOST, TOO_MANY, grouped
+from include.monitoring.slow import LEAST_SERIES, squared_error, variances_of
+from include.spec.monitoring import Harm
 from include.training.evaluate import Metrics, measure
 
 if TYPE_CHECKING:
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
 
 SURE = 3.0  # standard errors beyond which a figure is no chance
 ERROR, SUBJECT = "error", "prediction"
+LEVEL, TINY = 0.05, 1e-30  # of windows whose slices are biased alike those that may alarm; least variance
 MATTERS = 0.1  # of the mean error: a smaller bias is not worth a word
 
 
@@ -34,16 +39,29 @@ def measure_errors(rows: pd.DataFrame, pipeline: Pipeline, promised: Sequence[fl
     least = pipeline.thresholds.min_rows
     if rows.empty:
         return [Measure(ERROR, SUBJECT, "mae", None, "unknown", "no honest prediction has met its truth yet")]
-    measures = list(_overall(rows, pipeline, least, promised))
-    for name in pipeline.monitoring.slices:
-        measures += _by_slice(rows, name, least)
-    return measures
+    return [*_overall(rows, pipeline, least, promised), *_sliced(rows, pipeline, least, promised)]
 
 
 def metrics_of(rows: pd.DataFrame) -> Metrics:
     """Return the errors of predictions with their interval, at least one row."""
     half_width = ((rows["upper_bound"] - rows["lower_bound"]) / 2).to_numpy("float64")
     return measure(rows["actual"], rows["predicted"], half_width)
+
+
+def _sliced(rows: pd.DataFrame, pipeline: Pipeline, least: int, promised: Sequence[float]) -> Iterator[Measure]:
+    """Yield the error and the bias by slice, and how far the slices of each feature lie apart."""
+    overall = float((rows["predicted"] - rows["actual"]).abs().mean())
+    monitoring = pipeline.monitoring
+    harm = monitoring.policy_named(monitoring.policy).harm or Harm()
+    matters = harm.tolerance_pct / 100 * (float(np.mean(promised)) if promised else overall)
+    for name in monitoring.slices:
+        labels, places = grouped(name, rows[name])
+        if len(labels) > MOST:
+            yield Measure(ERROR, SUBJECT, "mae", None, "unknown", TOO_MANY, slice=name, rows=len(rows))
+            continue
+        parts = {label: rows[places == place] for place, label in enumerate(labels)}
+        yield from _by_slice(parts, overall, least)
+        yield _between(name, parts, least, matters, LEVEL / len(monitoring.slices))
 
 
 def _overall(rows: pd.DataFrame, pipeline: Pipeline, least: int, promised: Sequence[float]) -> Iterator[Measure]:
@@ -93,13 +111,10 @@ def _coverage(error: Metrics, count: int, promised: float) -> Measure:
     return Measure(ERROR, SUBJECT, "coverage", error.coverage, status, reason, promised, limit, rows=count)
 
 
-def _by_slice(rows: pd.DataFrame, name: str, least: int) -> Iterator[Measure]:
+def _by_slice(parts: dict[str, pd.DataFrame], overall: float, least: int) -> Iterator[Measure]:
     """Yield the error and the bias of each value of a feature; of few rows they are unknown."""
-    overall = float((rows["predicted"] - rows["actual"]).abs().mean())
-    for value, part in rows.groupby(name, dropna=False):
-        is_there, count = value == value, len(part)
-        label = f"{name}={float(str(value)):g}" if is_there else f"{name} missing"
-        mae = float((part["predicted"] - part["actual"]).abs().mean())
+    for label, part in parts.items():
+        count, mae = len(part), float((part["predicted"] - part["actual"]).abs().mean())
         if count < least:
             few = f"{count} rows are few, {least} are needed"
             yield Measure(ERROR, SUBJECT, "mae", mae, "unknown", few, overall, slice=label, rows=count)
@@ -109,3 +124,30 @@ def _by_slice(rows: pd.DataFrame, name: str, least: int) -> Iterator[Measure]:
         status = "breach" if is_worse else "ok"
         yield Measure(ERROR, SUBJECT, "mae", mae, status, reason, overall, 2 * overall, label, count)
         yield _bias(part, mae, label)
+
+
+def _between(name: str, parts: dict[str, pd.DataFrame], least: int, matters: float, level: float) -> Measure:
+    """Return how far the most biased slices lie apart: a breach where it matters and is no chance among all pairs.
+
+    Welch's test of the means of blocks, whose variance is that of their slow series (`slow`), at a level for each pair.
+    """
+    biases = {}  # bias, its variance and the degrees of freedom of that
+    for label, part in parts.items():
+        errors = (part["predicted"] - part["actual"]).to_numpy("float64")
+        blocks = np.asarray(block_means(errors))[:, None]
+        if len(part) >= least and len(blocks) > LEAST_SERIES:
+            variances, degrees = variances_of(np.ones_like(blocks), blocks)
+            biases[label] = float(errors.mean()), max(squared_error(variances[:, 0], len(blocks)), TINY), degrees
+    count = sum(len(parts[label]) for label in biases)
+    if len(biases) < 2:
+        few = f"{len(biases)} of {len(parts)} slices have {max(least, FEWEST_ROWS)} rows, two are needed to compare"
+        return Measure("bias", name, "between_slices", None, "unknown", few, rows=count)
+    low, high = (choose(biases, key=lambda label: biases[label][0]) for choose in (min, max))
+    (lowest, own, degrees), (highest, other, others) = biases[low], biases[high]
+    apart, pairs = highest - lowest, len(biases) * (len(biases) - 1)  # twice their number: either may be the higher
+    freedom = (own + other) ** 2 / (own**2 / degrees + other**2 / others)
+    limit = max(matters, float(student.isf(level / pairs, freedom)) * (own + other) ** 0.5)
+    is_apart = apart > limit
+    reason = f"predictions are {highest:+.4g} off at {high} and {lowest:+.4g} at {low} on average" if is_apart else ""
+    status = "breach" if is_apart else "ok"
+    return Measure("bias", name, "between_slices", apart, status, reason, 0.0, limit, rows=count)

@@ -9,11 +9,9 @@ import numpy as np
 from include.monitoring.blocks import FEWEST_ROWS, block_means
 from include.monitoring.history import Probe
 from include.training.candidates import make_cheaply
-from include.training.snapshot import readable
+from include.training.snapshot import FORCED_ROWS, readable
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     import pandas as pd
 
     from include.spec.model import Pipeline
@@ -21,8 +19,8 @@ if TYPE_CHECKING:
     from include.windows import Window
 
 
-def probe(pipeline: Pipeline, candidate: str, champion: Forecaster, frame: pd.DataFrame, truth: Window) -> Probe | int:
-    """Compare a champion with its recipe fitted on newer data.
+def probe(pipeline: Pipeline, candidate: str, champion: Forecaster, frame: pd.DataFrame, truth: Window) -> Probe | str:
+    """Compare a champion with its recipe fitted on newer data, or say why that cannot be done.
 
     The rows whose truth became known in a stretch of time are cut in half: the recipe is fitted on everything
     that was known before the newer half, and both predict the newer half, which neither has seen.
@@ -33,18 +31,11 @@ def probe(pipeline: Pipeline, candidate: str, champion: Forecaster, frame: pd.Da
         Feature rows with their targets, see `include.features.read.feature_rows`.
     truth : Window
         When the truth of the rows that count became known, UTC.
-
-    Returns
-    -------
-    Probe or int
-        How many rows there are, where they are fewer than FEWEST_ROWS.
     """
-    known = readable(pipeline, frame, truth.end)
-    result = newer_half(known[known["target_known_at"] >= truth.start])
-    if isinstance(result, int):
-        return result
-    middle, newer = result
-    fitted = readable(pipeline, known, middle)
+    parts = halves(pipeline, frame, truth)
+    if isinstance(parts, str):
+        return parts
+    fitted, newer = parts
     features = pipeline.feature_names()
     refit = make_cheaply(pipeline, candidate).fit(fitted[features], fitted["target"])
     actual = newer["target"].to_numpy("float64")
@@ -52,17 +43,18 @@ def probe(pipeline: Pipeline, candidate: str, champion: Forecaster, frame: pd.Da
     return Probe(*map(block_means, losses))
 
 
-def newer_half(matured: pd.DataFrame) -> tuple[datetime, pd.DataFrame] | int:
-    """Cut rows in half by when their truth became known; return that time, UTC, and the rows that are about later ones.
-
-    Returns
-    -------
-    (datetime, DataFrame) or int
-        How many rows there are, where they are too few to compare models on.
-    """
-    if len(matured) < FEWEST_ROWS:
-        return len(matured)
-    matured = matured.sort_values("target_known_at", kind="stable")
-    middle: datetime = matured["target_known_at"].iloc[len(matured) // 2].to_pydatetime()
-    newer = matured[matured["valid_at"] >= middle]
-    return (middle, newer) if len(newer) >= FEWEST_ROWS // 2 else len(newer)
+def halves(pipeline: Pipeline, frame: pd.DataFrame, truth: Window) -> tuple[pd.DataFrame, pd.DataFrame] | str:
+    """Return the rows that a refit learns from and the newer ones that it is compared on, or why there are too few."""
+    known = readable(pipeline, frame, truth.end)
+    matured = known[known["target_known_at"] >= truth.start].sort_values("target_known_at", kind="stable")
+    # Of fewer than FEWEST_ROWS newer ones nobody could say how sure a gain is: they would be used up for nothing.
+    if len(matured) < 2 * FEWEST_ROWS:
+        return f"{len(matured)} of {2 * FEWEST_ROWS} rows have met their truth since the last comparison"
+    middle = matured["target_known_at"].iloc[len(matured) // 2].to_pydatetime()
+    newer, fitted = matured[matured["valid_at"] >= middle], readable(pipeline, known, middle)
+    if len(newer) < FEWEST_ROWS or len(fitted) < FORCED_ROWS:
+        return (
+            f"of {len(matured)} rows {len(newer)} are about a time after {middle:%Y-%m-%d %H:%M} UTC and {len(fitted)}"
+            f" were known before it: {FEWEST_ROWS} are compared on, {FORCED_ROWS} learnt from"
+        )
+    return fitted, newer

@@ -17,12 +17,13 @@ from include.monitoring.measure import Measure
 from include.windows import Window
 
 if TYPE_CHECKING:
-    import pandas as pd
     from sqlalchemy.engine import Connection, Engine
 
+    from include.monitoring.reference import Reference
     from include.warehouse.batch import RunRef
 
 DRIFT, PERFORMANCE = "drift", "performance"
+WHOLE = "*"  # the subject under which a whole reference is stored
 KEPT = 400  # windows a decision looks back at, at most
 FIGURES = "kind, subject, statistic, value, status, reason, reference, threshold, slice, row_count"
 # What was decided on each window, and what became of the training that was asked for.
@@ -72,27 +73,30 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def record_profiles(connection: Connection, pipeline: str, snapshot_id: str, rows: pd.DataFrame) -> None:
-    """Store the profile of each column of a training snapshot."""
-    import pyarrow as pa
-
-    from include.quality.profile import ColumnProfile
-
-    figures = []
-    for name in rows.columns:
-        profile, values = ColumnProfile("number"), pa.array(rows[name].to_numpy("float64"), from_pandas=True)
-        profile.take(values, values, np.arange(len(values)))
-        facts = profile.facts()
-        shown = ("rows", "null_count", "mean", "standard_deviation", "min", "max")
-        figures.append((pipeline, snapshot_id, name, *(facts[figure] for figure in shown)))
-    connection.exec_driver_sql(
-        "delete from ml.profile where (pipeline, scope, scope_id) = (%s, 'snapshot', %s)", (pipeline, snapshot_id)
-    )
+def record_reference(connection: Connection, pipeline: str, version: int, reference: Reference, content: bytes) -> None:
+    """Store what a registered version learnt from: figures by subject, and all of it as bytes; idempotent."""
+    place = (pipeline, str(version))
+    rows = max((subject.whole.rows for subject in reference.subjects.values()), default=0)
+    figures: list[tuple[Any, ...]] = [(*place, WHOLE, rows, None, None, None, None, None, content)]
+    for name, subject in reference.subjects.items():
+        whole, grid = subject.whole, subject.grid
+        values = (whole.mean, whole.deviation, grid.smallest, grid.largest) if grid is not None else [None] * 4
+        figures.append((*place, name, whole.rows, whole.missing, *values, None))
+    connection.exec_driver_sql("delete from ml.profile where (pipeline, scope, scope_id) = (%s, 'version', %s)", place)
     connection.exec_driver_sql(
         "insert into ml.profile (pipeline, scope, scope_id, feature, row_count, null_count, mean, standard_deviation,"
-        " minimum, maximum) values (%s, 'snapshot', %s, %s, %s, %s, %s, %s, %s, %s)",
+        " minimum, maximum, reference) values (%s, 'version', %s, %s, %s, %s, %s, %s, %s, %s, %s)",
         figures,
     )
+
+
+def read_reference(connection: Connection, pipeline: str, version: int) -> bytes | None:
+    """Return the bytes that `record_reference` was given; None of a version from before they were stored."""
+    content = connection.exec_driver_sql(
+        "select reference from ml.profile where (pipeline, scope, scope_id, feature) = (%s, 'version', %s, %s)",
+        (pipeline, str(version), WHOLE),
+    ).scalar()
+    return None if content is None else bytes(content)
 
 
 def record_look(connection: Connection, pipeline: str, window: Window, run: RunRef, **facts: Any) -> None:

@@ -1,7 +1,7 @@
 """What a model version learnt from, kept so that any later window can be held against it: counts, block by block.
 
 Of each subject there are the whole on fine cells; each block on coarser ones, which add up to the whole; and
-the mean score of each part of a block, which tells how much means wander by themselves.
+the mean score of each part of a block, which tells how much means wander by themselves. Of slices see `slices`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from include.monitoring.axis import Axis, cut
 from include.monitoring.coarse import bins_of, coarse_of, scores_of
 from include.monitoring.grid import Grid
 from include.monitoring.histogram import Counts, column, count, is_number, length, times
+from include.monitoring.slices import ARRAYS as SLICED
+from include.monitoring.slices import Slices
 from include.quality.profile import pack, unpack
 
 TIME = "valid_at"
@@ -92,12 +94,18 @@ class Reference:
     (12, 1.15)
     """
 
-    def __init__(self, subjects: Iterable[Subject]) -> None:
+    def __init__(self, subjects: Iterable[Subject], slices: Iterable[Slices] = ()) -> None:
         self.subjects = {subject.name: subject for subject in subjects}
+        self.slices = {one.name: one for one in slices}
 
     @classmethod
     def of(
-        cls, frame: Any, subjects: Sequence[str] | None = None, block: timedelta | str = WEEK, time: str = TIME
+        cls,
+        frame: Any,
+        subjects: Sequence[str] | None = None,
+        block: timedelta | str = WEEK,
+        time: str = TIME,
+        slices: Sequence[str] = (),
     ) -> Reference:
         """Return the reference of the rows a model learnt from.
 
@@ -109,15 +117,20 @@ class Reference:
             Columns of numbers; by default all but `time`.
         block : timedelta or str
             Length of a block, ``"7 days"``; longer where there would be more than a hundred.
+        slices : sequence of str
+            Subjects by whose values the levels of the others are kept, too; not that of the target.
         """
         moments = times(frame, time) if time in frame else None
         axis = cut(moments, length(frame), _span(block))
         names = [name for name in frame if name != time] if subjects is None else subjects
-        return cls(_subject(name, column(frame, name), axis) for name in names)
+        reference = cls(_subject(name, column(frame, name), axis) for name in names)
+        grids = {name: grid for name, grid in reference.grids.items() if name != TARGET}
+        return cls(reference.subjects.values(), [Slices.of(frame, name, grids, axis) for name in slices])
 
     def __or__(self, other: Reference) -> Reference:
         """Return the reference of the subjects of both, which may be of other rows each."""
-        return Reference([*self.subjects.values(), *other.subjects.values()])
+        both = [*self.slices.values(), *other.slices.values()]
+        return Reference([*self.subjects.values(), *other.subjects.values()], both)
 
     @property
     def grids(self) -> dict[str, Grid]:
@@ -138,7 +151,10 @@ class Reference:
             for name in ARRAYS:
                 arrays[name].append(own[name].ravel())
         joined = {name: np.concatenate(pieces) if pieces else np.zeros(0) for name, pieces in arrays.items()}
-        return pack({"kind": "reference", "subjects": heads}, {name: _small(data) for name, data in joined.items()})
+        slices = [one.to_state() for one in self.slices.values()]
+        joined |= {f"slice_{n}_{name}": data for n, (_, own) in enumerate(slices) for name, data in own.items()}
+        state = {"kind": "reference", "subjects": heads, "slices": [head for head, _ in slices]}
+        return pack(state, {name: _small(data) for name, data in joined.items()})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Reference:
@@ -152,7 +168,11 @@ class Reference:
         state, arrays = unpack(data)
         if state.get("kind") != "reference":
             raise ValueError(f"these {len(data)} bytes hold no reference; train the model anew to make one")
-        return cls(_restored(state["subjects"], arrays))
+        slices = (  # older references keep none
+            Slices.from_state(head, {name: arrays[f"slice_{n}_{name}"] for name in SLICED})
+            for n, head in enumerate(state.get("slices", []))
+        )
+        return cls(_restored(state["subjects"], arrays), slices)
 
 
 def _span(block: timedelta | str) -> timedelta:
@@ -241,7 +261,7 @@ def _restored(heads: list[dict[str, Any]], arrays: dict[str, np.ndarray]) -> Ite
 
 def _small(data: np.ndarray) -> np.ndarray:
     """Return whole numbers in the narrowest type that holds them."""
-    if data.dtype.kind != "i" or not len(data):
+    if data.dtype.kind != "i" or not data.size:
         return data
     low, high = int(data.min()), int(data.max())
     fits = (t for t in (np.int8, np.int16, np.int32, np.int64) if np.iinfo(t).min <= low and high <= np.iinfo(t).max)

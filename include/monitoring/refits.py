@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -13,7 +14,7 @@ from include.errors import NothingToDo
 from include.monitoring.ground import Ground, first_place
 from include.monitoring.matrix import Key, Matrix, Model
 from include.training.candidates import make, make_cheaply
-from include.training.snapshot import FORCED_ROWS, holdout_start, split
+from include.training.snapshot import holdout_start, split
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,11 +32,11 @@ def fit(pipeline: Pipeline, recipe: str, rows: pd.DataFrame) -> Forecaster:
 
 
 def refit(ground: Ground, recipe: str) -> Matrix:
-    """Fit one recipe at the end of each window, and for the probes at the middle of each.
+    """Fit one recipe at the end of each window, and for the probes at the middle of what they compare on.
 
     What a model promises is what its recipe, fitted at the middle of the window before it was trained, erred on the
-    newer half: the newest rows, which nobody had seen. The first model's recipe is tried on the rows that a training
-    holds out. A training replaces who stands, without a gate.
+    newer half: the newest rows, which nobody had seen. The first model's recipe, and one before which the window has
+    too few rows, is tried on the rows that a training holds out. A training replaces who stands, without a gate.
 
     Raises
     ------
@@ -43,11 +44,12 @@ def refit(ground: Ground, recipe: str) -> Matrix:
         Too few windows have enough rows before them.
     """
     first = first_place(ground)
-    probes = probe_all(ground, [recipe], first)
+    probe = prober(ground)
 
     def trained(place: int) -> tuple[Key, Model]:
         rows = ground.usable(ground.windows[place].end)
-        tried = _tried(ground, recipe, rows) if place == first else probes.get((place, recipe), np.empty(0))
+        compared = probe(place - 1, place, recipe) if place > first else ""
+        tried = _tried(ground, recipe, rows) if isinstance(compared, str) else compared[0]
         losses = ground.losses_after(fit(ground.pipeline, recipe, rows), place)
         return (place, recipe), Model(tried, losses, *ground.reference(rows))
 
@@ -56,23 +58,22 @@ def refit(ground: Ground, recipe: str) -> Matrix:
     def successor(place: int, stood: Key | None) -> Key | None:
         return (place, recipe) if (place, recipe) in models else stood
 
-    return Matrix(ground.periods, models, probes, successor, ground.watched)
+    return Matrix(ground.periods, models, probe, successor, ground.watched)
 
 
-def probe_all(ground: Ground, recipes: Iterable[str], first: int) -> dict[Key, np.ndarray]:
-    """Return what each recipe, fitted at the middle of each window after the first, errs on the window's newer half."""
+def prober(ground: Ground) -> Callable[[int, int, str], tuple[np.ndarray, np.ndarray] | str]:
+    """Return what compares recipes on stretches of windows, see `Matrix.probe`; it fits for each of them once."""
 
-    def probed(key: Key) -> np.ndarray | None:
-        place, recipe = key
-        half = ground.halves[place]
-        rows = None if isinstance(half, int) else ground.usable(half[0])
-        if isinstance(half, int) or rows is None or len(rows) < FORCED_ROWS:
-            return None
-        model = make_cheaply(ground.pipeline, recipe).fit(rows[ground.features], rows["target"])
-        return ground.losses(model, half[1])
+    @cache
+    def probe(since: int, place: int, recipe: str) -> tuple[np.ndarray, np.ndarray] | str:
+        parts = ground.halves(since, place)
+        if isinstance(parts, str):
+            return parts
+        fitted, newer = parts
+        model = make_cheaply(ground.pipeline, recipe).fit(fitted[ground.features], fitted["target"])
+        return ground.losses(model, newer), newer.index.to_numpy() - ground.cuts[since].stop
 
-    keys = [(place, recipe) for place in range(first + 1, len(ground.windows) - 1) for recipe in recipes]
-    return {key: losses for key, losses in zip(keys, in_threads(probed, keys), strict=True) if losses is not None}
+    return probe
 
 
 def in_threads(work: Callable[[T], R], items: Sequence[T]) -> list[R]:

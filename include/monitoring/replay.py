@@ -62,7 +62,7 @@ class Walk:
     @property
     def schedule(self) -> Schedule:
         """What it did, without its reasons."""
-        return Schedule(self.trainings, self.error)
+        return Schedule(self.trainings, self.error, self.promotions)
 
 
 def walk(matrix: Matrix, rules: Rules) -> Walk:
@@ -70,43 +70,56 @@ def walk(matrix: Matrix, rules: Rules) -> Walk:
     steps: list[Step] = []
     trainings: list[int] = []
     champion: Key | None = None
-    version = 0
+    since = version = 0  # since is the window at whose end the champion was trained or last compared
     for place in range(len(matrix.periods)):
         stood = champion
         reasons: tuple[str, ...] = ()
-        look = look_at(matrix, place, stood, version, rules.policy.worth is not None)
+        is_probed = rules.policy.worth is not None and place < matrix.last
+        look = look_at(matrix, place, stood, version, since if is_probed else None)
+        since = place if look.probe else since
         if place < matrix.last:
             verdict = decide([*(step.look for step in steps), look], rules)
             reasons, cause = tuple(verdict.reasons), tuple(verdict.evidence.get("cause", ()))
             look = replace(look, verdict=verdict.verdict, cause=cause)
             if verdict.verdict == "retrain":
                 champion = matrix.successor(place, stood)
-                version += champion != stood
                 trainings += [place] if stood else []
                 look = replace(look, outcome="promoted" if champion != stood else "rejected")
+                if champion != stood:
+                    since, version = place, version + 1
         losses = matrix.models[stood].losses[place] if stood else np.empty(0)
         steps.append(Step(look, stood, float(losses.sum()), len(losses), reasons))
     probes, error = sum(step.look.probe is not None for step in steps), sum(step.error for step in steps)
     return Walk(tuple(steps), tuple(trainings), version - 1, probes, error)
 
 
-def look_at(matrix: Matrix, place: int, champion: Key | None, version: int, is_probed: bool) -> Look:
-    """Return what the monitor sees at the end of a window in which a model stood, as the version of a number."""
+def look_at(matrix: Matrix, place: int, champion: Key | None, version: int, since: int | None) -> Look:
+    """Return what the monitor sees at the end of a window in which a model stood, as the version of a number.
+
+    It is compared on what became known since the window at the place `since`; where that is None, not at all.
+    """
     period = matrix.periods[place]
     seen = Look(period.window, period.state, period.why, period.rows, period.usable_rows)
     if champion is None:
         return seen
     model, (trained, recipe) = matrix.models[champion], champion
-    losses, probe = model.losses[place], matrix.probes.get((place, recipe)) if is_probed else None
+    probe, unprobed = None, "no decision asks for it"
+    if since is not None:
+        compared = matrix.probe(since, place, recipe)
+        if isinstance(compared, str):
+            unprobed = compared
+        else:
+            erred = np.concatenate([model.losses[each] for each in range(since + 1, place + 1)])
+            probe, unprobed = Probe(block_means(compared[0]), block_means(erred[compared[1]])), ""
     return replace(
         seen,
         champion=version,
         fitted_rows=matrix.periods[trained].usable_rows,
         trained_at=matrix.periods[trained].window.end,
         promised=block_means(model.promised),
-        losses=block_means(losses),
-        probe=None if probe is None else Probe(block_means(probe), block_means(losses[period.newer])),
-        unprobed=period.unprobed if is_probed else "the policy asks for none",
+        losses=block_means(model.losses[place]),
+        probe=probe,
+        unprobed=unprobed,
         measures=matrix.measures(champion, place),
     )
 
@@ -114,4 +127,4 @@ def look_at(matrix: Matrix, place: int, champion: Key | None, version: int, is_p
 def price(matrix: Matrix, rules: Rules) -> Price:
     """Return what costs are told against on a history: what training in every window errs, under a policy's rules."""
     every = walk(matrix, replace(rules, policy=POLICIES["every_window"]))
-    return Price(every.error, len(matrix.possible), rules.costs.training_pct)
+    return Price(every.error, len(matrix.possible), rules.costs)

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from include.monitoring.matrix import Key, Matrix
+from include.spec.monitoring import Costs
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,7 @@ class Schedule:
 
     trainings: tuple[int, ...]
     error: float
+    promotions: int | None = None  # None where each training led to one
 
 
 @dataclass(frozen=True)
@@ -29,27 +31,35 @@ class Price:
         Whole error of training in every window.
     possible : int
         Trainings that were possible, the first not counted.
-    price_pct : float
-        What all of them together cost, in per cent of `base`; so one costs as many per cent of one window's error.
+    costs : Costs
+        What a training costs: per cent of one window's error, so all together as many per cent of `base`; or one's own.
     """
 
     base: float
     possible: int
-    price_pct: float
+    costs: Costs
 
     def excess_pct(self, schedule: Schedule) -> float:
         """Return how much larger its error is than that of training in every window, in per cent."""
         return 100 * (schedule.error / self.base - 1) if self.base else 0.0
 
     def cost(self, schedule: Schedule) -> float:
-        """Return what a schedule costs, in points of the error of training in every window.
+        """Return what a schedule costs, in points of the error of training in every window, or whole in one's own unit.
 
         Examples
         --------
-        >>> Price(base=200.0, possible=10, price_pct=5.0).cost(Schedule((3, 7), 210.0))
+        >>> Price(base=200.0, possible=10, costs=Costs(training_pct=5)).cost(Schedule((3, 7), 210.0))
         6.0
+        >>> costs = Costs(training=120, promotion=30, error=0.5, unit="MXN")
+        >>> Price(base=200.0, possible=10, costs=costs).cost(Schedule((3, 7), 210.0, promotions=1))
+        375.0
         """
-        return round(self.excess_pct(schedule) + self.price_pct * len(schedule.trainings) / max(self.possible, 1), 9)
+        count = len(schedule.trainings)
+        if self.costs.unit is None:
+            cost = self.excess_pct(schedule) + self.costs.training_pct * count / max(self.possible, 1)
+        else:
+            cost = self.costs.of(schedule.error, count, count if schedule.promotions is None else schedule.promotions)
+        return round(cost, 9)
 
     def cheapest(self, schedules: Iterable[Schedule]) -> Schedule:
         """Return the schedule that costs least."""

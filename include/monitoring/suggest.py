@@ -52,7 +52,7 @@ class Suggestion:
 
 @dataclass(frozen=True)
 class Figures:
-    """What a policy costs on a part of history, in points of the error of training in every window."""
+    """What a policy costs on a part of history, see `Price.cost`."""
 
     cost: float
     regret: float

@@ -52,7 +52,7 @@ def usual_share(few: int, whole: int, values: int, worth: float) -> float:
 def usual_missing(subject: Subject, rows: int, worth: float) -> float:
     """Return the largest share of missing values that chance, or a stretch as long of the reference, gives."""
     whole = subject.whole
-    runs = _runs(subject.blocks, rows)
+    runs = runs_of(subject.blocks, rows)
     stretch = float((runs[:, -1] / np.maximum(runs.sum(axis=1), 1)).max(initial=0.0))
     return max(stretch, usual_share(whole.missing, whole.rows, rows, worth))
 
@@ -87,7 +87,7 @@ def _stretches(subject: Subject, values: int) -> dict[str, float]:
     A window shorter than a stretch shows more than it does, as the root of the lengths; PSI as the lengths themselves.
     The whole holds the stretch and not the window, which is counted, too.
     """
-    counts = _runs(subject.blocks[:, :-1], values).astype(np.float64)
+    counts = runs_of(subject.blocks[:, :-1], values).astype(np.float64)
     whole = subject.merged()[:-1].astype(np.float64)
     own, total = counts.sum(axis=1), whole.sum()
     counts, own = counts[(own > 0) & (own < total)], own[(own > 0) & (own < total)]
@@ -97,7 +97,7 @@ def _stretches(subject: Subject, values: int) -> dict[str, float]:
     return {name: float(figure.max(initial=0.0)) for name, figure in grown.items()}
 
 
-def _runs(blocks: np.ndarray, rows: int) -> np.ndarray:
+def runs_of(blocks: np.ndarray, rows: int) -> np.ndarray:
     """Return the sums of all runs of blocks with about so many rows, but no longer than a third of all blocks."""
     number = len(blocks)
     length = int(np.clip(round(rows * number / max(int(blocks.sum()), 1)), 1, max(1, number // 3)))

@@ -39,12 +39,14 @@ class Evidence:
         What the probe of the newest window surely gains; None where there is none.
     lost_pct : float
         Gains that were missed since the best time to train, added up.
+    price_pct : float or None
+        What a training costs; None where prices are one's own and nobody knows what a window's error costs.
     """
 
     fires: bool
     gain_pct: float | None
     lost_pct: float
-    price_pct: float
+    price_pct: float | None
     text: str
 
 
@@ -72,11 +74,13 @@ def gain(probe: Probe) -> float | None:
 
 def judge(history: Sequence[Look], rule: Worth, costs: Costs) -> Evidence:
     """Judge whether a training pays now."""
-    looks, newest, price = under(history), history[-1], costs.training_pct
-    lost = 0.0
+    looks, newest, lost = under(history), history[-1], 0.0
     for gained in (gain(look.probe) for look in looks if look.probe):
         lost = max(lost + 100 * (gained or 0.0), 0.0)  # a time when the champion was better was none to replace it
     now = gain(newest.probe) if newest.probe else None
+    rows = float(np.mean([look.rows for look in looks if look.state == "loaded"] or 0))
+    promised = float(np.mean(newest.promised or 0))
+    price = costs.price_pct(rows * promised)
     had = max([newest.fitted_rows, *(look.usable_rows for look in history[:-1] if look.verdict == "retrain")])
     if rule.growth and newest.usable_rows >= rule.growth * had > 0:
         times = newest.usable_rows / had
@@ -85,9 +89,18 @@ def judge(history: Sequence[Look], rule: Worth, costs: Costs) -> Evidence:
     if now is None:
         why = newest.unprobed or "the rows are too few to compare on"
         return Evidence(False, None, lost, price, f"unknown: {why}")
+    if price is None:
+        why = f"nobody knows what a window's error costs: {rows:.0f} rows, {promised:g} promised as the error of each"
+        return Evidence(False, _pct(now), lost, None, f"unknown: {why}")
     expected = 100 * now * rule.lasting
     told = f"a refit on newer data is {100 * now:.1f} % better" if now > 0 else "a refit on newer data is no better"
-    told += f"; {lost:.1f} % of a window's error were lost since the last training, which costs {price:g} %"
+    told += f"; {lost:.1f} % of a window's error were lost since the last training, which costs {price:.3g} %"
+    if costs.unit:
+        whole = costs.of(rows * promised)
+        told += (
+            f": {lost / 100 * whole:,.2f} and {costs.of(0, 1, 1):,.2f} of {whole:,.2f} {costs.unit}, as {rows:.0f} rows"
+            f" with the promised error of {promised:.4g} cost {costs.error:g} {costs.unit} each"
+        )
     return Evidence(max(lost, expected) >= price and now > 0, _pct(now), lost, price, told)
 
 

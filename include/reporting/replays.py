@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from include.monitoring.matrix import Matrix
     from include.monitoring.replay import Step, Walk
     from include.monitoring.suggest import Suggestion
-    from include.windows import Window
 
 COLUMNS = (
     *("pipeline", "policy", "window_start_at", "window_end_at", "is_simulated", "champion_trained_at", "candidate"),
@@ -58,19 +58,15 @@ class Played:
         return sum(step.rows for step in next(iter(self.walks.values())).steps)
 
     def label(self, place: int) -> str:
-        """Return a window's name: its month where all windows are months, else its first day."""
-        return label(self.matrix.periods[place].window, self.is_monthly)
+        """Return a window's name: the month it ends with where all begin in months of their own, else its first day."""
+        window = self.matrix.periods[place].window
+        return f"{window.end - timedelta(1):%Y-%m}" if self.is_monthly else f"{window.start:%Y-%m-%d}"
 
     @property
     def is_monthly(self) -> bool:
         """Whether no two windows begin in the same month."""
         months = [f"{period.window.start:%Y-%m}" for period in self.matrix.periods]
         return len(set(months)) == len(months)
-
-
-def label(window: Window, is_monthly: bool) -> str:
-    """Return a short name of a window."""
-    return f"{window.start:%Y-%m}" if is_monthly else f"{window.start:%Y-%m-%d}"
 
 
 def table(played: Played) -> Table:
@@ -80,7 +76,8 @@ def table(played: Played) -> Table:
     first, last = played.matrix.periods[0].window.start, played.matrix.periods[-1].window.end
     title = f"{played.pipeline} replayed, {first:%Y-%m-%d} to {last:%Y-%m-%d}"
     shown = Table("policy", title=f"{title}, SIMULATED" if played.simulated else title)
-    for name in ("trainings", "probes", "promotions", f"error {played.unit}", "error %", "cost", "regret"):
+    costs = [f"{name} {played.prices.costs.unit or ''}".strip() for name in ("cost", "regret")]
+    for name in ("trainings", "probes", "promotions", f"error {played.unit}", "error %", *costs):
         shown.add_column(name, justify="right")
     shown.add_column("trained after", overflow="fold")
     for name, walk in played.walks.items():
@@ -96,14 +93,20 @@ def table(played: Played) -> Table:
 
 def notes(played: Played) -> Iterator[str]:
     """Yield what the table's words mean, a line each."""
-    prices, every = played.prices, len(played.matrix.periods)
+    prices, costs, every = played.prices, played.prices.costs, len(played.matrix.periods)
     yield (
         f"{played.how} The first training, after {played.label(played.matrix.first)}, is everybody's and not counted;"
         f" {prices.possible} more were possible in the {every} windows, judged on {played.rows:,} rows."
     )
+    if costs.unit is None:
+        cost = f"that, and {costs.training_pct:g} % times the share of the possible trainings that were asked for"
+    else:
+        cost = (
+            f"{costs.error:g} {costs.unit} for each {played.unit} of error in a row, {costs.training:g} for a training"
+            f" and {costs.promotion:g} for a promotion"
+        )
     yield (
-        "error %: whole absolute error against training in every window. cost: that, and"
-        f" {prices.price_pct:g} % times the share of the possible trainings that were asked for; regret: cost above the"
+        f"error %: whole absolute error against training in every window. cost: {cost}; regret: cost above the"
         " cheapest schedule, which only somebody who knew the future could have chosen. Probes are refits to compare"
         " with, on half of what they would learn from next; they are no trainings and cost nothing here."
     )
@@ -113,11 +116,12 @@ def notes(played: Played) -> Iterator[str]:
 
 def advice(result: Suggestion, played: Played) -> Iterator[str]:
     """Yield what a search for a better policy has found, a line each, and whether it held on data it had not seen."""
-    until, name = played.label(result.split), result.name
+    until, name, own = played.label(result.split), result.name, played.prices.costs.unit
+    unit = f" {own}" if own else ""
     yield f"Of {result.tried} policies, on the windows up to {until}, the cheapest is: {name}."
     for part, figures in (("there", result.first), ("on the windows after it", result.rest)):
         told = "; ".join(
-            f"{who} costs {one.cost:.2f}, trainings {one.trainings}, regret {one.regret:.2f}"
+            f"{who} costs {one.cost:,.2f}{unit}, trainings {one.trainings}, regret {one.regret:,.2f}"
             for who, one in figures.items()
         )
         yield f"  {part}: {told}"
@@ -169,8 +173,8 @@ def _figures(played: Played, schedule: Schedule, walk: Walk | None = None) -> li
         str(walk.promotions) if walk else "-",
         f"{schedule.error / max(played.rows, 1):.4g}",
         f"{prices.excess_pct(schedule):+.1f}",
-        f"{prices.cost(schedule):.2f}",
-        f"{prices.regret(schedule, played.best):.2f}",
+        f"{prices.cost(schedule):,.2f}",
+        f"{prices.regret(schedule, played.best):,.2f}",
         ", ".join(_stretches(played, schedule.trainings)) or "-",
     ]
 

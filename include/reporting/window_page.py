@@ -107,17 +107,17 @@ def _means(connection: Connection, values: Mapping[str, Any]) -> dict[str, list[
 
 def _distributions(run: Run, window: Window, champion: int | None) -> dict[str, Any]:
     """Return each feature's outline in the champion's training data and in the window, on the same edges."""
-    from include.monitoring.reference import Reference
-    from include.registry.mlflow_registry import by_number, load_reference
-    from include.steps.look import seen_rows
+    from include.registry.mlflow_registry import by_number
+    from include.steps.look import kept_reference, seen_rows
 
     version = by_number(run.pipeline.pipeline, champion) if champion is not None else None
-    content = load_reference(version) if version is not None else None
-    if content is None:
+    reference = kept_reference(run, version) if version is not None else None
+    if reference is None:
         return {}
     rows = seen_rows(run, window, version)
-    subjects = Reference.from_bytes(content).subjects
-    return {name: shape for name, one in subjects.items() if name in rows and (shape := _shape(one, rows[name]))}
+    return {
+        name: shape for name, one in reference.subjects.items() if name in rows and (shape := _shape(one, rows[name]))
+    }
 
 
 def _shape(subject: Subject, column: pd.Series) -> Any:

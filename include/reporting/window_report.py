@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from include.monitoring.measure import Measure
 from include.reporting import window_chart, window_drawing
+from include.reporting.window_slices import moved_slices, slice_tables
 from include.windows import Window
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ WORDS = {
         "shift": "level moved, standard errors",
         "ratio": "times as expected",
     },
+    **{"row_share": "share of rows", "between_slices": "bias, largest less smallest slice"},
     **{"age_days": "age, days", "mae_estimate": "mean absolute error, estimated"},
     "mae_estimate_off_pct": "how far the estimate was off, %",
 }
@@ -91,6 +93,7 @@ def page(report: WindowReport) -> str:
 
     ordered = sorted(report.measures, key=_rank)
     moved = moved_features(ordered)
+    in_slices = moved_slices(ordered, moved)
     is_known = any(one.status != "unknown" for one in _of_features(ordered))
     names = dict.fromkeys([*report.distributions, *report.feature_by_window])
     error = window_drawing.error_over_time(report.error_by_window, report.decisions, report.window, report.unit)
@@ -98,8 +101,10 @@ def page(report: WindowReport) -> str:
     return _template().render(
         report=report,
         style=Markup("".join(path.read_text(encoding="utf-8") for path in styles)),  # noqa: S704 - ours
-        cause=report.cause or _cause(moved, is_known),
+        cause=report.cause or _cause(moved, in_slices, is_known),
         is_known=is_known,
+        in_slices=in_slices,
+        slices=slice_tables(ordered),
         sentence=VERDICTS.get(report.verdict, report.verdict),
         counts={status: sum(one.status == status for one in ordered) for status in ORDER},
         measures=ordered,
@@ -119,7 +124,8 @@ def _rank(one: Measure) -> tuple[Any, ...]:
 def moved_features(measures: Sequence[Measure]) -> list[str]:
     """Return what moved against the training data, the farthest first: what a breach of its distribution names."""
     names = dict.fromkeys(one.subject for one in _of_features(measures) if one.status == "breach" and not one.slice)
-    shifts = {one.subject: abs(one.value or 0) for one in measures if one.statistic == "mean_shift_sd"}
+    whole = (one for one in measures if one.statistic == "mean_shift_sd" and not one.slice)
+    shifts = {one.subject: abs(one.value or 0) for one in whole}
     return sorted(names, key=lambda name: -shifts.get(name, 0.0))
 
 
@@ -132,10 +138,10 @@ def _of_features(measures: Sequence[Measure]) -> list[Measure]:
     return [one for one in measures if one.kind in kinds and one.statistic not in others]
 
 
-def _cause(moved: Sequence[str], is_known: bool) -> str:
+def _cause(moved: Sequence[str], in_slices: str, is_known: bool) -> str:
     """Return what has changed, in a line; empty where no feature could be measured."""
-    if moved:
-        return f"{', '.join(moved)} moved."
+    if moved or in_slices:
+        return " ".join(part for part in (f"{', '.join(moved)} moved." if moved else "", in_slices) if part)
     return "Nothing: every feature lies where the training data would have it." if is_known else ""
 
 
@@ -148,7 +154,11 @@ def _card(report: WindowReport, name: str, measures: Sequence[Measure]) -> dict[
     time = window_drawing.mean_over_time(name, means, distribution, report.window)
     return {
         "name": name,
-        "reasons": [one.reason for one in measures if one.subject == name and one.status == "breach" and one.reason],
+        "reasons": [
+            f"at {one.slice}: {one.reason}" if one.slice else one.reason
+            for one in measures
+            if one.subject == name and one.status == "breach" and one.reason
+        ],
         "distribution": Markup(chart),  # noqa: S704 - our own drawing, its texts escaped
         "over_time": Markup(time),  # noqa: S704
     }

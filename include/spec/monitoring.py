@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from include.spec.faults import Fault, one_of
-from include.spec.fields import Name, Percent, Share, Span, Strict
+from include.spec.fields import Name, Percent, Share, Span, Strict, Unit
 
 Windows = Annotated[int, Field(json_schema_extra={"unit": "windows"})]
 Times = Annotated[float, Field(json_schema_extra={"unit": "times"})]
@@ -67,12 +67,39 @@ POLICIES = {
 }
 
 
+OWN = ("training", "promotion", "error", "unit")
+OwnUnit = Annotated[float | None, Field(json_schema_extra={"unit": "costs.unit"})]
+
+
 class Costs(Strict):
-    """What a training costs, in terms of what an error costs."""
+    """What a training costs: told as a share of what errors cost, or with all of the others in a unit of your own."""
 
     training_pct: Percent = Field(
         5, ge=0, description="A training with its promotion is worth so much of one window's whole error."
     )
+    training: OwnUnit = Field(None, ge=0, description="Price of a training.")
+    promotion: OwnUnit = Field(None, ge=0, description="Price of a promotion.")
+    error: OwnUnit = Field(None, gt=0, description="Price of an error of one unit of the target in one row.")
+    unit: Unit | None = Field(None, description="What these prices are told in.")
+
+    def _faults(self) -> Iterator[Fault]:
+        missing = [name for name in OWN if getattr(self, name) is None]
+        given = [name for name in OWN if name not in missing]
+        if given and missing:
+            yield Fault((given[0],), f"is not enough to tell a price in a unit of your own; add {', '.join(missing)}")
+        if given and "training_pct" in self.model_fields_set:
+            yield Fault(("training_pct",), f"stands beside {given[0]}; tell the price in one way, remove the other")
+
+    def of(self, error: float, trainings: int = 0, promotions: int = 0) -> float:
+        """Return what an absolute error, in the target's unit, and trainings and promotions cost in one's own unit."""
+        prices = (self.error or 0.0, self.training or 0.0, self.promotion or 0.0)
+        return sum(price * count for price, count in zip(prices, (error, trainings, promotions), strict=True))
+
+    def price_pct(self, error: float) -> float | None:
+        """Return what a training with its promotion costs in per cent of a window's whole error; None of no error."""
+        if self.unit is None:
+            return self.training_pct
+        return 100 * self.of(0, 1, 1) / self.of(error) if error else None
 
 
 class Business(Strict):
@@ -87,6 +114,9 @@ class Business(Strict):
             yield Fault(("min",), "an outcome without a limit says nothing; give min, max or both")
 
 
+SLICES = "Features of at most 40 values, by which the error, the bias, drift and the mix of rows are told, too."
+
+
 class Monitoring(Strict):
     """How the champion is watched and when it is trained again."""
 
@@ -94,7 +124,7 @@ class Monitoring(Strict):
     policies: dict[Name, Policy] = Field({}, description="Policies of your own, by name.")
     costs: Costs = Field(Costs(), description="What a training costs.")
     block: Span = Field("7 days", description="Length of the blocks that a reference is kept in.")
-    slices: tuple[str, ...] = Field((), description="Features by whose values the error is told, too.")
+    slices: tuple[str, ...] = Field((), description=SLICES)
     business: Business | None = Field(None, description="An outcome that people care for.")
     quarantined_max: Share = Field(
         0.2, ge=0, le=1, description="A window of which a larger share waits in quarantine is not judged."

@@ -87,8 +87,8 @@ def reference_of(pipeline: Pipeline, parts: Split, predicted: np.ndarray) -> Ref
     """Return what a version learnt from, and how it predicted the rows that were held out."""
     from include.monitoring.reference import Reference
 
-    block = pipeline.monitoring.block
+    block, slices = pipeline.monitoring.block, pipeline.monitoring.slices
     learnt = parts.fit[["valid_at", *pipeline.feature_names(), "target"]]
     losses = (parts.holdout["target"] - predicted).abs()
     foretold = parts.holdout[["valid_at"]].assign(prediction=predicted, loss=losses)
-    return Reference.of(learnt, block=block) | Reference.of(foretold, block=block)
+    return Reference.of(learnt, block=block, slices=slices) | Reference.of(foretold, block=block)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from include.monitoring.decide import Rules
     from include.monitoring.history import Look
     from include.monitoring.measure import Measure
+    from include.monitoring.reference import Reference
     from include.registry.mlflow_registry import Version
     from include.spec.model import Pipeline
     from include.steps.run import Run
@@ -78,6 +79,18 @@ def seen_rows(run: Run, window: Window, version: Version | None) -> pd.DataFrame
         told = {(row[0], row[1]): row[2] for row in connection.exec_driver_sql(PREDICTED, values)}
     places = zip(rows["entity"], rows["valid_at"], strict=True)
     return rows.assign(prediction=np.array([told.get(place) for place in places], dtype="float64")) if told else rows
+
+
+def kept_reference(run: Run, version: Version) -> Reference | None:
+    """Return what a version learnt from, of an older one from its artifact; None where nobody kept it."""
+    from include.monitoring.record import read_reference
+    from include.monitoring.reference import Reference
+    from include.registry.mlflow_registry import load_reference
+
+    with run.engine.connect() as connection:
+        content = read_reference(connection, run.pipeline.pipeline, version.number)
+    content = content or load_reference(version)
+    return Reference.from_bytes(content) if content else None
 
 
 def measure_window(run: Run, window: Window, version: Version | None, is_newest: bool = False) -> Metrics | None:
@@ -165,7 +178,6 @@ def _around(run: Run, window: Window, version: Version, rows: pd.DataFrame) -> l
 def _probed(run: Run, window: Window, version: Version | None) -> dict[str, Any]:
     """Compare a version with its recipe fitted on newer data; return what is stored of it."""
     from include.features.read import feature_rows
-    from include.monitoring.blocks import FEWEST_ROWS
     from include.monitoring.probe import probe
     from include.registry.mlflow_registry import load
     from include.steps.excluded import trusted_features
@@ -186,11 +198,10 @@ def _probed(run: Run, window: Window, version: Version | None) -> dict[str, Any]
     else:
         frame, _ = trusted_features(run, window.end)
     compared = probe(pipeline, candidate, load(version), frame, Window(since, window.end))
-    if isinstance(compared, int):
-        return nothing | {
-            "unprobed": f"{compared} of {FEWEST_ROWS} rows have met their truth since the last comparison"
-        }
-    log.info("%s fitted on newer data: %s", candidate, compared)
+    if isinstance(compared, str):
+        return nothing | {"unprobed": compared}
+    means = (float(np.mean(losses)) for losses in (compared.losses, compared.champion_losses))
+    log.info("%s fitted on newer data is off by %.4g, the champion by %.4g, on the same rows", candidate, *means)
     return nothing | {
         "probe_losses": list(compared.losses),
         "champion_losses": list(compared.champion_losses),

@@ -25,14 +25,14 @@ def measure_drift(run: Run) -> dict[str, Any]:
     Returns
     -------
     dict
-        Of the newest window: `start`, `end`, `rows`, `champion` and the subjects that `moved`.
+        Of the newest window: `start`, `end`, `rows`, `champion` and the subjects that `moved`, with their slice.
     """
     windows = event_windows(run)
     for window in windows[:-1]:
         _measure_drift(run, window, _live_then(run, window))
     window, champion = windows[-1], _champion(run)
     rows, measures = _measure_drift(run, window, champion)
-    moved = sorted({one.subject for one in measures if one.status == "breach" and one.statistic != "p_value"})
+    moved = sorted({_place(one) for one in measures if one.status == "breach" and one.statistic != "p_value"})
     return {**window.to_dict(), "rows": rows, "champion": champion.number if champion else None, "moved": moved}
 
 
@@ -69,8 +69,10 @@ def decide(run: Run, drift: dict[str, Any], error: dict[str, Any] | None) -> dic
     with run.engine.begin() as connection:
         place = (connection, run.pipeline.pipeline, window)
         number = append(*place, verdict.verdict, verdict.reasons, evidence, newest.champion, run.ref)
-        if verdict.verdict == "retrain":
-            raise_alert(connection, run.pipeline, "retrain", "; ".join(verdict.reasons), run.ref)
+        # A doubt is told when it comes up: not in each window it lasts, nor when its first window is measured again.
+        is_new = verdict.evidence.get("windows") == 1 and newest.verdict != "investigate"
+        if verdict.verdict == "retrain" or (verdict.verdict == "investigate" and is_new):
+            raise_alert(connection, run.pipeline, verdict.verdict, "; ".join(verdict.reasons), run.ref)
     log.info("%s, by the policy %s", verdict.verdict, run.pipeline.monitoring.policy)
     for reason in verdict.reasons:
         log.info("  %s", reason)
@@ -104,19 +106,20 @@ def _measure_drift(run: Run, window: Window, version: Version | None) -> tuple[i
     from include.monitoring.drift import measure_drift as measure
     from include.monitoring.limits import Limits
     from include.monitoring.record import DRIFT, record_measures
-    from include.monitoring.reference import Reference
-    from include.registry.mlflow_registry import load_reference
-    from include.steps.look import seen_rows
+    from include.steps.look import kept_reference, seen_rows
 
     rows = seen_rows(run, window, version)
     if version is None:
         return len(rows), []
-    content = load_reference(version)
-    reference = Reference.from_bytes(content) if content else None
-    measures = measure(reference, rows, run.pipeline.feature_names(), Limits.of(run.pipeline))
+    reference, slices = kept_reference(run, version), run.pipeline.monitoring.slices
+    measures = measure(reference, rows, run.pipeline.feature_names(), Limits.of(run.pipeline), slices)
     with run.engine.begin() as connection:
         record_measures(connection, DRIFT, (run.pipeline.pipeline, window, version.number), measures, run.ref)
     for one in measures:
         if one.status != "ok":
-            log.info("%s %s of %s: %s", one.status, one.statistic, one.subject, one.reason)
+            log.info("%s %s of %s: %s", one.status, one.statistic, _place(one), one.reason)
     return len(rows), measures
+
+
+def _place(one: Measure) -> str:
+    return f"{one.subject} at {one.slice}" if one.slice else one.subject

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def take_snapshot(run: Run) -> dict[str, Any]:
-    """Keep the exact rows this training reads in the lake, with their profile, and return where they are.
+    """Keep the exact rows this training reads in the lake, and return where they are.
 
     Raises
     ------
@@ -26,7 +26,6 @@ def take_snapshot(run: Run) -> dict[str, Any]:
         If there are fewer rows than the spec asks for, all are excluded, or a training has read the very
         same rows before; the run is skipped.
     """
-    from include.monitoring.record import record_profiles
     from include.steps.excluded import trusted_features
     from include.training.snapshot import holdout_start, split, usable
 
@@ -52,7 +51,6 @@ def take_snapshot(run: Run) -> dict[str, Any]:
             " values (%s, %s, %s, %s, %s, %s, %s) on conflict do nothing",
             (snapshot_id, name, uri, len(rows), window.end, start, is_simulated),
         )
-        record_profiles(connection, name, snapshot_id, parts.fit[run.pipeline.feature_names()])
     log.info("%s: %d rows to fit, %d held out from %s", name, len(parts.fit), len(parts.holdout), start)
     return {
         **window.to_dict(),
@@ -109,6 +107,7 @@ def compare_and_decide(run: Run, snapshot: dict[str, Any], fitted: list[dict[str
     even after they moved, it comes to the same decision and writes none.
     """
     from include.alerts.record import raise_alert
+    from include.monitoring.record import record_reference
     from include.promotion.decide import choose, decide, is_better_than_champion
     from include.promotion.ledger import append
     from include.promotion.proof import compare
@@ -124,7 +123,9 @@ def compare_and_decide(run: Run, snapshot: dict[str, Any], fitted: list[dict[str
     against_naive = {n: compare(actual, p, predicted[naive], policy) for n, p in predicted.items() if n != naive}
     chosen, reason = choose({f["candidate"]: f["selection_error"] for f in fitted}, naive, against_naive)
     logged = next(Logged(f["run_id"], f["model_id"]) for f in fitted if f["candidate"] == chosen)
-    keep_reference(logged, reference_of(run.pipeline, parts, predicted[chosen]).to_bytes())
+    reference = reference_of(run.pipeline, parts, predicted[chosen])
+    content = reference.to_bytes()
+    keep_reference(logged, content)
     version = register(name, logged, _tags(run, snapshot, chosen) | promise(actual, predicted[chosen]))
     opponent, champion = against_champion(run, snapshot, version, holdout, predicted[chosen])
     verdict = decide(reason, [is_better_than_champion(opponent, policy)])
@@ -144,6 +145,7 @@ def compare_and_decide(run: Run, snapshot: dict[str, Any], fitted: list[dict[str
     }
     window = Window.from_dict(snapshot)
     with run.engine.begin() as connection:
+        record_reference(connection, name, version.number, reference, content)
         number = append(connection, name, window, verdict.verdict, verdict.reasons, evidence, version.number, run.ref)
         if verdict.verdict == "promote":
             raise_alert(connection, run.pipeline, "promotion", f"version {version.number}: {reason}", run.ref)

@@ -100,7 +100,7 @@ def test_key_figures_are_those_of_the_rows(warehouse, fill: Fill) -> None:
         [found] = reading.portraits(connection, warehouse.spec)
     level = found.exact["level_m"]
     assert (level["n"], level["min"], level["max"], level["iqr"], level["z"]) == (9, 1.0, 90.0, 1, 1)
-    assert found.spreads["level_m"].median == 2.0
+    assert found.distributions["level_m"].quantile(0.5) == 2.0
     assert found.outliers["level_m"] == [(START + timedelta(hours=9), 90.0)]
     assert found.bins["n_level_m"].tolist() == [1, 1, 0, 1, 1, 1, 1, 1, 1, 1]
 
@@ -143,6 +143,17 @@ def test_a_big_table_is_sampled_and_says_so(
     assert "Sampled." in first
     assert "200 rows" in first
     assert written()["readings.html"] == first
+
+
+def test_a_column_whose_few_values_no_sampled_row_has_says_so(
+    warehouse, fill: Fill, written: Callable[[], dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "SAMPLE_ROWS", 50)
+    fill([None, 1.0] + [None] * 198)
+    with warehouse.engine.connect() as connection:
+        [portrait] = reading.portraits(connection, warehouse.spec)
+    assert (portrait.exact["level_m"]["n"], portrait.sample["level_m"].count()) == (1, 0)
+    assert "No sampled row has a value." in written()["readings.html"]
 
 
 def test_one_row_and_columns_without_any_value_make_a_page(fill: Fill, written: Callable[[], dict[str, str]]) -> None:

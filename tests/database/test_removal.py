@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from include.errors import PayloadLost
 from include.lake.store import Lake
+from include.monitoring.record import record_reference
+from include.monitoring.reference import Reference
 from include.promotion.ledger import append
 from include.sources.payload import Payload, Spool
 from include.warehouse import removal
@@ -24,12 +27,14 @@ where column_name = 'pipeline' and table_type = 'BASE TABLE' and table_schema no
 
 @pytest.fixture
 def loaded(warehouse) -> Any:
-    """A warehouse with rows of `readings` in core, a revision in its history, features, and a decision."""
+    """A warehouse with rows of `readings` in core, a revision in its history, features, a reference, a decision."""
     warehouse.load(warehouse.batch([{"at": 1}, {"at": 2}]))
     warehouse.load(warehouse.batch([{"at": 1}], payload_id=warehouse.payload("b")), run_id="second")
     warehouse.build_features()
+    reference = Reference.of({"level_m": np.arange(100.0)})
     with warehouse.engine.begin() as connection:
         append(connection, "readings", JANUARY, "hold", ["fine"], {}, None, RunRef("monitor_readings", "first"))
+        record_reference(connection, "readings", 1, reference, reference.to_bytes())
     return warehouse
 
 
@@ -55,7 +60,7 @@ def test_what_is_told_beforehand_is_what_goes(loaded) -> None:
     assert tables["core.readings"] == 2
     assert "core.readings_history" in tables
     assert [name for name in tables if name.startswith("feature.readings_")]
-    assert rows["raw.payload"] == 2
+    assert (rows["raw.payload"], rows["ml.profile"]) == (2, 2)
     assert "ml.decision" not in rows
 
 

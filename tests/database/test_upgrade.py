@@ -39,6 +39,8 @@ insert into ml.drift (pipeline, window_start_at, window_end_at, model_version, f
 values ('p', '2025-01-01', '2025-02-01', 1, 'a', 3, 10, false);
 insert into ml.performance (pipeline, window_start_at, window_end_at, model_version, row_count, r2, rmse, mae, coverage)
 values ('p', '2025-01-01', '2025-02-01', 1, 3, 0.5, 1, 1, 0.9);
+insert into ml.profile (pipeline, scope, scope_id, feature, row_count, null_count, mean)
+values ('p', 'window', '2025-01-01..2025-02-01', 'a', 3, 1, 2.5), ('p', 'snapshot', 's', 'a', 3, 0, 2.5);
 insert into ml.decision (pipeline, window_start_at, window_end_at, verdict, reasons, evidence, model_version,
     dag_id, run_id)
 values ('p', '2025-01-01', '2025-02-01', 'promote', array['first'], '{}', 1, 'train_p', 't1');
@@ -87,6 +89,7 @@ def test_nothing_is_lost(old_database: str) -> None:
         "select verdict, reasons, model_version, decided_at from ml.decision",
         "select run_id, inserted_count from ops.run",
         "select kind, message from ops.alert",
+        "select scope, scope_id, feature, row_count, null_count, mean from ml.profile order by 1",
     }
     before = {query: rows(old_database, query) for query in kept}
     migrate.upgrade(old_database)
@@ -105,6 +108,20 @@ def test_figures_of_the_monitor_become_rows_and_come_back(old_database: str) -> 
     downgrade(old_database, "0014")
     assert rows(old_database, "select row_count, r2, rmse, mae, coverage from ml.performance") == before
     assert rows(old_database, "select feature, is_breached from ml.drift") == [("a", False)]
+
+
+def test_going_back_drops_the_references_and_keeps_the_profiles_of_before(old_database: str) -> None:
+    scopes = "select scope from ml.profile order by 1"
+    migrate.upgrade(old_database)
+    with closing(psycopg2.connect(old_database)) as link, link, link.cursor() as cursor:
+        cursor.execute(
+            "insert into ml.profile (pipeline, scope, scope_id, feature, row_count, reference)"
+            " values ('p', 'version', '1', '*', 3, 'bytes')"
+        )
+    downgrade(old_database, "0015")
+    assert rows(old_database, scopes) == [("snapshot",), ("window",)]
+    migrate.upgrade(old_database)
+    assert rows(old_database, scopes) == [("snapshot",), ("window",)]
 
 
 def test_what_is_new_is_told_of_what_is_old(old_database: str) -> None:

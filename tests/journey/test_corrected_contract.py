@@ -94,8 +94,8 @@ def test_a_corrected_contract_is_trained_on_and_promoted(system, buoy):
     assert float(lowest) > 0
     assert late == "0", "a correction was known when its row was"
     trained_on = (
-        "select p.minimum > 0 from ml.profile p join ml.snapshot s on s.snapshot_id = p.scope_id"
-        " where s.pipeline = 'buoy' and p.feature = 'wind_m_s' order by s.created_at"
+        "select minimum > 0 from ml.profile where (pipeline, scope, feature) = ('buoy', 'version', 'wind_m_s')"
+        " order by scope_id::int"
     )
     assert system.sql(trained_on) == [["f"], ["t"]], "the second training read what was corrected"
 

@@ -10,6 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from include.commands.remove import VERBS
+from include.sandbox import standing
+from include.sandbox.injection import Injection
+
 FIRST, HOURS = datetime(2024, 1, 1), 24 * 60
 HEADER = ("Harbour gauge, SIMULATED;;;;", "Day;Hour;Level (cm);Wind;Pressure")
 
@@ -127,3 +131,22 @@ def test_a_run_by_the_clock_loads_every_day_that_nobody_loaded(system, harbour):
     shutil.rmtree(pipelines / "tide")  # no run a minute beside the journeys to come
     days = harbour("select count(distinct valid_at::date), count(*) from core.tide")
     assert days == [["7", str(24 * 7)]]
+
+
+def test_a_pipeline_that_is_removed_takes_its_pages_and_its_injection_and_leaves_its_decisions(system, harbour):
+    folder, pages = system.var / "sandbox", system.var / "docs" / "monitoring" / "harbour"
+    kept = standing.read(folder)
+    made = Injection("harbour", "wind", "uci", "T", "freeze", "", FIRST.replace(tzinfo=UTC), constant=1.0)
+    standing.replace(folder, [*kept, made])
+    assert list(pages.rglob("*.html"))
+    unfinished = {"state": ["running", "queued"]}
+    runs = [f"dags/{verb}_harbour/dagRuns" for verb in VERBS]
+    system.wait_for(
+        lambda: not any(system.api.call("GET", of, params=unfinished).json()["dag_runs"] for of in runs), "its runs"
+    )
+    assert f"injection {made}" in system.ciclo("remove", "harbour", "--yes")
+    assert standing.read(folder) == kept
+    assert not pages.exists()
+    assert harbour("select to_regclass('core.harbour') is null") == [["t"]]
+    assert harbour("select count(*) > 0 from ml.decision where pipeline = 'harbour'") == [["t"]]
+    assert "harbour" not in system.status()["pipelines"]

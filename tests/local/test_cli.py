@@ -179,6 +179,25 @@ def quarantined(external: Settings) -> None:
 
 
 @pytest.mark.usefixtures("quarantined")
+def test_status_shows_the_last_decision_also_one_that_asks_a_person(ciclo: Ciclo):
+    from include.local.environment import database_url
+    from include.promotion.ledger import append
+    from include.warehouse.batch import RunRef
+    from include.warehouse.engine import connect_engine
+    from include.windows import Window
+
+    with connect_engine(database_url("warehouse")).begin() as connection:
+        for verdict, month in [("hold", 1), ("investigate", 2)]:
+            window = Window.parse(f"2025-0{month}-01", f"2025-0{month + 1}-01")
+            run = RunRef("monitor_usdmxn", str(month))
+            append(connection, "usdmxn", window, verdict, [f"it is {verdict}"], {}, 3, run)
+    state = json.loads(ciclo("status", "--json").stdout)["pipelines"]["usdmxn"]
+    last = state["last_decision"]
+    assert (last["verdict"], last["reasons"], last["model_version"]) == ("investigate", ["it is investigate"], 3)
+    assert state["verdicts"] == {"hold": 1, "investigate": 1}
+
+
+@pytest.mark.usefixtures("quarantined")
 def test_the_quarantine_is_listed_as_a_table_and_for_programs(ciclo: Ciclo):
     done = ciclo("quarantine", "list", "usdmxn")
     assert "fix_mxn = 99.0: expected 5 to 50" in done.stdout, done.stderr

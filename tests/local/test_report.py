@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 
-from include.local.report import Moment, live
+from include.local.report import Moment, live, result_table
 
 Shown = Callable[[bool], str]
 
@@ -37,3 +37,16 @@ def test_a_log_file_gets_a_line_when_something_moved(shown: Shown) -> None:
     first, second = shown(False).splitlines()
     assert first.endswith("0/3  2025-01  ingest_usdmxn")
     assert second.endswith("1/2  2004-03  train_air_quality  [fit] failed on try 1")
+
+
+def test_the_result_table_counts_who_has_to_look_beside_trainings_and_holds() -> None:
+    loads = dict.fromkeys(("windows", "corrected", "withdrawn", "quarantined", "checks_passed", "checks_total"), 0)
+    state = {"is_simulated": False, "loads": loads, "rows": 0, "trainings": 1, "champion": None, "last_window": None}
+    state |= {"features": {"state": "built"}, "unloaded_windows": [], "simulated_sources": []}
+    console = Console(file=io.StringIO(), width=120)
+    verdicts = {"investigate": 5, "hold": 2, "promote": 1}
+    console.print(result_table({"plant": {**state, "verdicts": verdicts}, "quiet": {**state, "verdicts": {}}}))
+    told = console.file.getvalue()
+    [row] = [line for line in told.splitlines() if "drift verdicts" in line]
+    assert "0 retrain, 2 hold, 5 investigate" in row
+    assert "0 retrain, 0 hold, 0 investigate" in row

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -9,12 +10,16 @@ import pytest
 from mlflow import MlflowClient
 
 from include.errors import NothingToDo
-from include.features.read import usable_rows
-from include.registry.mlflow_registry import CHALLENGER, CHAMPION, PREVIOUS, by_alias
+from include.features.read import feature_rows, usable_rows
+from include.monitoring.blocks import block_means
+from include.monitoring.ground import Ground
+from include.monitoring.refits import prober
+from include.registry.mlflow_registry import CHALLENGER, CHAMPION, PREVIOUS, by_alias, load_reference
 from include.reporting.window_page import draw_report
 from include.settings import settings
 from include.spec.monitoring import Costs
 from include.steps import monitor, score, train
+from include.steps.look import kept_reference
 from include.windows import Window
 from tests.model.conftest import FIRST, SECOND, THIRD
 
@@ -440,9 +445,35 @@ def test_a_window_much_of_which_waits_in_quarantine_is_a_matter_for_a_person(tra
     assert decision["reason"] == "38% of the window's rows wait in quarantine, 20% may: see ciclo quarantine list"
 
 
+def test_a_doubt_is_told_once_while_it_lasts(trained, readings):
+    """Noise that no refit can take away lasts two windows; the next two somebody excludes, which is another doubt."""
+    alerts = "select severity, message, run_id from ops.alert where pipeline = '{name}' and kind = 'investigate'"
+    windows = [Window(SECOND.start + timedelta(at), SECOND.start + timedelta(at + 4)) for at in (0, 4)]
+    windows += [Window(SECOND.start + timedelta(at), SECOND.start + timedelta(at + 1)) for at in (8, 9)]
+    by_default(trained)
+    reasons = []
+    for number, window in enumerate(windows):
+        trained.load(window, readings(window, noise=2.0))
+        with trained.engine.begin() as connection:
+            flag = "select ops.flag(%s, %s, %s, 'analyst', 'covered') where %s"
+            connection.exec_driver_sql(flag, (trained.spec.pipeline, window.start, window.end, number > 1))
+        for run_id in (f"m{number}", f"m{number} again"):
+            decision = trained.monitor(run_id, window)
+            assert decision["verdict"] == "investigate", decision
+        reasons.append(decision["reason"])
+    assert [re.findall(r"\((\w+) since ([\d-]+), (\d) windows\)", reason) for reason in reasons] == [
+        *([], [("harm", "2024-01-21", "2")]),
+        *([], [("excluded", "2024-01-29", "2")]),
+    ]
+    told = trained.rows(alerts)
+    assert [(row.severity, row.run_id) for row in told] == [("warning", "m0"), ("warning", "m2")]
+    assert told[0].message.startswith("the error is proven larger than promised")
+
+
 def test_a_version_from_before_references_is_measured_all_the_same_and_its_drift_called_unknown(trained, readings):
     version = by_alias(trained.spec.pipeline, CHAMPION)
     MlflowClient().delete_model_version_tag(trained.spec.pipeline, str(version.number), "promised")
+    forget_reference(trained)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("include.registry.mlflow_registry.REFERENCE", "nobody kept it")
         trained.load(SECOND, readings(SECOND))
@@ -452,12 +483,53 @@ def test_a_version_from_before_references_is_measured_all_the_same_and_its_drift
     assert "unknown: the promise rests on 0 blocks of rows" in " ".join(trained.rows(DECISIONS)[-1].reasons)
 
 
+def forget_reference(plant):
+    with plant.engine.begin() as connection:
+        connection.exec_driver_sql("delete from ml.profile where pipeline = %s", (plant.spec.pipeline,))
+
+
+def test_what_a_version_learnt_from_is_in_the_warehouse_as_in_its_artifact(trained):
+    version, run = by_alias(trained.spec.pipeline, CHAMPION), trained.run("monitor", "m2", SECOND)
+    artifact = load_reference(version)
+    assert len(artifact) < 400_000
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("include.registry.mlflow_registry.REFERENCE", "nobody kept it")
+        reference = kept_reference(run, version)
+    assert reference.to_bytes() == artifact
+    rows = trained.rows("select * from ml.profile where pipeline = '{name}' and feature <> '*'")
+    assert {row.feature for row in rows} == set(reference.subjects) >= {"first_sensor", "target", "prediction", "loss"}
+    for row in rows:
+        whole, grid = reference.subjects[row.feature].whole, reference.subjects[row.feature].grid
+        assert (row.row_count, row.null_count, row.mean) == (whole.rows, whole.missing, whole.mean)
+        assert (row.minimum, row.maximum) == (grid.smallest, grid.largest)
+    forget_reference(trained)
+    assert kept_reference(run, version).to_bytes() == artifact, "an older version has its artifact"
+
+
 def test_errors_are_told_by_slice(trained, readings):
     trained.load(SECOND, readings(SECOND))
     trained.monitor("m2", SECOND)
     rows = trained.rows("select distinct slice, status from ml.performance where pipeline = '{name}' and slice <> ''")
     assert {row.slice for row in rows} == {f"hour_of_day={hour}" for hour in range(24)}
     assert {row.status for row in rows} == {"unknown"}, "eleven rows a slice are few"
+    [apart] = trained.rows("select * from ml.performance where statistic = 'between_slices' and pipeline = '{name}'")
+    assert (apart.kind, apart.subject, apart.status) == ("bias", "hour_of_day", "unknown")
+
+
+def test_drift_is_told_by_slice_and_what_moved_names_it(plant_world, readings):
+    limits = plant_world.spec.thresholds.model_copy(update={"min_rows": 10})
+    plant_world.spec = plant_world.spec.model_copy(update={"thresholds": limits})
+    plant_world.load(FIRST, readings(FIRST))
+    plant_world.train("first", FIRST, reason="there is no champion yet")
+    rows = readings(SECOND)
+    rows.loc[rows["valid_at"].dt.hour == 8, "first_sensor"] += 6
+    plant_world.load(SECOND, rows)
+    plant_world.monitor("m2", SECOND)
+    sliced = plant_world.rows("select * from ml.drift where pipeline = '{name}' and slice <> '' order by subject")
+    assert {(row.slice, row.subject) for row in sliced if row.status == "breach"} == {("hour_of_day=8", "first_sensor")}
+    assert len(sliced) == 24 * 3, "two sensors and the share of rows"
+    assert {row.status for row in sliced} == {"ok", "breach"}
+    assert "first_sensor at hour_of_day=8" in plant_world.rows(DECISIONS)[-1].evidence["moved"]
 
 
 def test_the_report_of_a_window_shows_what_was_decided_and_why(trained, readings):
@@ -474,11 +546,15 @@ def test_the_report_of_a_window_shows_what_was_decided_and_why(trained, readings
 
 
 def test_windows_too_small_to_compare_on_are_compared_together(trained, readings):
-    days = [Window(SECOND.start + timedelta(days=n), SECOND.start + timedelta(days=n + 1)) for n in range(2)]
+    days = [Window(SECOND.start + timedelta(days=n), SECOND.start + timedelta(days=n + 1)) for n in range(3)]
     for n, day in enumerate(days):
         trained.load(day, readings(day))
         by_default(trained).monitor(f"d{n}", day)
-    first, second = trained.rows("select * from ml.look where pipeline = '{name}' order by window_start_at")
-    assert first.unprobed == "24 of 30 rows have met their truth since the last comparison"
-    assert (second.unprobed, second.probed_until) == ("", days[1].end)
-    assert second.probe_losses
+    *few, enough = trained.rows("select * from ml.look where pipeline = '{name}' order by window_start_at")
+    told = [f"{count} of 60 rows have met their truth since the last comparison" for count in (24, 48)]
+    assert [look.unprobed for look in few] == told
+    assert (enough.unprobed, enough.probed_until) == ("", days[2].end)
+    frame = feature_rows(trained.engine, trained.spec, None, days[2].end)
+    replayed = prober(Ground(trained.spec, frame, [FIRST, *days]))
+    assert [replayed(0, place, "linear") for place in (1, 2)] == told
+    assert block_means(replayed(0, 3, "linear")[0]) == pytest.approx(enough.probe_losses)

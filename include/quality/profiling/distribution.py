@@ -61,14 +61,14 @@ class Distribution:
         part = place - math.floor(place)
         return low if low == high or not part else low * (1 - part) + high * part
 
-    def histogram(self, low: float, high: float) -> dict[str, list]:
-        """Return `BINS` bins of one width from `low` to `high`, the last one closed; the counts add up to `total`."""
+    def histogram(self, low: float, high: float, bins: int = BINS) -> dict[str, list]:
+        """Return bins of one width from `low` to `high`, the last one closed; the counts add up to `total`."""
         if low == high:
             return {"edges": [low, high], "counts": [self.total]}
-        steps = np.linspace(0, 1, BINS + 1)  # by shares where the width itself is beyond a float64
-        edges = np.linspace(low, high, BINS + 1) if high - low < math.inf else low * (1 - steps) + high * steps
-        places = np.clip(np.searchsorted(edges, self.values, side="right") - 1, 0, BINS - 1)
-        cumulated = np.bincount(places, weights=self.counts, minlength=BINS).cumsum()
+        steps = np.linspace(0, 1, bins + 1)  # by shares where the width itself is beyond a float64
+        edges = np.linspace(low, high, bins + 1) if high - low < math.inf else low * (1 - steps) + high * steps
+        places = np.clip(np.searchsorted(edges, self.values, side="right") - 1, 0, bins - 1)
+        cumulated = np.bincount(places, weights=self.counts, minlength=bins).cumsum()
         ends = [0, *(round(int(end) * self.total / self.size) for end in cumulated)]
         return {"edges": edges.tolist(), "counts": np.diff(ends).tolist()}
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 import io
 import re
 from html import escape
-from itertools import combinations, groupby, product
+from itertools import combinations, groupby, pairwise, product
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from include.quality.profiling.distribution import Distribution
     from include.reporting.eda.reading import Portrait
 
 NAMES = ("ink", "soft", "main", "warm", "cool", "bad", "line")
@@ -33,23 +35,35 @@ STYLE: dict[Any, Any] = {
 
 def distribution(portrait: Portrait, name: str) -> str:
     """Return box plot above histogram of a number, over the same axis."""
-    values, limits = portrait.sample[name].dropna(), portrait.spreads[name]
+    known, exact = portrait.distributions[name], portrait.exact[name]
+    bins = min(60, max(8, int(2 * known.size**0.4)))
+    shape = known.histogram(exact["min"], exact["max"], bins)
+    middles = [(low + high) / 2 for low, high in pairwise(shape["edges"])]
     figure, (box, bars) = _figure((4.4, 2.3), 2, height_ratios=[1, 4], sharex=True)
-    bars.hist(values, bins=min(60, max(8, int(2 * len(values) ** 0.4))), color=MAIN, alpha=0.75)
+    bars.hist(middles, bins, range=(exact["min"], exact["max"]), weights=shape["counts"], color=MAIN, alpha=0.75)
     parts = {"boxprops": "facecolor", "whiskerprops": "color", "capprops": "color", "medianprops": "color"}
     looks: dict[str, Any] = {part: {key: INK, "linewidth": 1} for part, key in parts.items()}
     looks["boxprops"] = {"facecolor": "none", "edgecolor": INK, "linewidth": 1}
     looks["medianprops"] = {"color": WARM, "linewidth": 2}
     dots = {"marker": "o", "markersize": 2.2, "markerfacecolor": BAD, "markeredgecolor": "none", "alpha": 0.5}
-    artists = box.boxplot(values, orientation="horizontal", widths=0.55, patch_artist=True, flierprops=dots, **looks)
-    for dot in artists["fliers"]:
-        dot.set_data(*_thinned(*dot.get_data()))
+    spread = _box(known)
+    box.bxp([spread], orientation="horizontal", widths=0.55, patch_artist=True, flierprops=dots, **looks)
     box.axis("off")
     bars.set_yticks([])
     bars.spines["left"].set_visible(False)
     bars.xaxis.set_major_locator(_locator(5))
-    quartiles = f"; median {limits.median:.4g}, middle half {limits.q1:.4g} to {limits.q3:.4g}" if limits else ""
-    return _svg(figure, f"Distribution of {name} in {portrait.columns[name].unit}{quartiles}.")
+    quartiles = f"median {spread['med']:.4g}, middle half {spread['q1']:.4g} to {spread['q3']:.4g}"
+    return _svg(figure, f"Distribution of {name} in {portrait.columns[name].unit}; {quartiles}.")
+
+
+def _box(known: Distribution) -> dict[str, Any]:
+    """Return what a box plot shows: quartiles, the farthest values inside the fences, and those outside, thinned."""
+    q1, median, q3 = (known.quantile(share) for share in (0.25, 0.5, 0.75))
+    fences, values = known.outliers()["outliers_iqr"], known.values
+    is_outside = values != values if fences["low"] is None else (values < fences["low"]) | (values > fences["high"])
+    inside = values[~is_outside]
+    ends = {"whislo": min(inside[0], q1), "whishi": max(inside[-1], q3)}
+    return {"q1": q1, "med": median, "q3": q3, **ends, "fliers": _thinned(values[is_outside])}
 
 
 def bars_of(counts: pd.Series, name: str) -> str:
@@ -174,13 +188,11 @@ def _runs(values: list[float]) -> list[tuple[int, int, float]]:
     return runs
 
 
-def _thinned(x: Any, y: Any, most: int = 300) -> tuple[Any, Any]:
+def _thinned(values: np.ndarray, most: int = 300) -> np.ndarray:
     """Keep the two ends and every n-th between: a million dots make one blot and a page nobody can open."""
     import numpy as np
 
-    order = np.argsort(x)
-    kept = order[np.unique(np.linspace(0, len(order) - 1, min(most, len(order))).astype(int))] if len(order) else order
-    return np.asarray(x)[kept], np.asarray(y)[kept]
+    return values[np.linspace(0, len(values) - 1, min(most, len(values))).astype(int)]
 
 
 def _locator(count: int) -> Any:

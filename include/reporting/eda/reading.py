@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from include.reporting.eda.figures import kind_of, spread, step_for
+import numpy as np
+
+from include.quality.profiling.distribution import Distribution
+from include.reporting.eda.figures import kind_of, step_for
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -13,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from sqlalchemy.engine import Connection
 
-    from include.reporting.eda.figures import Spread, Step
+    from include.reporting.eda.figures import Step
     from include.spec.model import Column, Pipeline
 
 SAMPLE_ROWS = 50_000
@@ -33,6 +36,8 @@ class Portrait:
         `at` (UTC), `rows`, and for each column `n_<column>`; for numbers and flags also `mean_`, `min_`, `max_`.
     exact : dict
         By column: `n`, `min`, `max`, `mean` over all rows, in the column's unit; `iqr` and `z` outliers counted.
+    distributions : dict
+        Of each number the values of the sample, where it has any.
     """
 
     source: str
@@ -48,7 +53,7 @@ class Portrait:
     sample: pd.DataFrame
     bins: pd.DataFrame
     exact: dict[str, dict[str, Any]]
-    spreads: dict[str, Spread | None] = field(default_factory=dict)
+    distributions: dict[str, Distribution] = field(default_factory=dict)
     outliers: dict[str, list[tuple[datetime, float]]] = field(default_factory=dict)
     quarantined: list[tuple[datetime, int]] = field(default_factory=list)
 
@@ -90,7 +95,10 @@ def portrait(connection: Connection, spec: Pipeline, source: str) -> Portrait | 
     sample, bins = _sample(connection, table, kinds, rows), _bins(connection, table, kinds, step)
     about = (source, facts.title, spec.table(source), columns, kinds, rows, first, last, is_simulated)
     portrait_ = Portrait(*about, step, sample, bins, exact)
-    portrait_.spreads = {name: spread(portrait_.sample[name]) for name in portrait_.of_kind("number")}
+    for name in portrait_.of_kind("number"):
+        if len(values := np.sort(sample[name].dropna().to_numpy())):
+            ones = np.ones(len(values), np.int64)
+            portrait_.distributions[name] = Distribution(values, ones, exact[name]["n"])
     _count_outliers(connection, table, portrait_)
     portrait_.quarantined = _quarantined(connection, spec.pipeline, source, step)
     return portrait_
@@ -152,20 +160,20 @@ def _bins(connection: Connection, table: str, kinds: dict[str, str], step: Step)
 
 def _count_outliers(connection: Connection, table: str, portrait: Portrait) -> None:
     """Count the values outside the limits in all rows, and read the farthest of them."""
-    for name, each in portrait.spreads.items():
-        if each is None:
-            continue
+    for name, each in portrait.distributions.items():
         value = _number(name)
         outside = f"{value} < %s or {value} > %s"
-        low, high = (each.iqr_low, each.iqr_high) if each.z_low is None else (each.z_low, each.z_high)
+        limits = each.outliers()
+        fences, z = ((limits[rule]["low"], limits[rule]["high"]) for rule in ("outliers_iqr", "outliers_robust_z"))
+        low, high = fences if z[0] is None else z
         iqr, drawn = connection.exec_driver_sql(
             f"select count(*) filter (where {outside}), count(*) filter (where {outside}) from {table}",
-            (each.iqr_low, each.iqr_high, low, high),
+            (*fences, low, high),
         ).one()
-        portrait.exact[name] |= {"iqr": int(iqr), "z": None if each.z_low is None else int(drawn)}
+        portrait.exact[name] |= {"iqr": int(iqr), "z": None if z[0] is None else int(drawn)}
         rows = connection.exec_driver_sql(
             f"select valid_at, {value} from {table} where {outside} order by abs({value} - %s) desc, valid_at limit %s",
-            (low, high, each.median, DRAWN_OUTLIERS),
+            (low, high, each.quantile(0.5), DRAWN_OUTLIERS),
         )
         portrait.outliers[name] = [(at, float(number)) for at, number in rows]
 

@@ -111,10 +111,10 @@ def _source(it: Portrait) -> dict[str, Any]:
 
 
 def _figures(it: Portrait, name: str) -> dict[str, Any]:
-    spread, exact = it.spreads.get(name), it.exact[name]
-    known = {key: exact.get(key) for key in ("min", "mean", "max", "iqr", "z")}
-    complete = {"complete": exact["n"] / it.rows, "median": spread.median if spread else None}
-    return {"name": name, "unit": it.columns[name].unit, **known, **complete}
+    known, exact = it.distributions.get(name), it.exact[name]
+    figures = {key: exact.get(key) for key in ("min", "mean", "max", "iqr", "z")}
+    figures |= {"complete": exact["n"] / it.rows, "median": known.quantile(0.5) if known else None}
+    return {"name": name, "unit": it.columns[name].unit, **figures}
 
 
 def _card(it: Portrait, name: str) -> dict[str, Any]:
@@ -130,11 +130,13 @@ def _shape(it: Portrait, name: str) -> tuple[str, str]:
     if not it.exact[name]["n"]:
         return "", "No row has a value."
     kind = it.kinds[name]
-    if kind == "number":
-        return drawing.distribution(it, name), ""
     if kind == "masked":
         return "", "Personal data: only how many rows have a value is told."
     values = it.sample[name].dropna()
+    if values.empty:
+        return "", "No sampled row has a value."
+    if kind == "number":
+        return drawing.distribution(it, name), ""
     if kind == "flag":
         values = values.map({1.0: "true", 0.0: "false"})
     counts = values.value_counts().sort_index().sort_values(ascending=False, kind="stable")

@@ -38,20 +38,20 @@ def matrix_of() -> Callable[..., Matrix]:
             return mean * chance.uniform(0.8, 1.2, ROWS)
 
         spans = windows(count)
-        periods = [
-            Period(span, ROWS, ROWS * (place + 1), newer=np.arange(ROWS // 2, ROWS), variation=float(ROWS))
-            for place, span in enumerate(spans)
-        ]
+        periods = [Period(span, ROWS, ROWS * (place + 1), variation=float(ROWS)) for place, span in enumerate(spans)]
         models = {
             (trained, "m"): Model(losses(trained, trained), {p: losses(trained, p) for p in range(trained + 1, count)})
             for trained in range(count - 1)
         }
         probes = {(place, "m"): losses(place - 1, place)[ROWS // 2 :] for place in range(1, count - 1)}
 
+        def probe(since: int, place: int, recipe: str) -> tuple[np.ndarray, np.ndarray]:
+            return probes[place, recipe], ROWS * (place - since - 1) + np.arange(ROWS // 2, ROWS)
+
         def successor(place: int, stood: Key | None) -> Key | None:
             return place, "m"
 
-        return Matrix(**{"periods": tuple(periods), "models": models, "probes": probes, "successor": successor} | facts)
+        return Matrix(**{"periods": tuple(periods), "models": models, "probe": probe, "successor": successor} | facts)
 
     return make
 

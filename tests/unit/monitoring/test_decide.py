@@ -147,6 +147,12 @@ def test_by_default_newer_data_that_pay_ask_for_training_and_what_moved_explains
     assert found.reasons[-1] == "what moved: co_sensor"
 
 
+@pytest.mark.parametrize(("losses", "verdict"), [((1.0,) * 6, "hold"), ((2.0,) * 30, "investigate")])
+def test_what_moved_is_named_also_where_nothing_is_trained(losses, verdict):
+    decision = judge(Measure("joint", "co_sensor", "shift", 9.0, "breach"), rules=DEFAULT, losses=losses)
+    assert (decision.verdict, decision.reasons[-1]) == (verdict, "what moved: co_sensor")
+
+
 def test_by_default_harm_asks_for_training_where_newer_data_help_and_for_a_person_where_they_do_not():
     worse = {"losses": (2.0,) * 30}
     assert judge(rules=DEFAULT, probe=None, unprobed="too few rows", **worse).evidence["cause"] == ["harm"]
@@ -161,7 +167,38 @@ def test_windows_without_any_truth_in_a_row_are_a_matter_for_a_person():
     history = [look(number, losses=()) for number in range(3)]
     assert [decide(history[:count], DEFAULT).verdict for count in (1, 2, 3)] == ["hold", "hold", "investigate"]
     assert "nobody knows how well it does" in decide(history, DEFAULT).reasons[0]
+    assert decide(history, DEFAULT).evidence["cause"] == ["unknown"]
     assert decide([look(0, losses=(), champion=None), *history[1:]], DEFAULT).verdict == "hold", "there was none before"
+
+
+def doubted(number, cause="harm", **facts):
+    told = {"verdict": "investigate", "cause": (cause,), "losses": (2.0,) * 30}
+    return look(number, **told | facts)
+
+
+def test_a_doubt_that_lasts_says_since_when_and_for_how_many_windows():
+    history = [look(0, verdict="hold"), doubted(1), doubted(2), look(3, losses=(2.0,) * 30)]
+    verdict = decide(history, DEFAULT)
+    assert (verdict.verdict, verdict.evidence["cause"], verdict.evidence["windows"]) == ("investigate", ["harm"], 3)
+    assert verdict.reasons[0].endswith(" (harm since 2024-01-31, 3 windows)")
+    blocked = decide([doubted(0, "blocked"), look(1, state="blocked", why="3 rows are negative")], DEFAULT)
+    assert blocked.reasons == ["3 rows are negative (blocked since 2024-01-01, 2 windows)"]
+
+
+@pytest.mark.parametrize(
+    "before",
+    [look(1, verdict="hold"), doubted(1, "blocked"), doubted(1, champion=2), doubted(1, verdict="retrain")],
+    ids=["none", "another", "of another champion", "answered by a training"],
+)
+def test_a_doubt_is_new_after_a_window_without_it(before):
+    verdict = decide([doubted(0), before, look(2, losses=(2.0,) * 40)], DEFAULT)
+    assert (verdict.verdict, verdict.evidence["windows"]) == ("investigate", 1)
+    assert "since" not in verdict.reasons[0]
+
+
+@pytest.mark.parametrize("between", [look(1, state="quiet", losses=(), verdict="hold"), look(1, losses=())])
+def test_a_holiday_or_a_window_nobody_decided_on_ends_no_doubt(between):
+    assert decide([doubted(0), between, look(2, losses=(2.0,) * 30)], DEFAULT).evidence["windows"] == 2
 
 
 def asked(number, outcome="", **facts):
@@ -173,6 +210,7 @@ def test_rejected_challengers_break_the_circuit_and_a_promoted_one_closes_it_aga
     found = decide([*rejected, look(3, probe=BETTER)], DEFAULT)
     assert found.verdict == "investigate"
     assert found.reasons[0] == "the last 3 challengers were rejected: training again would not help"
+    assert found.evidence["cause"] == ["rejected"]
     assert decide([*rejected[:2], look(3, probe=BETTER)], DEFAULT).verdict == "retrain"
     assert decide([*rejected, look(3, probe=BETTER, champion=4)], DEFAULT).verdict == "retrain"
 
@@ -195,3 +233,15 @@ def replace_policy(**changes):
 def test_without_a_window_there_is_nothing_to_decide():
     with pytest.raises(ValueError, match="there is no window to decide on"):
         decide([], DEFAULT)
+
+
+@pytest.mark.parametrize("rules", [PUBLISHED, DEFAULT])
+def test_slices_that_moved_or_are_biased_apart_change_no_decision(rules):
+    sliced = [
+        replace(shift(90, status="breach"), statistic=statistic, slice="hour_of_day=8")
+        for statistic in ("mean_shift_sd", "mean_shift_pct", "row_share")
+    ]
+    apart = Measure("bias", "hour_of_day", "between_slices", 9.0, "breach", "far", 0.0, 0.1)
+    plain = r2(0.9), shift(1)
+    assert judge(*plain, *sliced, apart, rules=rules) == judge(*plain, rules=rules)
+    assert judge(*sliced, apart, *plain, rules=rules) == judge(*plain, rules=rules)

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 
 from include.errors import NothingToDo
-from include.monitoring.decide import Rules
+from include.monitoring.decide import Rules, decide
 from include.monitoring.ground import Ground, Seen
+from include.monitoring.history import Look
 from include.monitoring.measure import Measure
 from include.monitoring.probe import probe
 from include.monitoring.refits import fit, refit
 from include.monitoring.replay import walk
-from include.spec.monitoring import POLICIES
-from include.training.snapshot import readable
+from include.spec.monitoring import POLICIES, Policy, Worth
+from include.training.snapshot import FORCED_ROWS, readable
 from include.windows import Window
 
 WEEKS = list(Window.parse("2024-01-01", "2024-03-04").split("week"))
@@ -74,10 +75,58 @@ def test_a_probe_is_the_one_that_the_monitor_makes(plant, rows_of):
         assert step.look.probe.champion_losses == pytest.approx(live.champion_losses)
 
 
+def live(plant, frame, days, rules):
+    """Play days as the monitor and the trainings do, each on what is known by then; give the looks."""
+    looks, champion, since, version, fitted = [], None, None, 0, 0
+    for day in days:
+        known = readable(plant, frame, day.end)
+        look = Look(day, rows=8, usable_rows=len(known))
+        if champion:
+            compared = probe(plant, "linear", champion, known, Window(since, day.end))
+            facts = {"unprobed": compared} if isinstance(compared, str) else {"probe": compared}
+            look = replace(look, champion=version, fitted_rows=fitted, **facts)
+            since = since if isinstance(compared, str) else day.end
+        look = replace(look, verdict=decide([*looks, look], rules).verdict)
+        if look.verdict == "retrain":
+            champion, since, version, fitted = fit(plant, "linear", known), day.end, version + 1, len(known)
+        looks.append(look)
+    return looks
+
+
+@pytest.mark.parametrize("lookback", [None, "25 days"])
+def test_days_too_small_to_compare_on_add_up_as_the_monitor_adds_them_up(plant, rows_of, lookback):
+    training = plant.training.model_copy(update={"min_rows": 160, "lookback": lookback})
+    plant = plant.model_copy(update={"training": training})
+    frame, days = rows_of(9, changes_after=5).iloc[::3], list(Window(WEEKS[0].start, WEEKS[-1].end).split("day"))
+    rules = replace(Rules.of(plant), policy=Policy(worth=Worth(growth=None)))
+    matrix = matrix_of_rows(plant, frame, days)
+    steps, looks = walk(matrix, rules).steps[:-1], live(plant, frame, days[:-1], rules)
+    for step, look in zip(steps, looks, strict=True):
+        assert (step.look.verdict, step.look.champion) == (look.verdict, look.champion)
+        assert step.look.unprobed == look.unprobed or look.champion is None
+        assert (step.look.probe is None) == (look.probe is None)
+        if look.probe:
+            assert step.look.probe.losses == pytest.approx(look.probe.losses)
+            assert step.look.probe.champion_losses == pytest.approx(look.probe.champion_losses)
+    probed = [place for place, look in enumerate(looks) if look.probe]
+    assert probed == [27, 35, 43, 51, 59], "eight days are compared together"
+    trained = [place for place, look in enumerate(looks) if look.verdict == "retrain"]
+    assert trained[:2] == [19, 43], "the target moved after 35 days"
+    assert len(matrix.models[30, "linear"].promised) == 5 * 8, "a day has too few: those that a training holds out"
+
+
+@pytest.mark.parametrize(("learnt", "is_enough"), [(FORCED_ROWS, True), (FORCED_ROWS - 1, False)])
+def test_a_refit_learns_from_no_fewer_rows_than_a_training_that_is_forced(plant, rows_of, learnt, is_enough):
+    frame = rows_of(1).iloc[:80].copy()
+    frame.loc[learnt:44, "target_known_at"] = frame["valid_at"][45]  # the middle one is among them
+    result = probe(plant, "linear", fit(plant, "linear", frame), frame, WEEKS[0])
+    assert not isinstance(result, str) if is_enough else "19 were known before it: " in result
+
+
 def test_what_is_promised_is_the_error_on_rows_that_nobody_had_seen(plant, rows_of):
     matrix = matrix_of_rows(plant, rows_of(9))
     assert len(matrix.models[1, "linear"].promised) == 5 * 24, "the held-out days of the first training"
-    assert matrix.models[3, "linear"].promised is matrix.probes[3, "linear"], "the newer half of the newest window"
+    assert matrix.models[3, "linear"].promised is matrix.probe(2, 3, "linear")[0], "the newer half of the newest window"
 
 
 def test_the_means_are_told_of_the_rows_the_champion_learnt_from(plant, rows_of):
@@ -123,7 +172,7 @@ def test_few_rows_are_not_compared_on_and_the_look_says_why(plant, rows_of):
     few = frame[(frame["valid_at"] < WEEKS[3].start) | (frame["valid_at"] >= WEEKS[4].start) | (frame.index % 8 == 0)]
     rules = replace(Rules.of(plant), policy=POLICIES["default"])
     look = walk(matrix_of_rows(plant, few), rules).steps[3].look
-    assert (look.probe, look.unprobed) == (None, "22 of 30 rows have met their truth since the last comparison")
+    assert (look.probe, look.unprobed) == (None, "22 of 60 rows have met their truth since the last comparison")
 
 
 def test_too_few_windows_are_one_sentence_with_the_ways_out(plant, rows_of):

@@ -52,13 +52,13 @@ def test_what_was_decided_is_what_decide_says_of_the_looks_up_to_there(matrix_of
 
 def test_a_look_holds_what_the_monitor_sees_of_a_window(matrix_of):
     matrix = matrix_of(5)
-    look = look_at(matrix, 3, (1, "m"), version=2, is_probed=True)
+    look = look_at(matrix, 3, (1, "m"), version=2, since=2)
     assert {field.name for field in fields(Look)} == set(vars(look))
     assert (look.champion, look.fitted_rows, look.usable_rows) == (2, 120, 240)
     assert look.trained_at == matrix.periods[1].window.end
     assert np.mean(look.losses) == pytest.approx(matrix.models[1, "m"].losses[3].mean())
     assert np.mean(look.promised) == pytest.approx(matrix.models[1, "m"].promised.mean())
-    assert np.mean(look.probe.losses) == pytest.approx(matrix.probes[3, "m"].mean())
+    assert np.mean(look.probe.losses) == pytest.approx(matrix.probe(2, 3, "m")[0].mean())
     assert np.mean(look.probe.champion_losses) == pytest.approx(matrix.models[1, "m"].losses[3][30:].mean())
     [r2] = look.measures
     assert (r2.kind, r2.statistic, r2.rows) == ("error", "r2", 60)

@@ -8,7 +8,7 @@ import pytest
 
 from include.monitoring.replay import price, walk
 from include.monitoring.schedule import Price, Schedule, optima
-from include.spec.monitoring import POLICIES
+from include.spec.monitoring import POLICIES, Costs
 
 
 def error_of(matrix, trainings):
@@ -59,12 +59,19 @@ def test_a_window_that_cannot_be_judged_is_none_to_train_after(matrix_of):
 
 
 def test_cost_is_excess_error_and_a_share_of_the_price():
-    prices = Price(base=200.0, possible=10, price_pct=5.0)
+    prices = Price(base=200.0, possible=10, costs=Costs(training_pct=5))
     assert prices.excess_pct(Schedule((1,), 202.0)) == pytest.approx(1.0)
     assert prices.cost(Schedule((1, 2), 202.0)) == pytest.approx(2.0)
     none, all_ = Schedule((), 220.0), Schedule(tuple(range(1, 11)), 200.0)
     assert prices.cheapest([none, all_]) == all_
     assert prices.regret(none, [none, all_]) == pytest.approx(5.0)
+
+
+def test_in_ones_own_unit_a_refused_challenger_costs_its_training_alone():
+    prices = Price(200.0, 10, Costs(training=120, promotion=30, error=0.5, unit="MXN"))
+    assert prices.cost(Schedule((1, 2), 202.0)) == pytest.approx(101 + 2 * 150)
+    assert prices.cost(Schedule((1, 2), 202.0, promotions=0)) == pytest.approx(101 + 2 * 120)
+    assert prices.regret(Schedule((1,), 202.0, 0), [Schedule((), 220.0), Schedule((1,), 200.0)]) == pytest.approx(111)
 
 
 @pytest.mark.parametrize("seed", range(6))

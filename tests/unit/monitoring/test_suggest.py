@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from include.errors import NothingToDo
+from include.monitoring.schedule import Price
 from include.monitoring.suggest import Figures, Suggestion, suggest, variations
 from include.reporting.replays import Played, advice
-from include.spec.monitoring import POLICIES, Policy
+from include.spec.monitoring import POLICIES, Costs, Policy
 
 
 def ageing(trained, place):
@@ -57,7 +58,9 @@ def test_a_short_history_is_one_sentence_with_the_way_out(matrix_of, rules_of):
 def test_the_advice_says_whether_the_choice_held(matrix_of, name, rest, last):
     figures = {who: Figures(cost, 0.0, 1) for who, cost in rest.items()}
     found = Suggestion(name, Policy(), 120, figures, figures, split=2)
-    played = Played("plant", "mg/m3", "", matrix_of(5), None, {}, [])
-    *_, told = advice(found, played)
+    costs = Costs(training=120, promotion=30, error=0.5, unit="MXN")
+    played = Played("plant", "mg/m3", "", matrix_of(5), Price(1.0, 3, costs), {}, [])
+    *_, figure, told = advice(found, played)
+    assert "default costs 1.00 MXN, " in figure
     assert last in told
     assert np.isfinite(found.rest[name].cost)

@@ -65,6 +65,29 @@ def test_the_cheaper_a_training_the_sooner():
     assert not judge([look(0, probe(4.0))], RULE, Costs(training_pct=10)).fires
 
 
+OWN = Costs(training=3, promotion=2, error=0.5, unit="MXN")  # a window's error of 100 MXN makes that 5 %
+
+
+@pytest.mark.parametrize(("better_pct", "fires"), [(2.4, False), (2.6, True)])
+def test_a_price_in_ones_own_unit_is_held_against_what_a_windows_promised_error_costs(better_pct, fires):
+    facts = {"promised": (1.0, 3.0)}
+    others = [look(0, rows=150), look(1, rows=900, state="quarantined")]
+    found = judge([*others, look(2, probe(better_pct), rows=50, **facts)], RULE, OWN)
+    assert (found.fires, found.price_pct) == (fires, pytest.approx(5))
+    told = (
+        f"training, which costs 5 %: {better_pct:.2f} and 5.00 of 100.00 MXN, as 100 rows with the promised error of 2"
+    )
+    assert told in found.text
+
+
+@pytest.mark.parametrize("facts", [{"rows": 100}, {"rows": 100, "promised": (0.0,) * 5}, {"promised": (2.0,) * 5}])
+def test_without_a_promised_error_or_rows_nobody_knows_whether_ones_own_price_pays(facts):
+    found = judge([look(0, probe(50.0), **facts)], RULE, OWN)
+    assert (found.fires, found.price_pct) == (False, None)
+    assert found.text.startswith("unknown: nobody knows what a window's error costs: ")
+    assert judge([look(0, probe(0), usable=2000, **facts)], RULE, OWN).fires, "growth asks for no price"
+
+
 def test_where_the_champion_is_better_nothing_is_lost_and_nothing_asked_for():
     history = [look(0, probe(2.4)), look(1, probe(2.4)), look(2, probe(-1.0))]
     assert not judge(history, RULE, COSTS).fires, "what was lost is not lost any more"
@@ -89,6 +112,6 @@ def test_the_same_growth_asks_for_no_second_training_when_its_challenger_was_rej
 
 
 def test_without_a_probe_it_says_why():
-    found = judge([look(0, unprobed="12 of 30 rows have met their truth since the last comparison")], RULE, COSTS)
+    found = judge([look(0, unprobed="12 of 60 rows have met their truth since the last comparison")], RULE, COSTS)
     assert (found.fires, found.gain_pct) == (False, None)
-    assert found.text == "unknown: 12 of 30 rows have met their truth since the last comparison"
+    assert found.text == "unknown: 12 of 60 rows have met their truth since the last comparison"

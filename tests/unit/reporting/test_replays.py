@@ -30,12 +30,12 @@ def history(step="month", count=7):
         (trained, "linear"): Model(np.ones(60), {p: np.full(60, 1.0 * p - trained) for p in range(trained + 1, count)})
         for trained in range(count - 1)
     }
-    return Matrix(periods, models, {}, lambda place, stood: (place, "linear"))
+    return Matrix(periods, models, lambda *_: "too few rows", lambda place, stood: (place, "linear"))
 
 
-def played(matrix=None, simulated=""):
+def played(matrix=None, simulated="", costs=None):
     matrix = matrix or history()
-    rules = Rules(POLICIES["default"], Costs(), 30, 1)
+    rules = Rules(POLICIES["default"], costs or Costs(), 30, 1)
     walks = {name: walk(matrix, replace(rules, policy=POLICIES[name])) for name in NAMES}
     return Played(
         "plant", "mg/m3", "Each training refits linear.", matrix, price(matrix, rules), walks, optima(matrix), simulated
@@ -60,9 +60,27 @@ def test_the_table_has_a_row_a_policy_and_one_for_the_best_of_each_size():
     assert rows[0][1:6] == ["0", "0", "0", "3.5", "+250.0"]
 
 
+def test_costs_in_ones_own_unit_are_whole_and_told_with_it():
+    own = played(costs=Costs(training=120, promotion=30, error=0.5, unit="MXN"))
+    lines = text_of(table(own)).splitlines()
+    assert "cost MXN" in lines[2]
+    assert "regret MXN" in lines[2]
+    every = next(line for line in lines if "every_window" in line)
+    assert f"{0.5 * 6 * 60 + 5 * 150:,.2f}" in every
+    told = " ".join(notes(own))
+    assert "cost: 0.5 MXN for each mg/m3 of error in a row, 120 for a training and 30 for a promotion; regret" in told
+
+
 def test_windows_that_are_no_months_are_told_by_their_first_day():
     told = text_of(table(played(history("week"))))
     assert "2024-01-08 to 2024-02-05" in told
+
+
+def test_a_long_history_before_the_months_is_told_by_the_month_that_it_ends_with():
+    matrix = history()
+    long = replace(matrix.periods[0], window=Window.parse("2018-01-01", "2024-02-01"))
+    told = next(notes(played(replace(matrix, periods=(long, *matrix.periods[1:])))))
+    assert "The first training, after 2024-01, is everybody's" in told
 
 
 def test_simulated_data_are_told_wherever_figures_are():

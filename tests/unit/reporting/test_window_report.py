@@ -133,6 +133,34 @@ def test_a_slice_is_named_beside_its_subject() -> None:
     assert '<span class="unit">hour=8</span>' in page(replace(REPORT, measures=[replace(CALM, slice="hour=8")]))
 
 
+def test_slices_have_a_table_each_with_what_is_beyond_its_limit_and_why() -> None:
+    label, apart = "hour=8", Measure("bias", "hour", "between_slices", 0.31, "breach", "far apart", 0.0, 0.1)
+    far = replace(SHIFT, slice=label, value=1.25)
+    share = Measure("covariate", "rows", "row_share", 0.5, "ok", "", 0.4, 0.2, label)
+    few = Measure("covariate", "features", "mean_shift_sd", None, "unknown", "3 rows are few", slice="hour=10")
+    text = page(replace(REPORT, measures=[few, share, far, replace(CALM, slice=label), apart]))
+    [table] = re.findall(r'<section id="slices">(.*?)</section>', text, re.DOTALL)
+    assert "<details open><summary><code>hour</code>: 1 outside their limit; biases lie 0.31 apart, 0.1 may" in table
+    assert re.findall(r'<th scope="col"[^>]*>(.*?)</th>', table) == [
+        *("Slice", "share of rows", "co_sensor", "no2_sensor", "Why")
+    ]
+    lines = re.findall(r'<th scope="row" class="nowrap">(.*?)</th>(.*?)</tr>', table)
+    assert [line[0] for line in lines] == ["hour=8", "hour=10"]
+    assert re.findall(r"<td[^>]*>(.*?)</td>", lines[0][1]) == ["0.5", "▲ 1.25", "0.1", "co_sensor: moved by 0.9 sd"]
+    assert "features: 3 rows are few" in lines[1][1]
+    assert '<section id="slices">' not in page(REPORT)
+
+
+def test_what_moved_in_single_slices_only_is_said_and_not_that_nothing_moved() -> None:
+    many = [replace(SHIFT, slice=f"hour={hour}") for hour in range(7)]
+    text = page(replace(REPORT, cause="", measures=many))
+    assert "Nothing: every feature" not in text
+    assert text.count("In single slices moved co_sensor at hour=0, ") == 2
+    assert "co_sensor at hour=4 and 2 more." in text
+    assert "at hour=3: moved by 0.9 sd" in card(text, "co_sensor")
+    assert "<dd>co_sensor moved.</dd>" in page(replace(REPORT, cause="", measures=[SHIFT, *many]))
+
+
 def test_whatever_a_source_named_is_text_and_no_markup() -> None:
     wild = "<script>alert('x')</script>"
     measures = [replace(SHIFT, subject=wild, reason=wild, slice="")]

@@ -104,6 +104,10 @@ MINIMAL = [
     slip("[1, 5]", "[0, 5]", "features[1].periods[0]", "0 is below 1", "write 1 or more"),
     slip("horizon: 1", "interval: 1, horizon: 1", "target.interval", "1 is not below 1", "write less than 1"),
     slip("min: 1\n", "min: 200\n", "sources.fix.columns.fix_mxn.min", "200 is not below max 100", "swap them"),
+    slip("replay:", "monitoring: {costs: {training: 3, unit: MXN}}\nreplay:", "monitoring.costs.training",
+         "is not enough to tell a price", "add promotion, error", line="costs:"),
+    slip("replay:", "monitoring: {costs: {training_pct: 5, training: 3, promotion: 1, error: 2, unit: MXN}}\nreplay:",
+         "monitoring.costs.training_pct", "stands beside training", "remove the other", line="costs:"),
     # kinds
     slip("kind: banxico", "kind: banxco", "sources.fix.kind", "'banxco' is no kind", "did you mean 'banxico'?"),
     slip("    kind: banxico\n", "", "sources.fix.kind", "missing", "banxico, csv_file, http_json, inegi, sql",
