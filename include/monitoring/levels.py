@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from include.monitoring.histogram import Counts
 from include.monitoring.limits import Limits
@@ -12,6 +12,10 @@ from include.monitoring.measure import Measure
 NEAR_ZERO = 0.05  # of the deviation: a mean closer to zero is no measure of anything
 FEW = 0.01  # of the values, which may be wild without being the level
 SURE = 3.0  # standard errors beyond which a shift is no chance
+NO_PROOF = (
+    "The limit in per cent is exceeded, as its rule counts, but that is no proof that anything changed: it is a shift"
+    " which chance may do"
+)
 
 
 @dataclass(frozen=True)
@@ -72,11 +76,13 @@ def shift_in_per_cent(level: Level, counts: Counts, limits: Limits) -> Measure:
         return _measure(figure, unsure, "unknown", f"{near}: a per cent of it says nothing", level, limit, counts)
     shift, held = (100 * (now - before) / abs(before) if before else math.inf for now, before in _pairs(level))
     moved = f"the mean moved {shift:+.1f} %, from {level.before:.4g} to {level.now:.4g}"
-    if abs(level.now - level.before) < SURE * level.error:
-        moved += f", which chance may do ({SURE:g} standard errors are {100 * SURE * level.error / base:.1f} %)"
     if limit is None:
         return _measure(figure, shift, "ok", "", level, None, counts)
-    return _judged(figure, (shift, held), moved, (limit, limit), level, counts)
+    one = _judged(figure, (shift, held), moved, (limit, limit), level, counts)
+    if one.status == "breach" and abs(level.now - level.before) < SURE * level.error:
+        sure = f"({SURE:g} standard errors are {100 * SURE * level.error / base:.1f} %)"
+        return replace(one, reason=f"{one.reason}. {NO_PROOF} {sure}")
+    return one
 
 
 def _judged(

@@ -25,6 +25,7 @@ VERDICTS = {
 }
 ORDER = {"breach": 0, "unknown": 1, "ok": 2}
 KINDS = ("error", "concept", "business", "bias", "target", "prediction", "joint", "covariate", "quality", "staleness")
+MOVING = ("covariate", "joint", "target", "prediction")
 WORDS = {
     **{"psi": "population stability index", "js": "Jensen–Shannon distance", "ks": "Kolmogorov–Smirnov distance"},
     **{"mean_shift_sd": "mean moved, in standard deviations", "mean_shift_pct": "mean moved, %"},
@@ -92,6 +93,7 @@ def page(report: WindowReport) -> str:
     from markupsafe import Markup
 
     ordered = sorted(report.measures, key=_rank)
+    whole = [one for one in ordered if not one.slice]  # those of slices have tables of their own
     moved = moved_features(ordered)
     in_slices = moved_slices(ordered, moved)
     is_known = any(one.status != "unknown" for one in _of_features(ordered))
@@ -106,8 +108,8 @@ def page(report: WindowReport) -> str:
         in_slices=in_slices,
         slices=slice_tables(ordered),
         sentence=VERDICTS.get(report.verdict, report.verdict),
-        counts={status: sum(one.status == status for one in ordered) for status in ORDER},
-        measures=ordered,
+        counts={status: sum(one.status == status for one in whole) for status in ORDER},
+        measures=whole,
         moved=[_card(report, name, ordered) for name in moved],
         others=[_card(report, name, ordered) for name in names if name not in moved],
         error=Markup(error),  # noqa: S704 - our own drawing, its texts escaped
@@ -134,8 +136,8 @@ def _of_features(measures: Sequence[Measure]) -> list[Measure]:
 
     A p-value is of all features together, and per cent say little near zero and in another season.
     """
-    kinds, others = ("covariate", "joint", "target", "prediction"), ("p_value", "mean_shift_pct")
-    return [one for one in measures if one.kind in kinds and one.statistic not in others]
+    others = ("p_value", "mean_shift_pct")
+    return [one for one in measures if one.kind in MOVING and one.statistic not in others]
 
 
 def _cause(moved: Sequence[str], in_slices: str, is_known: bool) -> str:
@@ -150,14 +152,17 @@ def _card(report: WindowReport, name: str, measures: Sequence[Measure]) -> dict[
     from markupsafe import Markup
 
     distribution, means = report.distributions.get(name), report.feature_by_window.get(name, ())
-    chart = window_drawing.distribution(name, distribution) if distribution else ""
-    time = window_drawing.mean_over_time(name, means, distribution, report.window)
+    own = [one for one in measures if one.subject == name and one.kind in MOVING]
+    level = next((one for one in own if (one.statistic, one.slice) == ("mean", "")), None)
+    before, now = map(window_chart.known, (level.reference, level.value) if level else (None, None))
+    chart = window_drawing.distribution(name, distribution, (before, now)) if distribution else ""
+    time = window_drawing.mean_over_time(name, means, distribution, before, report.window)
     return {
         "name": name,
         "reasons": [
             f"at {one.slice}: {one.reason}" if one.slice else one.reason
-            for one in measures
-            if one.subject == name and one.status == "breach" and one.reason
+            for one in own
+            if one.status == "breach" and one.reason
         ],
         "distribution": Markup(chart),  # noqa: S704 - our own drawing, its texts escaped
         "over_time": Markup(time),  # noqa: S704

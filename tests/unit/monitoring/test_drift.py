@@ -145,7 +145,10 @@ def test_a_shift_in_per_cent_that_chance_may_do_says_so():
     reference = Reference.of({"x": CHANCE.normal(1, 4, 5000)})
     figure = measure(np.random.default_rng(3).normal(1.3, 4, 60), reference)["mean_shift_pct"]
     assert figure.status == "breach"
-    assert "which chance may do" in figure.reason
+    assert "; allowed are ±10. The limit in per cent is exceeded" in figure.reason
+    assert "no proof that anything changed: it is a shift which chance may do (3 standard errors are" in figure.reason
+    sure = measure(np.random.default_rng(3).normal(4, 4, 5000), reference)["mean_shift_pct"]
+    assert (sure.status, "chance" in sure.reason) == ("breach", False)
 
 
 @pytest.mark.parametrize(("missing", "status"), [(36, "ok"), (80, "breach")])

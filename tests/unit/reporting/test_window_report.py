@@ -45,6 +45,10 @@ def card(text: str, name: str) -> str:
     return one
 
 
+def dashed(drawing: ElementTree.Element) -> list[ElementTree.Element]:
+    return [line for line in drawing.iter("polyline") if line.attrib.get("stroke-dasharray") == "5 4"]
+
+
 def test_the_page_needs_nothing_but_itself() -> None:
     text = page(REPORT)
     assert not re.search(r"https?:|<script|<link|<img|<iframe|@import|url\(|\bon\w+=", text)
@@ -129,8 +133,48 @@ def test_every_figure_is_in_the_table_the_worst_first() -> None:
     assert "the target is constant" in text
 
 
-def test_a_slice_is_named_beside_its_subject() -> None:
-    assert '<span class="unit">hour=8</span>' in page(replace(REPORT, measures=[replace(CALM, slice="hour=8")]))
+def test_figures_of_slices_stand_in_the_table_of_their_slices_only() -> None:
+    told = "predictions are 0.2 too low on average"
+    whole = Measure("bias", "prediction", "bias", -0.2, "breach", told, 0.0, 0.1, rows=700)
+    text = page(replace(REPORT, measures=[CALM, whole, replace(whole, slice="hour=8")]))
+    sliced, _, rest = text.partition('<section id="error">')
+    assert (sliced.count(told), rest.count(told)) == (1, 1)
+    assert re.search(rf"hour=8</th>.*?</tr>\s*<tr.*error, signed: {told}", sliced)
+    assert '1 outside their limit · 0 unknown · 1 fine · <a href="#slices">those of slices</a>' in rest
+
+
+def test_the_bias_of_predictions_is_no_reason_for_the_picture_of_where_they_lie() -> None:
+    moved = replace(SHIFT, kind="prediction", subject="prediction")
+    biased = Measure("bias", "prediction", "bias", -0.2, "breach", "predictions are too low", 0.0, 0.1)
+    shown = card(page(replace(REPORT, measures=[moved, biased])), "prediction")
+    assert ("moved by 0.9 sd" in shown, "too low" in shown) == (True, False)
+
+
+def test_the_dashed_lines_are_the_means_that_the_text_tells_and_the_legend_names_them() -> None:
+    mean = Measure("covariate", "co_sensor", "mean", 1039.0, "ok", "", 973.0, rows=500)
+    text = page(replace(REPORT, measures=[SHIFT, mean, replace(mean, slice="hour=8", value=1.0)]))
+    shape, time = drawings(card(text, "co_sensor"))
+    assert "mean of the training data 973, of this window 1039." in shape.attrib["aria-label"]
+    assert "at last 1004, in the training data 973." in time.attrib["aria-label"]
+    before, now = (float(line.attrib["points"].split(",")[0]) for line in dashed(shape))
+    label = {each.text: float(each.attrib["x"]) for each in shape.iter("text")}
+    unit = (label["1000"] - label["900"]) / 100
+    assert (before, now) == pytest.approx([label["900"] + unit * (value - 900) for value in (973, 1039)], abs=0.2)
+    assert len(dashed(time)) == 1
+    legend = re.findall(r'<i class="(?:trained|now) mean"></i>(.*?)</li>', text)
+    assert legend == ["mean of the training data", "mean of this window"]
+
+
+def test_a_mean_that_nobody_measured_is_unknown_and_not_drawn() -> None:
+    shape, time = drawings(card(page(REPORT), "co_sensor"))
+    assert "mean of the training data unknown, of this window unknown." in shape.attrib["aria-label"]
+    assert (dashed(shape), dashed(time)) == ([], [])
+
+
+def test_why_has_a_row_of_its_own_with_the_width_of_the_table() -> None:
+    text = page(REPORT)
+    [told] = re.findall(r'<tr class="told breach"><td></td><td colspan="(\d+)"><ul><li>moved by 0.9 sd</li>', text)
+    assert int(told) + 1 == re.findall(r"<thead>.*?</thead>", text)[-1].count("<th ")
 
 
 def test_slices_have_a_table_each_with_what_is_beyond_its_limit_and_why() -> None:
@@ -142,12 +186,14 @@ def test_slices_have_a_table_each_with_what_is_beyond_its_limit_and_why() -> Non
     [table] = re.findall(r'<section id="slices">(.*?)</section>', text, re.DOTALL)
     assert "<details open><summary><code>hour</code>: 1 outside their limit; biases lie 0.31 apart, 0.1 may" in table
     assert re.findall(r'<th scope="col"[^>]*>(.*?)</th>', table) == [
-        *("Slice", "share of rows", "co_sensor", "no2_sensor", "Why")
+        *("Slice", "share of rows", "co_sensor", "no2_sensor")
     ]
     lines = re.findall(r'<th scope="row" class="nowrap">(.*?)</th>(.*?)</tr>', table)
     assert [line[0] for line in lines] == ["hour=8", "hour=10"]
-    assert re.findall(r"<td[^>]*>(.*?)</td>", lines[0][1]) == ["0.5", "▲ 1.25", "0.1", "co_sensor: moved by 0.9 sd"]
-    assert "features: 3 rows are few" in lines[1][1]
+    assert re.findall(r"<td[^>]*>(.*?)</td>", lines[0][1]) == ["0.5", "▲ 1.25", "0.1"]
+    assert re.findall(r'<tr class="told"><td colspan="(.*?)"><ul><li>(.*?)</li>', table) == [
+        *[("4", "co_sensor: moved by 0.9 sd"), ("4", "features: 3 rows are few")]
+    ]
     assert '<section id="slices">' not in page(REPORT)
 
 
