@@ -126,6 +126,9 @@ class Monitoring(Strict):
     block: Span = Field("7 days", description="Length of the blocks that a reference is kept in.")
     slices: tuple[str, ...] = Field((), description=SLICES)
     business: Business | None = Field(None, description="An outcome that people care for.")
+    stale_after: Span | None = Field(
+        None, description="The champion's data may be so old at a window's end; told, and no reason to train."
+    )
     quarantined_max: Share = Field(
         0.2, ge=0, le=1, description="A window of which a larger share waits in quarantine is not judged."
     )

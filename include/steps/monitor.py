@@ -105,6 +105,7 @@ def _measure_drift(run: Run, window: Window, version: Version | None) -> tuple[i
     """Measure one window against a version's training data, store it and return its rows and the figures."""
     from include.monitoring.drift import measure_drift as measure
     from include.monitoring.limits import Limits
+    from include.monitoring.measure import out_of_limits
     from include.monitoring.record import DRIFT, record_measures
     from include.steps.look import kept_reference, seen_rows
 
@@ -115,9 +116,8 @@ def _measure_drift(run: Run, window: Window, version: Version | None) -> tuple[i
     measures = measure(reference, rows, run.pipeline.feature_names(), Limits.of(run.pipeline), slices)
     with run.engine.begin() as connection:
         record_measures(connection, DRIFT, (run.pipeline.pipeline, window, version.number), measures, run.ref)
-    for one in measures:
-        if one.status != "ok":
-            log.info("%s %s of %s: %s", one.status, one.statistic, _place(one), one.reason)
+    for line in out_of_limits(measures):
+        log.info("%s", line)
     return len(rows), measures
 
 
