@@ -28,7 +28,7 @@ BENCHMARKS = {
 }
 
 
-def ratio(ours: float, peer: float) -> float | None:
+def ratio(ours: float, peer: float | None) -> float | None:
     """Return how much better ours is, 2 for twice; None where it is undefined.
 
     Examples
@@ -36,7 +36,7 @@ def ratio(ours: float, peer: float) -> float | None:
     >>> ratio(2.0, 3.0), ratio(0, 3.0)
     (1.5, None)
     """
-    return round(peer / ours, 2) if ours else None
+    return round(peer / ours, 2) if ours and peer is not None else None
 
 
 def main(names: list[str]) -> int:

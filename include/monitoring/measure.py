@@ -58,3 +58,20 @@ def out_of_limits(measures: Sequence[Measure]) -> Iterator[str]:
 
 def _name(one: Measure) -> str:
     return f"{one.statistic} at {one.slice}" if one.slice else one.statistic
+
+
+def moved_features(measures: Sequence[Measure]) -> list[str]:
+    """Return what moved in a window as a whole: features that did jointly, the farthest first; target, prediction.
+
+    It is what a decision names, what its evidence keeps and what the page shows. A single statistic of one of many
+    features is beyond its limit by chance too often, so features count only as the joint test names them.
+    """
+    breaches = [one for one in measures if one.status == "breach" and not one.slice]
+    jointly = [one for one in breaches if one.kind == "joint" and one.statistic != "p_value"]
+    features = [one.subject for one in sorted(jointly, key=lambda one: -abs(one.value or 0))]
+    apart = sorted(
+        (one for one in breaches if one.kind in ("target", "prediction") and one.statistic != "mean_shift_pct"),
+        key=lambda one: one.kind,
+        reverse=True,
+    )
+    return list(dict.fromkeys([*features, *(one.subject for one in apart)]))

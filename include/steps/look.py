@@ -231,9 +231,8 @@ def _probed_until(run: Run, window: Window, version: Version) -> datetime | None
 
 def history_of(run: Run, window: Window, champion: Version | None, rows: int, rules: Rules) -> Sequence[Look]:
     """Note what was seen of the newest window as a whole, and return the looks up to it, that at it last."""
-    from dataclasses import replace
-
     from include.features.read import usable_rows
+    from include.monitoring.history import newest_due
     from include.monitoring.record import read_history, record_look
     from include.steps.inputs import changed_inputs, corrected_inputs
 
@@ -248,16 +247,31 @@ def history_of(run: Run, window: Window, champion: Version | None, rows: int, ru
     }
     with run.engine.begin() as connection:
         record_look(connection, run.pipeline.pipeline, window, run.ref, **facts)
-    history = read_history(run.engine, run.pipeline.pipeline, window, rules.policy.among)
-    if champion is None:
-        return history
-    newest = replace(
-        history[-1],
-        promised=promised_by(champion),
-        fitted_rows=int(champion.tags.get("rows", 0)),
-        trained_at=datetime.fromisoformat(champion.tags["cut_at"]),
-    )
-    return [*history[:-1], newest]
+    shown = max(rules.policy.among, rules.policy.unknown or 1)
+    history = read_history(run.engine, run.pipeline.pipeline, window, shown, run.ref.run_id)
+    return _with_versions(run, history, {len(history) - 1, *newest_due(history, shown)})
+
+
+def _with_versions(run: Run, history: Sequence[Look], places: set[int]) -> list[Look]:
+    """Return looks, those at some places with what the version that stood there had promised and learnt from."""
+    from dataclasses import replace
+
+    from include.registry.mlflow_registry import by_number
+
+    looks = list(history)
+    versions: dict[int, Version] = {}
+    for place in places:
+        number = looks[place].champion
+        if number is None:
+            continue
+        version = versions[number] = versions.get(number) or by_number(run.pipeline.pipeline, number)
+        looks[place] = replace(
+            looks[place],
+            promised=promised_by(version),
+            fitted_rows=int(version.tags.get("rows", 0)),
+            trained_at=datetime.fromisoformat(version.tags["cut_at"]),
+        )
+    return looks
 
 
 def state_of(engine: Engine, pipeline: Pipeline, window: Window, rows: int) -> tuple[str, str]:
