@@ -97,15 +97,15 @@ def page(report: WindowReport) -> str:
     moved = moved_features(ordered)
     in_slices = moved_slices(ordered, moved)
     is_known = any(one.kind == "joint" and one.status != "unknown" for one in ordered)
-    told = _cause(moved, in_slices, ordered) if is_known or moved or in_slices else ""
+    changed = _cause(moved, in_slices, ordered) if is_known or moved or in_slices else ""
     names = dict.fromkeys([*report.distributions, *report.feature_by_window])
     error = window_drawing.error_over_time(report.error_by_window, report.decisions, report.window, report.unit)
     styles = (FOLDER / "eda" / "page.css", FOLDER / "window_report.css")
     return _template().render(
         report=report,
         style=Markup("".join(path.read_text(encoding="utf-8") for path in styles)),  # noqa: S704 - ours
-        cause=report.cause or told,
-        told=told,
+        cause=report.cause or changed,
+        changed=changed,
         is_known=is_known,
         slices=slice_tables(ordered),
         sentence=VERDICTS.get(report.verdict, report.verdict),

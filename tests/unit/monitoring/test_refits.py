@@ -102,7 +102,7 @@ def test_days_too_small_to_compare_on_add_up_as_the_monitor_adds_them_up(plant, 
     training = plant.training.model_copy(update={"min_rows": 160, "lookback": lookback})
     plant = plant.model_copy(update={"training": training})
     frame, days = rows_of(9, changes_after=5).iloc[::3], list(Window(WEEKS[0].start, WEEKS[-1].end).split("day"))
-    rules = replace(Rules.of(plant), policy=Policy(worth=Worth(growth=None)))
+    rules = replace(Rules.of(plant), policy=Policy(worth=Worth(growth=None), unknown=None))
     matrix = matrix_of_rows(plant, frame, days)
     steps, looks = walk(matrix, rules).steps[:-1], live(plant, frame, days[:-1], rules)
     for step, look in zip(steps, looks, strict=True):
