@@ -5,6 +5,7 @@ Streams are SIMULATED: twenty correlated features and a target that is linear in
 squares on a past one and a half times as long as the stream; everything it errs later is chance.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -79,13 +80,14 @@ def looks(features: np.ndarray, target: np.ndarray, rows: int, past: int, worse:
         )  # fmt: skip
 
 
-def verdicts(seen: Iterator[Look]) -> Iterator[str]:
-    """Yield what is decided after each look."""
+def verdicts(seen: Iterator[Look]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield what is decided after each look, and because of which clauses."""
     history: list[Look] = []
     for look in seen:
-        verdict = decide([*history, look], RULES).verdict
-        history.append(replace(look, verdict=verdict))
-        yield verdict
+        verdict = decide([*history, look], RULES)
+        cause = tuple(verdict.evidence.get("cause", ()))
+        history.append(replace(look, verdict=verdict.verdict, cause=cause))
+        yield verdict.verdict, cause
 
 
 def measure_false_alarms() -> Iterator[dict[str, Any]]:
@@ -95,7 +97,7 @@ def measure_false_alarms() -> Iterator[dict[str, Any]]:
     for _ in range(STREAMS):
         stream = any_stream(chance)
         features, target = data_of(stream, PAST + WINDOWS, chance)
-        told = set(verdicts(looks(features, target, stream.rows, PAST * stream.rows)))
+        told = {verdict for verdict, _ in verdicts(looks(features, target, stream.rows, PAST * stream.rows))}
         alarmed += "retrain" in told
         investigated += "investigate" in told
     yield {"name": "false_alarms", "ours": alarmed / STREAMS, "peer": 0.01, "unit": "share", "rows": STREAMS}
@@ -105,14 +107,22 @@ def measure_false_alarms() -> Iterator[dict[str, Any]]:
 
 
 def measure_harm_delay() -> Iterator[dict[str, Any]]:
-    """Yield after how many daily windows an error that is a quarter larger is acted on; the median of many streams."""
+    """Yield after how many daily windows an error that is a quarter larger is acted on; the median of many streams.
+
+    Acted on is a training or a person asked for. The shares tell which of the two, and which clause asked first.
+    """
     chance = np.random.default_rng(21)
-    delays = []
+    delays, acts = [], Counter[str]()
     for _ in range(DELAYS):
         stream = replace(any_stream(chance), rows=int(chance.choice([24, 48, 96])), season=0.0)
         features, target = data_of(stream, 180 + 120, chance)
         told = verdicts(looks(features, target, stream.rows, 180 * stream.rows, worse=1.25))
-        delays.append(next((day for day, verdict in enumerate(told, 1) if verdict != "hold"), 121))
+        acting = ((day, act, cause) for day, (act, cause) in enumerate(told, 1) if act != "hold")
+        day, act, cause = next(acting, (121, "hold", ()))
+        delays.append(day)
+        acts[f"{act}_{'_and_'.join(cause)}" if cause else act] += 1
     yield {"name": "harm_delay", "ours": float(np.median(delays)), "peer": 36, "unit": "days", "rows": DELAYS}
     slowest = float(np.quantile(delays, 0.9))
     yield {"name": "harm_delay_p90", "ours": slowest, "peer": 36, "unit": "days", "rows": DELAYS}
+    for act, count in acts.most_common():
+        yield {"name": f"harm_delay_{act}", "ours": count / DELAYS, "peer": None, "unit": "share", "rows": DELAYS}

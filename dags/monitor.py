@@ -6,8 +6,8 @@
 live version had predicted before the truth was known, and compares the champion with its own recipe fitted on newer
 data; `decide` weighs harm, worth and cause by the pipeline's policy (`monitoring` in pipeline.yaml,
 docs/monitoring.md) and writes the verdict with its reasons; `draw_report` draws all of it (the button "Monitoring
-report"); on `retrain` it goes on to `trigger_training`. Earlier windows that a load opened again are measured too,
-with the version that was live then; the newest window alone is decided on.
+report"); on `retrain` it goes on to `trigger_training`. Earlier windows that a load opened again, or that
+somebody asks for, are measured with the version that was live then; the newest window alone is decided on.
 
 **Params**: `start` and `end`, a half-open window in UTC; without them the window that was just
 loaded: `airflow dags trigger monitor_<pipeline>`

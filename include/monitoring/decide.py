@@ -8,21 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import timedelta
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from include.decisions import Verdict
-from include.monitoring import harm, worth
-from include.monitoring.history import Look
-from include.monitoring.measure import Measure
+from include.monitoring import governor, harm, worth
+from include.monitoring.history import Look, newest_due
+from include.monitoring.measure import Measure, moved_features
 from include.spec.fields import span
 from include.spec.monitoring import Costs, Policy
 
 if TYPE_CHECKING:
     from include.spec.model import Pipeline
-
-MONTH = timedelta(days=30)
-PROVEN = "harm"
 
 
 @dataclass(frozen=True)
@@ -46,12 +43,27 @@ class Rules:
 
 @dataclass(frozen=True)
 class Clause:
-    """What one clause of a policy says: whether it fires, in words, and because of what."""
+    """What one clause of a policy says: whether it fires, in words, because of what, and whether it could be judged."""
 
     fires: bool
     text: str
     cause: tuple[str, ...] = ()
     figures: dict[str, Any] = field(default_factory=dict)
+    is_known: bool = True
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the clauses of a policy say of a window, and the evidence of harm where it asks for it."""
+
+    clauses: tuple[Clause, ...]
+    harm: harm.Evidence | None
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether the policy says nothing: no clause could be judged, or harm could not, which is the error's own."""
+        is_silent = bool(self.clauses) and not any(clause.is_known for clause in self.clauses)
+        return is_silent or (self.harm is not None and self.harm.odds is None)
 
 
 def decide(history: Sequence[Look], rules: Rules) -> Verdict:
@@ -78,26 +90,29 @@ def decide(history: Sequence[Look], rules: Rules) -> Verdict:
     if newest.usable_rows < rules.training_rows:
         return Verdict("hold", [f"{newest.usable_rows} rows with a known target, training needs {rules.training_rows}"])
     if newest.champion is None:
-        return _asked(Clause(True, f"there is no champion yet and {newest.usable_rows} rows to train on", ("first",)))
+        return _asked(history, "first", f"there is no champion yet and {newest.usable_rows} rows to train on")
     if newest.must:
-        return _asked(Clause(True, newest.must, ("inputs",)))
-    clauses = list(_clauses(history, rules))
-    firing = [clause for clause in clauses if clause.fires]
-    evidence = {"figures": {k: v for clause in clauses for k, v in clause.figures.items()}}
-    moved = [f"what moved: {names}"] if (names := moved_features(newest)) else []
+        return _asked(history, "inputs", newest.must)
+    judged = _judge(history, rules)
+    firing = [clause for clause in judged.clauses if clause.fires]
+    evidence = {"figures": {k: v for clause in judged.clauses for k, v in clause.figures.items()}}
+    moved = [f"what moved: {', '.join(names)}"] if (names := moved_features(newest.measures)) else []
     if firing:
         cause = tuple(dict.fromkeys(name for clause in firing for name in clause.cause))
         reasons = [*(clause.text for clause in firing), *moved]
         return _governed(history, rules.policy, Verdict("retrain", reasons, evidence | {"cause": list(cause)}))
-    if doubt := _doubt(history, rules.policy, evidence):
+    texts = [clause.text for clause in judged.clauses]
+    if doubt := _doubt(history, rules, judged):
         because_of, reason = doubt
-        return _investigate(history, because_of, [reason, *(clause.text for clause in clauses), *moved], evidence)
-    reasons = [clause.text for clause in clauses] or ["the policy trains never again"]
-    return Verdict("hold", [*reasons, *moved], evidence)
+        return _investigate(history, because_of, [reason, *texts, *moved], evidence)
+    return Verdict("hold", [*(texts or ["the policy trains never again"]), *moved], evidence)
 
 
-def _asked(clause: Clause) -> Verdict:
-    return Verdict("retrain", [clause.text], {"cause": list(clause.cause), "figures": {}})
+def _asked(history: Sequence[Look], cause: str, reason: str) -> Verdict:
+    """Ask for a training that no governor delays, once a window."""
+    if repeated := governor.repeated(history, (cause,)):
+        return Verdict("hold", [repeated, reason], {"figures": {}})
+    return Verdict("retrain", [reason], {"cause": [cause], "figures": {}})
 
 
 def _investigate(history: Sequence[Look], cause: str, reasons: list[str], evidence: dict[str, Any]) -> Verdict:
@@ -114,8 +129,26 @@ def _investigate(history: Sequence[Look], cause: str, reasons: list[str], eviden
     return Verdict("investigate", reasons, evidence | {"cause": [cause], "windows": windows})
 
 
-def _clauses(history: Sequence[Look], rules: Rules) -> Iterator[Clause]:
-    """Yield what each clause of the policy says about the newest window."""
+def _judge(history: Sequence[Look], rules: Rules) -> Judged:
+    """Return what each clause of the policy says about the newest window."""
+    policy = rules.policy
+    measured = harm.judge(history, policy.harm) if policy.harm else None
+    paid = worth.judge(history, policy.worth, rules.costs) if policy.worth else None
+    clauses = list(_persistent_clauses(history, rules))
+    if paid:
+        is_known = paid.gain_pct is not None and paid.price_pct is not None
+        clauses.append(Clause(paid.fires, f"worth: {paid.text}", ("worth",), {"worth": asdict(paid)}, is_known))
+    if measured:
+        # Training helps only where newer data do: otherwise somebody has to look what else has changed. That a season
+        # is harder than the one of the promise is no reason to train in each of its windows.
+        is_hopeless = paid is not None and paid.gain_pct is not None and paid.gain_pct <= 0
+        fires, figures = measured.is_proven and not is_hopeless, {"harm": asdict(measured)}
+        clauses.append(Clause(fires, f"harm: {measured.text}", ("harm",), figures, measured.odds is not None))
+    return Judged(tuple(clauses), measured)
+
+
+def _persistent_clauses(history: Sequence[Look], rules: Rules) -> Iterator[Clause]:
+    """Yield what the clauses say that ask neither for harm nor for worth."""
     policy, newest = rules.policy, history[-1]
     if policy.every_window:
         yield Clause(True, "every window is a reason to train", ("schedule",))
@@ -128,43 +161,39 @@ def _clauses(history: Sequence[Look], rules: Rules) -> Iterator[Clause]:
         yield _persistent(history, rules, "mean", lambda look: _shifts(look, limit, rules))
     if policy.business:
         yield _persistent(history, rules, "business", _business)
-    measured = harm.judge(history, policy.harm) if policy.harm else None
-    paid = worth.judge(history, policy.worth, rules.costs) if policy.worth else None
-    if paid:
-        yield Clause(paid.fires, f"worth: {paid.text}", ("worth",), {"worth": asdict(paid)})
-    if measured and policy.harm:
-        is_proven = measured.odds is not None and measured.odds >= policy.harm.odds
-        # Training helps only where newer data do: otherwise somebody has to look what else has changed. That a season
-        # is harder than the one of the promise is no reason to train in each of its windows.
-        is_hopeless = paid is not None and paid.gain_pct is not None and paid.gain_pct <= 0
-        figures = {PROVEN: asdict(measured) | {"is_proven": is_proven}}
-        yield Clause(is_proven and not is_hopeless, f"harm: {measured.text}", (PROVEN,), figures)
 
 
 def _age(newest: Look, every: str) -> Clause:
     if newest.trained_at is None:
-        return Clause(False, "unknown: nobody noted when the champion was trained")
+        return Clause(False, "unknown: nobody noted when the champion was trained", is_known=False)
     age = newest.window.end - newest.trained_at
     return Clause(age >= span(every), f"the champion's data end {age.days} days ago, {every} are allowed", ("age",))
 
 
 def _persistent(history: Sequence[Look], rules: Rules, name: str, judge: Any) -> Clause:
-    """Return what a clause says that has to hold in `needed` of the `among` newest windows, the newest among them."""
-    policy = rules.policy
-    told = [judge(look) for look in history[-policy.among :] if look.state == "loaded"]
+    """Return what a clause says that has to hold in `needed` of the `among` newest windows, the newest among them.
+
+    Windows in which another version stood say nothing about the champion.
+    """
+    policy, champion = rules.policy, history[-1].champion
+    among = history[-policy.among :]
+    told = [judge(look) for look in among if look.state == "loaded" and look.champion == champion]
+    if not told:  # of an earlier window, which was blocked
+        return Clause(False, "unknown: the window cannot be judged", is_known=False)
     firing = sum(clause.fires for clause in told)
     newest: Clause = told[-1]
     text = newest.text
     if policy.among > 1:
         text += f" ({firing} of the newest {policy.among} windows, {policy.needed} are needed)"
-    return Clause(newest.fires and firing >= policy.needed, text, newest.cause or (name,), newest.figures)
+    fires = newest.fires and firing >= policy.needed
+    return Clause(fires, text, newest.cause or (name,), newest.figures, newest.is_known)
 
 
 def _r2(look: Look, least: float, least_rows: int) -> Clause:
     measured = _find(look.measures, "error", "r2")
     if measured is None or measured.value is None or measured.rows < least_rows:
         why = measured.reason if measured and measured.reason else f"fewer than {least_rows} rows have met their truth"
-        return Clause(False, f"R² of version {look.champion} is unknown: {why}", ("r2",))
+        return Clause(False, f"R² of version {look.champion} is unknown: {why}", ("r2",), is_known=False)
     is_low = measured.value < least
     text = f"R² {measured.value:.3f} of version {look.champion} is {'below' if is_low else 'not below'} {least:g}"
     return Clause(is_low, text, ("r2",), {"r2": measured.value})
@@ -179,7 +208,8 @@ def _shifts(look: Look, limit: float, rules: Rules) -> Clause:
     shifts = [one for one in watched if one.rows >= rules.least_rows]
     if not shifts:
         few = f"the window has {look.rows} rows, judging needs {rules.least_rows}"
-        return Clause(False, f"the means are unknown: {few if watched else 'there is nothing to compare them with'}")
+        why = few if watched else "there is nothing to compare them with"
+        return Clause(False, f"the means are unknown: {why}", is_known=False)
     # Exactly at the limit is allowed, also where binary fractions make 10 % a hair more than 10.
     moved = [one for one in shifts if one.value is not None and abs(one.value) > limit * (1 + 1e-9)]
     doubted = sorted(one.subject for one in shifts if one.status == "unknown")
@@ -193,7 +223,8 @@ def _shifts(look: Look, limit: float, rules: Rules) -> Clause:
 def _business(look: Look) -> Clause:
     measured = next((one for one in look.measures if one.kind == "business"), None)
     if measured is None or measured.status == "unknown":
-        return Clause(False, f"the business outcome is unknown: {measured.reason if measured else 'none is declared'}")
+        why = measured.reason if measured else "none is declared"
+        return Clause(False, f"the business outcome is unknown: {why}", is_known=False)
     return Clause(
         measured.status == "breach", measured.reason or f"{measured.subject} is {measured.value:.4g}", ("business",)
     )
@@ -203,45 +234,48 @@ def _find(measures: Sequence[Measure], kind: str, statistic: str) -> Measure | N
     return next((one for one in measures if (one.kind, one.statistic, one.slice) == (kind, statistic, "")), None)
 
 
-def moved_features(look: Look) -> str:
-    """Return the features that moved in a window, for the explanation; they trigger nothing by themselves."""
-    jointly = [one for one in look.measures if (one.kind, one.status) == ("joint", "breach")]
-    return ", ".join(sorted({one.subject for one in jointly if one.statistic != "p_value"}))
-
-
-def _doubt(history: Sequence[Look], policy: Policy, evidence: dict[str, Any]) -> tuple[str, str] | None:
+def _doubt(history: Sequence[Look], rules: Rules, judged: Judged) -> tuple[str, str] | None:
     """Return because of what a person has to look although no clause fires, and in words; None where all is well."""
-    measured = evidence["figures"].get(PROVEN)
-    if measured and measured["is_proven"]:
-        return PROVEN, (
+    if judged.harm and judged.harm.is_proven:
+        return "harm", (
             "the error is proven larger than promised, and newer data do not help its recipe: look for what has"
             " changed, or let every candidate try with the training DAG"
         )
-    if policy.unknown:
-        newest = [look for look in history[-policy.unknown :] if look.champion == history[-1].champion]
-        if len(newest) == policy.unknown and not any(look.losses for look in newest):
-            reason = f"for {policy.unknown} windows no prediction has met its truth: nobody knows how well it does"
-            return "unknown", reason
+    if reason := _unknown(history, rules, judged):
+        return "unknown", reason
     return None
 
 
+def _unknown(history: Sequence[Look], rules: Rules, judged: Judged) -> str:
+    """Return why nobody knows how well the model does, in so many windows in a row that a person has to look.
+
+    A change of the champion ends no such row: the next one is unknown, too. A window that had nothing to come counts
+    for nothing.
+    """
+    most = rules.policy.unknown
+    if most is None:
+        return ""
+    places = newest_due(history, most)
+    looks = [history[place] for place in places]
+    if len(looks) < most or any(look.champion is None for look in looks):
+        return ""
+    if not any(look.losses for look in looks):
+        return f"for {most} windows no prediction has met its truth: nobody knows how well it does"
+    for place in reversed(places):
+        is_seen = bool(history[place].losses) and all(map(isfinite, history[place].losses))
+        then = judged if place == len(history) - 1 else _judge(history[: place + 1], rules)
+        if is_seen and not then.is_unknown:
+            return ""
+    return f"for {most} windows nobody could judge how well it does"
+
+
 def _governed(history: Sequence[Look], policy: Policy, asked: Verdict) -> Verdict:
-    """Return what was asked for, or why not: too soon, too often, or refused too often."""
-    trained = [(place, look) for place, look in enumerate(history[:-1]) if look.verdict == "retrain"]
-    if policy.rejected:
-        standing = (look for _, look in trained if look.champion == history[-1].champion)
-        outcomes = [look.outcome for look in standing if look.outcome in ("promoted", "rejected")]
-        if len(outcomes) >= policy.rejected and set(outcomes[-policy.rejected :]) == {"rejected"}:
-            reason = f"the last {policy.rejected} challengers were rejected: training again would not help"
-            return _investigate(history, "rejected", [reason, *asked.reasons], asked.evidence)
-    if trained and len(history) - 1 - trained[-1][0] <= policy.cooldown:
-        reason = (
-            f"a training was asked for {len(history) - 1 - trained[-1][0]} windows ago, {policy.cooldown} are waited"
-        )
-        return Verdict("hold", [reason, *asked.reasons], asked.evidence)
-    since = history[-1].window.end - MONTH
-    count = sum(look.window.end > since for _, look in trained)
-    if policy.monthly and count >= policy.monthly:
-        reason = f"{count} trainings were asked for in 30 days, {policy.monthly} are allowed"
-        return Verdict("hold", [reason, *asked.reasons], asked.evidence)
+    """Return what was asked for, or why not: asked before, refused too often, too soon or too often."""
+    cause, evidence = asked.evidence["cause"], asked.evidence
+    if repeated := governor.repeated(history, cause):
+        return Verdict("hold", [repeated, *asked.reasons], evidence)
+    if rejected := governor.rejected(history, policy):
+        return _investigate(history, "rejected", [rejected, *asked.reasons], evidence)
+    if refused := governor.refused(history, policy, cause):
+        return Verdict("hold", [refused, *asked.reasons], evidence)
     return asked

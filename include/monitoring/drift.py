@@ -9,18 +9,24 @@ from typing import Any
 
 from include.monitoring.histogram import Counts, WindowCounts, count_rows
 from include.monitoring.joint import Moved, Wander, shifts_jointly, worth_of
-from include.monitoring.levels import Level, is_beyond, shift_in_deviations, shift_in_per_cent
-from include.monitoring.limits import Limits
+from include.monitoring.levels import Level, shift_in_deviations, shift_in_per_cent
+from include.monitoring.limits import Limits, is_beyond, judge
 from include.monitoring.measure import Measure
-from include.monitoring.reference import PREDICTION, TARGET, TIME, Reference, Subject
+from include.monitoring.reference import LOSS, PREDICTION, TARGET, TIME, Reference, Subject
 from include.monitoring.slice_drift import measure_slices
 from include.monitoring.slices import Sums, watched
 from include.monitoring.usual import figures_of, usual_distances, usual_missing, usual_share
 
-KINDS = {TARGET: "target", PREDICTION: "prediction"}
+KINDS = {TARGET: "target", PREDICTION: "prediction", LOSS: "concept"}
 JOINT, ALL = "joint", "features"
 FIGURES = ("psi", "js", "ks", "mean", "mean_shift_sd", "mean_shift_pct", "out_of_range_share")
 WORDS = {"psi": "PSI", "js": "Jensen–Shannon distance", "ks": "Kolmogorov–Smirnov distance"}
+# Where a shift twice as large as the limit asks for would be usual, nobody can tell: psi grows as its square.
+BLIND = {"psi": 4.0, "js": 2.0, "ks": 2.0}
+BLIND_SHARE = 0.1  # the same of shares, beside that of the reference
+PLAIN_SHARE = 0.5  # above what is asked: no chance explains that
+NEARLY_ALL = 0.9  # of the values missing: as good as all
+SHORT = "the reference is too short, or wanders too much, to tell what is usual for so many rows"
 SHARES = {
     "out_of_range_share": "lie outside all that the reference had",
     "outlier_share": "lie outside the middle 99.9 % of the reference",
@@ -35,7 +41,7 @@ def measure_drift(
     limits: Limits | None = None,
     slices: Sequence[str] = (),
 ) -> list[Measure]:
-    """Measure a window's features, all features jointly, its target and prediction where it has them, and its slices.
+    """Measure a window's features, all of them jointly, its target, prediction and loss where it has them, its slices.
 
     Parameters
     ----------
@@ -128,26 +134,36 @@ def _shape(subject: Subject, counts: Counts, limits: Limits, worth: float) -> It
     most = usual_distances(subject, counts.values, worth)
     for figure, value in own.items():
         asked = getattr(limits, figure)
-        limit = max(asked, most[figure])
-        status, reason = "ok", ""
-        if is_beyond(value, limit):
-            status, reason = "breach", f"the shape moved: {WORDS[figure]} {value:.3g} is above {limit:.3g}"
+        status, limit = judge(value, asked, most[figure], BLIND[figure] * asked)
+        above, reason = f"{WORDS[figure]} {value:.3g} is above", ""
+        if status == "breach":
+            reason = f"the shape moved: {above} {limit:.3g}"
+        elif status == "unknown":
+            reason = f"{SHORT}: {above} {asked:g}, but up to {most[figure]:.3g} may be"
         elif is_beyond(value, asked):
-            reason = f"{WORDS[figure]} {value:.3g} is above {asked:g}, but up to {limit:.3g} is usual for so many rows"
+            reason = f"{above} {asked:g}, but up to {limit:.3g} is usual for so many rows"
         yield Measure("", "", figure, value, status, reason, None, limit, rows=counts.values)
 
 
 def _missing(subject: Subject | None, counts: Counts | None, limits: Limits, worth: float, why: str) -> Measure:
-    """Judge the share of rows without a value; where all are, that is a breach whatever the reference had."""
+    """Judge the share of rows without a value; where nearly all are, that is a breach whatever stretches had."""
     figure = "missing_share"
     if subject is None or counts is None or not counts.rows:
         return Measure("", "", figure, None, "unknown", why)
     share, before = counts.missing / counts.rows, subject.whole.missing / subject.whole.rows
-    limit = max(before + limits.missing_share, usual_missing(subject, counts.rows, worth))
-    is_breach = is_beyond(share, limit) or not counts.values
+    stretch = min(usual_missing(subject, counts.rows), NEARLY_ALL)
+    asked = before + limits.missing_share
+    usual = usual_share(subject.whole.missing, subject.whole.rows, counts.rows, worth)
+    plain = min(max(asked + PLAIN_SHARE, stretch), NEARLY_ALL)
+    status, limit = judge(share, max(asked, stretch), usual, before + BLIND_SHARE, plain)
     reason = f"{share:.1%} of {counts.rows} rows have no value; in the reference it was {before:.1%}"
-    told = ("breach", reason) if is_breach else ("ok", "")
-    return Measure("", "", figure, share, *told, before, limit, rows=counts.rows)
+    if not counts.values:
+        status = "breach"
+    elif status == "unknown":
+        reason += f". {SHORT.capitalize()}"
+    elif status == "ok":
+        reason = f"{reason}, up to {limit:.1%} is usual" if is_beyond(share, asked) else ""
+    return Measure("", "", figure, share, status, reason, before, limit, rows=counts.rows)
 
 
 def _shares(subject: Subject, counts: Counts, limits: Limits, worth: float) -> Iterator[Measure]:
@@ -165,10 +181,10 @@ def _shares(subject: Subject, counts: Counts, limits: Limits, worth: float) -> I
 def _share(figure: str, before: tuple[int, Counts], now: tuple[int, Counts], limits: Limits, worth: float) -> Measure:
     (few, whole), (own, counts) = before, now
     share, reference = own / counts.values, few / whole.values
-    limit = max(reference + getattr(limits, figure), usual_share(few, whole.values, counts.values, worth))
-    is_breach = is_beyond(share, limit)
-    reason = f"{own} of {counts.values} values {SHARES[figure]}; {limit:.2%} may" if is_breach else ""
-    status = "breach" if is_breach else "ok"
+    asked, usual = reference + getattr(limits, figure), usual_share(few, whole.values, counts.values, worth)
+    status, limit = judge(share, asked, usual, reference + BLIND_SHARE, asked + PLAIN_SHARE)
+    reason = f"{own} of {counts.values} values {SHARES[figure]}; {limit:.2%} may" if is_beyond(share, asked) else ""
+    reason += f". {SHORT.capitalize()}" if status == "unknown" else ""
     return Measure("", "", figure, share, status, reason, reference, limit, rows=counts.values)
 
 

@@ -73,9 +73,10 @@ def score(expected: Expected | None, predicted: np.ndarray, losses: np.ndarray) 
         return [Measure("concept", "loss", "ratio", None, "unknown", why, 1.0, rows=len(losses))]
     hoped = expected.loss(predicted)
     off = 100 * (hoped.mean() / losses.mean() - 1) if losses.mean() else 0.0
-    scored = Measure(
-        "error", "prediction", "mae_estimate_off_pct", float(off), "ok", threshold=HELD_PCT, rows=len(losses)
-    )
+    is_off = abs(off) > HELD_PCT
+    told = ("breach", f"the estimate of this error was off by {off:+.0f} %: it did not hold") if is_off else ("ok", "")
+    place = ("error", "prediction", "mae_estimate_off_pct")
+    scored = Measure(*place, float(off), *told, threshold=HELD_PCT, rows=len(losses))
     return [scored, _concept(hoped, losses)]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from include.errors import NothingToDo
 from include.monitoring.ground import Ground, first_place
 from include.monitoring.matrix import Key, Matrix, Model
-from include.monitoring.refits import fit, in_threads, prober
+from include.monitoring.refits import fit, in_threads, prober, shifter
 from include.promotion.decide import Opponent, choose, decide, is_better_than_champion
 from include.promotion.proof import compare
 from include.training.selection import cross_validate
@@ -84,7 +84,7 @@ class Gate:
         losses = np.abs(judged["target"].to_numpy("float64") - predicted)
         later = range(place + 1, len(self.ground.windows))
         by_window = {window: losses[self.ground.cuts[window]] for window in later}
-        return Model(losses[parts.holdout.index], by_window, *self.ground.reference(parts.fit))
+        return Model(losses[parts.holdout.index], by_window)
 
 
 def train_all(ground: Ground) -> Matrix:
@@ -99,4 +99,5 @@ def train_all(ground: Ground) -> Matrix:
     gate = Gate(ground)
     if first not in gate.parts:
         split(ground.pipeline, rows := ground.usable(ground.windows[first].end), holdout_start(ground.pipeline, rows))
-    return Matrix(ground.periods, gate.models, prober(ground), gate.successor, ground.watched)
+    shifts = shifter(ground, lambda place: gate.parts[place].fit)
+    return Matrix(ground.periods, gate.models, prober(ground), gate.successor, shifts)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from include.errors import NothingToDo
-from include.monitoring.levels import NEAR_ZERO
 from include.monitoring.matrix import Period
 from include.monitoring.measure import Measure
 from include.monitoring.probe import halves
@@ -81,6 +80,11 @@ class Ground:
         """Return the rows whose target became known in a window."""
         return self.judged.iloc[self.cuts[place]]
 
+    def rows_about(self, place: int) -> pd.DataFrame:
+        """Return the rows that speak of a time in a window, whether their target is known or not."""
+        window, at = self.windows[place], self.frame["valid_at"]
+        return self.frame[(at >= window.start) & (at < window.end)]
+
     def halves(self, since: int, place: int) -> tuple[pd.DataFrame, pd.DataFrame] | str:
         """Cut what became known after a window and up to the end of another, see `include.monitoring.probe.halves`."""
         return halves(self.pipeline, self.judged, Window(self.windows[since].end, self.windows[place].end))
@@ -101,16 +105,8 @@ class Ground:
         """Return a model's absolute errors on rows, shape (n,)."""
         return np.abs(model.predict(rows) - rows["target"].to_numpy("float64")) if len(rows) else np.empty(0)
 
-    def reference(self, rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-        """Return the means of the watched features, and below what such a mean is as good as zero."""
-        values = rows[list(self.watched)]
-        deviation, count = values.std().to_numpy("float64"), values.count().to_numpy("float64")
-        error = deviation / np.sqrt(np.maximum(count, 1))
-        return values.mean().to_numpy("float64"), np.maximum(NEAR_ZERO * deviation, error)
-
     def _period(self, place: int) -> Period:
-        window, watched = self.windows[place], list(self.watched)
-        rows = self.frame[(self.frame["valid_at"] >= window.start) & (self.frame["valid_at"] < window.end)]
+        window, rows = self.windows[place], self.rows_about(place)
         seen = self.seen.get(window, Seen())
         state, why = (seen.state, seen.why) if len(rows) or seen.why else ("empty", "the window has no rows")
         target = self.rows_of(place)["target"].to_numpy("float64")
@@ -122,8 +118,6 @@ class Ground:
             state,
             why,
             variation=float(((target - target.mean()) ** 2).sum()) if len(target) else 0.0,
-            means=rows[watched].mean().to_numpy("float64"),
-            counts=rows[watched].count().to_numpy("float64"),
             outcome=seen.outcome,
         )
 

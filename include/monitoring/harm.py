@@ -36,12 +36,15 @@ class Evidence:
         How much larger than promised the mean loss has been, in per cent.
     blocks : int
         Blocks of rows that were bet on.
+    is_proven : bool
+        Whether the odds are those that the policy asks for.
     """
 
     odds: float | None
     excess_pct: float | None
     blocks: int
     text: str
+    is_proven: bool = False
 
 
 def odds(losses: Sequence[float], limit: float) -> float:
@@ -75,13 +78,31 @@ def judge(history: Sequence[Look], rule: Harm) -> Evidence:
         return Evidence(None, None, len(losses), f"unknown: the promise rests on {len(promised)} blocks of rows")
     if not losses:
         return Evidence(None, None, 0, "unknown: no prediction of this champion has met its truth yet")
+    if odd := int(np.count_nonzero(~np.isfinite([*losses, *promised]))):
+        text = f"unknown: {odd} of the blocks' errors are no finite numbers; look at its predictions and the target"
+        return Evidence(None, None, len(losses), text)
     most, mean = limit(promised, rule.tolerance_pct), float(np.mean(promised))
     # A limit of 0 promises nothing but right answers.
     wealth = odds(losses, most) if most > 0 else (MOST if any(losses) else 1.0)
     excess = 100 * (np.mean(losses) / mean - 1) if mean else None
     more = f"{abs(excess):.1f} % {'more' if excess >= 0 else 'less'}" if excess is not None else "other than nothing"
     text = (
-        f"{wealth:,.3g} : 1 that the error is larger than {most:.4g}; on {len(losses)} blocks it was {more} than the"
-        f" {mean:.4g} promised"
+        f"{wealth:,.3g} : 1 that the error is {_more_than(most, mean, promised, rule.tolerance_pct)}; on {len(losses)}"
+        f" blocks it was {more} than promised"
     )
-    return Evidence(wealth, float(excess) if excess is not None else None, len(losses), text)
+    excess_pct = float(excess) if excess is not None else None
+    return Evidence(wealth, excess_pct, len(losses), text, is_proven=wealth >= rule.odds)
+
+
+def _more_than(most: float, mean: float, promised: Sequence[float], tolerance_pct: float) -> str:
+    """Return the claim that is bet on, with what is allowed for: the tolerance, or a promise that is less sure."""
+    if not mean:
+        return "more than the 0 promised"
+    allowed = 100 * (most / mean - 1)
+    claim = f"more than {allowed:.3g} % above the {mean:.4g} promised"
+    if most <= mean * (1 + tolerance_pct / 100):
+        return claim
+    return (
+        f"{claim} ({tolerance_pct:g} % are tolerated; the promise rests on {len(promised)} blocks and may be off by"
+        f" {allowed:.3g} %)"
+    )

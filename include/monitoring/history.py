@@ -50,9 +50,12 @@ class Look:
     must : str
         Why the champion has to be replaced whatever it is worth, such as changed inputs; or nothing.
     verdict, outcome : str
-        What was decided at its end, and what became of a training: promoted, rejected, skipped or nothing yet.
+        What was decided at its end, and what became of a training: promoted, rejected; or nothing, where it was
+        skipped, failed, or still runs.
     cause : tuple of str
         Because of what a training, or a person, was asked for.
+    decision : int or None
+        Number of that decision in the ledger; a replay has none.
     """
 
     window: Window
@@ -72,12 +75,14 @@ class Look:
     verdict: str = ""
     outcome: str = ""
     cause: tuple[str, ...] = ()
+    decision: int | None = None
 
 
 def under(history: Sequence[Look]) -> list[Look]:
     """Return the looks at the newest champion since it stands or a training was last asked for, oldest first.
 
-    Evidence is counted once: what has led to a training counts for no further one.
+    Evidence is counted once: what has led to a training counts for no further one. A window that has led to one itself
+    shows the same evidence when it is measured again; `include.monitoring.governor` refuses a second training for it.
     """
     kept: list[Look] = []
     for look in reversed(history):
@@ -85,3 +90,9 @@ def under(history: Sequence[Look]) -> list[Look]:
             break
         kept.append(look)
     return kept[::-1]
+
+
+def newest_due(history: Sequence[Look], windows: int) -> list[int]:
+    """Return the places of so many newest windows in which something had to come, oldest first; a holiday is none."""
+    due = [place for place, look in enumerate(history) if look.state != "quiet" or look.losses]
+    return due[-windows:] if windows else []

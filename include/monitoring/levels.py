@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from include.monitoring.histogram import Counts
-from include.monitoring.limits import Limits
+from include.monitoring.limits import Limits, is_beyond
 from include.monitoring.measure import Measure
 
 NEAR_ZERO = 0.05  # of the deviation: a mean closer to zero is no measure of anything
 FEW = 0.01  # of the values, which may be wild without being the level
 SURE = 3.0  # standard errors beyond which a shift is no chance
+NO_PROOF = (
+    "The limit in per cent is exceeded, as its rule counts, but that is no proof that anything changed: it is a shift"
+    " which chance may do"
+)
+BLIND = 2.0  # times the limit that is asked for: where chance may do more, a shift beyond that limit is unknown
 
 
 @dataclass(frozen=True)
@@ -72,29 +77,35 @@ def shift_in_per_cent(level: Level, counts: Counts, limits: Limits) -> Measure:
         return _measure(figure, unsure, "unknown", f"{near}: a per cent of it says nothing", level, limit, counts)
     shift, held = (100 * (now - before) / abs(before) if before else math.inf for now, before in _pairs(level))
     moved = f"the mean moved {shift:+.1f} %, from {level.before:.4g} to {level.now:.4g}"
-    if abs(level.now - level.before) < SURE * level.error:
-        moved += f", which chance may do ({SURE:g} standard errors are {100 * SURE * level.error / base:.1f} %)"
     if limit is None:
         return _measure(figure, shift, "ok", "", level, None, counts)
-    return _judged(figure, (shift, held), moved, (limit, limit), level, counts)
+    one = _judged(figure, (shift, held), moved, (limit, limit), level, counts)
+    if one.status == "breach" and abs(level.now - level.before) < SURE * level.error:
+        sure = f"({SURE:g} standard errors are {100 * SURE * level.error / base:.1f} %)"
+        return replace(one, reason=f"{one.reason}. {NO_PROOF} {sure}")
+    return one
 
 
 def _judged(
     figure: str, shifts: tuple[float, float], moved: str, limits: tuple[float, float], level: Level, counts: Counts
 ) -> Measure:
-    """Judge the exact shift by the larger limit, but by the held one where a few wild values make the difference."""
+    """Judge the exact shift by the larger limit, but by the held one where a few wild values make the difference.
+
+    Where chance may do far more than is asked for, a shift between both is unknown.
+    """
     (shift, held), (asked, limit) = shifts, limits
     is_exact, is_held = (is_beyond(abs(one), limit) for one in shifts)
-    told = ""
+    told, status = "", "ok"
     if is_exact != is_held and (wild := _wild(level, counts)):
         unit = "%" if figure == "mean_shift_pct" else "deviations"
         told = f", but {wild} did it: without such values it moved {held:+.3g} {unit}"
         is_exact = is_held
     elif is_beyond(abs(shift), asked) and not is_exact:
-        told = ", no more than chance may do"
+        told = f", no more than chance may do: {limit:.3g}"
+        status = "unknown" if limit > BLIND * asked else "ok"
     if is_exact:
         return _measure(figure, shift, "breach", f"{moved}{told}; allowed are ±{limit:.3g}", level, limit, counts)
-    return _measure(figure, shift, "ok", f"{moved}{told}" if told else "", level, limit, counts)
+    return _measure(figure, shift, status, f"{moved}{told}" if told else "", level, limit, counts)
 
 
 def _wild(level: Level, counts: Counts) -> str:
@@ -105,17 +116,6 @@ def _wild(level: Level, counts: Counts) -> str:
         return ""
     rows = f"{counts.beyond} of {counts.values} rows" if counts.beyond > 1 else f"one row of {counts.values}"
     return f"{rows} beyond the whole reference"
-
-
-def is_beyond(value: float, limit: float) -> bool:
-    """Say whether a value is above its limit; exactly at it is allowed, a hair of binary fractions more, too.
-
-    Examples
-    --------
-    >>> is_beyond(100 * (1.1 - 1) / 1, 10.0)
-    False
-    """
-    return value > limit and not math.isclose(value, limit, rel_tol=1e-9)
 
 
 def _sure(level: Level) -> float:

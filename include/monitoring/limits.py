@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
@@ -51,3 +52,43 @@ class Limits:
     def of(cls, pipeline: Pipeline) -> Self:
         """Return a pipeline's limits."""
         return cls(mean_shift_pct=pipeline.thresholds.mean_shift_pct, min_rows=pipeline.thresholds.min_rows)
+
+
+def is_beyond(value: float, limit: float) -> bool:
+    """Say whether a value is above its limit; exactly at it is allowed, a hair of binary fractions more, too.
+
+    Examples
+    --------
+    >>> is_beyond(100 * (1.1 - 1) / 1, 10.0)
+    False
+    """
+    return value > limit and not math.isclose(value, limit, rel_tol=1e-9)
+
+
+def judge(value: float, asked: float, usual: float, blind: float, plain: float = math.inf) -> tuple[str, float]:
+    """Return the status of a figure and the limit it was held against.
+
+    Parameters
+    ----------
+    asked : float
+        Up to here it is ok.
+    usual : float
+        Up to here chance, or what the reference itself did, may explain it.
+    blind : float
+        Where so much or more would be usual nobody can tell: a figure above `asked` is unknown.
+    plain : float
+        A figure above it, and above `asked`, is a breach whatever would be usual.
+
+    Examples
+    --------
+    >>> [judge(value, 0.2, 0.3, 0.4) for value in (0.1, 0.3, 0.31)]
+    [('ok', 0.3), ('ok', 0.3), ('breach', 0.3)]
+    >>> [judge(value, 0.2, 1.0, 0.4, 0.7) for value in (0.1, 0.3, 0.71)]
+    [('ok', 0.2), ('unknown', 0.2), ('breach', 0.7)]
+    """
+    limit = max(asked, min(usual, plain))
+    if is_beyond(value, limit):
+        return "breach", limit
+    if usual > blind:
+        return "unknown" if is_beyond(value, asked) else "ok", asked
+    return "ok", limit

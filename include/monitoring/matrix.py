@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -12,7 +12,6 @@ from include.monitoring.measure import Measure
 from include.windows import Window
 
 Key = tuple[int, str]  # the place of the window at whose end a model was trained, and the candidate's name
-NONE = np.empty(0)
 
 
 @dataclass(frozen=True)
@@ -29,8 +28,6 @@ class Period:
         loaded, or why nothing of it can be judged, see `include.monitoring.history.Look`.
     variation : float
         Sum of squares of the judged targets about their mean.
-    means, counts : array, shape (watched features,)
-        Over the window's rows, and of how many.
     outcome : Measure or None
         What became of the business.
     """
@@ -41,8 +38,6 @@ class Period:
     state: str = "loaded"
     why: str = ""
     variation: float = 0.0
-    means: np.ndarray = field(default_factory=lambda: NONE)
-    counts: np.ndarray = field(default_factory=lambda: NONE)
     outcome: Measure | None = None
 
 
@@ -56,14 +51,10 @@ class Model:
         Absolute errors on rows that the recipe had not seen when it was tried before it could stand, in time order.
     losses : dict
         By the place of each later window: absolute errors on the rows whose target became known in it, in that order.
-    means, noise : array, shape (watched features,)
-        Over the rows it could read, and below what such a mean is as good as zero.
     """
 
     promised: np.ndarray
     losses: Mapping[int, np.ndarray]
-    means: np.ndarray = field(default_factory=lambda: NONE)
-    noise: np.ndarray = field(default_factory=lambda: NONE)
 
 
 @dataclass(frozen=True)
@@ -81,15 +72,16 @@ class Matrix:
         are; or why they are too few.
     successor : function
         Who stands after a training at the end of a window, given who stood: the same where the challenger is refused.
-    watched : tuple of str
-        Names of the watched features.
+    shifts : function
+        How far the means of the watched features in a window are from those that a training learnt from, by the places
+        of the training and of the window: as the monitor measures it.
     """
 
     periods: tuple[Period, ...]
     models: Mapping[Key, Model]
     probe: Callable[[int, int, str], tuple[np.ndarray, np.ndarray] | str]
     successor: Callable[[int, Key | None], Key | None]
-    watched: tuple[str, ...] = ()
+    shifts: Callable[[int, int], tuple[Measure, ...]] = lambda trained, place: ()
 
     @property
     def first(self) -> int:
@@ -128,22 +120,8 @@ class Matrix:
 
     def measures(self, key: Key, place: int) -> tuple[Measure, ...]:
         """Return what clauses ask of a window beside the losses: R², how far watched means moved, the outcome."""
-        period, model = self.periods[place], self.models[key]
-        losses = model.losses[place]
+        period, losses = self.periods[place], self.models[key].losses[place]
         r2 = 1 - float((losses**2).sum()) / period.variation if period.variation else None
         status, reason = ("ok", "") if r2 is not None else ("unknown", "the truth does not vary, or none is known")
-        measures = [Measure("error", "prediction", "r2", r2, status, reason, rows=len(losses))]
-        shown = zip(self.watched, period.means, period.counts, model.means, model.noise, strict=True)
-        measures += [_shift(name, *map(float, figures)) for name, *figures in shown]
-        return (*measures, period.outcome) if period.outcome else tuple(measures)
-
-
-def _shift(name: str, mean: float, count: float, reference: float, noise: float) -> Measure:
-    """Return how far a feature's mean moved, in per cent; unknown, but told, where its reference is as good as zero."""
-    place = ("covariate", name, "mean_shift_pct")
-    if not np.isfinite([mean, reference]).all() or reference == 0:
-        why = "there is no value of it in the window, or none but 0 in the rows the champion learnt from"
-        return Measure(*place, None, "unknown", why, reference, rows=int(count))
-    why = f"the mean it learnt from, {reference:.3g}, is as good as zero: a per cent of it says nothing"
-    status, reason = ("unknown", why) if abs(reference) <= noise else ("ok", "")
-    return Measure(*place, 100 * (mean - reference) / abs(reference), status, reason, reference, rows=int(count))
+        error = Measure("error", "prediction", "r2", r2, status, reason, rows=len(losses))
+        return (error, *self.shifts(key[0], place), *([period.outcome] if period.outcome else []))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from psycopg2 import sql
 
-from include.monitoring.measure import Measure
+from include.monitoring.measure import NO_LIMIT, Measure
 from include.warehouse.engine import transaction
 
 if TYPE_CHECKING:
@@ -16,10 +16,18 @@ if TYPE_CHECKING:
     from include.spec.model import Pipeline
     from include.windows import Window
 
+DAY = timedelta(days=1)
 
-def age_of(window: Window, trained_at: datetime) -> Measure:
-    """Return how many days the champion's data are older than a window's end."""
-    return Measure("staleness", "champion", "age_days", (window.end - trained_at).total_seconds() / 86_400, "ok")
+
+def age_of(window: Window, trained_at: datetime, allowed: timedelta | None) -> Measure:
+    """Return how many days the champion's data are older than a window's end: a breach of more than is allowed."""
+    place, age = ("staleness", "champion", "age_days"), (window.end - trained_at) / DAY
+    if allowed is None:
+        return Measure(*place, age, "ok", f"{NO_LIMIT}: monitoring.stale_after")
+    most = allowed / DAY
+    is_stale = age > most
+    reason = f"the champion's data end {age:.0f} days before the window's end, {most:g} may" if is_stale else ""
+    return Measure(*place, age, "breach" if is_stale else "ok", reason, threshold=most)
 
 
 def outcome_of(engine: Engine, pipeline: Pipeline, window: Window) -> Measure:

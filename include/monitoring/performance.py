@@ -9,7 +9,8 @@ import numpy as np
 from scipy.stats import t as student
 
 from include.monitoring.blocks import FEWEST_ROWS, block_means
-from include.monitoring.measure import Measure
+from include.monitoring.harm import LEAST_BLOCKS, limit
+from include.monitoring.measure import NO_LIMIT, Measure
 from include.monitoring.slices import MOST, TOO_MANY, grouped
 from include.monitoring.slow import LEAST_SERIES, squared_error, variances_of
 from include.spec.monitoring import Harm
@@ -51,38 +52,60 @@ def metrics_of(rows: pd.DataFrame) -> Metrics:
 def _sliced(rows: pd.DataFrame, pipeline: Pipeline, least: int, promised: Sequence[float]) -> Iterator[Measure]:
     """Yield the error and the bias by slice, and how far the slices of each feature lie apart."""
     overall = float((rows["predicted"] - rows["actual"]).abs().mean())
-    monitoring = pipeline.monitoring
-    harm = monitoring.policy_named(monitoring.policy).harm or Harm()
-    matters = harm.tolerance_pct / 100 * (float(np.mean(promised)) if promised else overall)
-    for name in monitoring.slices:
+    matters = _tolerance_pct(pipeline) / 100 * (float(np.mean(promised)) if promised else overall)
+    for name in pipeline.monitoring.slices:
         labels, places = grouped(name, rows[name])
         if len(labels) > MOST:
             yield Measure(ERROR, SUBJECT, "mae", None, "unknown", TOO_MANY, slice=name, rows=len(rows))
             continue
         parts = {label: rows[places == place] for place, label in enumerate(labels)}
         yield from _by_slice(parts, overall, least)
-        yield _between(name, parts, least, matters, LEVEL / len(monitoring.slices))
+        yield _between(name, parts, least, matters, LEVEL / len(pipeline.monitoring.slices))
+
+
+def _tolerance_pct(pipeline: Pipeline) -> float:
+    monitoring = pipeline.monitoring
+    return (monitoring.policy_named(monitoring.policy).harm or Harm()).tolerance_pct
 
 
 def _overall(rows: pd.DataFrame, pipeline: Pipeline, least: int, promised: Sequence[float]) -> Iterator[Measure]:
-    error, count, limit = metrics_of(rows), len(rows), pipeline.thresholds.r2_min
-    yield _r2(error, count, least, limit)
-    yield Measure(ERROR, SUBJECT, "rmse", error.rmse, "ok", rows=count)
-    mean = float(np.mean(promised)) if promised else None
-    yield Measure(ERROR, SUBJECT, "mae", error.mae, "ok", reference=mean, rows=count)
+    error, count = metrics_of(rows), len(rows)
+    few = _few(count, least)
+    yield _r2(error, count, few, pipeline.thresholds.r2_min)
+    yield Measure(ERROR, SUBJECT, "rmse", error.rmse, "unknown" if few else "ok", few or NO_LIMIT, rows=count)
+    yield _mae((rows["predicted"] - rows["actual"]).abs().to_numpy("float64"), few, promised, _tolerance_pct(pipeline))
     yield _bias(rows, error.mae)
-    yield _coverage(error, count, pipeline.target.interval)
+    yield _coverage(error, count, few, pipeline.target.interval)
 
 
-def _r2(error: Metrics, count: int, least: int, limit: float | None) -> Measure:
-    if error.r2 is None:
-        return Measure(ERROR, SUBJECT, "r2", None, "unknown", "the truth does not vary", threshold=limit, rows=count)
-    if count < least:
-        few = f"{count} rows are few, {least} are needed"
-        return Measure(ERROR, SUBJECT, "r2", error.r2, "unknown", few, threshold=limit, rows=count)
-    is_low = limit is not None and error.r2 < limit
-    reason = f"R² {error.r2:.3f} is below {limit:g}" if is_low else ""
-    return Measure(ERROR, SUBJECT, "r2", error.r2, "breach" if is_low else "ok", reason, threshold=limit, rows=count)
+def _few(count: int, least: int) -> str:
+    return f"{count} row{'s are' if count > 1 else ' is'} few, {least} are needed" if count < least else ""
+
+
+def _r2(error: Metrics, count: int, few: str, least: float | None) -> Measure:
+    if few or error.r2 is None:
+        why = few or "the truth does not vary"
+        return Measure(ERROR, SUBJECT, "r2", error.r2, "unknown", why, threshold=least, rows=count)
+    is_low = least is not None and error.r2 < least
+    reason = f"R² {error.r2:.3f} is below {least:g}" if is_low else ""
+    return Measure(ERROR, SUBJECT, "r2", error.r2, "breach" if is_low else "ok", reason, threshold=least, rows=count)
+
+
+def _mae(losses: np.ndarray, few: str, promised: Sequence[float], tolerance_pct: float) -> Measure:
+    """Return the mean loss, a breach where it is more than the promise and its tolerance allow and no chance.
+
+    How far chance carries it, blocks of the window tell; of fewer than three those of the promise do.
+    """
+    mae, count, own = float(losses.mean()), len(losses), block_means(losses)
+    mean = float(np.mean(promised)) if promised else None
+    if few or len(promised) < LEAST_BLOCKS:
+        why = few or f"the promise rests on {len(promised)} blocks of rows, {LEAST_BLOCKS} are needed"
+        return Measure(ERROR, SUBJECT, "mae", mae, "unknown", why, mean, rows=count)
+    off = float(np.std(own if len(own) >= 3 else promised, ddof=1)) / len(own) ** 0.5
+    most = limit(promised, tolerance_pct) + SURE * off
+    is_worse = mae > most
+    reason = f"the error {mae:.4g} is above {most:.4g}; {mean:.4g} was promised" if is_worse else ""
+    return Measure(ERROR, SUBJECT, "mae", mae, "breach" if is_worse else "ok", reason, mean, most, rows=count)
 
 
 def _bias(rows: pd.DataFrame, mae: float, slice_: str = "") -> Measure:
@@ -92,31 +115,32 @@ def _bias(rows: pd.DataFrame, mae: float, slice_: str = "") -> Measure:
     if len(blocks) < 3:
         few = f"{count} rows are too few to tell bias from chance"
         return Measure("bias", SUBJECT, "bias", mean, "unknown", few, 0.0, slice=slice_, rows=count)
-    limit = max(SURE * float(blocks.std(ddof=1)) / len(blocks) ** 0.5, MATTERS * mae)
-    is_biased = abs(mean) > limit
+    most = max(SURE * float(blocks.std(ddof=1)) / len(blocks) ** 0.5, MATTERS * mae)
+    is_biased = abs(mean) > most
     reason = f"predictions are {abs(mean):.4g} too {'high' if mean > 0 else 'low'} on average" if is_biased else ""
     return Measure(
-        "bias", SUBJECT, "bias", mean, "breach" if is_biased else "ok", reason, 0.0, limit, slice_, count
+        "bias", SUBJECT, "bias", mean, "breach" if is_biased else "ok", reason, 0.0, most, slice_, count
     )  # fmt: skip
 
 
-def _coverage(error: Metrics, count: int, promised: float) -> Measure:
+def _coverage(error: Metrics, count: int, few: str, promised: float) -> Measure:
     """Return the share of actuals in their interval, a breach where it is less than promised and no chance."""
     if error.coverage is None or not np.isfinite(error.coverage):
         return Measure(ERROR, SUBJECT, "coverage", None, "unknown", "there is no interval", promised, rows=count)
-    limit = promised - SURE * (promised * (1 - promised) / count) ** 0.5
-    is_low = error.coverage < limit
+    if few:
+        return Measure(ERROR, SUBJECT, "coverage", error.coverage, "unknown", few, promised, rows=count)
+    least = promised - SURE * (promised * (1 - promised) / count) ** 0.5
+    is_low = error.coverage < least
     reason = f"{error.coverage:.0%} of the actuals lie in their interval, {promised:.0%} should" if is_low else ""
     status = "breach" if is_low else "ok"
-    return Measure(ERROR, SUBJECT, "coverage", error.coverage, status, reason, promised, limit, rows=count)
+    return Measure(ERROR, SUBJECT, "coverage", error.coverage, status, reason, promised, least, rows=count)
 
 
 def _by_slice(parts: dict[str, pd.DataFrame], overall: float, least: int) -> Iterator[Measure]:
     """Yield the error and the bias of each value of a feature; of few rows they are unknown."""
     for label, part in parts.items():
         count, mae = len(part), float((part["predicted"] - part["actual"]).abs().mean())
-        if count < least:
-            few = f"{count} rows are few, {least} are needed"
+        if few := _few(count, least):
             yield Measure(ERROR, SUBJECT, "mae", mae, "unknown", few, overall, slice=label, rows=count)
             continue
         is_worse = mae > 2 * overall
@@ -146,8 +170,8 @@ def _between(name: str, parts: dict[str, pd.DataFrame], least: int, matters: flo
     (lowest, own, degrees), (highest, other, others) = biases[low], biases[high]
     apart, pairs = highest - lowest, len(biases) * (len(biases) - 1)  # twice their number: either may be the higher
     freedom = (own + other) ** 2 / (own**2 / degrees + other**2 / others)
-    limit = max(matters, float(student.isf(level / pairs, freedom)) * (own + other) ** 0.5)
-    is_apart = apart > limit
+    most = max(matters, float(student.isf(level / pairs, freedom)) * (own + other) ** 0.5)
+    is_apart = apart > most
     reason = f"predictions are {highest:+.4g} off at {high} and {lowest:+.4g} at {low} on average" if is_apart else ""
     status = "breach" if is_apart else "ok"
-    return Measure("bias", name, "between_slices", apart, status, reason, 0.0, limit, rows=count)
+    return Measure("bias", name, "between_slices", apart, status, reason, 0.0, most, rows=count)

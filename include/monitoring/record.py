@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from include.decisions import Verdict
-from include.monitoring.history import Look, Probe
+from include.monitoring.history import Look, Probe, newest_due
 from include.monitoring.measure import Measure
 from include.windows import Window
 
@@ -26,14 +27,16 @@ DRIFT, PERFORMANCE = "drift", "performance"
 WHOLE = "*"  # the subject under which a whole reference is stored
 KEPT = 400  # windows a decision looks back at, at most
 FIGURES = "kind, subject, statistic, value, status, reason, reference, threshold, slice, row_count"
-# What was decided on each window, and what became of the training that was asked for.
+# What was decided on each window, and what became of the training that was asked for. A task that is done again has not
+# decided before: it comes to the decision that it came to.
 HISTORY = """
-select l.*, d.verdict, d.evidence->'cause' as cause, t.verdict as outcome
+select l.*, d.decision_id, d.verdict, d.evidence->'cause' as cause, t.verdict as outcome
 from ml.look l
 left join lateral (
     select decision_id, verdict, evidence from ml.decision d
     where d.pipeline = l.pipeline and d.dag_id = 'monitor_' || l.pipeline
         and (d.window_start_at, d.window_end_at) = (l.window_start_at, l.window_end_at)
+        and not (d.verdict = 'retrain' and d.run_id = %s)
     order by (d.verdict = 'retrain') desc, decision_id desc limit 1
 ) d on true
 left join lateral (
@@ -112,15 +115,18 @@ def record_look(connection: Connection, pipeline: str, window: Window, run: RunR
     )
 
 
-def read_history(engine: Engine, pipeline: str, until: Window, windows: int) -> list[Look]:
-    """Return the looks up to a window, oldest first; the newest `windows` of them with their measures."""
+def read_history(engine: Engine, pipeline: str, until: Window, windows: int, run_id: str = "") -> list[Look]:
+    """Return the looks up to a window, oldest first; that at it and so many newest that were due with their measures.
+
+    A training that the run `run_id` asked for itself is left out.
+    """
     with engine.connect() as connection:
-        rows = connection.exec_driver_sql(HISTORY, (pipeline, until.end, KEPT)).mappings().all()
-        looks = [_look(row) for row in rows]
-        for place, look in enumerate(looks[:windows]):
-            if look.champion is not None:
-                looks[place] = replace(look, measures=tuple(_measures(connection, pipeline, look)))
-    return looks[::-1]
+        rows = connection.exec_driver_sql(HISTORY, (run_id, pipeline, until.end, KEPT)).mappings().all()
+        looks = [_look(row) for row in rows][::-1]
+        for place in {len(looks) - 1, *newest_due(looks, windows)}:
+            if looks[place].champion is not None:
+                looks[place] = replace(looks[place], measures=tuple(_measures(connection, pipeline, looks[place])))
+    return looks
 
 
 def _look(row: Any) -> Look:
@@ -139,6 +145,7 @@ def _look(row: Any) -> Look:
         verdict=row["verdict"] or "",
         outcome=OUTCOMES.get(row["outcome"] or "", ""),
         cause=tuple(row["cause"] or ()),
+        decision=row["decision_id"],
     )
 
 
@@ -155,6 +162,34 @@ def _measures(connection: Connection, pipeline: str, look: Look) -> list[Measure
         )
         result += [Measure(*row) for row in rows]
     return result
+
+
+def decided_before(connection: Connection, pipeline: str, window: Window) -> tuple[int, str, str] | None:
+    """Return the decision that stands on a window: its number, its verdict and the run that took it; None of none."""
+    row = connection.exec_driver_sql(
+        "select decision_id, verdict, run_id from ml.decision where pipeline = %s and dag_id = %s"
+        " and (window_start_at, window_end_at) = (%s, %s)"
+        " order by (verdict = 'retrain') desc, decision_id desc limit 1",
+        (pipeline, f"monitor_{pipeline}", window.start, window.end),
+    ).first()
+    return tuple(row) if row else None
+
+
+def stood_in(connection: Connection, pipeline: str, window: Window) -> int | None:
+    """Return the version that a window was looked at with; None where nobody looked, or there was none."""
+    number: int | None = connection.exec_driver_sql(
+        "select model_version from ml.look where (pipeline, window_start_at, window_end_at) = (%s, %s, %s)",
+        (pipeline, window.start, window.end),
+    ).scalar()
+    return number
+
+
+def newest_end(connection: Connection, pipeline: str) -> datetime | None:
+    """Return the end of the newest window that was looked at, UTC; None before the first."""
+    end: datetime | None = connection.exec_driver_sql(
+        "select max(window_end_at) from ml.look where pipeline = %s", (pipeline,)
+    ).scalar()
+    return end
 
 
 def read_decision(connection: Connection, decision_id: int) -> Verdict:

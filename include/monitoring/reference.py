@@ -40,8 +40,6 @@ class Subject:
         Of all rows, on the grid's cells.
     blocks : numpy.ndarray of int64, shape (blocks, coarse cells + 1)
         Values by coarse cell and, last, rows without a value.
-    block_totals : numpy.ndarray of float64, shape (blocks,)
-        Sums of the values less the grid's origin.
     part_rows, part_scores : numpy.ndarray of float64, shape (parts,)
         Values of each part, and the sums of their scores.
     starts : numpy.ndarray of int64, shape (blocks,)
@@ -54,7 +52,6 @@ class Subject:
     grid: Grid | None
     whole: Counts
     blocks: np.ndarray
-    block_totals: np.ndarray
     part_rows: np.ndarray
     part_scores: np.ndarray
     starts: np.ndarray
@@ -188,7 +185,7 @@ def _subject(name: str, values: np.ndarray, axis: Axis) -> Subject:
     missing = np.bincount(axis.block[~is_there], minlength=blocks)
     if not len(kept):
         whole = Counts(0.0, len(values), len(values), 0.0, 0.0, 0.0, 0.0, 0, np.zeros(0, np.int64))
-        sums = np.zeros(blocks), np.zeros(parts), np.zeros(parts)
+        sums = np.zeros(parts), np.zeros(parts)
         return Subject(name, None, whole, missing[:, None], *sums, axis.starts, axis.span_ns)
     grid = grids.fit(kept)
     whole, cell, block, part = count(grid, values), grid.cell_of(kept), axis.block[is_there], axis.part[is_there]
@@ -200,7 +197,6 @@ def _subject(name: str, values: np.ndarray, axis: Axis) -> Subject:
         grid,
         whole,
         np.column_stack([by_block, missing]),
-        np.bincount(block, weights=kept - grid.origin, minlength=blocks),
         np.bincount(part, minlength=parts).astype(np.float64),
         np.bincount(part, weights=scores_of(whole.cells)[cell], minlength=parts),
         axis.starts,
@@ -208,7 +204,7 @@ def _subject(name: str, values: np.ndarray, axis: Axis) -> Subject:
     )
 
 
-ARRAYS = ("cells", "grid_starts", "grid_values", "blocks", "block_totals", "part_rows", "part_scores", "starts")
+ARRAYS = ("cells", "grid_starts", "grid_values", "blocks", "part_rows", "part_scores", "starts")
 
 
 def _arrays(subject: Subject) -> dict[str, np.ndarray]:
@@ -218,7 +214,6 @@ def _arrays(subject: Subject) -> dict[str, np.ndarray]:
         "grid_starts": np.diff(grid.starts, prepend=0) if grid is not None else np.zeros(0, np.int64),
         "grid_values": grid.values if grid is not None else np.zeros(0),
         "blocks": subject.blocks.T,  # one cell's counts after each other resemble each other
-        "block_totals": subject.block_totals,
         "part_rows": subject.part_rows.astype(np.int64),
         "part_scores": subject.part_scores.astype(np.float32),
         "starts": np.diff(subject.starts, prepend=0),
@@ -238,7 +233,8 @@ def _restored(heads: list[dict[str, Any]], arrays: dict[str, np.ndarray]) -> Ite
     at = dict.fromkeys(ARRAYS, 0)
     for head in heads:
         own = {}
-        for name, shape in head["shapes"].items():
+        for name in ARRAYS:  # older references keep more
+            shape = head["shapes"][name]
             length = int(np.prod(shape))
             own[name] = arrays[name][at[name] : at[name] + length].reshape(shape)
             at[name] += length
@@ -251,7 +247,6 @@ def _restored(heads: list[dict[str, Any]], arrays: dict[str, np.ndarray]) -> Ite
             grid,
             Counts(**sums, cells=exact["cells"]),
             exact["blocks"].T,
-            own["block_totals"].astype(np.float64),
             own["part_rows"].astype(np.float64),
             own["part_scores"].astype(np.float64),
             exact["starts"].cumsum(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,7 +13,13 @@ import numpy as np
 
 from include.errors import NothingToDo
 from include.monitoring.ground import Ground, first_place
+from include.monitoring.histogram import count
+from include.monitoring.joint import worth_of
+from include.monitoring.levels import Level, shift_in_per_cent
+from include.monitoring.limits import Limits
 from include.monitoring.matrix import Key, Matrix, Model
+from include.monitoring.measure import Measure
+from include.monitoring.reference import Reference, Subject
 from include.training.candidates import make, make_cheaply
 from include.training.snapshot import holdout_start, split
 
@@ -51,14 +58,15 @@ def refit(ground: Ground, recipe: str) -> Matrix:
         compared = probe(place - 1, place, recipe) if place > first else ""
         tried = _tried(ground, recipe, rows) if isinstance(compared, str) else compared[0]
         losses = ground.losses_after(fit(ground.pipeline, recipe, rows), place)
-        return (place, recipe), Model(tried, losses, *ground.reference(rows))
+        return (place, recipe), Model(tried, losses)
 
     models: dict[Key, Model] = dict(in_threads(trained, ground.trainable))
 
     def successor(place: int, stood: Key | None) -> Key | None:
         return (place, recipe) if (place, recipe) in models else stood
 
-    return Matrix(ground.periods, models, probe, successor, ground.watched)
+    shifts = shifter(ground, lambda place: ground.usable(ground.windows[place].end))
+    return Matrix(ground.periods, models, probe, successor, shifts)
 
 
 def prober(ground: Ground) -> Callable[[int, int, str], tuple[np.ndarray, np.ndarray] | str]:
@@ -74,6 +82,34 @@ def prober(ground: Ground) -> Callable[[int, int, str], tuple[np.ndarray, np.nda
         return ground.losses(model, newer), newer.index.to_numpy() - ground.cuts[since].stop
 
     return probe
+
+
+def shifter(ground: Ground, learnt: Callable[[int], pd.DataFrame]) -> Callable[[int, int], tuple[Measure, ...]]:
+    """Return what tells how far means moved, see `Matrix.shifts`, given the rows that a training learns from."""
+    limits = Limits.of(ground.pipeline)
+
+    @cache
+    def reference(trained: int) -> Reference:
+        return Reference.of(learnt(trained), ground.watched, ground.pipeline.monitoring.block)
+
+    @cache
+    def shifts(trained: int, place: int) -> tuple[Measure, ...]:
+        rows, subjects = ground.rows_about(place), reference(trained).subjects
+        own = {name: _shift(one, rows[name].to_numpy("float64"), limits) for name, one in subjects.items()}
+        return tuple(replace(one, kind="covariate", subject=name) for name, one in own.items())
+
+    return shifts
+
+
+def _shift(subject: Subject, values: np.ndarray, limits: Limits) -> Measure:
+    """Return how far a feature's mean moved, in per cent; of few values it is unknown."""
+    counts = count(subject.grid, values) if subject.grid else None
+    own, learnt = counts.values if counts else 0, subject.whole.values
+    if counts is None or min(own, learnt) < max(limits.min_rows, 1):
+        few = f"{own} values in the window and {learnt} in the rows the champion learnt from are few"
+        why = f"{few}, {limits.min_rows} are needed in each"
+        return Measure("", "", "mean_shift_pct", None, "unknown", why, rows=own)
+    return shift_in_per_cent(Level.of(subject.whole, counts, worth_of(subject)), counts, limits)
 
 
 def in_threads(work: Callable[[T], R], items: Sequence[T]) -> list[R]:

@@ -14,8 +14,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from include.monitoring.histogram import WindowCounts
-from include.monitoring.levels import is_beyond
-from include.monitoring.limits import Limits
+from include.monitoring.limits import Limits, is_beyond
 from include.monitoring.measure import Measure
 from include.monitoring.reference import Reference
 from include.monitoring.slices import LEAST_PARTS, TOO_MANY, Slices, Sums, in_parts

@@ -5,6 +5,7 @@ What is best of a hundred on the past is partly luck: only the rest, which it wa
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
@@ -47,7 +48,12 @@ class Suggestion:
     @property
     def is_better(self) -> bool:
         """Whether it costs less than the default also where it was not chosen."""
-        return self.name != DEFAULT and self.rest[self.name].cost < self.rest[DEFAULT].cost
+        return not self.is_tie and self.rest[self.name].cost < self.rest[DEFAULT].cost
+
+    @property
+    def is_tie(self) -> bool:
+        """Whether it costs the same as the default where it was not chosen, but for rounding."""
+        return math.isclose(self.rest[self.name].cost, self.rest[DEFAULT].cost, rel_tol=1e-9)
 
 
 @dataclass(frozen=True)

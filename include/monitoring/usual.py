@@ -7,6 +7,7 @@ one case of two hundred, and the most that a stretch as long shows within the re
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -16,6 +17,7 @@ from include.monitoring.histogram import Counts
 from include.monitoring.reference import Subject
 
 DRAWS, BEYOND = 400, 0.995
+MOST = {"psi": math.inf, "js": math.sqrt(math.log(2)), "ks": 1.0}  # that a distance can be
 STATISTICS = {"psi": psi, "js": jensen_shannon, "ks": kolmogorov_smirnov}
 
 
@@ -31,7 +33,7 @@ def usual_distances(subject: Subject, values: int, worth: float) -> dict[str, fl
         How many independent values a value is worth, above 0 and at most 1.
     """
     chance, stretch = _by_chance(subject, values, worth), _stretches(subject, values)
-    return {name: max(chance[name], stretch[name]) for name in STATISTICS}
+    return {name: min(max(chance[name], stretch[name]), MOST[name]) for name in STATISTICS}
 
 
 def usual_share(few: int, whole: int, values: int, worth: float) -> float:
@@ -49,12 +51,10 @@ def usual_share(few: int, whole: int, values: int, worth: float) -> float:
     return float(np.quantile(np.random.default_rng(0).binomial(independent, share, DRAWS), BEYOND)) / independent
 
 
-def usual_missing(subject: Subject, rows: int, worth: float) -> float:
-    """Return the largest share of missing values that chance, or a stretch as long of the reference, gives."""
-    whole = subject.whole
+def usual_missing(subject: Subject, rows: int) -> float:
+    """Return the largest share of missing values that a stretch as long of the reference has."""
     runs = runs_of(subject.blocks, rows)
-    stretch = float((runs[:, -1] / np.maximum(runs.sum(axis=1), 1)).max(initial=0.0))
-    return max(stretch, usual_share(whole.missing, whole.rows, rows, worth))
+    return float((runs[:, -1] / np.maximum(runs.sum(axis=1), 1)).max(initial=0.0))
 
 
 def figures_of(subject: Subject, counts: Counts) -> dict[str, float]:

@@ -54,7 +54,7 @@ def gain(probe: Probe) -> float | None:
     """Return by how much of its own error a refitted champion is surely better; below 0 where it is worse.
 
     The mean of the blocks' differences, a standard error taken off what is above 0, more of few blocks; None of too
-    few.
+    few or of errors that are no finite numbers.
 
     Examples
     --------
@@ -62,7 +62,7 @@ def gain(probe: Probe) -> float | None:
     0.065
     """
     new, old = np.asarray(probe.losses, dtype="float64"), np.asarray(probe.champion_losses, dtype="float64")
-    if len(new) < LEAST_BLOCKS:
+    if len(new) < LEAST_BLOCKS or not np.isfinite([*new, *old]).all():
         return None
     differences = old - new
     mean, off = differences.mean(), differences.std(ddof=1) / np.sqrt(len(differences))
@@ -87,18 +87,25 @@ def judge(history: Sequence[Look], rule: Worth, costs: Costs) -> Evidence:
         text = f"there are {newest.usable_rows:,} rows to train on, {times:.1f} times those of the last training"
         return Evidence(True, _pct(now), lost, price, text)
     if now is None:
-        why = newest.unprobed or "the rows are too few to compare on"
+        why = newest.unprobed or "the rows are too few to compare on, or their errors are no finite numbers"
         return Evidence(False, None, lost, price, f"unknown: {why}")
     if price is None:
         why = f"nobody knows what a window's error costs: {rows:.0f} rows, {promised:g} promised as the error of each"
         return Evidence(False, _pct(now), lost, None, f"unknown: {why}")
     expected = 100 * now * rule.lasting
-    told = f"a refit on newer data is {100 * now:.1f} % better" if now > 0 else "a refit on newer data is no better"
-    told += f"; {lost:.1f} % of a window's error were lost since the last training, which costs {price:.3g} %"
+    told = "a refit on newer data is no better"
+    if now > 0:
+        held = "no less" if expected >= price else "less"
+        told = (
+            f"a refit on newer data is {100 * now:.1f} % better, expected to last {rule.lasting:g} windows:"
+            f" {expected:.1f} % of a window's error are {held} than a training costs"
+        )
+    told += f"; {lost:.1f} % were lost since the last training, which costs {price:.3g} %"
     if costs.unit:
         whole = costs.of(rows * promised)
         told += (
-            f": {lost / 100 * whole:,.2f} and {costs.of(0, 1, 1):,.2f} of {whole:,.2f} {costs.unit}, as {rows:.0f} rows"
+            f": {max(expected, 0) / 100 * whole:,.2f} expected, {lost / 100 * whole:,.2f} lost and"
+            f" {costs.of(0, 1, 1):,.2f} for a training of {whole:,.2f} {costs.unit}, as {rows:.0f} rows"
             f" with the promised error of {promised:.4g} cost {costs.error:g} {costs.unit} each"
         )
     return Evidence(max(lost, expected) >= price and now > 0, _pct(now), lost, price, told)

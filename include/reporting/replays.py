@@ -132,8 +132,10 @@ def advice(result: Suggestion, played: Played) -> Iterator[str]:
             "It was cheaper than the default on both parts. That is one history: put it under monitoring.policies in"
             " pipeline.yaml if you have a reason to believe in it, too."
         )
+    elif result.is_tie:
+        yield "On the windows it was not chosen on it costs the same as the default: a tie. Keep the default."
     else:
-        yield "On the windows it was not chosen on it was no cheaper than the default: it was luck. Keep the default."
+        yield "On the windows it was not chosen on it was dearer than the default: it was luck. Keep the default."
 
 
 def to_csv(played: Played) -> str:

@@ -31,36 +31,46 @@ DASHED, DOTTED = 'stroke-dasharray="5 4"', 'stroke-dasharray="1.5 3"'
 MARKS = {"retrain": "training asked for", "investigate": "a person was asked", "rollback": "rolled back"}
 
 
-def distribution(name: str, shown: Distribution) -> str:
-    """Return the outlines of a feature in the training data and in the window, each of area one."""
+def distribution(name: str, shown: Distribution, means: Sequence[float | None]) -> str:
+    """Return the outlines of a feature in the training data and in the window, each of area one, and both means."""
     edges, reference, window = shown
     trained, now = density(edges, reference), density(edges, window)
     drawing = panel(430, 170, _filled(trained, now), [0.0, *(bin_[2] for bin_ in (*trained, *now))], has_levels=False)
     drawing = Panel(drawing.width, drawing.height, drawing.x, drawing.y._replace(low=0.0))
     parts = [*values_below(drawing), steps(drawing, trained, f'fill="var(--line)" fill-opacity=".4" {TRAINED}')]
     parts.append(steps(drawing, now, f'fill="var(--warm)" fill-opacity=".12" {NOW}'))
-    middles = [quantile(edges, counts, 0.5) for counts in (reference, window)]
-    for middle, style in zip(middles, (TRAINED, NOW), strict=True):
-        parts += [] if middle is None else [drawing.upright(middle, f"{style} {DASHED}")]
-    told = ["without rows" if middle is None else f"around {number(middle)}" for middle in middles]
-    return drawing.svg(parts, f"Distribution of {name}: training data {told[0]}, this window {told[1]}.")
+    for mean, style in zip(means, (TRAINED, NOW), strict=True):
+        parts += [] if mean is None else [drawing.upright(mean, f"{style} {DASHED}")]
+    told = ["unknown" if mean is None else number(mean) for mean in means]
+    return drawing.svg(parts, f"Distribution of {name}: mean of the training data {told[0]}, of this window {told[1]}.")
 
 
 def mean_over_time(
-    name: str, means: Sequence[tuple[datetime, float | None]], trained: Distribution | None, window: Window
+    name: str,
+    means: Sequence[tuple[datetime, float | None]],
+    trained: Distribution | None,
+    before: float | None,
+    window: Window,
 ) -> str:
-    """Return a feature's mean in each window over the middle half of the training data; empty where none is known."""
+    """Return a feature's mean in each window over the training data's mean and middle half; empty where none is known.
+
+    Parameters
+    ----------
+    before : float or None
+        Mean of the training data; None is unknown.
+    """
     values = [known(value) for _, value in means]
     told = [value for value in values if value is not None]
     if not told:
         return ""
-    quarters = [quantile(trained[0], trained[1], share) for share in (0.25, 0.5, 0.75)] if trained else []
+    quarters = [quantile(trained[0], trained[1], share) for share in (0.25, 0.75)] if trained else []
     band = sorted(value for value in quarters if value is not None)  # ranges about equal edges overlap
-    drawing = panel(430, 170, _times(means, window), [*told, *band])
+    usual = [] if before is None else [before]
+    drawing = panel(430, 170, _times(means, window), [*told, *band, *usual])
     parts = [_here(drawing, window), *levels(drawing)]
     if band:
-        parts.append(drawing.area(drawing.x.low, drawing.x.high, band[0], band[2], 'fill="var(--line)" opacity=".45"'))
-        parts.append(drawing.level(band[1], f"{TRAINED} {DASHED}"))
+        parts.append(drawing.area(drawing.x.low, drawing.x.high, band[0], band[1], 'fill="var(--line)" opacity=".45"'))
+    parts += [drawing.level(mean, f"{TRAINED} {DASHED}") for mean in usual]
     parts += times_below(drawing, [at for at, _ in means])
     points = list(zip(_middles(means, window), values, strict=True))
     parts += [drawing.line(run, 'stroke="var(--main)" stroke-width="1.6"') for run in runs(points)]
@@ -69,8 +79,8 @@ def mean_over_time(
         for (at, _), (x, y) in zip(means, points, strict=True)
         if y is not None
     ]
-    usual = f", usually {number(band[0])} to {number(band[2])}" if band else ""
-    return drawing.svg(parts, f"Mean of {name} in each window, at last {number(told[-1])}{usual}.")
+    learnt = f", in the training data {number(before)}" if before is not None else ""
+    return drawing.svg(parts, f"Mean of {name} in each window, at last {number(told[-1])}{learnt}.")
 
 
 def error_over_time(

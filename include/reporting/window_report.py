@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from include.monitoring.measure import Measure
+from include.monitoring.measure import Measure, moved_features
 from include.reporting import window_chart, window_drawing
 from include.reporting.window_slices import moved_slices, slice_tables
 from include.windows import Window
@@ -25,6 +25,7 @@ VERDICTS = {
 }
 ORDER = {"breach": 0, "unknown": 1, "ok": 2}
 KINDS = ("error", "concept", "business", "bias", "target", "prediction", "joint", "covariate", "quality", "staleness")
+MOVING = ("covariate", "joint", "target", "prediction")
 WORDS = {
     **{"psi": "population stability index", "js": "Jensen–Shannon distance", "ks": "Kolmogorov–Smirnov distance"},
     **{"mean_shift_sd": "mean moved, in standard deviations", "mean_shift_pct": "mean moved, %"},
@@ -92,22 +93,24 @@ def page(report: WindowReport) -> str:
     from markupsafe import Markup
 
     ordered = sorted(report.measures, key=_rank)
+    whole = [one for one in ordered if not one.slice]  # those of slices have tables of their own
     moved = moved_features(ordered)
     in_slices = moved_slices(ordered, moved)
-    is_known = any(one.status != "unknown" for one in _of_features(ordered))
+    is_known = any(one.kind == "joint" and one.status != "unknown" for one in ordered)
+    changed = _cause(moved, in_slices, ordered) if is_known or moved or in_slices else ""
     names = dict.fromkeys([*report.distributions, *report.feature_by_window])
     error = window_drawing.error_over_time(report.error_by_window, report.decisions, report.window, report.unit)
     styles = (FOLDER / "eda" / "page.css", FOLDER / "window_report.css")
     return _template().render(
         report=report,
         style=Markup("".join(path.read_text(encoding="utf-8") for path in styles)),  # noqa: S704 - ours
-        cause=report.cause or _cause(moved, in_slices, is_known),
+        cause=report.cause or changed,
+        changed=changed,
         is_known=is_known,
-        in_slices=in_slices,
         slices=slice_tables(ordered),
         sentence=VERDICTS.get(report.verdict, report.verdict),
-        counts={status: sum(one.status == status for one in ordered) for status in ORDER},
-        measures=ordered,
+        counts={status: sum(one.status == status for one in whole) for status in ORDER},
+        measures=whole,
         moved=[_card(report, name, ordered) for name in moved],
         others=[_card(report, name, ordered) for name in names if name not in moved],
         error=Markup(error),  # noqa: S704 - our own drawing, its texts escaped
@@ -121,28 +124,17 @@ def _rank(one: Measure) -> tuple[Any, ...]:
     return ORDER.get(one.status, 1), kind, -times, one.subject, one.slice, one.statistic
 
 
-def moved_features(measures: Sequence[Measure]) -> list[str]:
-    """Return what moved against the training data, the farthest first: what a breach of its distribution names."""
-    names = dict.fromkeys(one.subject for one in _of_features(measures) if one.status == "breach" and not one.slice)
-    whole = (one for one in measures if one.statistic == "mean_shift_sd" and not one.slice)
-    shifts = {one.subject: abs(one.value or 0) for one in whole}
-    return sorted(names, key=lambda name: -shifts.get(name, 0.0))
-
-
-def _of_features(measures: Sequence[Measure]) -> list[Measure]:
-    """Return the figures of a feature, the target or the predictions that tell whether it moved.
-
-    A p-value is of all features together, and per cent say little near zero and in another season.
-    """
-    kinds, others = ("covariate", "joint", "target", "prediction"), ("p_value", "mean_shift_pct")
-    return [one for one in measures if one.kind in kinds and one.statistic not in others]
-
-
-def _cause(moved: Sequence[str], in_slices: str, is_known: bool) -> str:
-    """Return what has changed, in a line; empty where no feature could be measured."""
-    if moved or in_slices:
-        return " ".join(part for part in (f"{', '.join(moved)} moved." if moved else "", in_slices) if part)
-    return "Nothing: every feature lies where the training data would have it." if is_known else ""
+def _cause(moved: Sequence[str], in_slices: str, measures: Sequence[Measure]) -> str:
+    """Return what has changed, in a line."""
+    single = {one.subject for one in measures if (one.kind, one.status, one.slice) == ("covariate", "breach", "")}
+    if moved:
+        told = f"{', '.join(moved)} moved."
+    elif single:
+        names = ", ".join(sorted(single))
+        told = f"Nothing moved more than chance moves it; single figures of {names} are outside their limit."
+    else:
+        told = "" if in_slices else "Nothing: every feature lies where the training data would have it."
+    return " ".join(part for part in (told, in_slices) if part)
 
 
 def _card(report: WindowReport, name: str, measures: Sequence[Measure]) -> dict[str, Any]:
@@ -150,14 +142,17 @@ def _card(report: WindowReport, name: str, measures: Sequence[Measure]) -> dict[
     from markupsafe import Markup
 
     distribution, means = report.distributions.get(name), report.feature_by_window.get(name, ())
-    chart = window_drawing.distribution(name, distribution) if distribution else ""
-    time = window_drawing.mean_over_time(name, means, distribution, report.window)
+    own = [one for one in measures if one.subject == name and one.kind in MOVING]
+    level = next((one for one in own if (one.statistic, one.slice) == ("mean", "")), None)
+    before, now = map(window_chart.known, (level.reference, level.value) if level else (None, None))
+    chart = window_drawing.distribution(name, distribution, (before, now)) if distribution else ""
+    time = window_drawing.mean_over_time(name, means, distribution, before, report.window)
     return {
         "name": name,
         "reasons": [
             f"at {one.slice}: {one.reason}" if one.slice else one.reason
-            for one in measures
-            if one.subject == name and one.status == "breach" and one.reason
+            for one in own
+            if one.status == "breach" and one.reason
         ],
         "distribution": Markup(chart),  # noqa: S704 - our own drawing, its texts escaped
         "over_time": Markup(time),  # noqa: S704

@@ -17,7 +17,7 @@ Times = Annotated[float, Field(json_schema_extra={"unit": "times"})]
 class Harm(Strict):
     """Train again when the error is proven larger than promised."""
 
-    odds: Times = Field(100, gt=1, description="Evidence that is asked for: so many to one.")
+    odds: Times = Field(100, gt=1, le=1e12, description="Evidence that is asked for: so many to one.")
     tolerance_pct: Percent = Field(5, ge=0, description="How much larger than promised an error may be.")
 
 
@@ -49,13 +49,18 @@ class Policy(Strict):
         None, ge=1, description="Most trainings in 30 days."
     )
     rejected: Annotated[int | None, Field(json_schema_extra={"unit": "challengers"})] = Field(
-        None, ge=1, description="After so many rejected challengers in a row a person is asked instead."
+        None, ge=1, description="After so many rejected challengers in a row within a year a person is asked instead."
     )
-    unknown: Windows | None = Field(None, ge=1, description="After so many windows in a row without an error, too.")
+    unknown: Windows | None = Field(3, ge=1, description="After so many windows in a row that nobody can judge, too.")
 
     def _faults(self) -> Iterator[Fault]:
         if self.needed > self.among:
             yield Fault(("needed",), f"{self.needed} of {self.among} windows can never be; make `among` larger")
+        if self.r2_min is None and self.mean_shift_pct is None and not self.business:
+            given = [name for name in ("needed", "among") if name in self.model_fields_set]
+            if given:
+                what = "counts for r2_min, mean_shift_pct and business only; add one of them, or remove it"
+                yield Fault((given[0],), what)
 
 
 POLICIES = {
@@ -63,7 +68,7 @@ POLICIES = {
     "every_window": Policy(every_window=True),
     "schedule": Policy(every="90 days"),
     "published": Policy(r2_min=0.68, mean_shift_pct=10),
-    "default": Policy(harm=Harm(), worth=Worth(), monthly=8, rejected=3, unknown=3),
+    "default": Policy(harm=Harm(), worth=Worth(), monthly=8, rejected=3),
 }
 
 
@@ -112,6 +117,8 @@ class Business(Strict):
     def _faults(self) -> Iterator[Fault]:
         if self.min is None and self.max is None:
             yield Fault(("min",), "an outcome without a limit says nothing; give min, max or both")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            yield Fault(("min",), f"{self.min:g} is above max {self.max:g}; swap them")
 
 
 SLICES = "Features of at most 40 values, by which the error, the bias, drift and the mix of rows are told, too."
@@ -126,6 +133,9 @@ class Monitoring(Strict):
     block: Span = Field("7 days", description="Length of the blocks that a reference is kept in.")
     slices: tuple[str, ...] = Field((), description=SLICES)
     business: Business | None = Field(None, description="An outcome that people care for.")
+    stale_after: Span | None = Field(
+        None, description="The champion's data may be so old at a window's end; told, and no reason to train."
+    )
     quarantined_max: Share = Field(
         0.2, ge=0, le=1, description="A window of which a larger share waits in quarantine is not judged."
     )
@@ -136,6 +146,10 @@ class Monitoring(Strict):
             yield Fault(("policy",), f"there is no policy {self.policy!r}; {one_of(self.policy, known)}")
         for name in sorted(POLICIES.keys() & self.policies.keys()):
             yield Fault(("policies", name), f"{name!r} is a policy that is there already; give yours another name")
+        for name in sorted(name for name, policy in self.policies.items() if policy.business and not self.business):
+            yield Fault(
+                ("policies", name, "business"), "no outcome is declared; add `monitoring.business`, or remove it"
+            )
 
     def policy_named(self, name: str) -> Policy:
         """Return a policy by its name; a KeyError if there is none."""

@@ -40,7 +40,7 @@ where pipeline = %(pipeline)s and known_at >= %(start)s and known_at < %(end)s
 order by valid_at, entity
 """
 PREDICTED = """
-select entity, valid_at, predicted from ml.prediction
+select entity, valid_at, predicted, is_honest from ml.prediction
 where pipeline = %(pipeline)s and model_version = %(version)s and kind = 'batch'
     and valid_at >= %(start)s and valid_at < %(end)s
 """
@@ -68,7 +68,10 @@ where (pipeline, source, window_start_at, window_end_at) = (%s, %s, %s, %s) orde
 
 
 def seen_rows(run: Run, window: Window, version: Version | None) -> pd.DataFrame:
-    """Return a window's features and targets, but for rows that somebody excluded, with a version's predictions."""
+    """Return a window's features and targets, but for rows that somebody excluded, with a version's predictions.
+
+    Where these are honest and the truth is known, there is their `loss`, too.
+    """
     from include.steps.excluded import trusted_features
 
     rows, _ = trusted_features(run, run.run_after, window)
@@ -76,9 +79,13 @@ def seen_rows(run: Run, window: Window, version: Version | None) -> pd.DataFrame
         return rows
     values = {"pipeline": run.pipeline.pipeline, "version": version.number, "start": window.start, "end": window.end}
     with run.engine.connect() as connection:
-        told = {(row[0], row[1]): row[2] for row in connection.exec_driver_sql(PREDICTED, values)}
+        told = {(row[0], row[1]): (row[2], row[3]) for row in connection.exec_driver_sql(PREDICTED, values)}
+    if not told:
+        return rows
     places = zip(rows["entity"], rows["valid_at"], strict=True)
-    return rows.assign(prediction=np.array([told.get(place) for place in places], dtype="float64")) if told else rows
+    predicted, honest = np.array([told.get(place, (None, False)) for place in places], dtype="float64").reshape(-1, 2).T
+    losses = (rows["target"] - predicted).abs().where(honest > 0)
+    return rows.assign(prediction=predicted, loss=losses)
 
 
 def kept_reference(run: Run, version: Version) -> Reference | None:
@@ -160,6 +167,7 @@ def _around(run: Run, window: Window, version: Version, rows: pd.DataFrame) -> l
     """Return what else is told of a window: the error to expect, how old the champion is, the business outcome."""
     from include.monitoring.expected import Expected, estimate, score
     from include.monitoring.outcomes import age_of, outcome_of
+    from include.spec.fields import span
 
     told = json.loads(version.tags.get("expected", "null"))
     expected = Expected(*map(tuple, told.values())) if told else None
@@ -171,8 +179,10 @@ def _around(run: Run, window: Window, version: Version, rows: pd.DataFrame) -> l
         off = connection.exec_driver_sql(OFF, values).scalars().all()
     if len(waiting):
         measures.append(estimate(expected, waiting, off))
-    measures.append(age_of(window, datetime.fromisoformat(version.tags["cut_at"])))
-    return measures + ([outcome_of(run.engine, run.pipeline, window)] if run.pipeline.monitoring.business else [])
+    monitoring = run.pipeline.monitoring
+    allowed = span(monitoring.stale_after) if monitoring.stale_after else None
+    measures.append(age_of(window, datetime.fromisoformat(version.tags["cut_at"]), allowed))
+    return measures + ([outcome_of(run.engine, run.pipeline, window)] if monitoring.business else [])
 
 
 def _probed(run: Run, window: Window, version: Version | None) -> dict[str, Any]:
@@ -221,9 +231,8 @@ def _probed_until(run: Run, window: Window, version: Version) -> datetime | None
 
 def history_of(run: Run, window: Window, champion: Version | None, rows: int, rules: Rules) -> Sequence[Look]:
     """Note what was seen of the newest window as a whole, and return the looks up to it, that at it last."""
-    from dataclasses import replace
-
     from include.features.read import usable_rows
+    from include.monitoring.history import newest_due
     from include.monitoring.record import read_history, record_look
     from include.steps.inputs import changed_inputs, corrected_inputs
 
@@ -238,16 +247,31 @@ def history_of(run: Run, window: Window, champion: Version | None, rows: int, ru
     }
     with run.engine.begin() as connection:
         record_look(connection, run.pipeline.pipeline, window, run.ref, **facts)
-    history = read_history(run.engine, run.pipeline.pipeline, window, rules.policy.among)
-    if champion is None:
-        return history
-    newest = replace(
-        history[-1],
-        promised=promised_by(champion),
-        fitted_rows=int(champion.tags.get("rows", 0)),
-        trained_at=datetime.fromisoformat(champion.tags["cut_at"]),
-    )
-    return [*history[:-1], newest]
+    shown = max(rules.policy.among, rules.policy.unknown or 1)
+    history = read_history(run.engine, run.pipeline.pipeline, window, shown, run.ref.run_id)
+    return _with_versions(run, history, {len(history) - 1, *newest_due(history, shown)})
+
+
+def _with_versions(run: Run, history: Sequence[Look], places: set[int]) -> list[Look]:
+    """Return looks, those at some places with what the version that stood there had promised and learnt from."""
+    from dataclasses import replace
+
+    from include.registry.mlflow_registry import by_number
+
+    looks = list(history)
+    versions: dict[int, Version] = {}
+    for place in places:
+        number = looks[place].champion
+        if number is None:
+            continue
+        version = versions[number] = versions.get(number) or by_number(run.pipeline.pipeline, number)
+        looks[place] = replace(
+            looks[place],
+            promised=promised_by(version),
+            fitted_rows=int(version.tags.get("rows", 0)),
+            trained_at=datetime.fromisoformat(version.tags["cut_at"]),
+        )
+    return looks
 
 
 def state_of(engine: Engine, pipeline: Pipeline, window: Window, rows: int) -> tuple[str, str]:

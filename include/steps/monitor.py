@@ -25,46 +25,60 @@ def measure_drift(run: Run) -> dict[str, Any]:
     Returns
     -------
     dict
-        Of the newest window: `start`, `end`, `rows`, `champion` and the subjects that `moved`, with their slice.
+        Of the newest window: `start`, `end`, `rows`, `champion`, what `moved`, and what `moved_in_slices`.
     """
+    from include.monitoring.measure import moved_features
+
     windows = event_windows(run)
     for window in windows[:-1]:
         _measure_drift(run, window, _live_then(run, window))
-    window, champion = windows[-1], _champion(run)
-    rows, measures = _measure_drift(run, window, champion)
-    moved = sorted({_place(one) for one in measures if one.status == "breach" and one.statistic != "p_value"})
-    return {**window.to_dict(), "rows": rows, "champion": champion.number if champion else None, "moved": moved}
+    window = windows[-1]
+    version = _live_then(run, window) if _is_past(run, window) else _champion(run)
+    rows, measures = _measure_drift(run, window, version)
+    moved = {"moved": moved_features(measures)}
+    moved["moved_in_slices"] = sorted({_place(one) for one in measures if one.slice and one.status == "breach"})
+    return {**window.to_dict(), "rows": rows, "champion": version.number if version else None, **moved}
 
 
 def measure_error(run: Run) -> dict[str, Any] | None:
     """Measure what was predicted of the targets that became known in each window, and store every figure.
 
     Only honest predictions count, of rows that nobody excluded. On the newest window the champion's recipe, fitted
-    again on newer data, is compared with it. Returns the champion's error there, or None where there is none.
+    again on newer data, is compared with it; a window of the past keeps the comparison and the version of its time.
+    Returns the error of that version there, or None where there is none.
     """
     from include.steps.look import measure_window
 
     windows = event_windows(run)
     for window in windows[:-1]:
         measure_window(run, window, _live_then(run, window))
-    error = measure_window(run, windows[-1], _champion(run), is_newest=True)
+    window = windows[-1]
+    is_past = _is_past(run, window)
+    version = _live_then(run, window) if is_past else _champion(run)
+    error = measure_window(run, window, version, is_newest=not is_past)
     return error.to_dict() if error else None
 
 
 def decide(run: Run, drift: dict[str, Any], error: dict[str, Any] | None) -> dict[str, Any]:
-    """Decide on the newest window, write the decision with its reasons, and return what the next task needs."""
+    """Decide on the newest window, write the decision with its reasons, and return what the next task needs.
+
+    On a window of the past nothing is decided anew: the decision of its time stands.
+    """
     from include.alerts.record import raise_alert
     from include.monitoring.decide import Rules
     from include.monitoring.decide import decide as judge
     from include.promotion.ledger import append
     from include.steps.look import history_of
 
-    window, champion = Window.from_dict(drift), _champion(run)
-    rules = Rules.of(run.pipeline)
+    window = Window.from_dict(drift)
+    if _is_past(run, window):
+        return _of_the_past(run, window, drift["rows"])
+    champion, rules = _champion(run), Rules.of(run.pipeline)
     history = history_of(run, window, champion, drift["rows"], rules)
     verdict = judge(history, rules)
     newest = history[-1]
-    evidence = verdict.evidence | {"policy": run.pipeline.monitoring.policy, "error": error, "moved": drift["moved"]}
+    evidence = verdict.evidence | {"policy": run.pipeline.monitoring.policy, "error": error}
+    evidence |= {name: drift[name] for name in ("moved", "moved_in_slices")}
     evidence |= {"rows": newest.rows, "usable_rows": newest.usable_rows}
     with run.engine.begin() as connection:
         place = (connection, run.pipeline.pipeline, window)
@@ -82,6 +96,43 @@ def decide(run: Run, drift: dict[str, Any], error: dict[str, Any] | None) -> dic
     return decision | window.to_dict() | {"decided_on": Window.from_dict(drift).to_dict()}
 
 
+def _is_past(run: Run, window: Window) -> bool:
+    """Whether a newer window has been looked at: what stands today says nothing about this one."""
+    from include.monitoring.record import newest_end
+
+    with run.engine.connect() as connection:
+        end = newest_end(connection, run.pipeline.pipeline)
+    return end is not None and end > window.end
+
+
+def _of_the_past(run: Run, window: Window, rows: int) -> dict[str, Any]:
+    """Return the decision of a window's time, or note that none was taken; only the run that took it goes on with it.
+
+    That run may have been stopped before it started the training it asked for.
+    """
+    from include.monitoring.record import decided_before, record_look
+    from include.promotion.ledger import append
+    from include.steps.look import state_of
+
+    state, why = state_of(run.engine, run.pipeline, window, rows)
+    verdict, reason = "hold", f"the window {window} is of the past: a newer one has been looked at"
+    with run.engine.begin() as connection:
+        facts = {"status": state, "reason": why, "row_count": rows}  # they may have been loaded again
+        record_look(connection, run.pipeline.pipeline, window, run.ref, **facts)
+        before = decided_before(connection, run.pipeline.pipeline, window)
+        if before is None:
+            reason += ", and nothing is decided on it any more"
+            place = (connection, run.pipeline.pipeline, window)
+            number = append(*place, verdict, [reason], {"cause": ["past"], "figures": {}}, None, run.ref)
+        else:
+            number, decided, run_id = before
+            verdict = decided if run_id == run.ref.run_id else verdict
+            reason += f"; decision {number} of its time, {decided}, stands"
+    log.info("%s: %s", verdict, reason)
+    decision = {"decision_id": number, "verdict": verdict, "reason": reason, "decided_on": window.to_dict()}
+    return decision | Window(window.start, max(window.end, loaded_window(run).end)).to_dict()
+
+
 def _champion(run: Run) -> Version | None:
     from include.registry.mlflow_registry import CHAMPION, by_alias
 
@@ -89,15 +140,18 @@ def _champion(run: Run) -> Version | None:
 
 
 def _live_then(run: Run, window: Window) -> Version | None:
-    """Return the version that was live when a window began; None before the first."""
+    """Return the version a window was looked at with, else the one live when it began; None before the first."""
+    from include.monitoring.record import stood_in
     from include.registry.mlflow_registry import by_number
 
     with run.engine.connect() as connection:
-        number = connection.exec_driver_sql(
-            "select version from mart.live_version where pipeline = %s and from_at <= %s"
-            " order by decision_id desc limit 1",
-            (run.pipeline.pipeline, window.start),
-        ).scalar()
+        number = stood_in(connection, run.pipeline.pipeline, window)
+        if number is None:
+            number = connection.exec_driver_sql(
+                "select version from mart.live_version where pipeline = %s and from_at <= %s"
+                " order by decision_id desc limit 1",
+                (run.pipeline.pipeline, window.start),
+            ).scalar()
     return by_number(run.pipeline.pipeline, number) if number is not None else None
 
 
@@ -105,6 +159,7 @@ def _measure_drift(run: Run, window: Window, version: Version | None) -> tuple[i
     """Measure one window against a version's training data, store it and return its rows and the figures."""
     from include.monitoring.drift import measure_drift as measure
     from include.monitoring.limits import Limits
+    from include.monitoring.measure import out_of_limits
     from include.monitoring.record import DRIFT, record_measures
     from include.steps.look import kept_reference, seen_rows
 
@@ -115,9 +170,8 @@ def _measure_drift(run: Run, window: Window, version: Version | None) -> tuple[i
     measures = measure(reference, rows, run.pipeline.feature_names(), Limits.of(run.pipeline), slices)
     with run.engine.begin() as connection:
         record_measures(connection, DRIFT, (run.pipeline.pipeline, window, version.number), measures, run.ref)
-    for one in measures:
-        if one.status != "ok":
-            log.info("%s %s of %s: %s", one.status, one.statistic, _place(one), one.reason)
+    for line in out_of_limits(measures):
+        log.info("%s", line)
     return len(rows), measures
 
 

@@ -174,7 +174,7 @@ def test_a_window_like_the_training_data_holds(trained, readings):
     assert trained.monitor("m2", SECOND)["verdict"] == "hold"
     hold = trained.rows(DECISIONS)[-1]
     assert hold.model_version == 1
-    assert set(hold.evidence) == {"rows", "usable_rows", "error", "moved", "figures", "policy"}
+    assert set(hold.evidence) == {"rows", "usable_rows", "error", "moved", "moved_in_slices", "figures", "policy"}
     assert hold.evidence["policy"] == "published"
     assert hold.evidence["figures"] == {"r2": hold.evidence["error"]["r2"]}
 
@@ -407,7 +407,9 @@ def test_by_default_a_moved_mean_that_harms_nothing_holds_and_is_told(trained, r
     assert decision["verdict"] == "hold"
     assert "worth: a refit on newer data" in decision["reason"]
     assert "harm: " in decision["reason"]
-    assert "first_sensor" in trained.rows(DECISIONS)[-1].evidence["moved"]
+    row = trained.rows(DECISIONS)[-1]
+    assert row.reasons[-1] == f"what moved: {', '.join(row.evidence['moved'])}"
+    assert row.evidence["moved"][0] == "first_sensor"
 
 
 def test_by_default_a_changed_relation_is_worth_a_training_whose_challenger_is_promoted(trained, readings):
@@ -422,6 +424,89 @@ def test_by_default_a_changed_relation_is_worth_a_training_whose_challenger_is_p
     promoted = trained.train(f"decision_{decision['decision_id']}", THIRD, reason=decision["reason"])
     assert promoted["verdict"] == "promote"
     assert trained.monitor("m3", THIRD)["verdict"] == "hold", "what it learnt from proves nothing against it"
+
+
+LOOKS = (
+    "select to_jsonb(l) - 'run_id' - 'seen_at' as look from ml.look l where pipeline = '{name}' order by window_end_at"
+)
+
+
+def test_a_window_that_asked_for_a_training_asks_for_no_second_one_when_it_is_measured_again(trained, readings):
+    by_default(trained).load(SECOND, readings(SECOND, slope=-1.0))
+    asked = trained.monitor("m2", SECOND)
+    assert trained.monitor("m2", SECOND) == asked, "a task that is done again comes to its decision"
+    again = trained.monitor("again", SECOND)
+    assert (asked["verdict"], again["verdict"]) == ("retrain", "hold")
+    assert again["reason"].startswith(
+        f"this window has led to a training already (decision {asked['decision_id']}), of which there is no outcome"
+    )
+    assert trained.monitor("m2", SECOND)["decision_id"] == asked["decision_id"]
+    trained.load(THIRD, readings(THIRD, slope=-1.0))
+    trained.train(f"decision_{asked['decision_id']}", THIRD, reason=asked["reason"])
+    assert trained.monitor("once more", SECOND)["verdict"] == "hold"
+    assert verdicts(trained)[1:] == ["retrain", "hold", "promote", "hold"]
+
+
+def test_a_window_of_the_past_is_measured_with_the_version_of_its_time_and_its_decision_stands(trained, readings):
+    by_default(trained).load(SECOND, readings(SECOND, slope=-1.0))
+    asked = trained.monitor("m2", SECOND)
+    trained.load(THIRD, readings(THIRD, slope=-1.0))
+    trained.train(f"decision_{asked['decision_id']}", THIRD, reason=asked["reason"])
+    trained.monitor("m3", THIRD)
+    looks, decisions = trained.rows(LOOKS), trained.rows(DECISIONS)
+    past = trained.monitor("by hand", SECOND)
+    assert (past["verdict"], past["decision_id"]) == ("hold", asked["decision_id"])
+    assert past["reason"].endswith(
+        f"a newer one has been looked at; decision {asked['decision_id']} of its time, retrain, stands"
+    )
+    assert trained.monitor("m2", SECOND)["verdict"] == "retrain", (
+        "its own run may have been stopped before the training"
+    )
+    assert trained.rows(LOOKS) == looks, "losses, comparison and version are those of its time"
+    assert trained.rows(DECISIONS) == decisions
+    drift = "select distinct model_version from ml.drift where pipeline = '{name}' and run_id = 'by hand'"
+    assert [row.model_version for row in trained.rows(drift)] == [1]
+    trained.monitor("newest again", THIRD)
+    newest = drift.replace("by hand", "newest again")
+    assert [row.model_version for row in trained.rows(newest)] == [2]
+
+
+def test_a_window_nobody_looked_at_in_its_time_is_measured_and_nothing_is_decided_on_it(trained, readings):
+    for window in (SECOND, THIRD):
+        by_default(trained).load(window, readings(window, slope=-1.0))
+    trained.monitor("m3", THIRD)
+    past = trained.monitor("by hand", SECOND)
+    assert past["verdict"] == "hold"
+    assert past["reason"].endswith("a newer one has been looked at, and nothing is decided on it any more")
+    second, third = (row.look for row in trained.rows(LOOKS))
+    assert (second["model_version"], second["row_count"], second["probe_losses"]) == (1, 264, [])
+    assert len(second["losses"]) > 5
+    assert third["probe_losses"]
+
+
+def test_a_window_of_the_past_whose_data_changed_is_seen_as_they_are(trained, readings):
+    for run_id, window in (("m2", SECOND), ("m3", THIRD)):
+        by_default(trained).load(window, readings(window))
+        trained.monitor(run_id, window)
+    before = [row.look for row in trained.rows(LOOKS)]
+    trained.load(SECOND, readings(SECOND).assign(co_mg_m3=99.0), fetched_at=THIRD.end)
+    trained.monitor("by hand", SECOND)
+    after = [row.look for row in trained.rows(LOOKS)]
+    assert sum(after[0]["losses"]) > sum(before[0]["losses"])
+    changed = {name for name in after[0] if after[0][name] != before[0][name]}
+    assert (changed, after[1]) == ({"losses"}, before[1])
+
+
+def test_windows_that_nobody_could_judge_are_a_matter_for_a_person(trained, readings):
+    """Nobody noted what the version had promised."""
+    days = [Window(SECOND.start + timedelta(days=n), SECOND.start + timedelta(days=n + 1)) for n in range(3)]
+    MlflowClient().delete_model_version_tag(trained.spec.pipeline, "1", "promised")
+    told = []
+    for n, day in enumerate(days):
+        by_default(trained).load(day, readings(day))
+        told.append(trained.monitor(f"d{n}", day))
+    assert [decision["verdict"] for decision in told] == ["hold", "hold", "investigate"]
+    assert told[-1]["reason"].startswith("for 3 windows nobody could judge how well it does; ")
 
 
 def test_a_window_measured_again_counts_its_evidence_once(trained, readings):
@@ -529,7 +614,7 @@ def test_drift_is_told_by_slice_and_what_moved_names_it(plant_world, readings):
     assert {(row.slice, row.subject) for row in sliced if row.status == "breach"} == {("hour_of_day=8", "first_sensor")}
     assert len(sliced) == 24 * 3, "two sensors and the share of rows"
     assert {row.status for row in sliced} == {"ok", "breach"}
-    assert "first_sensor at hour_of_day=8" in plant_world.rows(DECISIONS)[-1].evidence["moved"]
+    assert "first_sensor at hour_of_day=8" in plant_world.rows(DECISIONS)[-1].evidence["moved_in_slices"]
 
 
 def test_the_report_of_a_window_shows_what_was_decided_and_why(trained, readings):
@@ -540,6 +625,8 @@ def test_the_report_of_a_window_shows_what_was_decided_and_why(trained, readings
     (page,) = (settings().var / "docs" / "monitoring" / trained.spec.pipeline).glob("*.html")
     text = page.read_text("utf-8")
     assert "Train again" in text
+    moved = trained.rows(DECISIONS)[-1].evidence["moved"]
+    assert f"{', '.join(moved)} moved." in text if moved else "Nothing" in text
     assert "a refit on newer data is" in text
     assert text.count("<svg") >= 2, "the error over time, and at least a distribution"
     assert "first_sensor" in text

@@ -76,13 +76,16 @@ def test_an_error_on_few_rows_is_called_unknown():
     assert found.reasons[0] == "R² of version 3 is unknown: fewer than 72 rows have met their truth"
 
 
-@pytest.mark.parametrize(("pct", "verdict"), [(10.0, "hold"), (-10.0, "hold"), (10.1, "retrain"), (-10.1, "retrain")])
+@pytest.mark.parametrize(
+    ("pct", "verdict"), [(10.0, "hold"), (10 + 1e-9, "hold"), (-10.0, "hold"), (10.1, "retrain"), (-10.1, "retrain")]
+)
 def test_a_shift_beyond_the_limit_asks_for_training_and_one_at_it_does_not(pct, verdict):
     assert judge(r2(0.9), shift(pct)).verdict == verdict
 
 
 def test_a_shift_of_a_feature_that_is_not_watched_or_on_few_rows_is_none():
     assert judge(r2(0.9), shift(0), shift(90, feature="humidity")).verdict == "hold"
+    assert judge(r2(0.9), shift(90, rows=72)).verdict == "retrain", "as few rows as are enough"
     found = judge(r2(0.9), shift(90, rows=71))
     assert (found.verdict, found.reasons[1]) == (
         "hold",
@@ -111,6 +114,14 @@ def test_k_of_n_windows_and_the_newest_are_needed():
         for order in [(high, high, low), (low, high, low), (low, low, high)]
     }
     assert list(verdict.values()) == ["hold", "retrain", "hold"]
+
+
+def test_bad_windows_of_the_champion_before_do_not_count_against_the_next():
+    rules = replace(PUBLISHED, policy=Policy(r2_min=0.68, needed=2, among=3))
+    history = [look(0, r2(0.5), champion=1), look(1, r2(0.5), champion=1), look(2, r2(0.5), champion=2)]
+    assert decide(history, rules).verdict == "hold"
+    assert "(1 of the newest 3 windows, 2 are needed)" in decide(history, rules).reasons[0]
+    assert decide([*history[1:], look(3, r2(0.5), champion=2)], rules).verdict == "retrain"
 
 
 def test_never_holds_and_every_window_trains():
@@ -171,6 +182,69 @@ def test_windows_without_any_truth_in_a_row_are_a_matter_for_a_person():
     assert decide([look(0, losses=(), champion=None), *history[1:]], DEFAULT).verdict == "hold", "there was none before"
 
 
+NOWHERE = {"losses": (), "probe": None, "unprobed": "no truth is newer than the champion"}
+
+
+@pytest.mark.parametrize("name", ["never", "schedule", "published", "default"])
+def test_whatever_the_policy_an_error_nobody_knows_is_a_matter_for_a_person_also_while_champions_change(name):
+    history = [
+        look(number, r2(None), champion=1 + number // 2, trained_at=month(number).start, **NOWHERE)
+        for number in range(6)
+    ]
+    rules = replace(DEFAULT, policy=POLICIES[name])
+    for count in range(3, 7):
+        verdict = decide(history[:count], rules)
+        assert (verdict.verdict, verdict.evidence["cause"]) == ("investigate", ["unknown"])
+
+
+@pytest.mark.parametrize(
+    ("rules", "facts", "measures"),
+    [
+        (DEFAULT, {"promised": (), "losses": (100.0,) * 6}, ()),
+        (DEFAULT, {"promised": (), "probe": None, "unprobed": "too few"}, ()),
+        (DEFAULT, {"losses": (1.0, float("nan"))}, ()),
+        (DEFAULT, {"losses": (1.0, float("inf"))}, ()),
+        (PUBLISHED, {}, (r2(None, reason="the truth does not vary"), shift(90, rows=71))),
+    ],
+    ids=["no promise and a model far off", "neither harm nor worth", "nan", "infinite", "neither R² nor means"],
+)
+def test_what_a_policy_cannot_judge_in_three_windows_is_a_matter_for_a_person(rules, facts, measures):
+    history = [look(number, *measures, **facts) for number in range(3)]
+    assert [decide(history[:count], rules).verdict for count in (1, 2, 3)] == ["hold", "hold", "investigate"]
+    verdict = decide(history, rules)
+    assert verdict.reasons[0] == "for 3 windows nobody could judge how well it does"
+    assert any("unknown: " in reason for reason in verdict.reasons[1:]), "and why"
+
+
+@pytest.mark.parametrize("name", ["never", "schedule", "published", "default"])
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_window_that_could_be_judged_ends_such_a_row(name, place):
+    history = [look(number, r2(None), trained_at=month(9).start, **NOWHERE) for number in range(3)]
+    rules = replace(DEFAULT, policy=POLICIES[name])
+    assert decide(history, rules).verdict == "investigate"
+    history[place] = look(place, r2(0.9), shift(0), trained_at=month(9).start)
+    assert decide(history, rules).verdict == "hold"
+
+
+@pytest.mark.parametrize("losses", [(), (1.0,) * 6])
+def test_a_blocked_window_among_the_unknown_ones_is_known_only_where_the_policy_can_judge_it(losses):
+    history = [look(0, state="blocked", losses=losses), look(1, r2(None), **NOWHERE), look(2, r2(None), **NOWHERE)]
+    assert decide(history, PUBLISHED).verdict == "investigate"
+    assert decide(history, DEFAULT).verdict == ("hold" if losses else "investigate"), "truth came all the same"
+
+
+def test_a_policy_may_ask_nobody_however_long_nothing_is_known():
+    history = [look(number, **NOWHERE) for number in range(9)]
+    assert decide(history, replace(DEFAULT, policy=replace_policy(unknown=None))).verdict == "hold"
+
+
+def test_a_holiday_ends_no_row_of_unknown_windows_and_is_none_of_them():
+    holiday = look(1, state="quiet", losses=())
+    history = [look(0, **NOWHERE), holiday, look(2, **NOWHERE)]
+    assert decide(history, DEFAULT).verdict == "hold"
+    assert decide([*history, look(3, **NOWHERE)], DEFAULT).verdict == "investigate"
+
+
 def doubted(number, cause="harm", **facts):
     told = {"verdict": "investigate", "cause": (cause,), "losses": (2.0,) * 30}
     return look(number, **told | facts)
@@ -201,18 +275,110 @@ def test_a_holiday_or_a_window_nobody_decided_on_ends_no_doubt(between):
     assert decide([doubted(0), between, look(2, losses=(2.0,) * 30)], DEFAULT).evidence["windows"] == 2
 
 
-def asked(number, outcome="", **facts):
-    return look(number, verdict="retrain", outcome=outcome, **facts)
+def asked(number, outcome="", *measures, **facts):
+    return look(number, *measures, verdict="retrain", outcome=outcome, **facts)
 
 
 def test_rejected_challengers_break_the_circuit_and_a_promoted_one_closes_it_again():
     rejected = [asked(number, "rejected") for number in range(3)]
     found = decide([*rejected, look(3, probe=BETTER)], DEFAULT)
     assert found.verdict == "investigate"
-    assert found.reasons[0] == "the last 3 challengers were rejected: training again would not help"
+    assert found.reasons[0] == "the last 3 challengers within a year were rejected: training again would not help"
     assert found.evidence["cause"] == ["rejected"]
     assert decide([*rejected[:2], look(3, probe=BETTER)], DEFAULT).verdict == "retrain"
     assert decide([*rejected, look(3, probe=BETTER, champion=4)], DEFAULT).verdict == "retrain"
+
+
+def test_the_circuit_closes_by_itself_after_a_year():
+    rejected = [asked(number, "rejected") for number in range(3)]
+    assert decide([*rejected, look(11, probe=BETTER)], DEFAULT).verdict == "investigate"
+    assert decide([*rejected, look(37, probe=BETTER)], DEFAULT).verdict == "retrain"
+
+
+def test_trainings_without_an_outcome_never_break_the_circuit_and_are_told():
+    skipped = [asked(number) for number in range(5)]
+    assert decide([*skipped, look(5, probe=BETTER)], DEFAULT).verdict == "retrain"
+    rejected = [asked(number, "rejected") for number in range(5, 8)]
+    told = decide([*skipped, *rejected, look(8, probe=BETTER)], DEFAULT).reasons[0]
+    assert told == (
+        "the last 3 challengers within a year were rejected (5 more trainings had no outcome, which counts for"
+        " nothing): training again would not help"
+    )
+
+
+@pytest.mark.parametrize(
+    ("outcome", "told"),
+    [
+        ("rejected", "its challenger was rejected"),
+        ("promoted", "its challenger was promoted"),
+        ("", "of which there is no outcome: it runs, failed or was skipped; look at it, and start it again"),
+    ],
+)
+@pytest.mark.parametrize("limits", [{}, {"cooldown": 3, "monthly": 1}])
+def test_a_window_that_has_led_to_a_training_asks_for_no_second_one_when_it_is_measured_again(outcome, told, limits):
+    rules = replace(DEFAULT, policy=replace_policy(**limits))
+    again = decide([look(0), asked(1, outcome, probe=BETTER, cause=("worth",), decision=12)], rules)
+    assert again.verdict == "hold"
+    assert again.reasons[0].startswith("this window has led to a training already (decision 12)")
+    assert told in again.reasons[0]
+    assert again.reasons[1].startswith("worth: a refit on newer data is 20.0 % better"), "the evidence is shown again"
+
+
+@pytest.mark.parametrize(
+    ("cause", "facts"), [("first", {"champion": None}), ("inputs", {"must": "the inputs changed: co_sensor is gone"})]
+)
+def test_nor_does_a_window_that_asked_for_a_training_without_any_clause(cause, facts):
+    assert decide([look(0, **facts)], DEFAULT).verdict == "retrain"
+    again = decide([asked(0, cause=(cause,), **facts)], DEFAULT)
+    assert (again.verdict, again.reasons[0][:46]) == ("hold", "this window has led to a training already, of ")
+
+
+def test_a_window_whose_evidence_changed_in_kind_may_ask_again_as_often_as_the_governor_lets_it():
+    changed = [asked(0, "rejected", cause=("worth",), probe=None, unprobed="too few rows", losses=(2.0,) * 30)]
+    assert decide(changed, DEFAULT).evidence["cause"] == ["harm"]
+    assert decide(changed, DEFAULT).verdict == "retrain"
+    assert decide(changed, replace(DEFAULT, policy=replace_policy(cooldown=1))).verdict == "hold"
+    assert decide(changed, replace(DEFAULT, policy=replace_policy(monthly=1))).verdict == "hold"
+
+
+def again(**facts):
+    """Decide a window after a challenger was rejected that 400 new rows and a gain of 20 % had asked for."""
+    before = asked(0, "rejected", cause=("worth",), usable_rows=5400, probe=BETTER)
+    return decide([before, look(1, **{"usable_rows": 5799, "probe": BETTER} | facts)], DEFAULT)
+
+
+def test_a_rejected_cause_asks_for_no_second_training_of_the_same_champion_before_something_is_new():
+    assert again().verdict == "hold"
+    assert again().reasons[0] == (
+        "a training because of worth was rejected on 2024-01-31: the same asks again with 2 times the rows that were"
+        " new to the champion then (400), or 2 times the gain"
+    )
+    assert again(usable_rows=5800).verdict == "retrain", "twice the new rows"
+    assert again(probe=Probe((1.0,) * 6, (1.41,) * 6)).verdict == "retrain", "twice the gain"
+    assert again(probe=Probe((1.0,) * 6, (1.39,) * 6)).verdict == "hold"
+    assert again(champion=4).verdict == "retrain", "another champion"
+    assert again(losses=(2.0,) * 30).verdict == "retrain", "harm is another cause, proven by what came since"
+
+
+def test_proven_harm_asks_again_for_its_evidence_is_of_the_time_since():
+    facts = {"losses": (2.0,) * 30, "probe": None, "unprobed": "too few rows"}
+    before = asked(0, "rejected", cause=("harm",), **facts)
+    assert decide([before, look(1, **facts)], DEFAULT).verdict == "retrain"
+    assert decide([before, look(1, **facts | {"losses": (2.0,) * 2})], DEFAULT).verdict == "hold"
+
+
+def test_the_same_features_ask_for_no_second_training_and_others_do():
+    before = asked(0, "rejected", r2(0.9), shift(20), cause=("co_sensor",))
+    rules = replace(PUBLISHED, watched=())
+    assert decide([before, look(1, r2(0.9), shift(20))], rules).verdict == "hold"
+    assert decide([before, look(1, r2(0.9), shift(20), shift(20, feature="nox"))], rules).verdict == "retrain"
+    assert decide([before, look(1, r2(0.5), shift(0))], rules).verdict == "retrain"
+
+
+@pytest.mark.parametrize("policy", [Policy(every="30 days"), Policy(every_window=True)])
+def test_time_is_always_new(policy):
+    before = asked(0, "rejected", cause=("age",) if policy.every else ("schedule",))
+    assert decide([before, look(1)], replace(DEFAULT, policy=policy)).verdict == "retrain"
 
 
 def test_a_cooldown_and_a_monthly_limit_are_kept():

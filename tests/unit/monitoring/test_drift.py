@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from include.monitoring.drift import measure_drift
+from include.monitoring.joint import worth_of
 from include.monitoring.limits import Limits
 from include.monitoring.reference import Reference
 from include.monitoring.usual import usual_distances, usual_share
@@ -145,7 +146,10 @@ def test_a_shift_in_per_cent_that_chance_may_do_says_so():
     reference = Reference.of({"x": CHANCE.normal(1, 4, 5000)})
     figure = measure(np.random.default_rng(3).normal(1.3, 4, 60), reference)["mean_shift_pct"]
     assert figure.status == "breach"
-    assert "which chance may do" in figure.reason
+    assert "; allowed are ±10. The limit in per cent is exceeded" in figure.reason
+    assert "no proof that anything changed: it is a shift which chance may do (3 standard errors are" in figure.reason
+    sure = measure(np.random.default_rng(3).normal(4, 4, 5000), reference)["mean_shift_pct"]
+    assert (sure.status, "chance" in sure.reason) == ("breach", False)
 
 
 @pytest.mark.parametrize(("missing", "status"), [(36, "ok"), (80, "breach")])
@@ -258,10 +262,89 @@ def test_small_windows_and_alike_neighbours_may_show_more():
 
 
 def test_a_distance_that_is_usual_for_so_few_rows_is_no_breach_and_says_so():
-    figure = measure(window(31) + 0.4)["psi"]
+    figure = measure(window(72) + 0.5)["psi"]
     assert figure.status == "ok"
-    assert figure.value > 0.25
+    assert 0.25 < figure.value < figure.threshold < 1
     assert "is usual for so many rows" in figure.reason
+
+
+def days(values, per_day=24):
+    """Return rows of hours, all of a day with one value: a day is one independent piece of evidence."""
+    times = pd.date_range("2026-01-01", periods=len(values) * per_day, freq="h", tz="UTC")
+    return pd.DataFrame({"valid_at": times, "x": np.repeat(values, per_day)})
+
+
+SHORT = Reference.of(days(np.random.default_rng(0).normal(10, 1, 84)))
+
+
+@pytest.mark.parametrize(("statistic", "asked", "most"), [("psi", 0.25, np.inf), ("js", 0.18, 0.8326), ("ks", 0.2, 1)])
+def test_where_any_distance_would_be_usual_one_above_the_limit_is_unknown_and_one_below_is_ok(statistic, asked, most):
+    usual = usual_distances(SHORT.subjects["x"], 72, worth_of(SHORT.subjects["x"]))[statistic]
+    assert 2 * asked < usual <= most
+    figure = measure(days([10.0, 10.8, 11.5])["x"], SHORT)[statistic]
+    assert (figure.status, figure.threshold) == ("unknown", asked)
+    assert figure.reason.startswith("the reference is too short, or wanders too much, to tell what is usual")
+    assert f"{figure.value:.3g} is above {asked:g}, but up to {usual:.3g} may be" in figure.reason
+    assert measure(days(np.random.default_rng(0).normal(10, 1, 84))["x"], SHORT)[statistic].status == "ok"
+
+
+@pytest.mark.parametrize(("shift", "status"), [(0.4, "ok"), (0.9, "unknown"), (4, "breach")])
+def test_a_mean_that_chance_may_carry_far_is_unknown_beyond_the_limit(shift, status):
+    level = SHORT.subjects["x"].whole
+    figure = measure(np.full(72, level.mean + shift * level.held_deviation), SHORT)["mean_shift_sd"]
+    assert figure.status == status
+    assert figure.threshold > 1
+    assert ("no more than chance may do" in figure.reason) == (status == "unknown")
+
+
+# Three days of one value are one piece of evidence, and 36 rows are less than that: chance explains any share.
+SLOW = days(np.random.default_rng(0).normal(10, 1, 84), per_day=72)
+SLOW["x"] += CHANCE.normal(0, 0.01, len(SLOW))
+FEW_CODES = days(np.random.default_rng(0).integers(1, 5, 84).astype(float), per_day=72)
+
+
+@pytest.mark.parametrize(
+    ("lost", "status"), [(1, "ok"), (3, "unknown"), (19, "unknown"), (20, "breach"), (34, "breach")]
+)
+def test_the_loss_of_most_values_is_a_breach_however_little_the_reference_can_tell(lost, status):
+    reference = Reference.of(SLOW)
+    assert usual_share(0, len(SLOW), 36, worth_of(reference.subjects["x"])) == 1
+    figure = measure(np.where(np.arange(36) < lost, np.nan, SLOW["x"][:36]), reference)["missing_share"]
+    assert (figure.status, figure.threshold < 0.6) == (status, True)
+    assert ("too short" in figure.reason) == (status == "unknown")
+
+
+@pytest.mark.parametrize(("far", "status"), [(0, "ok"), (1, "unknown"), (18, "unknown"), (19, "breach")])
+@pytest.mark.parametrize(
+    ("statistic", "past", "value"),
+    [("out_of_range_share", SLOW, 99.0), ("outlier_share", SLOW, SLOW["x"].max()), ("unseen_share", FEW_CODES, 2.5)],
+)
+def test_a_share_that_chance_could_make_anything_is_unknown_and_more_than_half_a_breach(
+    statistic, past, value, far, status
+):
+    figure = measure(np.where(np.arange(36) < far, value, past["x"].median()), Reference.of(past))[statistic]
+    assert (figure.status, figure.threshold < 0.6) == (status, True)
+    assert ("too short" in figure.reason) == (status == "unknown")
+
+
+def test_a_sensor_that_was_often_away_is_a_breach_when_nearly_nothing_is_left():
+    past = np.where((np.arange(3360) // 168) % 5 == 2, np.nan, np.resize(PAST, 3360))
+    reference = Reference.of(pd.DataFrame({"valid_at": days(range(140))["valid_at"], "x": past}))
+    for missing, status in ((0.89, "ok"), (0.92, "breach")):
+        figure = measure(np.where(np.arange(168) < 168 * missing, np.nan, window(168)), reference)["missing_share"]
+        assert (figure.status, figure.threshold) == (status, 0.9)
+        assert ("is usual" in figure.reason) == (status == "ok")
+
+
+def test_the_loss_is_told_as_concept_and_a_larger_one_is_a_breach():
+    loss = np.abs(PAST - 10)
+    reference = REFERENCE | Reference.of({"loss": loss})
+    figures = {}
+    for times in (1, 3):
+        measures = measure_drift(reference, {"x": window(), "loss": times * np.abs(window() - 10)}, ["x"])
+        figures[times] = {one.statistic: one.status for one in measures if one.kind == "concept"}
+    assert set(figures[1].values()) == {"ok"}
+    assert {name for name, status in figures[3].items() if status == "breach"} >= {"psi", "ks", "mean_shift_sd"}
 
 
 def test_what_the_reference_did_before_is_no_breach():

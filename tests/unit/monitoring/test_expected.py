@@ -50,3 +50,21 @@ def test_a_mix_of_harder_inputs_is_no_concept_drift_and_a_changed_relation_is(ex
 def test_what_cannot_be_told_is_unknown(expected):
     assert score(None, np.ones(9), np.ones(9))[0].status == "unknown"
     assert score(expected, np.ones(5), np.ones(5))[1].status == "unknown"
+
+
+def test_concept_drift_is_told_from_three_standard_errors_on(expected):
+    hoped = float(expected.loss(np.array([50.0]))[0])
+    spread = np.std([0.0, 2.0] * 5, ddof=1) / 10**0.5
+    for off, status in ((2.9, "ok"), (3.1, "breach")):
+        losses = hoped + off * spread - 1 + np.tile(np.repeat([0.0, 2.0], 24), 5)
+        concept = score(expected, np.full(240, 50.0), losses)[1]
+        assert concept.threshold == pytest.approx(1 + 3 * spread / hoped)
+        assert concept.status == status
+
+
+@pytest.mark.parametrize(("times", "status"), [(0.81, "ok"), (0.79, "breach"), (1.3, "ok"), (1.4, "breach")])
+def test_an_estimate_that_was_off_by_more_than_a_quarter_did_not_hold(expected, times, status):
+    rows = np.full(240, 50.0)
+    off = score(expected, rows, times * expected.loss(rows))[0]
+    assert (off.status, off.value) == (status, pytest.approx(100 * (1 / times - 1)))
+    assert bool(off.reason) == (status == "breach")

@@ -1,11 +1,11 @@
-"""Errors by slice and the bias between slices: what is proven and matters is a breach, the rest is ok or unknown."""
+"""Errors, bias and coverage, overall and by slice: what is proven and matters is a breach, the rest ok or unknown."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.signal import lfilter
 
-from include.monitoring.performance import measure_errors
+from include.monitoring.performance import measure_errors, metrics_of
 
 LEAST = 48  # rows of a slice, as the plant asks for
 
@@ -92,3 +92,102 @@ def test_slices_of_one_bias_alarm_no_more_often_than_they_may_however_alike_neig
         cut = hours(cut=3) if kind == "thirds" else (noise(seed=500 + seed, rho=rho) > 0.3).astype(float)
         alarms += between(plant, noise(seed=seed, rho=rho), cut, promised=(1e-9,) * 9).status == "breach"
     assert alarms <= 9  # ten of 100 or more come by chance in 3 % of cases at 5 %
+
+
+PROMISED = (0.8, 1.0, 1.2, 0.9, 1.1)  # 1 on average, and 1.182 within 2.576 of its standard errors
+
+
+def overall(plant, errors, promised=PROMISED, **thresholds):
+    limits = plant.thresholds.model_copy(update={"min_rows": 15} | thresholds)
+    pipeline = plant.model_copy(update={"thresholds": limits})
+    rows = rows_of(np.asarray(errors), np.zeros(len(errors)))
+    return {one.statistic: one for one in measure_errors(rows, pipeline, promised) if not one.slice}
+
+
+def even(rows=240, size=1.0):
+    """Return errors of one size, above and below in turn: blocks of them are all alike."""
+    return size * np.tile([1.0, -1.0], rows // 2)
+
+
+@pytest.mark.parametrize(("size", "status"), [(1.18, "ok"), (1.19, "breach"), (10, "breach")])
+def test_an_error_beyond_the_promise_and_what_it_leaves_open_is_a_breach(plant, size, status):
+    told = overall(plant, even(size=size))["mae"]
+    assert (told.status, told.reference) == (status, pytest.approx(1))
+    assert told.threshold == pytest.approx(1 + 2.576 * np.std(PROMISED, ddof=1) / 5**0.5)
+    assert told.reason == (f"the error {size:.4g} is above 1.182; 1 was promised" if status == "breach" else "")
+
+
+@pytest.mark.parametrize(("size", "status"), [(1.04, "ok"), (1.06, "breach")])
+def test_an_error_within_the_tolerance_of_a_certain_promise_is_none(plant, size, status):
+    assert overall(plant, even(size=size), (1.0,) * 9)["mae"].status == status
+
+
+def test_an_error_that_blocks_of_the_window_do_not_prove_is_no_breach(plant):
+    errors = np.concatenate([even(216, 1.0), even(24, 5.0)])
+    told = overall(plant, errors, (1.0,) * 9)["mae"]
+    assert told.value == pytest.approx(1.4)
+    assert told.threshold == pytest.approx(1.05 + 3 * np.std([1.0] * 9 + [5.0], ddof=1) / 10**0.5)
+    assert told.status == "ok"
+
+
+@pytest.mark.parametrize(("size", "status"), [(1.6, "ok"), (1.7, "breach"), (10, "breach")])
+def test_of_few_blocks_those_of_the_promise_tell_how_far_chance_carries_the_error(plant, size, status):
+    told = overall(plant, even(20, size))["mae"]
+    assert told.threshold == pytest.approx(1.182 + 3 * np.std(PROMISED, ddof=1), abs=1e-3)
+    assert told.status == status
+
+
+def test_an_error_without_a_promise_is_unknown(plant):
+    told = overall(plant, even(), PROMISED[:4])["mae"]
+    assert (told.status, told.reason) == ("unknown", "the promise rests on 4 blocks of rows, 5 are needed")
+    assert overall(plant, even(), ())["mae"].reference is None
+    assert overall(plant, even())["rmse"].reason == "no limit is set"
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"), [(1, "1 row is few, 15 are needed"), (14, "14 rows are few, 15 are needed")]
+)
+def test_of_few_rows_no_error_is_judged(plant, rows, reason):
+    figures = overall(plant, even(20, 10)[:rows])
+    assert {name: one.status for name, one in figures.items()} == dict.fromkeys(
+        ["r2", "rmse", "mae", "bias", "coverage", "between_slices"], "unknown"
+    )
+    assert {figures[name].reason for name in ("r2", "rmse", "mae", "coverage")} == {reason}
+
+
+def test_r2_is_a_breach_below_its_limit_and_not_at_it(plant):
+    r2 = metrics_of(rows_of(even(), np.zeros(240))).r2
+    assert overall(plant, even(), r2_min=r2)["r2"].status == "ok"
+    assert overall(plant, even(), r2_min=np.nextafter(r2, 1))["r2"].status == "breach"
+
+
+@pytest.mark.parametrize("interval", [0.8, 0.95])
+def test_coverage_is_a_breach_where_fewer_lie_in_the_interval_than_chance_allows(plant, interval):
+    target = plant.target.model_copy(update={"interval": interval})
+    pipeline = plant.model_copy(update={"target": target})
+    least = interval - 3 * (interval * (1 - interval) / 240) ** 0.5
+    for inside, status in ((240, "ok"), (np.ceil(240 * least), "ok"), (np.floor(240 * least), "breach"), (0, "breach")):
+        told = overall(pipeline, np.where(np.arange(240) < inside, 1.0, 3.0) * even())["coverage"]
+        assert (told.value, told.status) == (inside / 240, status)
+        assert told.threshold == pytest.approx(least)
+
+
+@pytest.mark.parametrize(("bias", "status"), [(0.09, "ok"), (-0.09, "ok"), (0.11, "breach"), (-0.11, "breach")])
+def test_a_bias_that_is_certain_is_a_breach_from_a_tenth_of_the_error_on(plant, bias, status):
+    told = overall(plant, even() + bias)["bias"]
+    assert (told.status, told.threshold) == (status, pytest.approx(0.1))
+
+
+def test_a_bias_that_chance_may_make_is_none(plant):
+    errors = even() + np.repeat([1.0, -0.5], 120)
+    told = overall(plant, errors)["bias"]
+    assert told.threshold == pytest.approx(3 * np.std([1.0, -0.5] * 5, ddof=1) / 10**0.5)
+    assert (told.value, told.status) == (pytest.approx(0.25), "ok")
+
+
+@pytest.mark.parametrize(("times", "status"), [(2.2, "ok"), (2.3, "breach"), (4.0, "breach")])
+def test_a_slice_is_a_breach_when_its_error_is_more_than_twice_that_of_all(plant, times, status):
+    cut = np.where(np.arange(960) < 96, 1.0, 0.0)
+    measures = measure_errors(rows_of(even(960) * np.where(cut, times, 1.0), cut), plant, PROMISED)
+    [told] = [one for one in measures if (one.slice, one.statistic) == ("hour_of_day=1", "mae")]
+    assert (told.status, told.threshold) == (status, pytest.approx(2 * (0.9 + 0.1 * times)))

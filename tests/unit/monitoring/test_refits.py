@@ -7,14 +7,18 @@ import pytest
 
 from include.errors import NothingToDo
 from include.monitoring.decide import Rules, decide
+from include.monitoring.drift import measure_drift
+from include.monitoring.gate import train_all
 from include.monitoring.ground import Ground, Seen
 from include.monitoring.history import Look
+from include.monitoring.limits import Limits
 from include.monitoring.measure import Measure
 from include.monitoring.probe import probe
+from include.monitoring.reference import Reference
 from include.monitoring.refits import fit, refit
 from include.monitoring.replay import walk
 from include.spec.monitoring import POLICIES, Policy, Worth
-from include.training.snapshot import FORCED_ROWS, readable
+from include.training.snapshot import FORCED_ROWS, holdout_start, readable, split
 from include.windows import Window
 
 WEEKS = list(Window.parse("2024-01-01", "2024-03-04").split("week"))
@@ -98,7 +102,7 @@ def test_days_too_small_to_compare_on_add_up_as_the_monitor_adds_them_up(plant, 
     training = plant.training.model_copy(update={"min_rows": 160, "lookback": lookback})
     plant = plant.model_copy(update={"training": training})
     frame, days = rows_of(9, changes_after=5).iloc[::3], list(Window(WEEKS[0].start, WEEKS[-1].end).split("day"))
-    rules = replace(Rules.of(plant), policy=Policy(worth=Worth(growth=None)))
+    rules = replace(Rules.of(plant), policy=Policy(worth=Worth(growth=None), unknown=None))
     matrix = matrix_of_rows(plant, frame, days)
     steps, looks = walk(matrix, rules).steps[:-1], live(plant, frame, days[:-1], rules)
     for step, look in zip(steps, looks, strict=True):
@@ -134,7 +138,7 @@ def test_the_means_are_told_of_the_rows_the_champion_learnt_from(plant, rows_of)
     frame["first_sensor"] *= 1 + 0.2 * (frame["valid_at"] >= WEEKS[4].start)
     _, shift = matrix_of_rows(plant, frame).measures((3, "linear"), 4)
     assert (shift.kind, shift.subject, shift.statistic) == ("covariate", "first_sensor", "mean_shift_pct")
-    assert (shift.value, shift.status, shift.rows) == (pytest.approx(20, abs=2), "ok", 168)
+    assert (shift.value, shift.status, shift.rows) == (pytest.approx(20, abs=2), "breach", 168)
 
 
 def test_a_mean_that_is_as_good_as_zero_has_an_unknown_shift(plant, rows_of):
@@ -146,7 +150,37 @@ def test_a_mean_that_is_as_good_as_zero_has_an_unknown_shift(plant, rows_of):
     frame.loc[frame["valid_at"] >= WEEKS[4].start, "first_sensor"] = float("nan")
     _, shift = matrix_of_rows(plant, frame).measures((3, "linear"), 4)
     assert (shift.value, shift.status) == (None, "unknown")
-    assert "no value of it in the window" in shift.reason
+    assert shift.reason.startswith("0 values in the window and 671 in the rows the champion learnt from are few")
+
+
+def wild(values):
+    return values.where(values.index != 4 * 168 + 5, 1e6)
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        (lambda values: values, "ok"),
+        (lambda values: values * (1 + 0.2 * (values.index >= 4 * 168)), "breach"),
+        (lambda values: values - values[:600].mean() + 0.01, "unknown"),
+        (lambda values: values * 0, "unknown"),
+        (wild, "ok"),
+    ],
+)
+@pytest.mark.parametrize("play", [lambda *of: refit(*of, "linear"), lambda *of: train_all(*of)])
+def test_a_shift_is_the_one_that_the_monitor_measures(plant, rows_of, play, change, status):
+    frame = rows_of(9)
+    frame["first_sensor"] = change(frame["first_sensor"])
+    ground = Ground(plant, frame, WEEKS)
+    learnt, window = ground.usable(WEEKS[3].end), frame[168 * 4 : 168 * 5]
+    matrix = play(ground)
+    if len(matrix.models) > len(ground.trainable):
+        learnt = split(plant, learnt, holdout_start(plant, learnt)).fit
+    reference = Reference.of(learnt, plant.feature_names(), plant.monitoring.block)
+    measures = measure_drift(reference, window, plant.feature_names(), Limits.of(plant))
+    [live] = [one for one in measures if (one.subject, one.statistic) == ("first_sensor", "mean_shift_pct")]
+    assert matrix.measures((3, "linear"), 4)[1:] == (live,)
+    assert live.status == status
 
 
 def test_what_is_known_of_a_window_beside_its_rows_is_kept(plant, rows_of):

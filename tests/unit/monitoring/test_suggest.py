@@ -53,6 +53,8 @@ def test_a_short_history_is_one_sentence_with_the_way_out(matrix_of, rules_of):
         ("default", {"default": 1.0}, "keep it"),
         ("odds 20", {"odds 20": 0.5, "default": 1.0}, "cheaper than the default on both parts"),
         ("odds 20", {"odds 20": 1.5, "default": 1.0}, "it was luck. Keep the default."),
+        ("odds 20", {"odds 20": 1.0, "default": 1.0}, "costs the same as the default: a tie. Keep the default."),
+        ("odds 20", {"odds 20": 0.1 + 0.2, "default": 0.3}, "a tie. Keep the default."),
     ],
 )
 def test_the_advice_says_whether_the_choice_held(matrix_of, name, rest, last):
@@ -61,6 +63,6 @@ def test_the_advice_says_whether_the_choice_held(matrix_of, name, rest, last):
     costs = Costs(training=120, promotion=30, error=0.5, unit="MXN")
     played = Played("plant", "mg/m3", "", matrix_of(5), Price(1.0, 3, costs), {}, [])
     *_, figure, told = advice(found, played)
-    assert "default costs 1.00 MXN, " in figure
+    assert f"default costs {rest['default']:,.2f} MXN, " in figure
     assert last in told
     assert np.isfinite(found.rest[name].cost)

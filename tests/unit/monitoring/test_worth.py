@@ -39,7 +39,11 @@ def test_a_gain_is_what_is_left_after_a_standard_error_and_more_of_few_blocks():
 def test_of_too_few_blocks_there_is_no_gain_to_tell():
     assert gain(Probe((1.0, 1.0), (9.0, 9.0))) is None
     found = judge([look(0, Probe((1.0, 1.0), (9.0, 9.0)))], RULE, COSTS)
-    assert (found.fires, found.text) == (False, "unknown: the rows are too few to compare on")
+    told = "unknown: the rows are too few to compare on, or their errors are no finite numbers"
+    assert (found.fires, found.text) == (False, told)
+    assert (
+        gain(Probe((1.0, 1.0, float("nan")), (9.0,) * 3)) is gain(Probe((1.0,) * 3, (9.0, 9.0, float("inf")))) is None
+    )
 
 
 def test_a_refit_without_any_error_is_worth_the_most_and_no_more():
@@ -57,7 +61,23 @@ def test_small_gains_are_added_up_until_they_cost_as_much_as_a_training():
     assert [judge(history[:count], RULE, COSTS).fires for count in range(1, 7)] == [False] * 4 + [True] * 2
     found = judge(history[:5], RULE, COSTS)
     assert (found.lost_pct, found.gain_pct) == (pytest.approx(5), pytest.approx(1))
-    assert found.text.startswith("a refit on newer data is 1.0 % better; 5.0 % of a window's error were lost")
+    assert found.text == (
+        "a refit on newer data is 1.0 % better, expected to last 2 windows: 2.0 % of a window's error are less than a"
+        " training costs; 5.0 % were lost since the last training, which costs 5 %"
+    )
+
+
+def test_a_gain_that_pays_because_it_lasts_says_for_how_long_and_how_much_it_is():
+    found = judge([look(0, probe(4.6))], RULE, COSTS)
+    assert found.fires
+    assert "4.6 % better, expected to last 2 windows: 9.2 % of a window's error are no less than a training costs" in (
+        found.text
+    )
+
+
+def test_what_was_lost_asks_for_nothing_in_a_window_where_nothing_is_gained():
+    found = judge([look(0, probe(3)), look(1, probe(3)), look(2, probe(0))], RULE, COSTS)
+    assert (found.fires, found.gain_pct, found.lost_pct) == (False, 0, pytest.approx(6))
 
 
 def test_the_cheaper_a_training_the_sooner():
@@ -75,7 +95,8 @@ def test_a_price_in_ones_own_unit_is_held_against_what_a_windows_promised_error_
     found = judge([*others, look(2, probe(better_pct), rows=50, **facts)], RULE, OWN)
     assert (found.fires, found.price_pct) == (fires, pytest.approx(5))
     told = (
-        f"training, which costs 5 %: {better_pct:.2f} and 5.00 of 100.00 MXN, as 100 rows with the promised error of 2"
+        f"training, which costs 5 %: {2 * better_pct:.2f} expected, {better_pct:.2f} lost and 5.00 for a training of"
+        " 100.00 MXN, as 100 rows with the promised error of 2"
     )
     assert told in found.text
 

@@ -4,6 +4,7 @@ import csv
 import io
 import re
 from dataclasses import replace
+from itertools import combinations, pairwise
 from xml.etree import ElementTree
 
 import numpy as np
@@ -14,7 +15,7 @@ from include.monitoring.decide import Rules
 from include.monitoring.matrix import Matrix, Model, Period
 from include.monitoring.replay import price, walk
 from include.monitoring.schedule import optima
-from include.reporting.replay_page import page
+from include.reporting.replay_page import DARK, LIGHT, chart, page, style_of
 from include.reporting.replays import COLUMNS, Played, notes, table, to_csv
 from include.spec.monitoring import POLICIES, Costs
 from include.windows import Window
@@ -111,6 +112,59 @@ def test_the_page_needs_nothing_else_and_draws_each_policy():
     assert all(name in text for name in NAMES)
     titles = [dot.findtext("title") for dot in drawing.findall("circle")]
     assert any("trained after 2024-02: every window is a reason to train" in title for title in titles)
+
+
+def luminance(colour):
+    parts = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+# What is left of red and green to people without the one or the other (Viénot, Brettel and Mollon 1999), of linear RGB.
+EYES = {
+    "without red": np.array([[0.11238, 0.88762, 0], [0.11238, 0.88762, 0], [0.00401, -0.00401, 1]]),
+    "without green": np.array([[0.29275, 0.70725, 0], [0.29275, 0.70725, 0], [-0.02234, 0.02234, 1]]),
+    "with all": np.eye(3),
+}
+
+
+def apart(one, other, eye):
+    """Give how far apart two colours are in sRGB, at most 442, as an eye sees them."""
+    seen = []
+    for colour in (one, other):
+        linear = (np.array([int(colour[start : start + 2], 16) for start in (1, 3, 5)]) / 255) ** 2.2
+        seen.append(255 * np.clip(EYES[eye] @ linear, 0, 1) ** (1 / 2.2))
+    return float(np.linalg.norm(seen[0] - seen[1]))
+
+
+@pytest.mark.parametrize("eye", EYES)
+@pytest.mark.parametrize(("colours", "paper", "ink"), [(LIGHT, "#fbfaf7", "#1c1f26"), (DARK, "#14171c", "#e8e6e0")])
+def test_the_colours_of_policies_stand_out_from_the_paper_and_from_each_other(colours, paper, ink, eye):
+    assert min(apart(*pair, eye) for pair in combinations([*colours, ink], 2)) > 50
+    assert apart("#f0935a", "#ff8078", eye) < 50, "an orange and a red that are nearly the same"
+    for colour in colours:
+        low, high = sorted([luminance(colour), luminance(paper)])
+        assert (high + 0.05) / (low + 0.05) > 3
+
+
+def test_no_two_of_many_policies_have_the_same_colour_and_style():
+    assert len({style_of(number) for number in range(36)}) == 36
+
+
+def test_lines_that_lie_on_each_other_are_all_seen_and_trainings_have_a_row_a_policy():
+    walks = played().walks
+    names = ("one", "two", "three", "four")
+    same = replace(played(), walks=dict.fromkeys(names, walks["every_window"]))
+    drawing = ElementTree.fromstring(chart(same))  # noqa: S314 - our own
+    lines = [line for line in drawing.iter("polyline") if "policy" in line.attrib["stroke"]]
+    solid = [float(line.attrib["stroke-width"]) for line in lines if "stroke-dasharray" not in line.attrib]
+    assert len(lines) == 4
+    assert all(above < below for below, above in pairwise(solid)), "a wide line shows beside a narrow one"
+    assert all("stroke-dasharray" in line.attrib for line in lines[len(solid) :]), "and between the dashes"
+    rows = {float(dot.attrib["cy"]) for dot in drawing.findall("circle")}
+    assert len(rows) == 4
+    assert max(rows) < float(drawing.attrib["viewBox"].split()[3])
+    assert [text.text for text in drawing.findall("text")][-4:] == list(names)
 
 
 def test_what_somebody_called_a_policy_is_shown_as_text():

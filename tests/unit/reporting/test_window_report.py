@@ -10,15 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.monitoring.measure import Measure
+from include.monitoring.measure import Measure, moved_features
 from include.reporting.window_chart import density, number, quantile, ticks
-from include.reporting.window_report import VERDICTS, WindowReport, moved_features, page
+from include.reporting.window_report import VERDICTS, WindowReport, page
 from include.windows import Window
 
 STARTS = [datetime(2004, month, 1, tzinfo=UTC) for month in range(6, 11)]
 WINDOW = Window(STARTS[-1], datetime(2004, 11, 1, tzinfo=UTC))
-SHIFT = Measure("covariate", "co_sensor", "mean_shift_sd", 0.9, "breach", "moved by 0.9 sd", 0.0, 0.3, rows=500)
-CALM = Measure("covariate", "no2_sensor", "mean_shift_sd", 0.1, "ok", "", 0.0, 0.3, rows=500)
+SHIFT = Measure("joint", "co_sensor", "shift", 0.9, "breach", "moved by 0.9 sd", 0.0, 0.3, rows=500)
+CALM = Measure("joint", "no2_sensor", "shift", 0.1, "ok", "", 0.0, 0.3, rows=500)
+SINGLE, STILL = (replace(one, kind="covariate", statistic="mean_shift_sd") for one in (SHIFT, CALM))
 UNKNOWN = Measure("error", "loss", "r2", None, "unknown", "the target is constant", rows=500)
 ERRORS = [(at, 0.4 + n / 20, 0.35, 0.7, 0.4, 1 + n // 3) for n, at in enumerate(STARTS)]
 MEANS = {name: [(at, 1000.0 + n) for n, at in enumerate(STARTS)] for name in ("co_sensor", "no2_sensor")}
@@ -43,6 +44,10 @@ def error_chart(text: str) -> ElementTree.Element:
 def card(text: str, name: str) -> str:
     [one] = re.findall(rf'<figure class="card moved">\s*<figcaption><code>{name}</code>.*?</figure>', text, re.DOTALL)
     return one
+
+
+def dashed(drawing: ElementTree.Element) -> list[ElementTree.Element]:
+    return [line for line in drawing.iter("polyline") if line.attrib.get("stroke-dasharray") == "5 4"]
 
 
 def test_the_page_needs_nothing_but_itself() -> None:
@@ -102,6 +107,19 @@ def test_features_that_moved_farther_come_first_and_slices_and_errors_are_no_fea
     assert moved_features([nearer, SHIFT, CALM, sliced, error]) == ["co_sensor", "nox_sensor"]
 
 
+def test_a_single_figure_beyond_its_limit_moves_no_feature_and_is_named_all_the_same() -> None:
+    assert moved_features([SINGLE, CALM]) == []
+    told = "Nothing moved more than chance moves it; single figures of co_sensor are outside their limit."
+    assert f"<dd>{told}</dd>" in page(replace(REPORT, cause="", measures=[SINGLE, CALM]))
+
+
+def test_a_target_or_predictions_that_moved_are_named_after_the_features() -> None:
+    apart = [replace(SINGLE, kind=kind, subject=kind, statistic="psi") for kind in ("prediction", "target")]
+    per_cent = replace(SINGLE, kind="target", statistic="mean_shift_pct")
+    assert moved_features([*apart, SHIFT]) == ["co_sensor", "target", "prediction"]
+    assert moved_features([per_cent]) == []
+
+
 def test_a_feature_that_moved_without_a_picture_says_that_there_is_none() -> None:
     text = page(replace(REPORT, distributions={}, feature_by_window={}))
     assert "There is no picture of it" in card(text, "co_sensor")
@@ -129,35 +147,77 @@ def test_every_figure_is_in_the_table_the_worst_first() -> None:
     assert "the target is constant" in text
 
 
-def test_a_slice_is_named_beside_its_subject() -> None:
-    assert '<span class="unit">hour=8</span>' in page(replace(REPORT, measures=[replace(CALM, slice="hour=8")]))
+def test_figures_of_slices_stand_in_the_table_of_their_slices_only() -> None:
+    told = "predictions are 0.2 too low on average"
+    whole = Measure("bias", "prediction", "bias", -0.2, "breach", told, 0.0, 0.1, rows=700)
+    text = page(replace(REPORT, measures=[CALM, whole, replace(whole, slice="hour=8")]))
+    sliced, _, rest = text.partition('<section id="error">')
+    assert (sliced.count(told), rest.count(told)) == (1, 1)
+    assert re.search(rf"hour=8</th>.*?</tr>\s*<tr.*error, signed: {told}", sliced)
+    assert '1 outside their limit · 0 unknown · 1 fine · <a href="#slices">those of slices</a>' in rest
+
+
+def test_the_bias_of_predictions_is_no_reason_for_the_picture_of_where_they_lie() -> None:
+    moved = replace(SHIFT, kind="prediction", subject="prediction")
+    biased = Measure("bias", "prediction", "bias", -0.2, "breach", "predictions are too low", 0.0, 0.1)
+    shown = card(page(replace(REPORT, measures=[moved, biased])), "prediction")
+    assert ("moved by 0.9 sd" in shown, "too low" in shown) == (True, False)
+
+
+def test_the_dashed_lines_are_the_means_that_the_text_tells_and_the_legend_names_them() -> None:
+    mean = Measure("covariate", "co_sensor", "mean", 1039.0, "ok", "", 973.0, rows=500)
+    text = page(replace(REPORT, measures=[SHIFT, mean, replace(mean, slice="hour=8", value=1.0)]))
+    shape, time = drawings(card(text, "co_sensor"))
+    assert "mean of the training data 973, of this window 1039." in shape.attrib["aria-label"]
+    assert "at last 1004, in the training data 973." in time.attrib["aria-label"]
+    before, now = (float(line.attrib["points"].split(",")[0]) for line in dashed(shape))
+    label = {each.text: float(each.attrib["x"]) for each in shape.iter("text")}
+    unit = (label["1000"] - label["900"]) / 100
+    assert (before, now) == pytest.approx([label["900"] + unit * (value - 900) for value in (973, 1039)], abs=0.2)
+    assert len(dashed(time)) == 1
+    legend = re.findall(r'<i class="(?:trained|now) mean"></i>(.*?)</li>', text)
+    assert legend == ["mean of the training data", "mean of this window"]
+
+
+def test_a_mean_that_nobody_measured_is_unknown_and_not_drawn() -> None:
+    shape, time = drawings(card(page(REPORT), "co_sensor"))
+    assert "mean of the training data unknown, of this window unknown." in shape.attrib["aria-label"]
+    assert (dashed(shape), dashed(time)) == ([], [])
+
+
+def test_why_has_a_row_of_its_own_with_the_width_of_the_table() -> None:
+    text = page(REPORT)
+    [told] = re.findall(r'<tr class="told breach"><td></td><td colspan="(\d+)"><ul><li>moved by 0.9 sd</li>', text)
+    assert int(told) + 1 == re.findall(r"<thead>.*?</thead>", text)[-1].count("<th ")
 
 
 def test_slices_have_a_table_each_with_what_is_beyond_its_limit_and_why() -> None:
     label, apart = "hour=8", Measure("bias", "hour", "between_slices", 0.31, "breach", "far apart", 0.0, 0.1)
-    far = replace(SHIFT, slice=label, value=1.25)
+    far = replace(SINGLE, slice=label, value=1.25)
     share = Measure("covariate", "rows", "row_share", 0.5, "ok", "", 0.4, 0.2, label)
     few = Measure("covariate", "features", "mean_shift_sd", None, "unknown", "3 rows are few", slice="hour=10")
-    text = page(replace(REPORT, measures=[few, share, far, replace(CALM, slice=label), apart]))
+    text = page(replace(REPORT, measures=[few, share, far, replace(STILL, slice=label), apart]))
     [table] = re.findall(r'<section id="slices">(.*?)</section>', text, re.DOTALL)
     assert "<details open><summary><code>hour</code>: 1 outside their limit; biases lie 0.31 apart, 0.1 may" in table
     assert re.findall(r'<th scope="col"[^>]*>(.*?)</th>', table) == [
-        *("Slice", "share of rows", "co_sensor", "no2_sensor", "Why")
+        *("Slice", "share of rows", "co_sensor", "no2_sensor")
     ]
     lines = re.findall(r'<th scope="row" class="nowrap">(.*?)</th>(.*?)</tr>', table)
     assert [line[0] for line in lines] == ["hour=8", "hour=10"]
-    assert re.findall(r"<td[^>]*>(.*?)</td>", lines[0][1]) == ["0.5", "▲ 1.25", "0.1", "co_sensor: moved by 0.9 sd"]
-    assert "features: 3 rows are few" in lines[1][1]
+    assert re.findall(r"<td[^>]*>(.*?)</td>", lines[0][1]) == ["0.5", "▲ 1.25", "0.1"]
+    assert re.findall(r'<tr class="told"><td colspan="(.*?)"><ul><li>(.*?)</li>', table) == [
+        *[("4", "co_sensor: moved by 0.9 sd"), ("4", "features: 3 rows are few")]
+    ]
     assert '<section id="slices">' not in page(REPORT)
 
 
 def test_what_moved_in_single_slices_only_is_said_and_not_that_nothing_moved() -> None:
-    many = [replace(SHIFT, slice=f"hour={hour}") for hour in range(7)]
+    many = [replace(SINGLE, slice=f"hour={hour}") for hour in range(7)]
     text = page(replace(REPORT, cause="", measures=many))
     assert "Nothing: every feature" not in text
     assert text.count("In single slices moved co_sensor at hour=0, ") == 2
     assert "co_sensor at hour=4 and 2 more." in text
-    assert "at hour=3: moved by 0.9 sd" in card(text, "co_sensor")
+    assert "at hour=3: moved by 0.9 sd" in text
     assert "<dd>co_sensor moved.</dd>" in page(replace(REPORT, cause="", measures=[SHIFT, *many]))
 
 

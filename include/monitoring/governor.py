@@ -1,0 +1,88 @@
+"""What keeps a policy from asking for the same training again and again. Pure.
+
+It refuses a second training for one window, a training for a cause that was rejected before as long as nothing is new,
+one too soon or too often, and asks a person where challengers are rejected in a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+
+from include.monitoring.history import Look
+from include.monitoring.worth import gain
+from include.spec.monitoring import Policy
+
+MONTH, YEAR = timedelta(days=30), timedelta(days=365)
+NEW = 2  # times as many rows that are new to the champion, or as large a gain, are something new
+# Harm is proven by what came since the last training alone, and time is always new: these causes ask again.
+ALWAYS_NEW = ("harm", "age", "schedule")
+
+
+def repeated(history: Sequence[Look], cause: Sequence[str]) -> str:
+    """Return why the newest window asks for no second training; nothing where it asks for none, or for another cause.
+
+    A training that failed, or was skipped, is the window's training all the same: it is started again by hand.
+    """
+    newest = history[-1]
+    if newest.verdict != "retrain" or not set(cause) <= set(newest.cause):
+        return ""
+    number = f" (decision {newest.decision})" if newest.decision is not None else ""
+    if newest.outcome:
+        return f"this window has led to a training already{number}: its challenger was {newest.outcome}"
+    return (
+        f"this window has led to a training already{number}, of which there is no outcome: it runs, failed or was"
+        " skipped; look at it, and start it again with the training DAG"
+    )
+
+
+def rejected(history: Sequence[Look], policy: Policy) -> str:
+    """Return why a person is asked instead: so many challengers in a row were rejected within a year."""
+    newest = history[-1]
+    recent = [look for look in _of_champion(history) if look.window.end > newest.window.end - YEAR]
+    outcomes = [look.outcome for look in recent if look.outcome]
+    if not policy.rejected or len(outcomes) < policy.rejected or set(outcomes[-policy.rejected :]) != {"rejected"}:
+        return ""
+    without = len(recent) - len(outcomes)
+    more = f" ({without} more trainings had no outcome, which counts for nothing)" if without else ""
+    return f"the last {policy.rejected} challengers within a year were rejected{more}: training again would not help"
+
+
+def refused(history: Sequence[Look], policy: Policy, cause: Sequence[str]) -> str:
+    """Return why a training is not asked for now: for a rejected cause, too soon, or too often; or nothing."""
+    return next(_refusals(history, policy, cause), "")
+
+
+def _refusals(history: Sequence[Look], policy: Policy, cause: Sequence[str]) -> Iterator[str]:
+    newest = history[-1]
+    known = {name: look for look in _of_champion(history) if look.outcome == "rejected" for name in look.cause}
+    if cause and all(name in known and not _is_new(name, newest, known[name]) for name in cause):
+        before = known[cause[0]]
+        rows = max(before.usable_rows - newest.fitted_rows, 0)
+        yield (
+            f"a training because of {', '.join(cause)} was rejected on {before.window.end:%Y-%m-%d}: the same asks"
+            f" again with {NEW} times the rows that were new to the champion then ({rows:,}), or {NEW} times the gain"
+        )
+    trained = [(place, look) for place, look in enumerate(history) if look.verdict == "retrain"]
+    ago = len(history) - 1 - trained[-1][0] if trained else 0
+    if trained and policy.cooldown and ago <= policy.cooldown:
+        yield f"a training was asked for {ago} windows ago, {policy.cooldown} are waited"
+    count = sum(look.window.end > newest.window.end - MONTH for _, look in trained)
+    if policy.monthly and count >= policy.monthly:
+        yield f"{count} trainings were asked for in 30 days, {policy.monthly} are allowed"
+
+
+def _of_champion(history: Sequence[Look]) -> list[Look]:
+    """Return the windows that asked for a training to replace the standing champion, oldest first."""
+    return [look for look in history if look.verdict == "retrain" and look.champion == history[-1].champion]
+
+
+def _is_new(cause: str, newest: Look, before: Look) -> bool:
+    """Whether a cause says something that it did not when its challenger was rejected."""
+    if cause in ALWAYS_NEW:
+        return True
+    had = max(before.usable_rows - newest.fitted_rows, 1)
+    if newest.usable_rows - newest.fitted_rows >= NEW * had:
+        return True
+    gains = [(gain(look.probe) if look.probe else None) or 0.0 for look in (before, newest)]
+    return cause == "worth" and gains[1] >= NEW * gains[0] > 0
