@@ -15,6 +15,7 @@ from include.monitoring.matrix import Key, Matrix, Model
 from include.monitoring.refits import fit, in_threads, prober, shifter
 from include.promotion.decide import Opponent, choose, decide, is_better_than_champion
 from include.promotion.proof import compare
+from include.training.evaluate import losses
 from include.training.selection import cross_validate
 from include.training.snapshot import Split, holdout_start, split
 
@@ -52,10 +53,10 @@ class Gate:
         actual = holdout["target"].to_numpy("float64")
         predicted = {name: self.predicted[place, name][holdout.index] for name in self.candidates}
         naive = next(name for name, one in self.pipeline.training.candidates.items() if one.kind == "naive")
-        losses = {name: self.selection_errors[place, name] for name in self.candidates}
+        selection_errors = {name: self.selection_errors[place, name] for name in self.candidates}
         others = {name: values for name, values in predicted.items() if name != naive}
         against = {name: self._compare(actual, values, predicted[naive]) for name, values in others.items()}
-        chosen, reason = choose(losses, naive, against)
+        chosen, reason = choose(selection_errors, naive, against)
         opponent = Opponent()
         if stood is not None:  # windows go forward: whoever stands was fitted on less, and saw none of these rows
             standing = self.predicted[stood][holdout.index]
@@ -81,10 +82,11 @@ class Gate:
         predicted = np.full(len(judged), np.nan)
         predicted[start:] = model.predict(judged.iloc[start:])
         self.predicted[key] = predicted
-        losses = np.abs(judged["target"].to_numpy("float64") - predicted)
+        errors = np.full(len(judged), np.nan)
+        errors[start:] = losses(self.pipeline.target.loss, judged["target"].iloc[start:], predicted[start:])
         later = range(place + 1, len(self.ground.windows))
-        by_window = {window: losses[self.ground.cuts[window]] for window in later}
-        return Model(losses[parts.holdout.index], by_window)
+        by_window = {window: errors[self.ground.cuts[window]] for window in later}
+        return Model(errors[parts.holdout.index], by_window)
 
 
 def train_all(ground: Ground) -> Matrix:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from include.training.evaluate import losses
+
 if TYPE_CHECKING:
     from include.spec.model import Promotion
 
@@ -50,8 +52,8 @@ class Comparison:
 def compare(actual: np.ndarray, challenger: np.ndarray, baseline: np.ndarray, policy: Promotion) -> Comparison:
     """Compare two models on the same rows in time order, all of shape (n,).
 
-    The loss is the absolute error for `mae` and the squared error for `rmse`. Neighbouring errors resemble each other,
-    so the spread of the mean difference is estimated from its slowest cosine waves, as many as the data's own block
+    Each row's loss is that of the metric, see `include.training.evaluate.losses`. Neighbouring errors are alike, so the
+    spread of the mean difference is estimated from its slowest cosine waves, as many as the data's own block
     length allows (Politis & White, 2004, doi:10.1081/ETC-120028836): Student's t with that many degrees of freedom
     keeps its promise on short series too (Lazarus et al., 2018, doi:10.1080/07350015.2018.1506926).
 
@@ -71,12 +73,10 @@ def compare(actual: np.ndarray, challenger: np.ndarray, baseline: np.ndarray, po
     """
     from scipy.stats import t
 
-    power = 1 if policy.metric == "mae" else 2
-    loss, reference = np.abs(actual - challenger) ** power, np.abs(actual - baseline) ** power
+    power = 2 if policy.metric == "rmse" else 1
+    loss, reference = (losses(policy.metric, actual, predicted) for predicted in (challenger, baseline))
     difference = reference - loss
     rows = len(difference)
-    if not rows or not np.isfinite(difference).all():
-        raise ValueError(f"cannot compare {rows} rows of which {int((~np.isfinite(difference)).sum())} have no value")
     ours, theirs = (float(values.mean() ** (1 / power)) for values in (loss, reference))
     mean, (error, waves) = float(difference.mean()), _standard_error(difference)
     reach = error * float(t.isf((1 - policy.confidence) / 2, waves))

@@ -11,6 +11,8 @@ from pydantic import Field
 from include.spec.faults import Fault
 from include.spec.fields import Name, Percent, Rows, Share, Span, Strict, Zone
 
+Loss = Literal["mae", "rmse", "brier", "log_loss"]
+
 
 class TargetCalendar(Strict):
     """When the row after the newest is expected: after a step, or on the next weekday that is no holiday."""
@@ -30,11 +32,32 @@ class Target(Strict):
 
     column: Name = Field(description="Column of the main source; a number.")
     horizon: Rows = Field(0, ge=0, description="How many rows ahead; 0 estimates the row itself.")
+    above: float | None = Field(
+        None,
+        description="Predict the probability that a value above it comes within the next `horizon` rows.",
+        json_schema_extra={"unit": "the column's"},
+    )
     anchor: str | None = Field(None, description="Feature the models predict the change from; for series that wander.")
     interval: Share = Field(0.9, gt=0.5, lt=1, description="Share of actuals the interval should cover.")
     calendar: TargetCalendar | None = Field(
         None, description="When the target of the newest row is expected; for a horizon of 1 or more."
     )
+
+    @property
+    def is_probability(self) -> bool:
+        """Whether a probability is predicted, and no value."""
+        return self.above is not None
+
+    @property
+    def loss(self) -> Loss:
+        """What one prediction's error is measured by: absolute of a value, squared (Brier) of a probability."""
+        return "brier" if self.is_probability else "mae"
+
+    def _faults(self) -> Iterator[Fault]:
+        if self.above is not None and self.horizon == 0:
+            yield Fault(("above",), "says what comes within the next rows, and there are none; give a horizon")
+        if self.above is not None and self.anchor:
+            yield Fault(("anchor",), "is a level to add a change to, which a probability has none of; leave it out")
 
 
 class Naive(Strict):
@@ -113,6 +136,8 @@ class Thresholds(Strict):
 class Promotion(Strict):
     """What a challenger has to show."""
 
-    metric: Literal["rmse", "mae"] = Field("mae", description="Error that is compared, on the same rows.")
+    metric: Loss = Field(
+        "mae", description="Error that is compared, on the same rows; of probabilities brier or log_loss."
+    )
     confidence: Share = Field(0.95, gt=0.5, lt=1, description="Confidence of the paired comparison.")
     min_gain_pct: Percent = Field(0.0, ge=0, description="Least improvement over the champion.")

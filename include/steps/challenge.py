@@ -73,22 +73,24 @@ def _standing(version: Version) -> Version | None:
     return champion
 
 
-def promise(actual: np.ndarray, predicted: np.ndarray) -> dict[str, str]:
+def promise(pipeline: Pipeline, actual: np.ndarray, predicted: np.ndarray) -> dict[str, str]:
     """Return the errors on held-out rows as a version's tags: what it is held to as long as it stands."""
     from include.monitoring.blocks import block_means
     from include.monitoring.expected import Expected
+    from include.training.evaluate import losses
 
-    losses = abs(actual - predicted)
-    expected = Expected.of(predicted, losses)
-    return {"promised": json.dumps(block_means(losses)), "expected": json.dumps(asdict(expected) if expected else None)}
+    each = losses(pipeline.target.loss, actual, predicted)
+    expected = Expected.of(predicted, each)
+    return {"promised": json.dumps(block_means(each)), "expected": json.dumps(asdict(expected) if expected else None)}
 
 
 def reference_of(pipeline: Pipeline, parts: Split, predicted: np.ndarray) -> Reference:
     """Return what a version learnt from, and how it predicted the rows that were held out."""
     from include.monitoring.reference import Reference
+    from include.training.evaluate import losses
 
     block, slices = pipeline.monitoring.block, pipeline.monitoring.slices
     learnt = parts.fit[["valid_at", *pipeline.feature_names(), "target"]]
-    losses = (parts.holdout["target"] - predicted).abs()
-    foretold = parts.holdout[["valid_at"]].assign(prediction=predicted, loss=losses)
+    each = losses(pipeline.target.loss, parts.holdout["target"], predicted)
+    foretold = parts.holdout[["valid_at"]].assign(prediction=predicted, loss=each)
     return Reference.of(learnt, block=block, slices=slices) | Reference.of(foretold, block=block)

@@ -47,6 +47,8 @@ def with_intervals(cursor: Any, run: Run, version: Version, model: Forecaster, s
 
     from include.training.intervals import adapt
 
+    if run.pipeline.target.is_probability:  # which says itself how sure it is
+        return scored.assign(half_width=np.nan, interval_as_of=pd.Series(pd.NaT, scored.index, "datetime64[us, UTC]"))
     place = {"pipeline": run.pipeline.pipeline, "version": version.number}
     state = _state(cursor, place, model, scored["available_at"].min())
     cursor.execute(WAITING, place | {"as_of": state.as_of or "-infinity", "until": run.run_after})

@@ -133,7 +133,8 @@ def _write(cursor: Any, run: Run, champion: Version, scored: pd.DataFrame) -> in
         champion.tags["data_origin"] == "SIMULATED",
         run.ref.run_id,
     )
-    lower, upper = scored["predicted"] - scored["half_width"], scored["predicted"] + scored["half_width"]
+    bounds = (scored["predicted"] - scored["half_width"], scored["predicted"] + scored["half_width"])
+    lower, upper = (bound.astype("object").where(bound.notna(), None) for bound in bounds)
     as_of = scored["interval_as_of"].astype("object").where(scored["interval_as_of"].notna(), None)
     told = (targets, scored["predicted"], lower, upper, scored["is_honest"], as_of)
     columns = (scored["entity"], scored["valid_at"], *told)

@@ -126,7 +126,7 @@ def compare_and_decide(run: Run, snapshot: dict[str, Any], fitted: list[dict[str
     reference = reference_of(run.pipeline, parts, predicted[chosen])
     content = reference.to_bytes()
     keep_reference(logged, content)
-    version = register(name, logged, _tags(run, snapshot, chosen) | promise(actual, predicted[chosen]))
+    version = register(name, logged, _tags(run, snapshot, chosen) | promise(run.pipeline, actual, predicted[chosen]))
     opponent, champion = against_champion(run, snapshot, version, holdout, predicted[chosen])
     verdict = decide(reason, [is_better_than_champion(opponent, policy)])
     evidence = verdict.evidence | {

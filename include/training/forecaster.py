@@ -90,7 +90,9 @@ class Forecaster(RegressorMixin, BaseEstimator):
                 f"the model needs the features {', '.join(missing)}, which pipeline.yaml no longer makes: put them"
                 " back, or train another version with the pipeline's training DAG"
             )
-        rows = rows[self.features_]
+        return self._answers(rows[self.features_])
+
+    def _answers(self, rows: pd.DataFrame) -> np.ndarray:
         return np.asarray(self.estimator_.predict(rows), dtype="float64") + self._base(rows)
 
     def missing(self, rows: pd.DataFrame) -> list[str]:
