@@ -103,6 +103,7 @@ def _dataset(pipeline: str, uri: str, snapshot_id: str) -> Any:
     from mlflow.data.http_dataset_source import HTTPDatasetSource
     from mlflow.data.meta_dataset import MetaDataset
 
+    # Of MLflow's sources the one that takes any URI: the lake may lie on any object store.
     return MetaDataset(HTTPDatasetSource(uri), name=f"snapshots/{pipeline}", digest=snapshot_id[:36])
 
 

@@ -1,4 +1,4 @@
-"""Candidates on a real MLflow: each comes back bit for bit, is taken up where nothing changed, goes on where it is online."""
+"""Candidates on a real MLflow: each comes back bit for bit, and is taken up where nothing changed."""
 
 from __future__ import annotations
 
