@@ -13,6 +13,7 @@ from benchmarks import (
     drifting,
     features,
     loading,
+    model_quality,
     promotion,
     quality,
     replay,
@@ -40,6 +41,7 @@ BENCHMARKS = {
     "false_promotions": promotion.measure_false_promotions,
     "power": promotion.measure_power,
     "coverage": coverage.measure,
+    "model_quality": model_quality.measure,
 }
 
 

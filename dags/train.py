@@ -3,8 +3,8 @@
 reject, in `ml.decision`, from everything in `core` whose target was known before the window's end.
 
 **Steps**: `take_snapshot` keeps the exact rows in the lake; `fit_candidate` fits every candidate
-side by side and logs it to MLflow; `compare_and_decide` compares the best with the champion on the
-same held-out rows; `apply_decision` moves the aliases `champion` and `previous`; if another champion stands now,
+side by side and logs it to MLflow, or takes it from an earlier run where nothing changed;
+`compare_and_decide` compares the best with the champion on the same held-out rows; `apply_decision` moves the aliases `champion` and `previous`; if another champion stands now,
 `wake_scoring` has the rows scored again whose truth is not known yet. A snapshot that was trained before is not
 trained again, unless with `force`.
 

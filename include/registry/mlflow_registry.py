@@ -1,4 +1,4 @@
-"""The one file that imports mlflow: runs, registered models, aliases and models as data.
+"""Runs, registered models, aliases and models as data. Only this package imports mlflow.
 
 A registered model is a pipeline. Three aliases exist: `champion` serves, `challenger` was
 the last to be compared and not promoted, `previous` served before the champion.
@@ -6,31 +6,27 @@ the last to be compared and not promoted, `previous` served before the champion.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version as installed
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from include.errors import ContractBroken, SourceUnavailable
+from include.errors import ContractBroken
+from include.registry.mlflow_access import TRUSTED_TYPES
+from include.registry.mlflow_access import answering as _answering
+from include.registry.mlflow_access import client as _client
+from include.registry.mlflow_access import reviewed as _reviewed
+from include.registry.mlflow_access import sha256 as _sha256
+from include.registry.mlflow_access import stored as _stored
 
 if TYPE_CHECKING:
     import pandas as pd
-    from mlflow import MlflowClient
 
     from include.training.forecaster import Forecaster
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
-FILE, REFERENCE = "model.skops", "reference.bin"
-# What skops may rebuild beside its own safe list. The list stands here and not in the stored
-# model, so that a model cannot vouch for itself; the hash in the registry says the bytes are ours,
-# which is what a Tree needs: scikit-learn follows its node numbers without checking them.
-TRUSTED_TYPES = ["include.training.forecaster.Forecaster", "numpy.dtype", "sklearn.tree._tree.Tree"]
-# What MLflow's client calls a server that is down, broken, or none of MLflow's.
-SILENCE = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "ENDPOINT_NOT_FOUND")
+REFERENCE = "reference.bin"
 REQUIREMENTS = ("scikit-learn", "skops", "pandas", "numpy")
 
 
@@ -68,8 +64,11 @@ def log_candidate(
     params: dict[str, Any],
     metrics: dict[str, float],
     tags: dict[str, str],
+    snapshot_uri: str | None = None,
 ) -> Logged:
-    """Log one fitted candidate as a run of the pipeline's experiment, with its model.
+    """Log one fitted candidate as a run of the pipeline's experiment, with its model and the snapshot it read.
+
+    Its tags `model_id` and `sha256` are written last: with them it can be taken up again, see `candidate_runs`.
 
     Raises
     ------
@@ -86,6 +85,8 @@ def log_candidate(
         with mlflow.start_run(run_name=f"{name} {tags['train_run']}", tags=tags) as run:
             mlflow.log_params(params)
             mlflow.log_metrics(metrics)
+            if snapshot_uri:
+                mlflow.log_input(_dataset(pipeline, snapshot_uri, tags["snapshot_id"]), context="training")
             logged = mlflow.sklearn.log_model(
                 model,
                 name="model",
@@ -94,11 +95,22 @@ def log_candidate(
                 signature=infer_signature(example, model.predict(example)),
                 pip_requirements=[f"{package}=={installed(package)}" for package in REQUIREMENTS],
             )
+            mlflow.set_tags({"sha256": _sha256(_stored(logged.model_uri)), "model_id": logged.model_id})
     return Logged(run.info.run_id, logged.model_id)
 
 
+def _dataset(pipeline: str, uri: str, snapshot_id: str) -> Any:
+    from mlflow.data.http_dataset_source import HTTPDatasetSource
+    from mlflow.data.meta_dataset import MetaDataset
+
+    # Of MLflow's sources the one that takes any URI: the lake may lie on any object store.
+    return MetaDataset(HTTPDatasetSource(uri), name=f"snapshots/{pipeline}", digest=snapshot_id[:36])
+
+
 def register(pipeline: str, logged: Logged, tags: dict[str, str]) -> Version:
-    """Register a logged model as the pipeline's next version and make it the challenger. Idempotent by model.
+    """Register a logged model as the pipeline's next version and make it the challenger.
+
+    Idempotent by model and run: another training that takes up a model from before makes another version of it.
 
     Raises
     ------
@@ -116,7 +128,8 @@ def register(pipeline: str, logged: Logged, tags: dict[str, str]) -> Version:
                 raise
         tags = {**tags, "sha256": _sha256(_stored(f"models:/{logged.model_id}"))}
         same_model = f"name = '{pipeline}' and tags.model_id = '{logged.model_id}'"
-        version = next(iter(registry.search_model_versions(same_model)), None) or registry.create_model_version(
+        registered = [v for v in registry.search_model_versions(same_model) if v.tags["train_run"] == tags["train_run"]]
+        version = next(iter(registered), None) or registry.create_model_version(
             pipeline,
             f"models:/{logged.model_id}",
             logged.run_id,
@@ -236,58 +249,3 @@ def load(version: Version) -> Forecaster:
         raise ContractBroken(f"{where}: the stored file is not the one that was registered: promote another version")
     with _reviewed(where):
         return skops.io.loads(content, trusted=TRUSTED_TYPES)
-
-
-def _client() -> MlflowClient:
-    from mlflow import MlflowClient
-
-    return MlflowClient()
-
-
-def _stored(uri: str) -> bytes:
-    """Return the bytes of a stored model; MLflow would leave its own copy behind for ever."""
-    from mlflow.artifacts import download_artifacts
-
-    with TemporaryDirectory() as folder:
-        return (Path(download_artifacts(uri, dst_path=folder)) / FILE).read_bytes()
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-@contextmanager
-def _reviewed(where: str) -> Iterator[None]:
-    """Turn a type that nobody has reviewed into an error that says what to do."""
-    from mlflow.exceptions import MlflowException
-    from skops.io.exceptions import UntrustedTypesFoundException
-
-    try:
-        yield
-    except (UntrustedTypesFoundException, MlflowException) as error:
-        root = error.__context__ if isinstance(error, MlflowException) else error  # MLflow wraps it in one of its own
-        if not isinstance(root, UntrustedTypesFoundException):
-            raise
-        finding = str(root).splitlines()[0]
-        raise ContractBroken(
-            f"{where}: {finding} Review the type, then add it to TRUSTED_TYPES in include/registry/mlflow_registry.py"
-        ) from error
-
-
-@contextmanager
-def _answering() -> Iterator[None]:
-    """Turn a silent or broken server into an error that says what to do."""
-    from mlflow.exceptions import MlflowException
-    from mlflow.tracking import get_tracking_uri
-    from requests.exceptions import ConnectionError as Unreachable
-
-    try:
-        yield
-    except (MlflowException, Unreachable) as error:
-        is_answer = isinstance(error, MlflowException) and error.error_code not in SILENCE
-        if is_answer and not isinstance(error.__cause__, OSError):
-            raise
-        raise SourceUnavailable(
-            f"MLflow at {get_tracking_uri()} does not answer ({type(error).__name__}): see var/log/mlflow.log,"
-            " then clear this task"
-        ) from error

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from include.spec.candidates import Naive
 from include.spec.faults import Fault, Path, closest, one_of
 from include.spec.kinds import SqlSource
-from include.spec.learning import Naive
 from include.spec.parts import Parts
 from include.spec.recipes import CALENDAR_PARTS, Lag, OneHot, Recipe, Trailing
 from include.spec.source import NUMBERS, RESERVED, Column
@@ -200,7 +200,11 @@ def _feature_references(pipeline: Parts) -> Iterator[Fault]:
     references |= {("thresholds", "features", i): name for i, name in enumerate(pipeline.thresholds.features)}
     references |= {("monitoring", "slices", i): name for i, name in enumerate(pipeline.monitoring.slices)}
     for key, candidate in pipeline.training.candidates.items():
-        references["training", "candidates", key, "by"] = candidate.by if isinstance(candidate, Naive) else None
+        if isinstance(candidate, Naive):
+            references["training", "candidates", key, "by"] = candidate.by
+            references["training", "candidates", key, "repeat"] = candidate.repeat
+        for i, name in enumerate(getattr(candidate, "one_hot", ())):
+            references["training", "candidates", key, "one_hot", i] = name
     for path, name in references.items():
         if name is not None and name not in {*names, *meant}:
             yield Fault(path, f"{name!r} is not a feature; {one_of(name, names)}")

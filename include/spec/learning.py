@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from include.spec.faults import Fault
+from include.spec.candidates import Candidate, Combined, Fitted, Naive
+from include.spec.faults import Fault, one_of
 from include.spec.fields import Name, Percent, Rows, Share, Span, Strict, Zone
 
 Loss = Literal["mae", "rmse", "brier", "log_loss"]
@@ -60,32 +61,6 @@ class Target(Strict):
             yield Fault(("anchor",), "is a level to add a change to, which a probability has none of; leave it out")
 
 
-class Naive(Strict):
-    """The model everybody has to beat."""
-
-    kind: Literal["naive"] = Field(description="The model everybody has to beat.")
-    by: str | None = Field(None, description="Feature whose values get a mean each, e.g. hour_of_day.")
-
-
-class Linear(Strict):
-    """Ridge regression on standardised features, medians for what is missing."""
-
-    kind: Literal["linear"] = Field(description="Ridge regression.")
-    alpha: float = Field(1.0, gt=0, description="Strength of the penalty.", json_schema_extra={"unit": "1"})
-
-
-class RandomForest(Strict):
-    """Random forest, medians for what is missing."""
-
-    kind: Literal["random_forest"] = Field(description="Random forest.")
-    trees: int = Field(100, ge=1, le=2000, description="How many trees.", json_schema_extra={"unit": "trees"})
-    min_samples_leaf: Rows = Field(1, ge=1, description="Fewest rows in a leaf.")
-    max_features: Share = Field(1.0, gt=0, le=1, description="Share of the features each split looks at.")
-
-
-Candidate = Annotated[Naive | Linear | RandomForest, Field(discriminator="kind")]
-
-
 class Split(Strict):
     """How the snapshot is cut: by time, never at random."""
 
@@ -118,6 +93,12 @@ class Training(Strict):
         if not any(isinstance(c, Naive) for c in self.candidates.values()):
             what = "none is of kind naive, which must always compete; add `naive: {kind: naive}`"
             yield Fault(("candidates",), what)
+        single = [name for name, c in self.candidates.items() if isinstance(c, Fitted)]
+        for key, candidate in self.candidates.items():
+            for place, name in enumerate(candidate.of if isinstance(candidate, Combined) else ()):
+                if name not in single:
+                    what = f"{name!r} is no candidate that can be combined; {one_of(name, single)}"
+                    yield Fault(("candidates", key, "of", place), what)
 
 
 class Thresholds(Strict):

@@ -63,38 +63,27 @@ def take_snapshot(run: Run) -> dict[str, Any]:
 
 
 def fit_candidate(run: Run, snapshot: dict[str, Any], candidate: str) -> dict[str, Any]:
-    """Fit one candidate, measure it on the held-out rows and log it with its model to MLflow."""
-    from include.registry.mlflow_registry import log_candidate
-    from include.training.candidates import make
+    """Fit one candidate, measure it on the held-out rows and log it with its model to MLflow.
+
+    One whose spec, code, snapshot and seed are those of an earlier run is taken from there.
+    """
+    from include.steps.candidate import take_or_fit
     from include.training.evaluate import measure
-    from include.training.selection import cross_validate
 
     parts = _parts(run, snapshot)
-    selection_error = cross_validate(run.pipeline, candidate, parts.fit)
-    features = run.pipeline.feature_names()
-    model = make(run.pipeline, candidate).fit(parts.fit[features], parts.fit["target"])
-    model.calibrate(parts.holdout[features], parts.holdout["target"])
-    predicted = model.predict(parts.holdout[features])
-    metrics = measure(parts.holdout["target"], predicted, model.half_width_)
-    spec = run.pipeline.training.candidates[candidate].model_dump()
-    logged = log_candidate(
-        run.pipeline.pipeline,
-        candidate,
-        model,
-        parts.fit[features].head(5),
-        {**spec, "seed": run.pipeline.training.seed, "rows_fit": len(parts.fit), "rows_holdout": len(parts.holdout)},
-        {k: v for k, v in metrics.to_dict().items() if v is not None}
-        | {"half_width": model.half_width_, f"selection_{run.pipeline.promotion.metric}": selection_error},
-        _tags(run, snapshot, candidate),
-    )
-    folder = f"batches/{run.pipeline.pipeline}/candidates/{logged.model_id}"
+    fitted = take_or_fit(run.pipeline, snapshot, candidate, parts, _tags(run, snapshot, candidate))
+    predicted, metric = fitted.model.predict(parts.holdout), run.pipeline.promotion.metric
+    metrics = measure(parts.holdout["target"], predicted, fitted.model.half_width_)
+    folder = f"batches/{run.pipeline.pipeline}/candidates/{fitted.model_id}"
     predictions_uri = run.lake.put_frame(folder, parts.holdout[["valid_at"]].assign(predicted=predicted))
-    log.info("%s: %s; in cross-validation %s %.4g", candidate, metrics, run.pipeline.promotion.metric, selection_error)
+    log.info("%s: %s; in cross-validation %s %.4g", candidate, metrics, metric, fitted.selection_error)
     return {
         "candidate": candidate,
-        "run_id": logged.run_id,
-        "model_id": logged.model_id,
-        "selection_error": selection_error,
+        "run_id": fitted.run_id,
+        "model_id": fitted.model_id,
+        "selection_error": fitted.selection_error,
+        "tuned": fitted.tuned,
+        "taken_from": fitted.taken_from,
         "metrics": metrics.to_dict(),
         "predictions_uri": predictions_uri,
     }
@@ -134,6 +123,8 @@ def compare_and_decide(run: Run, snapshot: dict[str, Any], fitted: list[dict[str
         "chosen": chosen,
         "candidates": metrics,
         "selection_errors": {f["candidate"]: f["selection_error"] for f in fitted},
+        "tuned": {f["candidate"]: f["tuned"] for f in fitted if f["tuned"]},
+        "taken_from": {f["candidate"]: f["taken_from"] for f in fitted if f["taken_from"]},
         "naive": metrics[naive],
         "against_naive": {n: comparison_.to_dict() for n, comparison_ in against_naive.items()},
         "champion": champion,

@@ -61,6 +61,11 @@ class Forecaster(RegressorMixin, BaseEstimator):
             self.estimator_ = clone(self.estimator).fit(rows, change)
         return self
 
+    def go_on(self, rows: pd.DataFrame, target: Any) -> Self:
+        """Go on from the fitted state with rows that came since; of an estimator that can, see `partial_fit`."""
+        self.estimator_.partial_fit(rows[self.features_], np.asarray(target, dtype="float64") - self._base(rows))
+        return self
+
     def calibrate(self, rows: pd.DataFrame, target: Any) -> Self:
         """Set the first interval from the errors on rows that were not fitted, in time order.
 
