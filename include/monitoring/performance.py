@@ -46,9 +46,9 @@ def measure_errors(rows: pd.DataFrame, pipeline: Pipeline, promised: Sequence[fl
 
 def score_of(rows: pd.DataFrame, pipeline: Pipeline) -> Metrics | ProbabilityMetrics:
     """Return how good predictions of a pipeline's target are, at least one row."""
-    if pipeline.target.is_probability:
-        return measure_probabilities(rows["actual"], rows["predicted"])
-    return metrics_of(rows)
+    return (
+        measure_probabilities(rows["actual"], rows["predicted"]) if pipeline.target.is_probability else metrics_of(rows)
+    )
 
 
 def metrics_of(rows: pd.DataFrame) -> Metrics:

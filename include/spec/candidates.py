@@ -45,6 +45,9 @@ class Fitted(Strict):
         description="Fit on this many only, those that go most with the target in what is fitted on.",
         json_schema_extra={"unit": "features"},
     )
+    calibration: Literal["platt", "isotonic"] | None = Field(
+        None, description="Of probabilities: set them right on rows that the classifier was not fitted on."
+    )
     tune: Tuning | None = Field(None, description="Search for better parameters by cross-validation; off by default.")
 
 
@@ -153,6 +156,9 @@ class Stacking(Combined):
 
     kind: Literal["stacking"] = Field(description="A weighted sum of other candidates.")
     folds: int = Field(3, ge=2, le=10, description="Later pieces to weigh on.", json_schema_extra={"unit": "folds"})
+
+
+VALUES_ONLY = ("pca_linear", "online", "average", "stacking")  # kinds that predict no probability
 
 
 Candidate = Annotated[

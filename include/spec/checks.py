@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from include.spec.candidates import Naive
+from include.spec.candidates import VALUES_ONLY, Naive
 from include.spec.faults import Fault, Path, closest, one_of
 from include.spec.kinds import SqlSource
 from include.spec.parts import Parts
@@ -30,6 +30,7 @@ def whole_pipeline(pipeline: Parts) -> Iterator[Fault]:
     yield from _recipes(pipeline)
     yield from _names(pipeline)
     yield from _target(pipeline)
+    yield from _predictions(pipeline)
     yield from _feature_references(pipeline)
     yield from _business(pipeline)
     if pipeline.predictions and pipeline.target.horizon and pipeline.target.calendar is None:
@@ -191,6 +192,20 @@ def _target(pipeline: Parts) -> Iterator[Fault]:
         yield Fault(path, f"{name!r} is {column.type} and a target is a number; choose a number")
     elif column.personal != "no":
         yield Fault(path, f"{name!r} is personal data; choose another column")
+
+
+def _predictions(pipeline: Parts) -> Iterator[Fault]:
+    """Yield what does not fit what is predicted, a value or a probability."""
+    is_probability, metric = pipeline.target.is_probability, pipeline.promotion.metric
+    own, other = (("brier", "log_loss"), "values") if is_probability else (("mae", "rmse"), "probabilities")
+    if metric not in own:
+        yield Fault(("promotion", "metric"), f"{metric} is an error of {other}; choose {' or '.join(own)}")
+    for key, candidate in pipeline.training.candidates.items():
+        path = ("training", "candidates", key)
+        if is_probability and candidate.kind in VALUES_ONLY:
+            yield Fault((*path, "kind"), f"{candidate.kind} predicts values and target.above asks for a probability")
+        if not is_probability and getattr(candidate, "calibration", None):
+            yield Fault((*path, "calibration"), "is for probabilities; remove it, or give target.above")
 
 
 def _feature_references(pipeline: Parts) -> Iterator[Fault]:

@@ -84,13 +84,14 @@ def _fit(
     before: tuple[CandidateRun, Forecaster] | None,
 ) -> Candidate:
     from include.registry.mlflow_registry import log_candidate
-    from include.training.evaluate import measure
+    from include.training.evaluate import score
     from include.training.fitting import fit
 
     known = datetime.fromisoformat(before[0].tags["trained_until"]) if before else None
     fitted = fit(pipeline, candidate, parts, before[1] if before else None, known)
     model, features = fitted.model, parts.fit[pipeline.feature_names()]
-    metrics = measure(parts.holdout["target"], model.predict(parts.holdout), model.half_width_).to_dict()
+    predicted = model.predict(parts.holdout)
+    metrics = score(pipeline.target, parts.holdout["target"], predicted, model.half_width_).to_dict()
     rows = {"rows_fit": len(parts.fit), "rows_holdout": len(parts.holdout), "trials": fitted.trials}
     logged = log_candidate(
         pipeline.pipeline,

@@ -41,7 +41,7 @@ def against_champion(
     from include.promotion.decide import Opponent
     from include.promotion.proof import compare
     from include.registry.mlflow_registry import load
-    from include.training.evaluate import measure
+    from include.training.evaluate import score
 
     champion = _standing(version)
     if champion is None:
@@ -55,7 +55,7 @@ def against_champion(
     is_unseen = _at(champion.tags["trained_until"]) <= _at(snapshot["holdout_start"])
     is_older = _at(snapshot["end"]) < _at(champion.tags["cut_at"])
     opponent = Opponent(compare(actual, challenger, predicted, run.pipeline.promotion), "", is_unseen, is_older)
-    facts = {"version": champion.number, "metrics": measure(actual, predicted).to_dict()}
+    facts = {"version": champion.number, "metrics": score(run.pipeline.target, actual, predicted).to_dict()}
     return opponent, facts | {"is_unseen": is_unseen, "is_older": is_older}
 
 

@@ -68,12 +68,12 @@ def fit_candidate(run: Run, snapshot: dict[str, Any], candidate: str) -> dict[st
     One whose spec, code, snapshot and seed are those of an earlier run is taken from there.
     """
     from include.steps.candidate import take_or_fit
-    from include.training.evaluate import measure
+    from include.training.evaluate import score
 
     parts = _parts(run, snapshot)
     fitted = take_or_fit(run.pipeline, snapshot, candidate, parts, _tags(run, snapshot, candidate))
     predicted, metric = fitted.model.predict(parts.holdout), run.pipeline.promotion.metric
-    metrics = measure(parts.holdout["target"], predicted, fitted.model.half_width_)
+    metrics = score(run.pipeline.target, parts.holdout["target"], predicted, fitted.model.half_width_)
     folder = f"batches/{run.pipeline.pipeline}/candidates/{fitted.model_id}"
     predictions_uri = run.lake.put_frame(folder, parts.holdout[["valid_at"]].assign(predicted=predicted))
     log.info("%s: %s; in cross-validation %s %.4g", candidate, metrics, metric, fitted.selection_error)

@@ -8,8 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from include.spec.candidates import Forest
+from include.training.classifiers import classifier
 from include.training.estimators import Combination, OnlineRidge, Repeat
 from include.training.forecaster import Forecaster
+from include.training.probability import ProbabilityForecaster
 
 if TYPE_CHECKING:
     from include.spec.model import Pipeline
@@ -22,6 +24,9 @@ def make(pipeline: Pipeline, name: str) -> Forecaster:
     an anchor, the mean for each value of `by` where that is given, and the mean of all.
     """
     candidate = pipeline.training.candidates[name]
+    if pipeline.target.is_probability:
+        estimator = _estimator(pipeline, candidate) if candidate.kind == "naive" else _classifier(pipeline, candidate)
+        return ProbabilityForecaster(estimator, getattr(candidate, "calibration", None))
     anchor = None if getattr(candidate, "repeat", None) else pipeline.target.anchor
     return Forecaster(_estimator(pipeline, candidate), anchor=anchor, coverage=pipeline.target.interval)
 
@@ -40,6 +45,11 @@ def make_cheaply(pipeline: Pipeline, name: str) -> Forecaster:
 
 def _estimator(pipeline: Pipeline, candidate: Any) -> Any:
     return BUILDERS[candidate.kind](pipeline, candidate)
+
+
+def _classifier(pipeline: Pipeline, candidate: Any) -> Any:
+    last, is_scaled = classifier(pipeline, candidate)
+    return _pipeline(candidate, last, is_scaled=is_scaled)
 
 
 def _naive(pipeline: Pipeline, candidate: Any) -> Any:

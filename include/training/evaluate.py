@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from include.spec.model import Target
 
 FLOOR = 1e-6  # a probability of 0 that comes true costs as much as one in a million, not infinitely much
 
@@ -137,6 +140,19 @@ def measure_probabilities(actual: Any, predicted: Any) -> ProbabilityMetrics:
         recall=hits / events if events else None,
         calibration_error=sum(gaps) / len(actual),
     )
+
+
+def error_of(metric: str, actual: Any, predicted: Any) -> float:
+    """Return the error of predictions in a metric: the mean of their losses, of rmse its root."""
+    mean = float(losses(metric, actual, predicted).mean())
+    return float(np.sqrt(mean)) if metric == "rmse" else mean
+
+
+def score(target: Target, actual: Any, predicted: Any, half_width: Any = None) -> Metrics | ProbabilityMetrics:
+    """Return how good predictions of a target are: of values or of probabilities."""
+    if target.is_probability:
+        return measure_probabilities(actual, predicted)
+    return measure(actual, predicted, half_width)
 
 
 def losses(loss: str, actual: Any, predicted: Any) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 from include.errors import NothingToDo
 from include.spec.fields import span
 from include.training.candidates import make
-from include.training.evaluate import measure
+from include.training.evaluate import error_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +44,7 @@ def cross_validate(pipeline: Pipeline, candidate: str, rows: pd.DataFrame) -> fl
             f"{pipeline.pipeline}: {len(rows)} rows are too few to choose a candidate on in"
             f" {pipeline.training.selection.folds} folds (training.selection.folds): load more windows"
         )
-    return float(measure(np.concatenate(actual), np.concatenate(predicted)).to_dict()[pipeline.promotion.metric])
+    return error_of(pipeline.promotion.metric, np.concatenate(actual), np.concatenate(predicted))
 
 
 def folds(pipeline: Pipeline, rows: pd.DataFrame) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -3,12 +3,18 @@
 import numpy as np
 import pandas as pd
 import pytest
+import skops.io
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
+from include.errors import ConfigError
+from include.registry.mlflow_access import TRUSTED_TYPES
+from include.spec.load import parse
+from include.training.candidates import make
 from include.training.evaluate import losses, measure_probabilities
 from include.training.probability import ProbabilityForecaster
+from tests.model.conftest import PLANT
 
 
 def events(rows=2000, seed=0):
@@ -84,3 +90,61 @@ def test_what_is_undefined_is_unknown():
 def test_nothing_or_a_missing_value_is_refused(actual, predicted):
     with pytest.raises(ValueError, match="cannot compare"):
         measure_probabilities(actual, predicted)
+
+
+CLASSIFIERS = {
+    "naive": "{kind: naive, by: hour_of_day}",
+    "linear": "{kind: linear}",
+    "platt": "{kind: ridge, calibration: platt}",
+    "isotonic": "{kind: ridge, calibration: isotonic}",
+    "lasso": "{kind: lasso, alpha: 1}",
+    "random_forest": "{kind: random_forest, trees: 10}",
+    "forest_isotonic": "{kind: random_forest, trees: 10, calibration: isotonic}",
+    "extra_trees": "{kind: extra_trees, trees: 10}",
+    "gradient_boosting": "{kind: gradient_boosting, trees: 20}",
+    "boosting_platt": "{kind: gradient_boosting, trees: 20, calibration: platt}",
+    "ada_boost": "{kind: ada_boost, trees: 10}",
+    "mlp": "{kind: mlp, units: [8], epochs: 50}",
+}
+
+
+def warning_of(options):
+    text = PLANT.replace("    linear: {kind: linear, alpha: 0.1}\n", f"    candidate: {options}\n")
+    target = "target: {column: co_mg_m3, horizon: 3, above: 4}\n"
+    text = "".join(target if line.startswith("target:") else line for line in text.splitlines(keepends=True))
+    return parse(text.replace("metric: mae", "metric: brier"), "pipeline.yaml")
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
+def test_every_kind_gives_probabilities_that_are_the_same_after_it_was_stored_as_data(name):
+    plant = warning_of(CLASSIFIERS[name])
+    random = np.random.default_rng(0)
+    rows = pd.DataFrame({feature: random.normal(size=400) for feature in plant.feature_names()})
+    rows["hour_of_day"] = np.arange(400) % 24.0
+    came = (rows["first_sensor"] + random.normal(size=400) > 0.5).astype(float)
+    model = make(plant, "candidate").fit(rows, came)
+    predicted = model.predict(rows)
+    assert ((predicted >= 0) & (predicted <= 1)).all()
+    stored = skops.io.loads(skops.io.dumps(model), trusted=TRUSTED_TYPES)
+    assert stored.predict(rows).tolist() == predicted.tolist()
+
+
+@pytest.mark.parametrize(
+    ("options", "metric", "told"),
+    [
+        ("{kind: online}", "brier", "online predicts values and target.above asks for a probability"),
+        ("{kind: linear}", "mae", "mae is an error of values; choose brier or log_loss"),
+    ],
+)
+def test_what_predicts_no_probability_is_refused_with_the_way_out(options, metric, told):
+    text = PLANT.replace("    linear: {kind: linear, alpha: 0.1}\n", f"    candidate: {options}\n")
+    target = "target: {column: co_mg_m3, horizon: 3, above: 4}\n"
+    text = "".join(target if line.startswith("target:") else line for line in text.splitlines(keepends=True))
+    with pytest.raises(ConfigError, match=told):
+        parse(text.replace("metric: mae", f"metric: {metric}"), "pipeline.yaml")
+
+
+def test_a_value_is_not_calibrated():
+    with pytest.raises(ConfigError, match="is for probabilities; remove it, or give target.above"):
+        parse(PLANT.replace("{kind: linear, alpha: 0.1}", "{kind: linear, calibration: platt}"), "pipeline.yaml")
