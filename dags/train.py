@@ -4,9 +4,10 @@ reject, in `ml.decision`, from everything in `core` whose target was known befor
 
 **Steps**: `take_snapshot` keeps the exact rows in the lake; `fit_candidate` fits every candidate
 side by side and logs it to MLflow, or takes it from an earlier run where nothing changed;
-`compare_and_decide` compares the best with the champion on the same held-out rows; `apply_decision` moves the aliases `champion` and `previous`; if another champion stands now,
-`wake_scoring` has the rows scored again whose truth is not known yet. A snapshot that was trained before is not
-trained again, unless with `force`.
+`compare_and_decide` compares the best with the champion on the same held-out rows; `apply_decision`
+moves the aliases `champion` and `previous`; if another champion stands now, `wake_scoring` has the
+rows scored again whose truth is not known yet. A snapshot that was trained before is not trained
+again, unless with `force`.
 
 **Params**: `start` and `end`, a half-open window in UTC, by default the newest loaded; `reason`, kept
 with the decision; `force`, to train on fewer rows than `training.min_rows` (promotion stays strict):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from include.spec.candidates import Fitted
 from include.training.selection import cross_validate
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def tune(pipeline: Pipeline, candidate: str, rows: pd.DataFrame) -> Tuned:
         If the rows are too few to be cut.
     """
     spec, own = pipeline.training.candidates[candidate], cross_validate(pipeline, candidate, rows)
-    budget, space = getattr(spec, "tune", None), SPACES.get(spec.kind, {})
+    budget, space = spec.tune if isinstance(spec, Fitted) else None, SPACES.get(spec.kind, {})
     if budget is None:
         return Tuned(pipeline, own, {}, 0)
     import optuna
