@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from include.spec.model import Target
+    from include.spec.learning import Target
 
 FLOOR = 1e-6  # a probability of 0 that comes true costs as much as one in a million, not infinitely much
 

@@ -146,5 +146,5 @@ def test_what_predicts_no_probability_is_refused_with_the_way_out(options, metri
 
 
 def test_a_value_is_not_calibrated():
-    with pytest.raises(ConfigError, match="is for probabilities; remove it, or give target.above"):
+    with pytest.raises(ConfigError, match="is for probabilities; remove it"):
         parse(PLANT.replace("{kind: linear, alpha: 0.1}", "{kind: linear, calibration: platt}"), "pipeline.yaml")
