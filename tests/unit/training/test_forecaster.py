@@ -15,7 +15,7 @@ ALL = [(pipeline, candidate) for pipeline in PIPELINES for candidate in PIPELINE
 
 
 def rows_of(pipeline, count, seed=0):
-    """Give features around 20 with gaps, hours that are hours, and a target, or an event, that depends on two of them."""
+    """Give features around 20 with gaps, hours that are hours, and a target or event that depends on two of them."""
     random = np.random.default_rng(seed)
     rows = pd.DataFrame({name: 20 + random.normal(size=count) for name in PIPELINES[pipeline].feature_names()})
     target = (rows.iloc[:, 0] + rows.iloc[:, 1] / 2 + random.normal(0, 0.3, count)).to_numpy()
