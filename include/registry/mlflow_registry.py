@@ -135,10 +135,7 @@ def keep_reference(logged: Logged, content: bytes) -> None:
     SourceUnavailable
         If MLflow does not answer; a retry is safe.
     """
-    with _answering(), TemporaryDirectory() as folder:
-        path = Path(folder) / REFERENCE
-        path.write_bytes(content)
-        _client().log_artifact(logged.run_id, str(path))
+    keep_file(logged.run_id, REFERENCE, content)
 
 
 def load_reference(version: Version) -> bytes | None:
@@ -149,13 +146,50 @@ def load_reference(version: Version) -> bytes | None:
     SourceUnavailable
         If MLflow does not answer; a retry may help.
     """
+    return load_file(version, REFERENCE)
+
+
+def keep_file(run_id: str, name: str, content: bytes) -> None:
+    """Keep a file as an artifact of a run; idempotent.
+
+    Raises
+    ------
+    SourceUnavailable
+        If MLflow does not answer; a retry is safe.
+    """
+    with _answering(), TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        path.write_bytes(content)
+        _client().log_artifact(run_id, str(path))
+
+
+def load_file(version: Version, name: str) -> bytes | None:
+    """Return a file that was kept with a version's run; None where there is none of that name.
+
+    Raises
+    ------
+    SourceUnavailable
+        If MLflow does not answer; a retry may help.
+    """
     from mlflow.artifacts import download_artifacts
 
     with _answering(), TemporaryDirectory() as folder:
-        if REFERENCE not in {file.path for file in _client().list_artifacts(version.run_id)}:
+        if name not in {file.path for file in _client().list_artifacts(version.run_id)}:
             return None
-        path = download_artifacts(run_id=version.run_id, artifact_path=REFERENCE, dst_path=folder)
-        return Path(path).read_bytes()
+        return Path(download_artifacts(run_id=version.run_id, artifact_path=name, dst_path=folder)).read_bytes()
+
+
+def tag_version(version: Version, tags: dict[str, str]) -> None:
+    """Add tags to a registered version; idempotent.
+
+    Raises
+    ------
+    SourceUnavailable
+        If MLflow does not answer; a retry is safe.
+    """
+    with _answering():
+        for key, value in tags.items():
+            _client().set_model_version_tag(version.pipeline, str(version.number), key, value)
 
 
 def by_alias(pipeline: str, alias: str) -> Version | None:

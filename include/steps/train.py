@@ -14,6 +14,7 @@ from include.windows import Window
 if TYPE_CHECKING:
     import pandas as pd
 
+REPORT = "report.html"  # of an evaluation, an artifact of the challenger's run
 log = logging.getLogger(__name__)
 
 
@@ -113,6 +114,7 @@ def compare_and_decide(run: Run, snapshot: dict[str, Any], fitted: list[dict[str
     from include.promotion.proof import compare
     from include.registry.mlflow_registry import Logged, keep_reference, register
     from include.steps.challenge import against_champion, promise, reference_of
+    from include.steps.gate import Challenger, judge
 
     policy, name = run.pipeline.promotion, run.pipeline.pipeline
     parts = _parts(run, snapshot)
@@ -128,8 +130,12 @@ def compare_and_decide(run: Run, snapshot: dict[str, Any], fitted: list[dict[str
     keep_reference(logged, content)
     version = register(name, logged, _tags(run, snapshot, chosen) | promise(actual, predicted[chosen]))
     opponent, champion = against_champion(run, snapshot, version, holdout, predicted[chosen])
-    verdict = decide(reason, [is_better_than_champion(opponent, policy)])
+    challenger = Challenger(version, chosen, predicted[chosen], metrics[chosen], against_naive.get(chosen))
+    checks, importance = judge(run.pipeline, parts, challenger, opponent)
+    verdict = decide(reason, [is_better_than_champion(opponent, policy), *checks])
     evidence = verdict.evidence | {
+        "importance": importance,
+        "report": f"runs:/{version.run_id}/{REPORT}",
         "asked_by": run.params.get("reason") or "",
         "chosen": chosen,
         "candidates": metrics,
