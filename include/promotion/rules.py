@@ -98,9 +98,7 @@ def no_slice_worse(
     if not judged:
         return Check(rule, "unknown", f"no slice of the held-out rows has {SLICE_ROWS} rows to judge it by")
     shared = policy.model_copy(update={"confidence": 1 - (1 - policy.confidence) / len(judged)})
-    proofs = {
-        label: compare(actual[rows], challenger[rows], champion[rows], shared) for label, rows in judged.items()
-    }
+    proofs = {label: compare(actual[rows], challenger[rows], champion[rows], shared) for label, rows in judged.items()}
     figures = {label: {"gain_pct": proof.gain_pct, "rows": proof.rows} for label, proof in proofs.items()}
     turned = {label: proof for label, proof in proofs.items() if proof.high < 0}
     worse = [

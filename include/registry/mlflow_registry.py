@@ -114,7 +114,8 @@ def register(pipeline: str, logged: Logged, tags: dict[str, str]) -> Version:
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-        tags = {**tags, "sha256": _sha256(_stored(f"models:/{logged.model_id}"))}
+        content = _stored(f"models:/{logged.model_id}")
+        tags = {**tags, "sha256": _sha256(content), "size_bytes": str(len(content))}
         same_model = f"name = '{pipeline}' and tags.model_id = '{logged.model_id}'"
         version = next(iter(registry.search_model_versions(same_model)), None) or registry.create_model_version(
             pipeline,
@@ -127,36 +128,13 @@ def register(pipeline: str, logged: Logged, tags: dict[str, str]) -> Version:
     return Version(pipeline, int(version.version), logged.run_id, tags)
 
 
-def keep_reference(logged: Logged, content: bytes) -> None:
-    """Keep what a candidate learnt from, as an artifact of its run; idempotent.
-
-    Raises
-    ------
-    SourceUnavailable
-        If MLflow does not answer; a retry is safe.
-    """
-    keep_file(logged.run_id, REFERENCE, content)
-
-
 def load_reference(version: Version) -> bytes | None:
-    """Return what `keep_reference` was given; None of a version from before references were kept.
-
-    Raises
-    ------
-    SourceUnavailable
-        If MLflow does not answer; a retry may help.
-    """
+    """Return what a version learnt from; None of a version from before references were kept. As `load_file`."""
     return load_file(version, REFERENCE)
 
 
 def keep_file(run_id: str, name: str, content: bytes) -> None:
-    """Keep a file as an artifact of a run; idempotent.
-
-    Raises
-    ------
-    SourceUnavailable
-        If MLflow does not answer; a retry is safe.
-    """
+    """Keep a file as an artifact of a run; idempotent. `SourceUnavailable` if MLflow does not answer."""
     with _answering(), TemporaryDirectory() as folder:
         path = Path(folder) / name
         path.write_bytes(content)
@@ -164,13 +142,7 @@ def keep_file(run_id: str, name: str, content: bytes) -> None:
 
 
 def load_file(version: Version, name: str) -> bytes | None:
-    """Return a file that was kept with a version's run; None where there is none of that name.
-
-    Raises
-    ------
-    SourceUnavailable
-        If MLflow does not answer; a retry may help.
-    """
+    """Return a file of a version's run, None where it has none. `SourceUnavailable` if MLflow does not answer."""
     from mlflow.artifacts import download_artifacts
 
     with _answering(), TemporaryDirectory() as folder:
@@ -180,13 +152,7 @@ def load_file(version: Version, name: str) -> bytes | None:
 
 
 def tag_version(version: Version, tags: dict[str, str]) -> None:
-    """Add tags to a registered version; idempotent.
-
-    Raises
-    ------
-    SourceUnavailable
-        If MLflow does not answer; a retry is safe.
-    """
+    """Add tags to a registered version; idempotent. `SourceUnavailable` if MLflow does not answer."""
     with _answering():
         for key, value in tags.items():
             _client().set_model_version_tag(version.pipeline, str(version.number), key, value)

@@ -23,6 +23,7 @@ VERDICTS = {
     "retrain": "Train again",
     "investigate": "A person has to look",
 }
+WHOLE = ("target", "prediction", "loss")  # no features
 ORDER = {"breach": 0, "unknown": 1, "ok": 2}
 KINDS = ("error", "concept", "business", "bias", "target", "prediction", "joint", "covariate", "quality", "staleness")
 WORDS = {
@@ -68,6 +69,8 @@ class WindowReport:
         When on the axis of the windows, and the verdict: end of the window that was decided on. Also promote, rollback.
     is_simulated : bool
         Whether any of the data is.
+    importance : mapping of str to float
+        By feature, its share of what the champion's error owes to features; what moved is ordered by it.
     """
 
     pipeline: str
@@ -85,6 +88,7 @@ class WindowReport:
     distributions: Mapping[str, window_drawing.Distribution] = field(default_factory=dict)
     decisions: Sequence[tuple[datetime, str]] = ()
     is_simulated: bool = False
+    importance: Mapping[str, float] = field(default_factory=dict)
 
 
 def page(report: WindowReport) -> str:
@@ -92,7 +96,7 @@ def page(report: WindowReport) -> str:
     from markupsafe import Markup
 
     ordered = sorted(report.measures, key=_rank)
-    moved = moved_features(ordered)
+    moved = moved_features(ordered, report.importance)
     in_slices = moved_slices(ordered, moved)
     is_known = any(one.status != "unknown" for one in _of_features(ordered))
     names = dict.fromkeys([*report.distributions, *report.feature_by_window])
@@ -121,12 +125,17 @@ def _rank(one: Measure) -> tuple[Any, ...]:
     return ORDER.get(one.status, 1), kind, -times, one.subject, one.slice, one.statistic
 
 
-def moved_features(measures: Sequence[Measure]) -> list[str]:
-    """Return what moved against the training data, the farthest first: what a breach of its distribution names."""
+def moved_features(measures: Sequence[Measure], importance: Mapping[str, float]) -> list[str]:
+    """Return what moved against the training data, what a breach of its distribution names.
+
+    First comes what moved far and matters: how far, times the feature's weight. The target and the predictions weigh
+    all; so does everything where no weights are known.
+    """
     names = dict.fromkeys(one.subject for one in _of_features(measures) if one.status == "breach" and not one.slice)
     whole = (one for one in measures if one.statistic == "mean_shift_sd" and not one.slice)
     shifts = {one.subject: abs(one.value or 0) for one in whole}
-    return sorted(names, key=lambda name: -shifts.get(name, 0.0))
+    weights = {name: importance.get(name, 0.0 if importance and name not in WHOLE else 1.0) for name in names}
+    return sorted(names, key=lambda name: (-shifts.get(name, 0.0) * weights[name], -shifts.get(name, 0.0)))
 
 
 def _of_features(measures: Sequence[Measure]) -> list[Measure]:
@@ -154,6 +163,7 @@ def _card(report: WindowReport, name: str, measures: Sequence[Measure]) -> dict[
     time = window_drawing.mean_over_time(name, means, distribution, report.window)
     return {
         "name": name,
+        "weight": report.importance.get(name),
         "reasons": [
             f"at {one.slice}: {one.reason}" if one.slice else one.reason
             for one in measures

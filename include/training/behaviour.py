@@ -52,25 +52,23 @@ def behave(pipeline: Pipeline, candidate: str, model: Forecaster, rows: pd.DataF
     return outcomes
 
 
-def _behaves(
-    test: Perturbation | Invariance | Direction, predict: Predict, rows: pd.DataFrame, seed: int
-) -> Outcome:
+def _behaves(test: Perturbation | Invariance | Direction, predict: Predict, rows: pd.DataFrame, seed: int) -> Outcome:
     """Change some features of each row and look at how its prediction moves."""
     random = np.random.default_rng(seed)
     changed = rows.copy()
     if test.kind == "perturbation":
         names = list(test.features) or [name for name in rows.columns if _is_measured(rows, name)]
-        subject = f"noise of {test.noise_sd:g} deviations in {', '.join(test.features) or 'all features'}"
+        subject = f"noise of {test.noise_sd:g} sd in {', '.join(test.features) or 'all features'}"
         for name in names:
             changed[name] = rows[name] + random.normal(0, test.noise_sd, len(rows)) * rows[name].std(ddof=0)
     elif test.kind == "invariance":
         subject = f"another value of {test.feature}"
         changed[test.feature] = random.permutation(rows[test.feature].to_numpy())
     else:
-        subject = f"{test.step_sd:g} deviations more of {test.feature}"
+        subject = f"{test.step_sd:g} sd more of {test.feature}"
         changed[test.feature] = rows[test.feature] + test.step_sd * rows[test.feature].std(ddof=0)
     is_changed = (changed.ne(rows) & changed.notna()).any(axis=1).to_numpy()
-    label = f"{test.kind} {getattr(test, 'feature', '') or subject}"
+    label = f"{test.kind} {', '.join(test.features) if test.kind == 'perturbation' else test.feature}".rstrip()
     if not is_changed.any():
         return Outcome(label, "unknown", None, f"{label} cannot be tested: no held-out row has another value")
     moved = (predict(changed) - predict(rows))[is_changed]
