@@ -113,7 +113,7 @@ def _metrics(actual: np.ndarray, predicted: dict[str, np.ndarray]) -> dict[str, 
     from include.promotion.proof import mean_interval
 
     spread = float(actual.var())
-    figures: dict[str, dict[str, Estimate]] = {"mae": {}, "rmse": {}} | ({"r2": {}} if spread else {})
+    figures: dict[str, dict[str, Estimate]] = {name: {} for name in ("mae", "rmse", *(["r2"] if spread else []))}
     for name, values in predicted.items():
         errors = actual - values
         figures["mae"][name] = mean_interval(np.abs(errors), CONFIDENCE)

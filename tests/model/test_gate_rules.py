@@ -12,6 +12,8 @@ import pytest
 from include.promotion.decide import Opponent
 from include.registry import golden
 from include.registry.mlflow_registry import CHALLENGER, CHAMPION, by_alias, by_number, load, load_file
+from include.reporting.training_page import draw_report
+from include.settings import settings
 from include.spec.behaviour import Direction, Invariance, MinimumFunction
 from include.spec.learning import Minimums
 from include.steps import train
@@ -172,3 +174,41 @@ def test_judged_again_a_challenger_is_judged_the_same(loaded):
     fitted = [train.fit_candidate(run, snapshot, name) for name in loaded.spec.training.candidates]
     decisions = [train.compare_and_decide(run, snapshot, fitted)["decision_id"] for _ in range(2)]
     assert decisions[0] == decisions[1]
+
+
+def test_the_report_of_a_training_is_kept_with_its_run_and_linked_from_it(trained, readings):
+    with_spec(trained, promotion={"protected": ("hour_of_day",), "slice_max_loss_pct": 10})
+    trained.load(SECOND, readings(SECOND, slope=-1.0))
+    run = trained.run("train", "second", SECOND)
+    snapshot = train.take_snapshot(run)
+    fitted = [train.fit_candidate(run, snapshot, name) for name in trained.spec.training.candidates]
+    decision = train.compare_and_decide(run, snapshot, fitted)
+    for _ in range(2):
+        draw_report(run, snapshot, decision)
+    [page] = (settings().var / "docs" / "training" / trained.spec.pipeline).glob("*.html")
+    text = page.read_text("utf-8")
+    assert load_file(by_number(trained.spec.pipeline, decision["version"]), train.REPORT).decode() == text
+    assert "Rejected" in text or "Held" in text or "Promoted" in text
+    for told in (
+        "champion, version 1",
+        "naive",
+        "first_sensor",
+        "hour_of_day=7",
+        "exact.",
+        "swapped, predictions move",
+    ):
+        assert told in text, told
+    assert text.count("<svg") == 3
+
+
+def test_of_a_version_that_cannot_be_loaded_the_report_tells_the_rules(trained, mlflow_folder):
+    version = by_alias(trained.spec.pipeline, CHAMPION)
+    [file] = mlflow_folder.glob(f"artifacts/**/{version.tags['model_id']}/**/model.skops")
+    file.write_bytes(b"changed")
+    run = trained.run("train", "first", FIRST, force=True)
+    [[decision_id]] = trained.rows("select max(decision_id) from ml.decision where pipeline = '{name}'")
+    decision = {"decision_id": decision_id, "version": 1, **FIRST.to_dict()}
+    draw_report(run, train.take_snapshot(run), decision)
+    text = load_file(version, train.REPORT).decode()
+    assert "Unknown: the registered model cannot be loaded." in text
+    assert "no leak" in text
