@@ -54,7 +54,12 @@ def no_leak(pipeline: Pipeline, rows: pd.DataFrame) -> Check:
     if r2 >= MOST_R2:
         told = f"leak: {name} explains {100 * r2:.2f} % of the target's change from its last known value{ahead}"
         return Check(RULE, "failed", f"{told}: remove it, or predict something that is not known yet", figures)
-    return Check(RULE, "passed", f"no leak: {name} explains most of the target's change, {100 * r2:.0f} %", figures)
+    return Check(
+        RULE,
+        "passed",
+        f"no leak: at most {100 * r2:.0f} % of the target's change are explained, by {name}{ahead}",
+        figures,
+    )
 
 
 def _changes(rows: pd.DataFrame, seed: int) -> pd.DataFrame:

@@ -27,7 +27,7 @@ class Answers:
     predicted : sequence of float, or None
         Its answers; None where it gave none.
     milliseconds : float or None
-        Median time of an answer to one row.
+        Time of an answer to one row.
     failure : str
         Why it gave none; empty where it did.
     is_judged : bool

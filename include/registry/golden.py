@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from include.errors import CicloError, SourceUnavailable
@@ -37,7 +36,7 @@ def golden_set(model: Forecaster, rows: pd.DataFrame) -> dict[str, Any]:
 
 
 def answer(model: Forecaster, golden: dict[str, Any]) -> dict[str, Any]:
-    """Return a model's answers to golden rows, and the median time of an answer to one row."""
+    """Return a model's answers to golden rows, and the time of one, the fastest: others tell how busy the machine is."""
     import pandas as pd
 
     rows = pd.DataFrame(golden["rows"], columns=golden["features"], dtype="float64")
@@ -46,7 +45,7 @@ def answer(model: Forecaster, golden: dict[str, Any]) -> dict[str, Any]:
         start = time.perf_counter()
         model.predict(rows.iloc[[number % len(rows)]])
         seconds.append(time.perf_counter() - start)
-    return {"predicted": model.predict(rows).tolist(), "milliseconds": 1000 * median(seconds)}
+    return {"predicted": model.predict(rows).tolist(), "milliseconds": 1000 * min(seconds)}
 
 
 def start(version: Version) -> subprocess.Popen[str]:
