@@ -36,7 +36,7 @@ def golden_set(model: Forecaster, rows: pd.DataFrame) -> dict[str, Any]:
 
 
 def answer(model: Forecaster, golden: dict[str, Any]) -> dict[str, Any]:
-    """Return a model's answers to golden rows, and the time of one, the fastest: others tell how busy the machine is."""
+    """Return a model's answers to golden rows, and the time of the fastest: others tell how busy the machine is."""
     import pandas as pd
 
     rows = pd.DataFrame(golden["rows"], columns=golden["features"], dtype="float64")

@@ -178,7 +178,7 @@ def test_judged_again_a_challenger_is_judged_the_same(loaded):
 
 def test_the_report_of_a_training_is_kept_with_its_run_and_linked_from_it(trained, readings):
     with_spec(trained, promotion={"protected": ("hour_of_day",), "slice_max_loss_pct": 10})
-    trained.load(SECOND, readings(SECOND, slope=-1.0))
+    trained.load(SECOND, readings(SECOND))
     run = trained.run("train", "second", SECOND)
     snapshot = train.take_snapshot(run)
     fitted = [train.fit_candidate(run, snapshot, name) for name in trained.spec.training.candidates]
