@@ -4,10 +4,11 @@ reject, in `ml.decision`, from everything in `core` whose target was known befor
 
 **Steps**: `take_snapshot` keeps the exact rows in the lake; `fit_candidate` fits every candidate
 side by side and logs it to MLflow, or takes it from an earlier run where nothing changed;
-`compare_and_decide` compares the best with the champion on the same held-out rows; `apply_decision`
-moves the aliases `champion` and `previous`; if another champion stands now, `wake_scoring` has the
-rows scored again whose truth is not known yet. A snapshot that was trained before is not trained
-again, unless with `force`.
+`compare_and_decide` compares the best with the champion on the same held-out rows and puts it to every rule
+of the gate (docs/promotion.md); `draw_report` evaluates it for people (the button "Evaluation report"; in
+MLflow `report.html` of its run); `apply_decision` moves the aliases `champion` and `previous`; if another
+champion stands now, `wake_scoring` has the rows scored again whose truth is not known yet. A snapshot that
+was trained before is not trained again, unless with `force`.
 
 **Params**: `start` and `end`, a half-open window in UTC, by default the newest loaded; `reason`, kept
 with the decision; `force`, to train on fewer rows than `training.min_rows` (promotion stays strict):
@@ -60,6 +61,13 @@ def build(spec: Pipeline) -> None:
         with run_of(get_current_context()) as run:
             return compare_and_decide(run, snapshot, list(fitted))
 
+    @task
+    def draw_report(snapshot: dict, decision: dict) -> None:
+        from include.reporting.training_page import draw_report
+
+        with run_of(get_current_context()) as run:
+            draw_report(run, snapshot, decision)
+
     @task.short_circuit
     def apply_decision(decision: dict) -> bool:
         from include.steps.train import apply_decision
@@ -77,6 +85,7 @@ def build(spec: Pipeline) -> None:
         snapshot = take_snapshot()
         fitted = fit_candidate.partial(snapshot=snapshot).expand(candidate=list(spec.training.candidates))
         decision = compare_and_decide(snapshot, fitted)
+        draw_report(snapshot, decision)
         apply_decision(decision) >> wake_scoring(decision)
 
     train()

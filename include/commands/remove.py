@@ -89,7 +89,7 @@ class Removal:
             Lake(settings().lake).remove(self.pipeline, self.payloads)
         with self.engine.begin() as connection:
             removal.remove(connection, self.pipeline)
-        for pages in ("quality", "monitoring"):
+        for pages in ("quality", "monitoring", "training"):
             shutil.rmtree(settings().var / "docs" / pages / self.pipeline, ignore_errors=True)
         (settings().var / "docs" / "eda" / f"{self.pipeline}.html").unlink(missing_ok=True)
 

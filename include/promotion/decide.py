@@ -14,6 +14,8 @@ from include.decisions import Verdict
 from include.promotion.proof import LEAST_ROWS, Comparison
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from include.spec.model import Promotion
 
 
@@ -48,12 +50,15 @@ class Opponent:
     is_older : bool
         Whether the challenger's data end before the champion's: a window of the past was trained
         again. It may well be better in its own time, which says nothing about what comes next.
+    predicted : array or None, shape (n,)
+        The champion's predictions of the held-out rows.
     """
 
     comparison: Comparison | None = None
     unopposed: str = "there is no champion yet"
     is_unseen: bool = True
     is_older: bool = False
+    predicted: np.ndarray | None = field(default=None, compare=False)
 
 
 def decide(chosen: str, checks: Sequence[Check]) -> Verdict:

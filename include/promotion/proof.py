@@ -91,6 +91,15 @@ def compare(actual: np.ndarray, challenger: np.ndarray, baseline: np.ndarray, po
     )
 
 
+def mean_interval(values: np.ndarray, confidence: float) -> tuple[float, float, float]:
+    """Return the mean of a series in time order, shape (n,), and the ends of its confidence interval; see `compare`."""
+    from scipy.stats import t
+
+    mean, (error, waves) = float(values.mean()), _standard_error(values)
+    reach = error * float(t.isf((1 - confidence) / 2, waves))
+    return mean, mean - reach, mean + reach
+
+
 def _standard_error(values: np.ndarray) -> tuple[float, int]:
     """Return the standard error of a series' mean, and the degrees of freedom it is known with."""
     rows, around = len(values), values - values.mean()

@@ -126,7 +126,8 @@ def register(pipeline: str, logged: Logged, tags: dict[str, str]) -> Version:
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-        tags = {**tags, "sha256": _sha256(_stored(f"models:/{logged.model_id}"))}
+        content = _stored(f"models:/{logged.model_id}")
+        tags = {**tags, "sha256": _sha256(content), "size_bytes": str(len(content))}
         same_model = f"name = '{pipeline}' and tags.model_id = '{logged.model_id}'"
         registered = [v for v in registry.search_model_versions(same_model) if v.tags["train_run"] == tags["train_run"]]
         version = next(iter(registered), None) or registry.create_model_version(
@@ -140,35 +141,34 @@ def register(pipeline: str, logged: Logged, tags: dict[str, str]) -> Version:
     return Version(pipeline, int(version.version), logged.run_id, tags)
 
 
-def keep_reference(logged: Logged, content: bytes) -> None:
-    """Keep what a candidate learnt from, as an artifact of its run; idempotent.
-
-    Raises
-    ------
-    SourceUnavailable
-        If MLflow does not answer; a retry is safe.
-    """
-    with _answering(), TemporaryDirectory() as folder:
-        path = Path(folder) / REFERENCE
-        path.write_bytes(content)
-        _client().log_artifact(logged.run_id, str(path))
-
-
 def load_reference(version: Version) -> bytes | None:
-    """Return what `keep_reference` was given; None of a version from before references were kept.
+    """Return what a version learnt from; None of a version from before references were kept. As `load_file`."""
+    return load_file(version, REFERENCE)
 
-    Raises
-    ------
-    SourceUnavailable
-        If MLflow does not answer; a retry may help.
-    """
+
+def keep_file(run_id: str, name: str, content: bytes) -> None:
+    """Keep a file as an artifact of a run; idempotent. `SourceUnavailable` if MLflow does not answer."""
+    with _answering(), TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        path.write_bytes(content)
+        _client().log_artifact(run_id, str(path))
+
+
+def load_file(version: Version, name: str) -> bytes | None:
+    """Return a file of a version's run, None where it has none. `SourceUnavailable` if MLflow does not answer."""
     from mlflow.artifacts import download_artifacts
 
     with _answering(), TemporaryDirectory() as folder:
-        if REFERENCE not in {file.path for file in _client().list_artifacts(version.run_id)}:
+        if name not in {file.path for file in _client().list_artifacts(version.run_id)}:
             return None
-        path = download_artifacts(run_id=version.run_id, artifact_path=REFERENCE, dst_path=folder)
-        return Path(path).read_bytes()
+        return Path(download_artifacts(run_id=version.run_id, artifact_path=name, dst_path=folder)).read_bytes()
+
+
+def tag_version(version: Version, tags: dict[str, str]) -> None:
+    """Add tags to a registered version; idempotent. `SourceUnavailable` if MLflow does not answer."""
+    with _answering():
+        for key, value in tags.items():
+            _client().set_model_version_tag(version.pipeline, str(version.number), key, value)
 
 
 def by_alias(pipeline: str, alias: str) -> Version | None:

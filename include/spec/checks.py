@@ -33,6 +33,9 @@ def whole_pipeline(pipeline: Parts) -> Iterator[Fault]:
     yield from _predictions(pipeline)
     yield from _feature_references(pipeline)
     yield from _business(pipeline)
+    if pipeline.promotion.slice_max_loss_pct is not None and not pipeline.monitoring.slices:
+        what = "compares the slices of `monitoring.slices`, of which there are none; list some, or remove it"
+        yield Fault(("promotion", "slice_max_loss_pct"), what)
     if pipeline.predictions and pipeline.target.horizon and pipeline.target.calendar is None:
         yield Fault(("predictions", "due"), "nobody knows for which time; say when targets come: target.calendar")
     if pipeline.replay.first < pipeline.schedule.start:
@@ -214,6 +217,10 @@ def _feature_references(pipeline: Parts) -> Iterator[Fault]:
     references: dict[Path, str | None] = {("target", "anchor"): pipeline.target.anchor}
     references |= {("thresholds", "features", i): name for i, name in enumerate(pipeline.thresholds.features)}
     references |= {("monitoring", "slices", i): name for i, name in enumerate(pipeline.monitoring.slices)}
+    references |= {("promotion", "protected", i): name for i, name in enumerate(pipeline.promotion.protected)}
+    for i, test in enumerate(pipeline.behaviour):
+        references["behaviour", i, "feature"] = getattr(test, "feature", None)
+        references |= {("behaviour", i, "features", n): name for n, name in enumerate(getattr(test, "features", ()))}
     for key, candidate in pipeline.training.candidates.items():
         if isinstance(candidate, Naive):
             references["training", "candidates", key, "by"] = candidate.by

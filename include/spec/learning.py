@@ -114,6 +114,18 @@ class Thresholds(Strict):
             yield Fault(("mean_shift_pct",), "watches no feature; list some in `features`, or remove it")
 
 
+class Minimums(Strict):
+    """What a challenger has to reach on the held-out rows, whoever stands."""
+
+    r2: float | None = Field(None, le=1, description="Least R².", json_schema_extra={"unit": "R²"})
+    mae: float | None = Field(
+        None, gt=0, description="Largest mean absolute error.", json_schema_extra={"unit": "the target's"}
+    )
+    rmse: float | None = Field(
+        None, gt=0, description="Largest root mean squared error.", json_schema_extra={"unit": "the target's"}
+    )
+
+
 class Promotion(Strict):
     """What a challenger has to show."""
 
@@ -122,3 +134,13 @@ class Promotion(Strict):
     )
     confidence: Share = Field(0.95, gt=0.5, lt=1, description="Confidence of the paired comparison.")
     min_gain_pct: Percent = Field(0.0, ge=0, description="Least improvement over the champion.")
+    minimums: Minimums = Field(Minimums(), description="What it has to reach, whoever stands.")
+    slice_max_loss_pct: Percent | None = Field(
+        None, ge=0, description="How much worse than the champion it may be in a slice of `monitoring.slices`."
+    )
+    latency_ms: float = Field(
+        250, gt=0, description="Within what time it answers one row.", json_schema_extra={"unit": "ms"}
+    )
+    protected: tuple[str, ...] = Field(
+        (), description="Features of people that must make no difference: the evaluation report tells their groups."
+    )

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, PrivateAttr
 
+from include.spec.behaviour import Behaviour
 from include.spec.faults import Fault
 from include.spec.fields import Address, ClockTime, ConnectionId, Cron, Day, Name, Span, Strict, Zone
 from include.spec.kinds import AnySource, SqlSource
@@ -184,6 +185,7 @@ class Parts(Strict):
     monitoring: Monitoring = Field(Monitoring(), description="How the champion is watched, and when to train again.")
     quality: Quality = Field(Quality(), description="What is asked of the data's quality as a whole.")
     promotion: Promotion = Field(Promotion(), description="What a challenger has to show.")
+    behaviour: tuple[Behaviour, ...] = Field((), description="How a challenger has to behave, a test each.")
     predictions: Predictions | None = Field(None, description="What is promised to those who ask for predictions.")
     alerts: Alerts = Field(Alerts(), description="Who hears about it.")
     replay: Replay = Field(description="What `make run` plays through the scheduler.")

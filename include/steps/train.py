@@ -14,6 +14,7 @@ from include.windows import Window
 if TYPE_CHECKING:
     import pandas as pd
 
+REPORT = "report.html"  # of an evaluation, an artifact of the challenger's run
 log = logging.getLogger(__name__)
 
 
@@ -70,7 +71,7 @@ def fit_candidate(run: Run, snapshot: dict[str, Any], candidate: str) -> dict[st
     from include.steps.candidate import take_or_fit
     from include.training.evaluate import score
 
-    parts = _parts(run, snapshot)
+    parts = parts_of(run, snapshot)
     fitted = take_or_fit(run.pipeline, snapshot, candidate, parts, _tags(run, snapshot, candidate))
     predicted, metric = fitted.model.predict(parts.holdout), run.pipeline.promotion.metric
     metrics = score(run.pipeline.target, parts.holdout["target"], predicted, fitted.model.half_width_)
@@ -100,11 +101,12 @@ def compare_and_decide(run: Run, snapshot: dict[str, Any], fitted: list[dict[str
     from include.promotion.decide import choose, decide, is_better_than_champion
     from include.promotion.ledger import append
     from include.promotion.proof import compare
-    from include.registry.mlflow_registry import Logged, keep_reference, register
+    from include.registry.mlflow_registry import REFERENCE, Logged, keep_file, register
     from include.steps.challenge import against_champion, promise, reference_of
+    from include.steps.gate import Challenger, judge
 
     policy, name = run.pipeline.promotion, run.pipeline.pipeline
-    parts = _parts(run, snapshot)
+    parts = parts_of(run, snapshot)
     holdout, actual = parts.holdout, parts.holdout["target"].to_numpy()
     predicted = {f["candidate"]: run.lake.get_frame(f["predictions_uri"])["predicted"].to_numpy() for f in fitted}
     naive = next(n for n, c in run.pipeline.training.candidates.items() if c.kind == "naive")
@@ -114,11 +116,15 @@ def compare_and_decide(run: Run, snapshot: dict[str, Any], fitted: list[dict[str
     logged = next(Logged(f["run_id"], f["model_id"]) for f in fitted if f["candidate"] == chosen)
     reference = reference_of(run.pipeline, parts, predicted[chosen])
     content = reference.to_bytes()
-    keep_reference(logged, content)
+    keep_file(logged.run_id, REFERENCE, content)
     version = register(name, logged, _tags(run, snapshot, chosen) | promise(run.pipeline, actual, predicted[chosen]))
     opponent, champion = against_champion(run, snapshot, version, holdout, predicted[chosen])
-    verdict = decide(reason, [is_better_than_champion(opponent, policy)])
+    challenger = Challenger(version, chosen, predicted[chosen], metrics[chosen], against_naive.get(chosen))
+    checks, importance = judge(run.pipeline, parts, challenger, opponent)
+    verdict = decide(reason, [is_better_than_champion(opponent, policy), *checks])
     evidence = verdict.evidence | {
+        "importance": importance,
+        "report": f"runs:/{version.run_id}/{REPORT}",
         "asked_by": run.params.get("reason") or "",
         "chosen": chosen,
         "candidates": metrics,
@@ -129,7 +135,7 @@ def compare_and_decide(run: Run, snapshot: dict[str, Any], fitted: list[dict[str
         "against_naive": {n: comparison_.to_dict() for n, comparison_ in against_naive.items()},
         "champion": champion,
         "against_champion": opponent.comparison.to_dict() if opponent.comparison else None,
-        "policy": policy.model_dump(),
+        "policy": policy.model_dump(mode="json"),
         "snapshot_id": snapshot["snapshot_id"],
         "training": run.pipeline.training.model_dump(mode="json"),
         "data_origin": snapshot["data_origin"],
@@ -180,7 +186,8 @@ def _refuse_again(run: Run, snapshot_id: str) -> None:
         )
 
 
-def _parts(run: Run, snapshot: dict[str, Any]) -> Any:
+def parts_of(run: Run, snapshot: dict[str, Any]) -> Any:
+    """Return the rows of a snapshot, cut into those to fit on and those held out."""
     from datetime import datetime
 
     from include.training.snapshot import split

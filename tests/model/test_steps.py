@@ -82,7 +82,7 @@ def test_a_decision_row_holds_every_figure_it_was_made_from(trained):
     assert evidence["against_naive"]["linear"]["low"] > 0
     assert evidence["champion"]["version"] is None
     assert evidence["against_champion"] is None
-    assert evidence["policy"] == {"metric": "mae", "confidence": 0.9, "min_gain_pct": 0.0}
+    assert evidence["policy"] == trained.spec.promotion.model_dump(mode="json")
     assert evidence["data_origin"] == "real"
     (snapshot,) = trained.rows("select * from ml.snapshot where pipeline = '{name}'")
     assert (snapshot.snapshot_id, snapshot.row_count, snapshot.cut_at) == (evidence["snapshot_id"], 479, FIRST.end)
@@ -96,7 +96,7 @@ def test_a_second_training_on_the_same_rows_is_rejected(trained):
     assert (decision["verdict"], decision["version"]) == ("reject", 2)
     assert (champion(trained), by_alias(trained.spec.pipeline, CHALLENGER).number) == (1, 2)
     reject = trained.rows(DECISIONS)[-1]
-    assert reject.reasons[1].startswith("mae 0.0 % smaller than the champion's on the same 120 held-out rows")
+    assert reject.reasons[-1].startswith("mae 0.0 % smaller than the champion's on the same 120 held-out rows")
     assert reject.evidence["champion"]["is_unseen"] is True
     assert reject.evidence["against_champion"]["low"] == reject.evidence["against_champion"]["high"] == 0
     assert [row.n for row in trained.rows("select count(*) as n from ml.snapshot where pipeline = '{name}'")] == [1]

@@ -1,0 +1,101 @@
+"""Golden rows: what a version answers to a few rows, kept with it, and asked again in a process of its own.
+
+``python -m include.registry.golden PIPELINE VERSION`` loads a registered version as serving does, answers its golden
+rows, and prints the answers and the time of one as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from include.errors import CicloError, SourceUnavailable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from include.registry.mlflow_registry import Version
+    from include.training.forecaster import Forecaster
+
+FILE = "golden.json"
+ROWS, TIMED = 20, 15
+PATIENCE_SECONDS = 180  # for a process that imports and loads a model, on a machine that is busy
+
+
+def golden_set(model: Forecaster, rows: pd.DataFrame) -> dict[str, Any]:
+    """Return some of the rows, from the first to the last, with a model's answers to them."""
+    import numpy as np
+
+    chosen = rows.iloc[np.unique(np.linspace(0, len(rows) - 1, min(ROWS, len(rows))).astype(int))][model.features_]
+    values = [[None if value != value else float(value) for value in row] for row in chosen.to_numpy("float64")]
+    return {"features": list(chosen), "rows": values, "predicted": model.predict(chosen).tolist()}
+
+
+def answer(model: Forecaster, golden: dict[str, Any]) -> dict[str, Any]:
+    """Return a model's answers to golden rows, and the time of the fastest: others tell how busy the machine is."""
+    import pandas as pd
+
+    rows = pd.DataFrame(golden["rows"], columns=golden["features"], dtype="float64")
+    seconds = []
+    for number in range(TIMED):
+        start = time.perf_counter()
+        model.predict(rows.iloc[[number % len(rows)]])
+        seconds.append(time.perf_counter() - start)
+    return {"predicted": model.predict(rows).tolist(), "milliseconds": 1000 * min(seconds)}
+
+
+def start(version: Version) -> subprocess.Popen[str]:
+    """Start a clean process that loads a version and answers its golden rows."""
+    from include.settings import ROOT
+
+    command = [sys.executable, "-m", __name__, version.pipeline, str(version.number)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+
+
+def finish(process: subprocess.Popen[str]) -> dict[str, Any]:
+    """Wait for such a process and return what it printed.
+
+    Returns
+    -------
+    dict
+        `predicted` and `milliseconds`; or `failure`, what kept it from answering, and `is_judged`, whether that says
+        anything about the model.
+    """
+    try:
+        output, errors = process.communicate(timeout=PATIENCE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        return {"failure": f"it did not answer within {PATIENCE_SECONDS} s", "is_judged": False}
+    for line in reversed(output.splitlines()):
+        with suppress(ValueError):
+            told = json.loads(line)
+            if isinstance(told, dict):
+                return told
+    last = next((line for line in reversed(errors.splitlines()) if line.strip()), "it said nothing")
+    ended = f"its process ended with {process.returncode}: {last}"
+    return {"failure": ended, "is_judged": process.returncode > 0}  # a process that was killed says nothing
+
+
+def main(pipeline: str, number: str) -> dict[str, Any]:
+    """Load a version and answer its golden rows."""
+    from include.registry.mlflow_registry import by_number, load, load_file
+
+    try:
+        version = by_number(pipeline, int(number))
+        content = load_file(version, FILE)
+        if content is None:
+            return {"failure": f"{FILE} is not among the files of its run", "is_judged": False}
+        return answer(load(version), json.loads(content))
+    except SourceUnavailable as silent:
+        return {"failure": str(silent), "is_judged": False}
+    except CicloError as broken:
+        return {"failure": str(broken), "is_judged": True}
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(*sys.argv[1:])))
