@@ -116,3 +116,5 @@ class Promotion(Strict):
     metric: Literal["rmse", "mae"] = Field("mae", description="Error that is compared, on the same rows.")
     confidence: Share = Field(0.95, gt=0.5, lt=1, description="Confidence of the paired comparison.")
     min_gain_pct: Percent = Field(0.0, ge=0, description="Least improvement over the champion.")
+    approval: Literal["auto", "manual"] = Field("auto", description="manual: a person has to approve, in the web UI.")
+    approval_expires: Span = Field("2 days", description="Without an answer for so long it is rejected.")

@@ -108,6 +108,7 @@ def compare_and_decide(run: Run, snapshot: dict[str, Any], fitted: list[dict[str
     """
     from include.alerts.record import raise_alert
     from include.monitoring.record import record_reference
+    from include.promotion.approval import rules as approval
     from include.promotion.decide import choose, decide, is_better_than_champion
     from include.promotion.ledger import append
     from include.promotion.proof import compare
@@ -128,7 +129,7 @@ def compare_and_decide(run: Run, snapshot: dict[str, Any], fitted: list[dict[str
     keep_reference(logged, content)
     version = register(name, logged, _tags(run, snapshot, chosen) | promise(actual, predicted[chosen]))
     opponent, champion = against_champion(run, snapshot, version, holdout, predicted[chosen])
-    verdict = decide(reason, [is_better_than_champion(opponent, policy)])
+    verdict = decide(reason, [is_better_than_champion(opponent, policy), *approval(policy)])
     evidence = verdict.evidence | {
         "asked_by": run.params.get("reason") or "",
         "chosen": chosen,
