@@ -124,7 +124,7 @@ def test_a_value_has_no_bounds_where_the_contract_has_none_and_infinity_is_none(
 def test_an_answer_is_not_overwritten(filled) -> None:
     number = ask(filled)
     label(filled, number, 42.0)
-    with pytest.raises(sqlalchemy.exc.DBAPIError, match="(?s)was answered by warehouse at .*: 42.*ops.flag"):
+    with pytest.raises(sqlalchemy.exc.DBAPIError, match=r"(?s)was answered by warehouse at .*: 42.*ops.flag"):
         label(filled, number, 43.0)
     assert filled.one("select value from ops.label_request") == 42.0
 

@@ -133,14 +133,14 @@ def test_an_answer_does_not_count_once_a_newer_decision_was_made(manual):
 
 def test_a_question_without_an_answer_is_an_error_and_not_a_yes(manual):
     run, decision, question = asked(manual)
-    with pytest.raises(ContractBroken, match="nobody answered decision .*: clear the task approve"):
+    with pytest.raises(ContractBroken, match=r"nobody answered decision .*: clear the task approve"):
         approval.record_answer(run, decision, question, None)
-    with pytest.raises(ContractBroken, match="decision 99999999 is not in ml.decision any more"):
+    with pytest.raises(ContractBroken, match=r"decision 99999999 is not in ml.decision any more"):
         approval.record_answer(run, decision | {"decision_id": 99999999}, question, reply("Approve"))
 
 
 def test_an_automatic_pipeline_asks_nobody(loaded):
-    run, decision, question = asked(loaded)
+    _, decision, question = asked(loaded)
     assert (decision["verdict"], question) == ("promote", None)
 
 

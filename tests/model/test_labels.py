@@ -69,7 +69,7 @@ def test_the_form_refuses_what_the_database_refuses_and_the_requests_of_others(a
     number = asking.rows(REQUESTS)[0].request_id
     with pytest.raises(ConfigError, match="there is no request 999999"):
         label.store_label(asking.run("label", "l1", request=999999, value=1.0, reason="why"), "ada")
-    with pytest.raises(ConfigError, match="does not take 50.5.*\n.*at most 50"):
+    with pytest.raises(ConfigError, match=r"does not take 50.5.*\n.*at most 50"):
         label.store_label(asking.run("label", "l1", request=number, value=50.5, reason="why"), "ada")
     with asking.engine.begin() as connection:
         connection.exec_driver_sql("update ops.label_request set pipeline = 'other' where request_id = %s", (number,))

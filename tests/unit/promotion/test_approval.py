@@ -54,7 +54,7 @@ def test_an_answer_is_judged_like_every_rule_and_kept_with_who_and_when(option, 
     now = shown()
     decided = judge(now, Answer(option, by, AT, now.digest))
     assert (decided.verdict, decided.reasons) == (verdict, ["linear errs least", BETTER.text, told])
-    assert [rule["status"] for rule in decided.evidence["rules"]][0] == "passed"
+    assert decided.evidence["rules"][0]["status"] == "passed"
     assert decided.evidence["approval"] == {
         **{"answer": outcome, "by": by, "at": AT.isoformat()},
         **{"decision_id": 7, "shown": now.digest, "stands": now.digest},
