@@ -37,7 +37,7 @@ from feature.{table} f left join lateral (
         order by h.recorded_at desc limit 1
     ) where f.target_since_at >= %(known_before)s and f.target_known_at < %(known_before)s
 ) r on true
-left join ops.label_request l on l.pipeline = %(pipeline)s and l.entity = f.entity and l.valid_at = f.valid_at
+left join ops.label_request l on l.pipeline = {pipeline} and l.entity = f.entity and l.valid_at = f.valid_at
     and l.answered_at < %(known_before)s
 where f.valid_at >= %(start)s and f.valid_at < %(end)s
 order by f.entity, f.valid_at
@@ -143,13 +143,13 @@ def _rows(cursor: PgCursor, feature_set: FeatureSet, window: Window, known_befor
     query = sql.SQL(ROWS).format(
         columns=sql.SQL(", ").join(columns),
         table=sql.Identifier(feature_set.table),
+        pipeline=sql.Literal(pipeline.pipeline),
         history=sql.Identifier(f"{table}_history"),
         column=sql.Identifier(pipeline.target.column),
         entity=entity if key else sql.SQL("''"),
         is_told=sql.SQL("and not h.is_corrected") if has_corrections(cursor, table) else sql.SQL(""),
     )
     values = {"start": window.start, "end": window.end, "known_before": known_before}
-    values |= {"pipeline": pipeline.pipeline}
     return copy_frame(cursor, query, values, types)
 
 
