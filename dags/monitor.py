@@ -7,7 +7,9 @@ live version had predicted before the truth was known, and compares the champion
 data; `decide` weighs harm, worth and cause by the pipeline's policy (`monitoring` in pipeline.yaml,
 docs/monitoring.md) and writes the verdict with its reasons; `draw_report` draws all of it (the button "Monitoring
 report"); on `retrain` it goes on to `trigger_training`. Earlier windows that a load opened again, or that
-somebody asks for, are measured with the version that was live then; the newest window alone is decided on.
+somebody asks for, are measured with the version that was live then; the newest window alone is decided on. Where
+pipeline.yaml says `monitoring.label`, `request_labels` asks people for the target of its most doubtful rows
+(docs/people.md).
 
 **Params**: `start` and `end`, a half-open window in UTC; without them the window that was just
 loaded: `airflow dags trigger monitor_<pipeline>`
@@ -56,6 +58,13 @@ def build(spec: Pipeline) -> None:
         with run_of(context) as run:
             draw_report(run, context["ti"].xcom_pull(task_ids="decide", key="decision"))
 
+    @task
+    def request_labels() -> None:
+        from include.steps.label import request_labels
+
+        with run_of(get_current_context()) as run:
+            request_labels(run)
+
     def decided(key: str) -> str:
         return "{{ ti.xcom_pull(task_ids='decide', key='decision')['" + key + "'] }}"
 
@@ -73,7 +82,10 @@ def build(spec: Pipeline) -> None:
             skip_when_already_exists=True,
             conf={key: decided(key) for key in ("start", "end", "reason")},
         )
-        decide(measure()) >> [draw_report(), trigger_training]
+        measured = measure()
+        decide(measured) >> [draw_report(), trigger_training]
+        if spec.monitoring.label:
+            measured >> request_labels()
 
     monitor()
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from include.local.airflow_api import AirflowApi
 
-VERBS = ("ingest", "score", "monitor", "train", "quarantine")
+VERBS = ("ingest", "score", "monitor", "train", "quarantine", "label")
 
 
 class Removal:

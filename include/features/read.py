@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
     from include.spec.model import Pipeline
 
+# What a person told is the newest version of a target: it keeps the time at which the target was first known.
 ROWS = """
-select {columns}, r.target, f.target_at, case when r.target is not null then f.target_known_at end
+select {columns}, coalesce(l.value, r.target), f.target_at,
+    case when r.target is not null then f.target_known_at else l.answered_at end
 from feature.{table} f left join lateral (
     select f.target where f.target_since_at < %(known_before)s
     union all
@@ -35,6 +37,8 @@ from feature.{table} f left join lateral (
         order by h.recorded_at desc limit 1
     ) where f.target_since_at >= %(known_before)s and f.target_known_at < %(known_before)s
 ) r on true
+left join ops.label_request l on l.pipeline = {pipeline} and l.entity = f.entity and l.valid_at = f.valid_at
+    and l.answered_at < %(known_before)s
 where f.valid_at >= %(start)s and f.valid_at < %(end)s
 order by f.entity, f.valid_at
 """
@@ -143,6 +147,7 @@ def _rows(cursor: PgCursor, feature_set: FeatureSet, window: Window, known_befor
     query = sql.SQL(ROWS).format(
         columns=sql.SQL(", ").join(columns),
         table=sql.Identifier(feature_set.table),
+        pipeline=sql.Literal(pipeline.pipeline),
         history=sql.Identifier(f"{table}_history"),
         told=told,
         entity=entity if key else sql.SQL("''"),

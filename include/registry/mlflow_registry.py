@@ -6,6 +6,7 @@ the last to be compared and not promoted, `previous` served before the champion.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -202,6 +203,27 @@ def by_number(pipeline: str, number: int) -> Version:
     with _answering():
         version = _client().get_model_version(pipeline, str(number))
     return Version(pipeline, number, version.run_id, dict(version.tags))
+
+
+def pages(version: Version) -> dict[str, str]:
+    """Return where people see a version in MLflow: the URL of each page by what it shows.
+
+    Raises
+    ------
+    SourceUnavailable
+        If MLflow does not answer; a retry may help.
+    """
+    from mlflow.tracking import get_tracking_uri
+
+    with _answering():
+        experiment = _client().get_run(version.run_id).info.experiment_id
+    shown = os.environ.get("CICLO_MLFLOW_SHOWN_URL") or get_tracking_uri()  # in containers people see another address
+    run = f"{shown}/#/experiments/{experiment}/runs/{version.run_id}"
+    return {
+        f"version {version.number} in MLflow": f"{shown}/#/models/{version.pipeline}/versions/{version.number}",
+        "its run": run,
+        "its report and files": f"{run}/artifacts",
+    }
 
 
 def promote(version: Version) -> None:

@@ -144,3 +144,5 @@ class Promotion(Strict):
     protected: tuple[str, ...] = Field(
         (), description="Features of people that must make no difference: the evaluation report tells their groups."
     )
+    approval: Literal["auto", "manual"] = Field("auto", description="manual: a person has to approve, in the web UI.")
+    approval_expires: Span = Field("2 days", description="Without an answer for so long it is rejected.")

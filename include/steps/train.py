@@ -98,6 +98,7 @@ def compare_and_decide(run: Run, snapshot: dict[str, Any], fitted: list[dict[str
     """
     from include.alerts.record import raise_alert
     from include.monitoring.record import record_reference
+    from include.promotion.approval import rules as approval
     from include.promotion.decide import choose, decide, is_better_than_champion
     from include.promotion.ledger import append
     from include.promotion.proof import compare
@@ -121,7 +122,7 @@ def compare_and_decide(run: Run, snapshot: dict[str, Any], fitted: list[dict[str
     opponent, champion = against_champion(run, snapshot, version, holdout, predicted[chosen])
     challenger = Challenger(version, chosen, predicted[chosen], metrics[chosen], against_naive.get(chosen))
     checks, importance = judge(run.pipeline, parts, challenger, opponent)
-    verdict = decide(reason, [is_better_than_champion(opponent, policy), *checks])
+    verdict = decide(reason, [is_better_than_champion(opponent, policy), *checks, *approval(policy)])
     evidence = verdict.evidence | {
         "importance": importance,
         "report": f"runs:/{version.run_id}/{REPORT}",

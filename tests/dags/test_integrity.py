@@ -4,6 +4,8 @@ import re
 import shutil
 import subprocess
 import sys
+from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -196,6 +198,59 @@ def test_a_param_of_the_quarantine_that_makes_no_sense_is_refused(dagbag, name, 
 
     with pytest.raises(ParamValidationError):
         dagbag.dags["quarantine_usdmxn"].params.get_param(name).resolve(value=value)
+
+
+@pytest.fixture
+def with_people(own_pipelines, read_dags):
+    """Read the DAGs where promotions of usdmxn wait for a person, for six hours, and people are asked for labels."""
+    path = own_pipelines / "usdmxn" / "pipeline.yaml"
+    document = yaml.safe_load(path.read_text())
+    document["promotion"] |= {"approval": "manual", "approval_expires": "6 hours"}
+    document["monitoring"] = document.get("monitoring", {}) | {"label": {"rows": 3}}
+    path.write_text(yaml.safe_dump(document))
+    dagbag = read_dags(ROOT / "dags")
+    assert dagbag.import_errors == {}
+    return dagbag
+
+
+def test_a_manual_training_waits_for_a_person_between_the_decision_and_the_aliases(with_people):
+    dag = with_people.dags["train_usdmxn"]
+    order = ["compare_and_decide", "show_evidence", "approve", "approved", "record_answer", "apply_decision"]
+    for before, after in pairwise(order):
+        assert after in dag.get_task(before).downstream_task_ids
+    assert dag.get_task("apply_decision").upstream_task_ids == {"record_answer"}
+    approve = dag.get_task("approve")
+    assert (type(approve).__name__, approve.defaults) == ("ApprovalOperator", ["Reject"])
+    assert approve.response_timeout == timedelta(hours=6)
+    assert {"subject", "body"} <= set(approve.template_fields)
+
+
+def test_a_rejection_is_recorded_although_it_skips_what_comes_next_and_a_skipped_training_asks_nobody(with_people):
+    dag = with_people.dags["train_usdmxn"]
+    assert dag.get_task("approve").downstream_task_ids == {"approved"}
+    assert dag.get_task("show_evidence").downstream_task_ids == {"approve"}
+    assert dag.get_task("show_evidence").ignore_downstream_trigger_rules is False
+    assert dag.get_task("record_answer").trigger_rule == "none_failed_min_one_success"
+
+
+def test_only_manual_pipelines_wait_and_only_those_that_ask_have_a_form(with_people):
+    asking = {"show_evidence", "approve", "approved", "record_answer"}
+    assert not asking & set(with_people.dags["train_air_quality"].task_ids)
+    assert "label_air_quality" not in with_people.dags
+    assert "request_labels" not in with_people.dags["monitor_air_quality"].task_ids
+    assert with_people.dags["monitor_usdmxn"].get_task("request_labels").upstream_task_ids == {"measure"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("request", 0), ("request", "one"), ("request", None), ("value", "2,4"), ("reason", "")]
+)
+def test_the_form_for_a_label_refuses_what_makes_no_sense(with_people, name, value):
+    from airflow.sdk.exceptions import ParamValidationError
+
+    dag = with_people.dags["label_usdmxn"]
+    assert complaints(dag) == []
+    with pytest.raises(ParamValidationError):
+        dag.params.get_param(name).resolve(value=value)
 
 
 def test_a_run_that_somebody_starts_in_the_web_ui_today_has_tasks(dagbag):
