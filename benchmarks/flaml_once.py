@@ -3,6 +3,7 @@
 import sys
 
 import numpy as np
+import pandas as pd
 from flaml import AutoML
 
 
@@ -12,7 +13,7 @@ def main(given: str, made: str, split: str, seconds: str) -> None:
     options = {"eval_method": "holdout", "split_type": "time"} if split == "time" else {}
     search = AutoML()
     search.fit(
-        rows["inputs"],
+        pd.DataFrame(rows["inputs"]).add_prefix("x"),  # of a frame FLAML fills what is missing, of an array not
         rows["target"],
         task="regression",
         metric="rmse",
@@ -22,7 +23,7 @@ def main(given: str, made: str, split: str, seconds: str) -> None:
         **options,
     )
     print(f"FLAML chose {search.best_estimator} after {search.time_to_find_best_model:.0f} s")
-    np.save(made, search.predict(rows["judged"]))
+    np.save(made, search.predict(pd.DataFrame(rows["judged"]).add_prefix("x")))
 
 
 if __name__ == "__main__":
