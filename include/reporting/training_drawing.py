@@ -28,7 +28,9 @@ def learning_curve(points: Sequence[tuple[int, float]], unit: str) -> str:
 
 
 def residuals(times: Sequence[datetime], errors: np.ndarray, half_width: float, unit: str) -> str:
-    """Return what was left over in time, with the interval as a band; many rows are thinned evenly."""
+    """Return what was left over in time, with the interval as a band if there is one; many rows are thinned evenly."""
+    has_band = bool(np.isfinite(half_width))
+    half_width = half_width if has_band else 1.0  # no probability is off by more
     shown = np.linspace(0, len(errors) - 1, min(MOST_DOTS, len(errors))).astype(int)
     at = [times[place] for place in shown]
     ends = (at[0].timestamp(), at[-1].timestamp())
@@ -41,19 +43,19 @@ def residuals(times: Sequence[datetime], errors: np.ndarray, half_width: float, 
         about = f"{time:%Y-%m-%d %H:%M}: {number(error)} {unit}"
         parts.append(drawing.dot(time.timestamp(), error, about, f'fill="var(--{colour})" opacity=".7"'))
     outside = float((np.abs(errors) > half_width).mean())
-    told = f"{outside:.0%} lie outside the interval"
+    told = f"{outside:.0%} lie outside the interval" if has_band else "truth is 0 or 1, so each side is one outcome"
     return drawing.svg(parts, f"Residuals of {len(errors)} held-out rows in {unit}; {told}.")
 
 
 def calibration(points: Sequence[tuple[float, float]]) -> str:
-    """Return the share that intervals cover by the share they promise; empty where it is unknown."""
+    """Return the share that came true by the share that was promised; empty where it is unknown."""
     if not points:
         return ""
     lowest = min(min(point) for point in points)
     drawing = panel(430, 190, (points[0][0], 1.0), [lowest, 1.0])
     ideal = [(points[0][0], points[0][0]), (1.0, 1.0)]
     parts = [*levels(drawing), *values_below(drawing), drawing.line(ideal, DASHED), drawing.line(points, LINE)]
-    parts += [drawing.dot(x, y, f"promised {x:.0%}, covered {y:.0%}", DOT) for x, y in points]
+    parts += [drawing.dot(x, y, f"promised {x:.0%}, came true {y:.0%}", DOT) for x, y in points]
     worst = max(points, key=lambda point: abs(point[1] - point[0]))
     told = f"{worst[1]:.0%} where {worst[0]:.0%} is promised"
-    return drawing.svg(parts, f"Share covered by share promised; farthest off is {told}.")
+    return drawing.svg(parts, f"Share that came true by share promised; farthest off is {told}.")

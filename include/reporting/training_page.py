@@ -45,7 +45,9 @@ def draw_report(run: Run, snapshot: dict[str, Any], decision: dict[str, Any]) ->
         TrainingReport(
             pipeline=name,
             title=spec.title,
-            unit=spec.sources[spec.main].columns[spec.target.column].unit,
+            unit="probability"
+            if spec.target.is_probability
+            else spec.sources[spec.main].columns[spec.target.column].unit,
             window=window,
             version=version.number,
             candidate=verdict.evidence["chosen"],
@@ -69,9 +71,9 @@ def _evaluation(spec: Pipeline, version: Version, evidence: dict[str, Any], part
     from include.errors import ContractBroken
     from include.registry.mlflow_registry import by_number, load
     from include.reporting.training_report import Evaluation
+    from include.training import evaluation
     from include.training.behaviour import behave
     from include.training.candidates import make
-    from include.training.evaluation import contributions, interval_calibration, learning_curve, moved_share
 
     chosen, number = evidence["chosen"], evidence["champion"]["version"]
     naive = next(name for name, one in spec.training.candidates.items() if one.kind == "naive")
@@ -81,7 +83,7 @@ def _evaluation(spec: Pipeline, version: Version, evidence: dict[str, Any], part
     except ContractBroken as broken:
         log.warning("without the model its report has no figures: %s", broken)
         return None
-    features, holdout = spec.feature_names(), parts.holdout
+    features, holdout, is_event = spec.feature_names(), parts.holdout, spec.target.is_probability
     actual = holdout["target"].to_numpy("float64")
     models = {f"version {version.number}, {chosen}": model}
     models |= {f"champion, version {number}": champion} if champion else {}
@@ -92,19 +94,21 @@ def _evaluation(spec: Pipeline, version: Version, evidence: dict[str, Any], part
     latency, size = version.tags.get("latency_ms"), version.tags.get("size_bytes")
     return Evaluation(
         half_width=model.half_width_,
-        metrics=_metrics(actual, predicted),
-        curve=learning_curve(spec, chosen, parts.fit, holdout),
+        metrics=_probability_metrics(actual, predicted) if is_event else _metrics(actual, predicted),
+        curve=evaluation.learning_curve(spec, chosen, parts.fit, holdout),
         weights=json.loads(version.tags.get("importance", "{}")),
-        contributions=contributions(model, holdout),
+        contributions=evaluation.contributions(model, holdout),
         times=holdout["valid_at"].dt.to_pydatetime().tolist(),
         residuals=actual - ours,
-        calibration=interval_calibration(actual - ours),
+        calibration=evaluation.reliability(actual, ours)
+        if is_event
+        else evaluation.interval_calibration(actual - ours),
         behaviour=behave(spec, chosen, model, holdout[[*features, "target"]].reset_index(drop=True)),
         slices=list(_slices(spec, holdout, ours, theirs)),
         **_fairness(spec, model, holdout, actual - ours),
         latency_ms=float(latency) if latency else None,
         size_bytes=int(size) if size else None,
-        stability=moved_share(ours, theirs, model.half_width_) if theirs is not None else None,
+        stability=evaluation.moved_share(ours, theirs, model.half_width_) if theirs is not None else None,
     )
 
 
@@ -124,6 +128,17 @@ def _metrics(actual: np.ndarray, predicted: dict[str, np.ndarray]) -> dict[str, 
     return figures
 
 
+def _probability_metrics(actual: np.ndarray, predicted: dict[str, np.ndarray]) -> dict[str, dict[str, Estimate]]:
+    """Return each error of each model's probabilities with the ends of its interval."""
+    from include.promotion.proof import mean_interval
+    from include.training.evaluate import losses
+
+    return {
+        loss: {name: mean_interval(losses(loss, actual, values), CONFIDENCE) for name, values in predicted.items()}
+        for loss in ("brier", "log_loss")
+    }
+
+
 def _slices(
     spec: Pipeline, rows: pd.DataFrame, ours: np.ndarray, theirs: np.ndarray | None
 ) -> Iterator[dict[str, Any]]:
@@ -131,14 +146,17 @@ def _slices(
     from include.promotion.proof import compare
     from include.promotion.rules import SLICE_ROWS
     from include.steps.gate import slices_of
+    from include.training.evaluate import losses
 
-    actual = rows["target"].to_numpy("float64")
-    is_better = theirs is not None and np.abs(actual - ours).mean() < np.abs(actual - theirs).mean()
+    actual, loss = rows["target"].to_numpy("float64"), spec.target.loss
+    own_loss = losses(loss, actual, ours)
+    their_loss = None if theirs is None else losses(loss, actual, theirs)
+    is_better = their_loss is not None and own_loss.mean() < their_loss.mean()
     for label, own in slices_of(spec, rows).items():
-        line = {"label": label, "rows": int(own.sum()), "challenger": float(np.abs(actual - ours)[own].mean())}
+        line = {"label": label, "rows": int(own.sum()), "challenger": float(own_loss[own].mean())}
         proof = compare(actual[own], ours[own], theirs[own], spec.promotion) if theirs is not None else None
         yield line | {
-            "champion": None if theirs is None else float(np.abs(actual - theirs)[own].mean()),
+            "champion": None if their_loss is None else float(their_loss[own].mean()),
             "gain_pct": proof.gain_pct if proof else None,
             "turns": bool(proof and is_better and proof.rows >= SLICE_ROWS and proof.high < 0),
         }

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 SIZES = (0.125, 0.25, 0.5, 1.0)  # of a learning curve, shares of what is fitted on
 LEVELS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)  # that intervals promise to cover
+POINTS = 0.1  # of probability
 LEAST_ROWS = 20  # to fit on, or to tell a coverage by
 
 
@@ -38,18 +39,20 @@ class Swap:
 def learning_curve(
     pipeline: Pipeline, candidate: str, rows: pd.DataFrame, holdout: pd.DataFrame
 ) -> list[tuple[int, float]]:
-    """Return the mean absolute error on held-out rows after fitting on growing parts of the newest rows.
+    """Return the mean loss on held-out rows after fitting on growing parts of the newest rows.
 
     A forest is fitted with half its trees, as wherever nobody keeps the model.
     """
     from include.training.candidates import make_cheaply
+    from include.training.evaluate import losses
 
     features, points = pipeline.feature_names(), []
     for count in sorted({int(share * len(rows)) for share in SIZES}):
         if count >= LEAST_ROWS:
             newest = rows.iloc[-count:]
             model = make_cheaply(pipeline, candidate).fit(newest[features], newest["target"])
-            points.append((count, float(np.abs(holdout["target"] - model.predict(holdout)).mean())))
+            each = losses(pipeline.target.loss, holdout["target"], model.predict(holdout))
+            points.append((count, float(each.mean())))
     return points
 
 
@@ -108,9 +111,27 @@ def interval_calibration(errors: np.ndarray) -> list[tuple[float, float]]:
     return [(level, float((newer <= older[place]).mean())) for level, place in zip(LEVELS, places, strict=True)]
 
 
+def reliability(actual: np.ndarray, predicted: np.ndarray) -> list[tuple[float, float]]:
+    """Return what probability was said and how often the event came, in ten equally filled groups; empty of few rows.
+
+    Parameters
+    ----------
+    actual, predicted : numpy.ndarray, shape (n,)
+        What came, 0 or 1, and its predicted probability.
+    """
+    if len(actual) < 10 * LEAST_ROWS:
+        return []
+    groups = np.array_split(np.argsort(predicted, kind="stable"), 10)
+    return [(float(predicted[group].mean()), float(actual[group].mean())) for group in groups]
+
+
 def moved_share(predicted: np.ndarray, before: np.ndarray, half_width: float) -> float:
-    """Return the share of predictions that lie farther than half an interval from what they were."""
-    return float((np.abs(predicted - before) > half_width).mean())
+    """Return the share of predictions that lie farther than half an interval from what they were.
+
+    Probabilities have no interval: what counts there is a move of POINTS.
+    """
+    most = half_width if np.isfinite(half_width) else POINTS
+    return float((np.abs(predicted - before) > most).mean())
 
 
 def swap(model: Forecaster, rows: pd.DataFrame, name: str) -> Swap | None:

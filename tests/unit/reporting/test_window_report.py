@@ -82,7 +82,7 @@ def test_without_a_cause_the_features_that_moved_are_named() -> None:
 
 def test_a_p_value_is_of_all_features_together_and_moves_none() -> None:
     p_value = replace(SHIFT, kind="joint", subject="features", statistic="p_value", value=0.001)
-    assert moved_features([p_value], {}) == []
+    assert moved_features([p_value]) == []
 
 
 def test_simulated_stands_in_the_title_where_data_are_and_nowhere_else() -> None:
@@ -105,7 +105,7 @@ def test_features_that_moved_farther_come_first_and_slices_and_errors_are_no_fea
     nearer = replace(SHIFT, subject="nox_sensor", value=-0.5)
     sliced = replace(SHIFT, subject="o3_sensor", slice="day_of_week=1")
     error = replace(UNKNOWN, subject="loss", status="breach")
-    assert moved_features([nearer, SHIFT, CALM, sliced, error], {}) == ["co_sensor", "nox_sensor"]
+    assert moved_features([nearer, SHIFT, CALM, sliced, error]) == ["co_sensor", "nox_sensor"]
 
 
 def test_a_single_figure_beyond_its_limit_moves_no_feature_and_is_named_all_the_same() -> None:
@@ -322,10 +322,13 @@ def test_numbers_are_short(value: float, text: str) -> None:
 
 
 def test_what_moved_is_ordered_by_what_matters_and_told_with_its_weight() -> None:
-    nearer = replace(SHIFT, subject="nox_sensor", value=0.5)
-    target = replace(SHIFT, kind="target", subject="target", value=0.6)
+    nearer, size = replace(SHIFT, subject="nox_sensor", value=0.5), replace(SINGLE, subject="nox_sensor", value=0.5)
+    target = replace(SINGLE, kind="target", subject="target", value=0.6)
     weights = {"nox_sensor": 0.7, "co_sensor": 0.05}
-    assert moved_features([SHIFT, nearer, target], weights) == ["target", "nox_sensor", "co_sensor"]
+    measures = [SHIFT, SINGLE, nearer, size, target]
+    for importance, order in ((weights, "target, nox_sensor, co_sensor"), ({}, "co_sensor, target, nox_sensor")):
+        text = page(replace(REPORT, cause="", measures=measures, importance=importance))
+        assert f"<dd>{order} moved.</dd>" in text
     text = page(replace(REPORT, measures=[SHIFT, nearer], importance=weights))
     assert "weight 5%</span>" in card(text, "co_sensor")
     assert "weight" not in card(page(REPORT), "co_sensor"), "where none is known none is told"
