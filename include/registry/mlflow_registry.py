@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from include.errors import ContractBroken, SourceUnavailable
+from include.errors import ConfigError, ContractBroken, SourceUnavailable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from include.training.forecaster import Forecaster
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
-FILE, REFERENCE = "model.skops", "reference.bin"
+FILE = "model.skops"
 # What skops may rebuild beside its own safe list. The list stands here and not in the stored
 # model, so that a model cannot vouch for itself; the hash in the registry says the bytes are ours,
 # which is what a Tree needs: scikit-learn follows its node numbers without checking them.
@@ -127,37 +127,6 @@ def register(pipeline: str, logged: Logged, tags: dict[str, str]) -> Version:
     return Version(pipeline, int(version.version), logged.run_id, tags)
 
 
-def keep_reference(logged: Logged, content: bytes) -> None:
-    """Keep what a candidate learnt from, as an artifact of its run; idempotent.
-
-    Raises
-    ------
-    SourceUnavailable
-        If MLflow does not answer; a retry is safe.
-    """
-    with _answering(), TemporaryDirectory() as folder:
-        path = Path(folder) / REFERENCE
-        path.write_bytes(content)
-        _client().log_artifact(logged.run_id, str(path))
-
-
-def load_reference(version: Version) -> bytes | None:
-    """Return what `keep_reference` was given; None of a version from before references were kept.
-
-    Raises
-    ------
-    SourceUnavailable
-        If MLflow does not answer; a retry may help.
-    """
-    from mlflow.artifacts import download_artifacts
-
-    with _answering(), TemporaryDirectory() as folder:
-        if REFERENCE not in {file.path for file in _client().list_artifacts(version.run_id)}:
-            return None
-        path = download_artifacts(run_id=version.run_id, artifact_path=REFERENCE, dst_path=folder)
-        return Path(path).read_bytes()
-
-
 def by_alias(pipeline: str, alias: str) -> Version | None:
     """Return the version an alias points to, or None where there is none.
 
@@ -175,7 +144,7 @@ def by_alias(pipeline: str, alias: str) -> Version | None:
             if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 return None
             raise
-    return Version(pipeline, int(version.version), version.run_id, dict(version.tags))
+    return _version(pipeline, version)
 
 
 def by_number(pipeline: str, number: int) -> Version:
@@ -183,12 +152,59 @@ def by_number(pipeline: str, number: int) -> Version:
 
     Raises
     ------
+    ConfigError
+        If there is no such version.
     SourceUnavailable
         If MLflow does not answer; a retry may help.
     """
+    from mlflow.exceptions import MlflowException
+
     with _answering():
-        version = _client().get_model_version(pipeline, str(number))
-    return Version(pipeline, number, version.run_id, dict(version.tags))
+        try:
+            version = _client().get_model_version(pipeline, str(number))
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            numbers = ", ".join(str(each.number) for each in versions(pipeline)) or "none"
+            raise ConfigError(f"{pipeline} has no version {number}; there are {numbers}") from None
+    return _version(pipeline, version)
+
+
+def versions(pipeline: str) -> list[Version]:
+    """Return all versions of a pipeline, the oldest first.
+
+    Raises
+    ------
+    SourceUnavailable
+        If MLflow does not answer; a retry may help.
+    """
+    rows: list[Version] = []
+    token: str | None = None
+    with _answering():
+        while token != "":
+            page = _client().search_model_versions(f"name = '{pipeline}'", max_results=1000, page_token=token)
+            rows += [_version(pipeline, each) for each in page]
+            token = page.token or ""
+    return sorted(rows, key=lambda each: each.number)
+
+
+def _version(pipeline: str, row: Any) -> Version:
+    return Version(pipeline, int(row.version), row.run_id, dict(row.tags))
+
+
+def delete_model(version: Version) -> None:
+    """Delete a version's stored model; the version, its tags and its run stay. Again, nothing.
+
+    Raises
+    ------
+    SourceUnavailable
+        If MLflow does not answer; a retry is safe.
+    """
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    with _answering():
+        where = _client().get_logged_model(version.tags["model_id"]).artifact_location
+        get_artifact_repository(where).delete_artifacts()
 
 
 def promote(version: Version) -> None:

@@ -43,7 +43,7 @@ def against_champion(
     from include.registry.mlflow_registry import load
     from include.training.evaluate import measure
 
-    champion = _standing(version)
+    champion = standing(version)
     if champion is None:
         return Opponent(), {"version": None, "metrics": None}
     model = load(champion)
@@ -63,7 +63,7 @@ def _at(text: str) -> datetime:
     return datetime.fromisoformat(text)  # one instant can be written in many ways: texts do not compare
 
 
-def _standing(version: Version) -> Version | None:
+def standing(version: Version) -> Version | None:
     """Return the champion a version challenges: the one before it, where this run has moved the alias already."""
     from include.registry.mlflow_registry import CHAMPION, PREVIOUS, by_alias
 

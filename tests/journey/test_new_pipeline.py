@@ -37,7 +37,7 @@ def harbour(system) -> Callable[[str], list[list[str]]]:
     written = Path(system.env["CICLO_PIPELINES"]) / "harbour" / "pipeline.yaml"
     edited = [line for line in written.read_text().splitlines() if "random_forest" not in line]
     written.write_text("\n".join(edited) + "\n")
-    dags = {f"{verb}_harbour" for verb in ("ingest", "monitor", "train", "score", "quarantine")}
+    dags = {f"{verb}_harbour" for verb in ("ingest", "monitor", "train", "score", "rollback", "quarantine")}
     system.wait_for(lambda: dags <= system.api.dag_ids(), "the new DAGs")  # an event wakes nobody before
     return system.sql
 
