@@ -95,12 +95,13 @@ def reproduce(
 
     from include.lake.store import Lake
     from include.local import environment
+    from include.registry import aliases
     from include.registry.mlflow_registry import by_number
     from include.settings import settings
     from include.steps.reproduce import reproduce as train_again
 
-    os.environ.setdefault("MLFLOW_TRACKING_URI", environment.mlflow_url())
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    aliases.champion(environment.mlflow_url(), pipeline)  # says at once if MLflow is down
+    os.environ.update({key: value for key, value in environment.shell_env().items() if key.startswith("MLFLOW")})
     outcome = train_again(warehouse(), Lake(settings().lake), by_number(pipeline, version))
     typer.echo(f"{pipeline} version {version}: {outcome}")
     if not outcome.is_equal:

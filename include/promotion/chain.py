@@ -78,7 +78,7 @@ def check(links: Iterable[Link], end: tuple[int, str] | None) -> tuple[int, str 
     if end is None:
         return (
             count,
-            "the end of the chain is not on record any more: ml.ledger_head has lost its row" if last else None,
+            "the end of the chain is on record no more: ml.ledger_head lost its row" if last else None,
         )
     if end[0] > count:
         return count, f"decision at position {count + 1} is missing: the newest is not there"

@@ -485,7 +485,7 @@ def test_a_version_from_before_references_is_measured_all_the_same_and_its_drift
     MlflowClient().delete_model_version_tag(trained.spec.pipeline, str(version.number), "promised")
     forget_reference(trained)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("include.registry.mlflow_registry.REFERENCE", "nobody kept it")
+        patch.setattr("include.registry.artifacts.REFERENCE", "nobody kept it")
         trained.load(SECOND, readings(SECOND))
         assert by_default(trained).monitor("m2", SECOND)["verdict"] == "hold"
     statuses = trained.rows("select distinct status from ml.drift where pipeline = '{name}'")
@@ -503,7 +503,7 @@ def test_what_a_version_learnt_from_is_in_the_warehouse_as_in_its_artifact(train
     artifact = load_file(version, REFERENCE)
     assert len(artifact) < 400_000
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("include.registry.mlflow_registry.REFERENCE", "nobody kept it")
+        patch.setattr("include.registry.artifacts.REFERENCE", "nobody kept it")
         reference = kept_reference(run, version)
     assert reference.to_bytes() == artifact
     rows = trained.rows("select * from ml.profile where pipeline = '{name}' and feature <> '*'")
