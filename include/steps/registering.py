@@ -26,7 +26,7 @@ def keep_origin(run: Run, version: Version, holdout: pd.DataFrame) -> None:
     from include.registry.mlflow_registry import load
     from include.steps.rollback import keep_answers
 
-    keep_file(version.run_id, SPEC, run.pipeline.model_dump_json(by_alias=True).encode())
+    keep_file(version.run_id, SPEC, run.pipeline.model_dump_json(by_alias=True, exclude_unset=True).encode())
     keep_answers(version.run_id, load(version), holdout)
 
 
