@@ -171,13 +171,7 @@ def by_number(pipeline: str, number: int) -> Version:
 
 
 def versions(pipeline: str) -> list[Version]:
-    """Return all versions of a pipeline, the oldest first.
-
-    Raises
-    ------
-    SourceUnavailable
-        If MLflow does not answer; a retry may help.
-    """
+    """Return all versions of a pipeline, the oldest first; raises what `by_alias` does."""
     rows: list[Version] = []
     token: str | None = None
     with _answering():
@@ -193,13 +187,7 @@ def _version(pipeline: str, row: Any) -> Version:
 
 
 def delete_model(version: Version) -> None:
-    """Delete a version's stored model; the version, its tags and its run stay. Again, nothing.
-
-    Raises
-    ------
-    SourceUnavailable
-        If MLflow does not answer; a retry is safe.
-    """
+    """Delete a version's stored model; its tags and its run stay; raises what `by_alias` does. Again, nothing."""
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
     with _answering():
