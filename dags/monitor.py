@@ -48,7 +48,7 @@ def build(spec: Pipeline) -> None:
         with run_of(context) as run:
             decision = decide(run, **measured)
         context["ti"].xcom_push(key="decision", value=decision)
-        return ["draw_report"] + ["trigger_training"] * (decision["verdict"] == "retrain")
+        return ["draw_report", "end_probation"] + ["trigger_training"] * (decision["verdict"] == "retrain")
 
     @task
     def draw_report() -> None:
@@ -64,6 +64,18 @@ def build(spec: Pipeline) -> None:
 
         with run_of(get_current_context()) as run:
             request_labels(run)
+
+    @task.short_circuit
+    def end_probation() -> dict | None:
+        from include.steps.probation import end_probation
+
+        context = get_current_context()
+        with run_of(context) as run:
+            return end_probation(run, context["ti"].xcom_pull(task_ids="decide", key="decision")["decided_on"])
+
+    @task(outlets=[wiring.champion_ready(spec)])
+    def wake_scoring(rollback: dict) -> None:
+        wiring.announce_champion(get_current_context(), spec, rollback)
 
     def decided(key: str) -> str:
         return "{{ ti.xcom_pull(task_ids='decide', key='decision')['" + key + "'] }}"
@@ -82,8 +94,9 @@ def build(spec: Pipeline) -> None:
             skip_when_already_exists=True,
             conf={key: decided(key) for key in ("start", "end", "reason")},
         )
-        measured = measure()
-        decide(measured) >> [draw_report(), trigger_training]
+        measured, rollback = measure(), end_probation()
+        decide(measured) >> [draw_report(), trigger_training, rollback]
+        wake_scoring(rollback)
         if spec.monitoring.label:
             measured >> request_labels()
 

@@ -112,8 +112,7 @@ def build(spec: Pipeline) -> None:
 
     @task(outlets=[wiring.champion_ready(spec)])
     def wake_scoring(decision: dict) -> None:
-        event = {"start": decision["start"], "end": decision["end"], "champion": decision["version"]}
-        wiring.announce(get_current_context(), wiring.champion_ready(spec), event)
+        wiring.announce_champion(get_current_context(), spec, decision)
 
     @dag(**wiring.dag_options(spec, "train", __doc__, "rerun/now"), schedule=None, params=PARAMS)
     def train() -> None:

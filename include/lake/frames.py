@@ -60,14 +60,20 @@ def get_frame(files: Files, uri: str) -> pd.DataFrame:
     SourceUnavailable
         The store does not answer. A retry may help.
     """
-    match = FRAME.fullmatch(uri)
-    if match is None:
-        raise ContractBroken(f"{uri} is not the URI of a frame: it lies below batches/ or snapshots/")
-    [content] = files.read([match[1]])
+    name = frame_name(uri)
+    [content] = files.read([name])
     try:
         return _from_parquet(content)
     except (pa.ArrowException, OSError):
-        raise ContractBroken(f"{files.uri(match[1])} is damaged: run its window again or restore it") from None
+        raise ContractBroken(f"{files.uri(name)} is damaged: run its window again or restore it") from None
+
+
+def frame_name(uri: str) -> str:
+    """Return the name of a frame below the lake, of its URI."""
+    match = FRAME.fullmatch(uri)
+    if match is None:
+        raise ContractBroken(f"{uri} is not the URI of a frame: it lies below batches/ or snapshots/")
+    return match[1]
 
 
 def _write_parquet(frame: pd.DataFrame, file: BinaryIO) -> None:

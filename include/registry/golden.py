@@ -83,7 +83,8 @@ def finish(process: subprocess.Popen[str]) -> dict[str, Any]:
 
 def main(pipeline: str, number: str) -> dict[str, Any]:
     """Load a version and answer its golden rows."""
-    from include.registry.mlflow_registry import by_number, load, load_file
+    from include.registry.artifacts import load_file
+    from include.registry.mlflow_registry import by_number, load
 
     try:
         version = by_number(pipeline, int(number))

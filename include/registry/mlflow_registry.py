@@ -9,11 +9,9 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from importlib.metadata import version as installed
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from include.errors import ContractBroken
+from include.errors import ConfigError, ContractBroken
 from include.registry.mlflow_access import TRUSTED_TYPES
 from include.registry.mlflow_access import answering as _answering
 from include.registry.mlflow_access import client as _client
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
     from include.training.forecaster import Forecaster
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
-REFERENCE = "reference.bin"
 REQUIREMENTS = ("scikit-learn", "skops", "pandas", "numpy")
 
 
@@ -142,36 +139,6 @@ def register(pipeline: str, logged: Logged, tags: dict[str, str]) -> Version:
     return Version(pipeline, int(version.version), logged.run_id, tags)
 
 
-def load_reference(version: Version) -> bytes | None:
-    """Return what a version learnt from; None of a version from before references were kept. As `load_file`."""
-    return load_file(version, REFERENCE)
-
-
-def keep_file(run_id: str, name: str, content: bytes) -> None:
-    """Keep a file as an artifact of a run; idempotent. `SourceUnavailable` if MLflow does not answer."""
-    with _answering(), TemporaryDirectory() as folder:
-        path = Path(folder) / name
-        path.write_bytes(content)
-        _client().log_artifact(run_id, str(path))
-
-
-def load_file(version: Version, name: str) -> bytes | None:
-    """Return a file of a version's run, None where it has none. `SourceUnavailable` if MLflow does not answer."""
-    from mlflow.artifacts import download_artifacts
-
-    with _answering(), TemporaryDirectory() as folder:
-        if name not in {file.path for file in _client().list_artifacts(version.run_id)}:
-            return None
-        return Path(download_artifacts(run_id=version.run_id, artifact_path=name, dst_path=folder)).read_bytes()
-
-
-def tag_version(version: Version, tags: dict[str, str]) -> None:
-    """Add tags to a registered version; idempotent. `SourceUnavailable` if MLflow does not answer."""
-    with _answering():
-        for key, value in tags.items():
-            _client().set_model_version_tag(version.pipeline, str(version.number), key, value)
-
-
 def by_alias(pipeline: str, alias: str) -> Version | None:
     """Return the version an alias points to, or None where there is none.
 
@@ -189,7 +156,7 @@ def by_alias(pipeline: str, alias: str) -> Version | None:
             if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 return None
             raise
-    return Version(pipeline, int(version.version), version.run_id, dict(version.tags))
+    return _version(pipeline, version)
 
 
 def by_number(pipeline: str, number: int) -> Version:
@@ -197,12 +164,47 @@ def by_number(pipeline: str, number: int) -> Version:
 
     Raises
     ------
+    ConfigError
+        If there is no such version.
     SourceUnavailable
         If MLflow does not answer; a retry may help.
     """
+    from mlflow.exceptions import MlflowException
+
     with _answering():
-        version = _client().get_model_version(pipeline, str(number))
-    return Version(pipeline, number, version.run_id, dict(version.tags))
+        try:
+            version = _client().get_model_version(pipeline, str(number))
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            numbers = ", ".join(str(each.number) for each in versions(pipeline)) or "none"
+            raise ConfigError(f"{pipeline} has no version {number}; there are {numbers}") from None
+    return _version(pipeline, version)
+
+
+def versions(pipeline: str) -> list[Version]:
+    """Return all versions of a pipeline, the oldest first; raises what `by_alias` does."""
+    rows: list[Version] = []
+    token: str | None = None
+    with _answering():
+        while token != "":
+            page = _client().search_model_versions(f"name = '{pipeline}'", max_results=1000, page_token=token)
+            rows += [_version(pipeline, each) for each in page]
+            token = page.token or ""
+    return sorted(rows, key=lambda each: each.number)
+
+
+def _version(pipeline: str, row: Any) -> Version:
+    return Version(pipeline, int(row.version), row.run_id, dict(row.tags))
+
+
+def delete_model(version: Version) -> None:
+    """Delete a version's stored model; its tags and its run stay; raises what `by_alias` does. Again, nothing."""
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    with _answering():
+        where = _client().get_logged_model(version.tags["model_id"]).artifact_location
+        get_artifact_repository(where).delete_artifacts()
 
 
 def pages(version: Version) -> dict[str, str]:

@@ -14,7 +14,7 @@ from include.spec.load import ROOT, load_all
 from include.spec.pages import publish
 
 PAGE = ROOT / "docs" / "dags.md"
-VERBS = ("ingest", "monitor", "train", "score", "quarantine", "label")
+VERBS = ("ingest", "monitor", "train", "score", "rollback", "quarantine", "label")
 OF_NO_PIPELINE = ("alert", "keep_house")
 OPENING = """# The DAGs
 

@@ -32,7 +32,8 @@ def draw_report(run: Run, snapshot: dict[str, Any], decision: dict[str, Any]) ->
     from include.errors import writable
     from include.monitoring.record import read_decision
     from include.quality.data_docs.files import page_of_run
-    from include.registry.mlflow_registry import by_number, keep_file
+    from include.registry.artifacts import keep_file
+    from include.registry.mlflow_registry import by_number
     from include.reporting.training_report import TrainingReport, page
     from include.settings import settings
     from include.steps.train import REPORT, parts_of

@@ -77,6 +77,15 @@ class Selection(Strict):
     gap: Span | None = Field(None, description="Left out between what is fitted and what is judged.")
 
 
+class Keep(Strict):
+    """What of old versions stays; those that were ever live, the challenger and what they go back to always do."""
+
+    versions: int = Field(
+        20, ge=2, description="The newest, with their models.", json_schema_extra={"unit": "versions"}
+    )
+    days: int = Field(365, ge=1, description="Anything younger, too.", json_schema_extra={"unit": "days"})
+
+
 class Training(Strict):
     """What a training reads and who competes."""
 
@@ -88,6 +97,7 @@ class Training(Strict):
     )
     split: Split = Field(description="How the snapshot is cut.")
     selection: Selection = Field(Selection(), description="How the challenger is chosen.")
+    keep: Keep = Field(Keep(), description="Which models and snapshots `keep_house` leaves in place.")
 
     def _faults(self) -> Iterator[Fault]:
         if not any(isinstance(c, Naive) for c in self.candidates.values()):
@@ -146,3 +156,12 @@ class Promotion(Strict):
     )
     approval: Literal["auto", "manual"] = Field("auto", description="manual: a person has to approve, in the web UI.")
     approval_expires: Span = Field("2 days", description="Without an answer for so long it is rejected.")
+
+    probation: int = Field(
+        2,
+        ge=0,
+        le=50,
+        description="Windows in which the version before is scored beside a new champion, and comes back"
+        " where the new one is proven worse; 0 for none.",
+        json_schema_extra={"unit": "windows"},
+    )

@@ -98,7 +98,7 @@ def _tried(
     """Test the loaded model here while a clean process answers its golden rows."""
     from include.promotion.rules import Answers, answers, behaves
     from include.registry import golden
-    from include.registry.mlflow_registry import keep_file, tag_version
+    from include.registry.artifacts import describe, keep_file
     from include.training.behaviour import behave, importance
 
     version, policy = challenger.version, pipeline.promotion
@@ -118,5 +118,5 @@ def _tried(
     checks.append(answers(kept["predicted"], Answers(**told), policy))
     heaviest = {name: round(weight, 4) for name, weight in list(weights.items())[:TAGGED]}
     latency = {"latency_ms": f"{told['milliseconds']:.2f}"} if "milliseconds" in told else {}
-    tag_version(version, {"importance": json.dumps(heaviest)} | latency)
+    describe(version, {"importance": json.dumps(heaviest)} | latency)
     return checks, heaviest

@@ -96,11 +96,11 @@ def kept_reference(run: Run, version: Version) -> Reference | None:
     """Return what a version learnt from, of an older one from its artifact; None where nobody kept it."""
     from include.monitoring.record import read_reference
     from include.monitoring.reference import Reference
-    from include.registry.mlflow_registry import load_reference
+    from include.registry.artifacts import REFERENCE, load_file
 
     with run.engine.connect() as connection:
         content = read_reference(connection, run.pipeline.pipeline, version.number)
-    content = content or load_reference(version)
+    content = content or load_file(version, REFERENCE)
     return Reference.from_bytes(content) if content else None
 
 

@@ -42,7 +42,7 @@ def take_snapshot(run: Run) -> dict[str, Any]:
     rows = usable(run.pipeline, frame, window.end, force=bool(run.params.get("force")))
     start = holdout_start(run.pipeline, rows)
     parts = split(run.pipeline, rows, start)
-    snapshot_id = _hash(rows)
+    snapshot_id = hash_rows(rows)
     _refuse_again(run, snapshot_id)
     uri = run.lake.put_frame(f"snapshots/{name}/{snapshot_id}", rows)
     with run.engine.begin() as connection:
@@ -96,15 +96,20 @@ def compare_and_decide(run: Run, snapshot: dict[str, Any], fitted: list[dict[str
     The decision, with its reasons and figures, is written before any alias moves. Done again,
     even after they moved, it comes to the same decision and writes none.
     """
+    import numpy as np
+
     from include.alerts.record import raise_alert
     from include.monitoring.record import record_reference
     from include.promotion.approval import rules as approval
     from include.promotion.decide import choose, decide, is_better_than_champion
     from include.promotion.ledger import append
     from include.promotion.proof import compare
-    from include.registry.mlflow_registry import REFERENCE, Logged, keep_file, register
+    from include.registry.artifacts import REFERENCE, keep_file
+    from include.registry.mlflow_registry import Logged, register
     from include.steps.challenge import against_champion, promise, reference_of
+    from include.steps.champion import pin_checks
     from include.steps.gate import Challenger, judge
+    from include.steps.registering import describe_version, keep_origin
 
     policy, name = run.pipeline.promotion, run.pipeline.pipeline
     parts = parts_of(run, snapshot)
@@ -119,10 +124,12 @@ def compare_and_decide(run: Run, snapshot: dict[str, Any], fitted: list[dict[str
     content = reference.to_bytes()
     keep_file(logged.run_id, REFERENCE, content)
     version = register(name, logged, _tags(run, snapshot, chosen) | promise(run.pipeline, actual, predicted[chosen]))
+    keep_origin(run, version, holdout)
     opponent, champion = against_champion(run, snapshot, version, holdout, predicted[chosen])
     challenger = Challenger(version, chosen, predicted[chosen], metrics[chosen], against_naive.get(chosen))
     checks, importance = judge(run.pipeline, parts, challenger, opponent)
-    verdict = decide(reason, [is_better_than_champion(opponent, policy), *checks, *approval(policy)])
+    checks = [is_better_than_champion(opponent, policy), *checks, *pin_checks(run), *approval(policy)]
+    verdict = decide(reason, checks)
     evidence = verdict.evidence | {
         "importance": importance,
         "report": f"runs:/{version.run_id}/{REPORT}",
@@ -147,37 +154,62 @@ def compare_and_decide(run: Run, snapshot: dict[str, Any], fitted: list[dict[str
         number = append(connection, name, window, verdict.verdict, verdict.reasons, evidence, version.number, run.ref)
         if verdict.verdict == "promote":
             raise_alert(connection, run.pipeline, "promotion", f"version {version.number}: {reason}", run.ref)
+    describe_version(run, version, window, verdict, metrics[chosen], np.stack([actual, predicted[chosen]]))
     log.info("%s version %d: %s", verdict.verdict, version.number, "; ".join(verdict.reasons))
     return {"decision_id": number, "verdict": verdict.verdict, "version": version.number, **window.to_dict()}
 
 
 def apply_decision(run: Run, decision: dict[str, Any]) -> bool:
-    """Move the aliases as decided; idempotent. Returns whether another champion stands for it."""
-    from include.registry.mlflow_registry import CHALLENGER, CHAMPION, by_alias, promote
+    """Move the aliases as decided; idempotent. Returns whether another champion stands for it.
+
+    Raises
+    ------
+    NothingToDo
+        If the decision holds no more: another champion or challenger came, or a person pinned the champion. The
+        ledger says so, in a decision that voids it.
+    """
+    from include.promotion.ledger import moving
+    from include.registry.mlflow_registry import CHAMPION, by_alias, by_number
+    from include.steps.champion import make_live, settle, void, why_void
     from include.steps.inputs import retire_sets
 
-    name, champion = run.pipeline.pipeline, by_alias(run.pipeline.pipeline, CHAMPION)
-    if decision["verdict"] == "promote":
-        if champion is None or champion.number != decision["version"]:
-            champion = by_alias(name, CHALLENGER)
-        if champion is None or champion.number != decision["version"]:
-            raise NothingToDo(f"{name}: version {decision['version']} is not the challenger any more, a newer one came")
-        promote(champion)
+    name, number, is_promoted = run.pipeline.pipeline, decision["decision_id"], decision["verdict"] == "promote"
+    reason = None
+    with moving(run.engine, name) as connection:
+        settle(connection, run, besides=number)
+        champion = by_alias(name, CHAMPION)
+        if is_promoted:
+            challenger = by_number(name, decision["version"])
+            reason = why_void(connection, run, number, challenger)
+            if reason:
+                void(connection, run, number, challenger, reason)
+            else:
+                make_live(champion := challenger, number)
+    if reason:
+        raise NothingToDo(f"{name}: {reason}")
     if retired := retire_sets(run):
         log.info("%s: the sets of features %s are needed by no version any more", name, ", ".join(retired))
     log.info("champion of %s: version %s", name, champion.number if champion else "none")
-    return bool(decision["verdict"] == "promote")
+    return is_promoted
 
 
 def _refuse_again(run: Run, snapshot_id: str) -> None:
-    """Raise where another run has trained the same candidates on the same rows: it would come to the same."""
+    """Raise where another run has trained the same candidates on the same rows: it would come to the same.
+
+    A verdict that is void, or waited for something, is none to rely on.
+    """
+    from include.promotion.ledger import moving
+    from include.steps.champion import settle
+
     if run.params.get("force"):
         return
     training = json.dumps(run.pipeline.training.model_dump(mode="json"))
-    with run.engine.connect() as connection:
+    with moving(run.engine, run.pipeline.pipeline) as connection:
+        settle(connection, run)
         before = connection.exec_driver_sql(
-            "select run_id, verdict from ml.decision where pipeline = %s and evidence->>'snapshot_id' = %s"
-            " and evidence->'training' = %s::jsonb and run_id <> %s order by decision_id limit 1",
+            "select run_id, verdict from ml.decision d where pipeline = %s and evidence->>'snapshot_id' = %s"
+            " and evidence->'training' = %s::jsonb and run_id <> %s and verdict in ('promote', 'reject')"
+            " and not exists (select from ml.decision v where v.voids = d.decision_id) order by decision_id limit 1",
             (run.pipeline.pipeline, snapshot_id, training, run.ref.run_id),
         ).first()
     if before is not None:
@@ -230,7 +262,7 @@ def _origin_of_sources(connection: Any, pipeline: str) -> str:
     return f"real, with SIMULATED {', '.join(names)}" if names else "real"
 
 
-def _hash(rows: pd.DataFrame) -> str:
+def hash_rows(rows: pd.DataFrame) -> str:
     """Hash the values and the names, so that equal rows have equal snapshots."""
     import pandas as pd
 

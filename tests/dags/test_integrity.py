@@ -17,16 +17,16 @@ from include.spec.load import load_all
 from include.windows import Window
 
 ROOT = Path(__file__).resolve().parents[2]
-VERBS = ("ingest", "monitor", "train", "score", "quarantine")
+VERBS = ("ingest", "monitor", "train", "score", "rollback", "quarantine")
 HEAVY = ("pandas", "numpy", "sklearn", "mlflow", "great_expectations", "pyarrow", "requests", "psycopg2")
 
 
 def test_the_dags_are_exactly_these(dagbag):
     assert set(dagbag.dags) == {
         *("ingest_air_quality", "monitor_air_quality", "train_air_quality", "score_air_quality"),
-        "quarantine_air_quality",
+        *("rollback_air_quality", "quarantine_air_quality"),
         *("ingest_usdmxn", "monitor_usdmxn", "train_usdmxn", "score_usdmxn"),
-        "quarantine_usdmxn",
+        *("rollback_usdmxn", "quarantine_usdmxn"),
         *("alert", "keep_house"),
     }
 

@@ -11,7 +11,8 @@ import pytest
 
 from include.promotion.decide import Opponent
 from include.registry import golden
-from include.registry.mlflow_registry import CHALLENGER, CHAMPION, by_alias, by_number, load, load_file
+from include.registry.artifacts import load_file
+from include.registry.mlflow_registry import CHALLENGER, CHAMPION, by_alias, by_number, load
 from include.reporting.training_page import draw_report
 from include.settings import settings
 from include.spec.behaviour import Direction, Invariance, MinimumFunction

@@ -14,7 +14,9 @@ from include.features.read import feature_rows, usable_rows
 from include.monitoring.blocks import block_means
 from include.monitoring.ground import Ground
 from include.monitoring.refits import prober
-from include.registry.mlflow_registry import CHALLENGER, CHAMPION, PREVIOUS, by_alias, load_reference
+from include.promotion import ledger
+from include.registry.artifacts import REFERENCE, load_file
+from include.registry.mlflow_registry import CHALLENGER, CHAMPION, PREVIOUS, by_alias
 from include.reporting.window_page import draw_report
 from include.settings import settings
 from include.spec.monitoring import Costs
@@ -275,9 +277,17 @@ def test_a_promotion_decided_again_after_the_alias_moved_is_still_against_the_ch
 def test_an_older_promotion_is_not_applied_over_a_newer_training(trained):
     run = trained.run("train", "first", FIRST)
     trained.train("second", FIRST, force=True)
-    with pytest.raises(NothingToDo, match="version 9 is not the challenger any more"):
-        train.apply_decision(run, {"verdict": "promote", "version": 9, **FIRST.to_dict()})
+    trained.train("third", FIRST, force=True)
+    with trained.engine.begin() as connection:
+        then = {"champion": {"version": 1}}
+        place = (connection, trained.spec.pipeline, FIRST, "promote", ["it was better"], then, 2, run.ref)
+        older = {"decision_id": ledger.append(*place), "verdict": "promote", "version": 2, **FIRST.to_dict()}
+    with pytest.raises(NothingToDo, match="version 2 is not the challenger any more"):
+        train.apply_decision(run, older)
     assert champion(trained) == 1
+    void = trained.rows("select verdict, voids, reasons from ml.decision order by decision_id")[-1]
+    assert (void.verdict, void.voids) == ("hold", older["decision_id"])
+    assert "version 2 is not the challenger any more" in void.reasons[0]
 
 
 def test_a_window_of_the_past_that_is_trained_again_does_not_replace_a_newer_champion(trained, readings):
@@ -560,7 +570,7 @@ def test_a_version_from_before_references_is_measured_all_the_same_and_its_drift
     MlflowClient().delete_model_version_tag(trained.spec.pipeline, str(version.number), "promised")
     forget_reference(trained)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("include.registry.mlflow_registry.REFERENCE", "nobody kept it")
+        patch.setattr("include.registry.artifacts.REFERENCE", "nobody kept it")
         trained.load(SECOND, readings(SECOND))
         assert by_default(trained).monitor("m2", SECOND)["verdict"] == "hold"
     statuses = trained.rows("select distinct status from ml.drift where pipeline = '{name}'")
@@ -575,10 +585,10 @@ def forget_reference(plant):
 
 def test_what_a_version_learnt_from_is_in_the_warehouse_as_in_its_artifact(trained):
     version, run = by_alias(trained.spec.pipeline, CHAMPION), trained.run("monitor", "m2", SECOND)
-    artifact = load_reference(version)
+    artifact = load_file(version, REFERENCE)
     assert len(artifact) < 400_000
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("include.registry.mlflow_registry.REFERENCE", "nobody kept it")
+        patch.setattr("include.registry.artifacts.REFERENCE", "nobody kept it")
         reference = kept_reference(run, version)
     assert reference.to_bytes() == artifact
     rows = trained.rows("select * from ml.profile where pipeline = '{name}' and feature <> '*'")
