@@ -77,7 +77,7 @@ def build(spec: Pipeline) -> None:
         with run_of(get_current_context()) as run:
             return show_evidence(run, decision)
 
-    @task(trigger_rule="none_failed_min_one_success")  # a rejection, or no question, skips approved
+    @task(trigger_rule="none_failed_min_one_success")  # without a question approve is skipped
     def record_answer(decision: dict) -> dict:
         from include.steps.approval import record_answer
 
@@ -88,19 +88,18 @@ def build(spec: Pipeline) -> None:
 
     def ask_a_person(decision: dict) -> dict:
         """Wait for the answer where the gate promotes, and return the decision it leads to."""
-        from airflow.providers.standard.operators.empty import EmptyOperator
-        from airflow.providers.standard.operators.hitl import ApprovalOperator
+        from include.steps.asking import Approval
 
         shown = "{{ ti.xcom_pull(task_ids='show_evidence')['%s'] }}"
-        approve = ApprovalOperator(
+        approve = Approval(
             task_id="approve",
             subject=shown % "subject",
             body=shown % "body",
-            defaults=ApprovalOperator.REJECT,
+            defaults=Approval.REJECT,
             response_timeout=span(spec.promotion.approval_expires),
         )
         answer = record_answer(decision)
-        show_evidence(decision) >> approve >> EmptyOperator(task_id="approved") >> answer
+        show_evidence(decision) >> approve >> answer
         return answer
 
     @task.short_circuit

@@ -155,7 +155,7 @@ def body(shown: Shown, links: Mapping[str, str], expires: str) -> str:
         f"{shown.reasons[0]}. Trained on {evidence.get('data_origin', 'unknown')} data;"
         f" asked for by: {evidence.get('asked_by') or 'nobody said'}.",
         f"**Approve**: version {shown.version} predicts from now on. **Reject**, or no answer for {expires}:"
-        f" {standing} stays.",
+        f" {f'{standing} stays' if shown.champion else 'there is still none that predicts'}.",
         "### Candidates on the held-out rows\n\n" + _candidates(evidence),
         f"### Against {standing}\n\n" + _against(evidence),
         "### Rules\n\n" + _table([["rule", "status", "what was seen"], *map(_rule, evidence["rules"])]),

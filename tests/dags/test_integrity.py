@@ -4,7 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
@@ -214,27 +214,32 @@ def with_people(own_pipelines, read_dags):
 
 
 def test_a_manual_training_waits_for_a_person_between_the_decision_and_the_aliases(with_people):
+    from airflow.providers.standard.operators.hitl import ApprovalOperator
+
     dag = with_people.dags["train_usdmxn"]
-    order = ["compare_and_decide", "show_evidence", "approve", "approved", "record_answer", "apply_decision"]
+    order = ["compare_and_decide", "show_evidence", "approve", "record_answer", "apply_decision"]
     for before, after in pairwise(order):
         assert after in dag.get_task(before).downstream_task_ids
     assert dag.get_task("apply_decision").upstream_task_ids == {"record_answer"}
     approve = dag.get_task("approve")
-    assert (type(approve).__name__, approve.defaults) == ("ApprovalOperator", ["Reject"])
+    assert (isinstance(approve, ApprovalOperator), approve.defaults) == (True, ["Reject"])
     assert approve.response_timeout == timedelta(hours=6)
     assert {"subject", "body"} <= set(approve.template_fields)
 
 
-def test_a_rejection_is_recorded_although_it_skips_what_comes_next_and_a_skipped_training_asks_nobody(with_people):
+def test_a_rejection_or_an_expiry_is_handed_on_and_a_skipped_training_asks_nobody(with_people):
     dag = with_people.dags["train_usdmxn"]
-    assert dag.get_task("approve").downstream_task_ids == {"approved"}
+    approve, reply = dag.get_task("approve"), {"chosen_options": ["Reject"], "params_input": {}}
+    reply |= {"responded_at": datetime(2025, 3, 1, tzinfo=UTC), "responded_by_user": None}
+    answer = approve.execute_complete({"ti": None, "task": approve}, reply)
+    assert (answer["chosen_options"], answer["responded_by_user"]) == (["Reject"], None)
     assert dag.get_task("show_evidence").downstream_task_ids == {"approve"}
     assert dag.get_task("show_evidence").ignore_downstream_trigger_rules is False
     assert dag.get_task("record_answer").trigger_rule == "none_failed_min_one_success"
 
 
 def test_only_manual_pipelines_wait_and_only_those_that_ask_have_a_form(with_people):
-    asking = {"show_evidence", "approve", "approved", "record_answer"}
+    asking = {"show_evidence", "approve", "record_answer"}
     assert not asking & set(with_people.dags["train_air_quality"].task_ids)
     assert "label_air_quality" not in with_people.dags
     assert "request_labels" not in with_people.dags["monitor_air_quality"].task_ids
