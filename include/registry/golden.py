@@ -1,7 +1,7 @@
 """Golden rows: what a version answers to a few rows, kept with it, and asked again in a process of its own.
 
-``python -m include.registry.golden PIPELINE VERSION`` loads a registered version as serving does, answers its golden
-rows, and prints the answers and the time of one as JSON.
+``python -m include.registry.golden FOLDER SHA256`` loads a version's stored bytes as serving does, answers its golden
+rows, and prints the answers and the time of one as JSON. It imports what an answer needs, and no more.
 """
 
 from __future__ import annotations
@@ -11,9 +11,12 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from include.errors import CicloError, SourceUnavailable
+from include.errors import CicloError, ContractBroken
+from include.registry.mlflow_access import FILE as MODEL
+from include.registry.mlflow_access import TRUSTED_TYPES, reviewed, sha256
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,11 +51,23 @@ def answer(model: Forecaster, golden: dict[str, Any]) -> dict[str, Any]:
     return {"predicted": model.predict(rows).tolist(), "milliseconds": 1000 * min(seconds)}
 
 
-def start(version: Version) -> subprocess.Popen[str]:
-    """Start a clean process that loads a version and answers its golden rows."""
+def start(version: Version, folder: str) -> subprocess.Popen[str]:
+    """Start a clean process that loads a version and answers its golden rows, both put into a folder.
+
+    Raises
+    ------
+    ContractBroken
+        If the stored bytes are not those that were registered.
+    SourceUnavailable
+        If MLflow does not answer; a retry may help.
+    """
+    from include.registry.artifacts import load_file
+    from include.registry.mlflow_registry import stored_model
     from include.settings import ROOT
 
-    command = [sys.executable, "-m", __name__, version.pipeline, str(version.number)]
+    (Path(folder) / MODEL).write_bytes(stored_model(version))
+    (Path(folder) / FILE).write_bytes(load_file(version, FILE) or b"null")
+    command = [sys.executable, "-m", __name__, folder, version.tags["sha256"]]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
 
 
@@ -81,19 +96,19 @@ def finish(process: subprocess.Popen[str]) -> dict[str, Any]:
     return {"failure": ended, "is_judged": process.returncode > 0}  # a process that was killed says nothing
 
 
-def main(pipeline: str, number: str) -> dict[str, Any]:
+def main(folder: str, expected: str) -> dict[str, Any]:
     """Load a version and answer its golden rows."""
-    from include.registry.artifacts import load_file
-    from include.registry.mlflow_registry import by_number, load
+    import skops.io
 
+    golden, content = json.loads((Path(folder) / FILE).read_bytes()), (Path(folder) / MODEL).read_bytes()
+    if golden is None:
+        return {"failure": f"{FILE} is not among the files of its run", "is_judged": False}
     try:
-        version = by_number(pipeline, int(number))
-        content = load_file(version, FILE)
-        if content is None:
-            return {"failure": f"{FILE} is not among the files of its run", "is_judged": False}
-        return answer(load(version), json.loads(content))
-    except SourceUnavailable as silent:
-        return {"failure": str(silent), "is_judged": False}
+        if sha256(content) != expected:
+            raise ContractBroken("the stored file is not the one that was registered")
+        with reviewed("the stored file"):
+            model = skops.io.loads(content, trusted=TRUSTED_TYPES)
+        return answer(model, golden)
     except CicloError as broken:
         return {"failure": str(broken), "is_judged": True}
 

@@ -263,6 +263,13 @@ def load(version: Version) -> Forecaster:
     """
     import skops.io
 
+    content = stored_model(version)
+    with _reviewed(f"model {version.pipeline} version {version.number}"):
+        return skops.io.loads(content, trusted=TRUSTED_TYPES)
+
+
+def stored_model(version: Version) -> bytes:
+    """Return the bytes of a version's model that were registered; raises what `load` does."""
     where = f"model {version.pipeline} version {version.number}"
     try:
         with _answering():
@@ -271,5 +278,4 @@ def load(version: Version) -> Forecaster:
         raise ContractBroken(f"{where}: the stored file is gone: restore it, or promote another version") from None
     if _sha256(content) != version.tags.get("sha256"):
         raise ContractBroken(f"{where}: the stored file is not the one that was registered: promote another version")
-    with _reviewed(where):
-        return skops.io.loads(content, trusted=TRUSTED_TYPES)
+    return content

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -104,7 +105,7 @@ def _tried(
     version, policy = challenger.version, pipeline.promotion
     kept = golden.golden_set(model, holdout)
     keep_file(version.run_id, golden.FILE, json.dumps(kept).encode())
-    with golden.start(version) as process:
+    with TemporaryDirectory() as folder, golden.start(version, folder) as process:
         try:
             weights = importance(model, holdout, pipeline.training.seed)
             if pipeline.behaviour:

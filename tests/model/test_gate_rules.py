@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 
 import numpy as np
 import pandas as pd
@@ -136,23 +135,21 @@ def test_a_model_whose_bytes_were_changed_cannot_be_loaded_and_is_rejected(loade
     assert "the stored file is not the one that was registered" in decision.reasons[-1]
 
 
-def test_a_version_that_only_the_clean_process_cannot_load_is_rejected(trained, mlflow_folder):
-    """Its file is gone by the time serving would load it."""
+def test_bytes_that_were_changed_on_their_way_are_no_answer_of_the_clean_process(trained, tmp_path):
     version = by_alias(trained.spec.pipeline, CHAMPION)
-    [file] = mlflow_folder.glob(f"artifacts/**/{version.tags['model_id']}/**/model.skops")
-    shutil.move(file, f"{file}.away")
-    told = golden.finish(golden.start(version))
-    assert told["is_judged"]
-    assert trained.spec.pipeline in told["failure"]
+    process = golden.start(version, str(tmp_path))
+    assert golden.finish(process)["milliseconds"] > 0
+    (tmp_path / "model.skops").write_bytes(b"changed")
+    told = golden.main(str(tmp_path), version.tags["sha256"])
+    assert told == {"failure": "the stored file is not the one that was registered", "is_judged": True}
 
 
-def test_with_mlflow_silent_whether_a_version_answers_is_unknown(trained, monkeypatch):
-    version = by_alias(trained.spec.pipeline, CHAMPION)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    told = golden.finish(golden.start(version))
+def test_a_clean_process_that_was_killed_says_nothing_about_the_model(trained, tmp_path):
+    process = golden.start(by_alias(trained.spec.pipeline, CHAMPION), str(tmp_path))
+    process.kill()
+    told = golden.finish(process)
     assert told["is_judged"] is False
-    assert "does not answer" in told["failure"]
+    assert "its process ended with -9" in told["failure"]
 
 
 def test_a_model_that_misbehaves_is_rejected_with_the_test_it_failed(loaded):
