@@ -62,7 +62,7 @@ def take_or_fit(
     from include.training.fitting import fingerprint, recipe
 
     name, how = pipeline.pipeline, recipe(pipeline, candidate)
-    before = _predecessor(pipeline, snapshot, candidate, how)
+    before = predecessor_of(pipeline, snapshot, candidate, how)
     continued = before[0].model_id if before else ""
     mark = fingerprint(how, snapshot, continued)
     same = same_candidate(name, mark)
@@ -110,10 +110,10 @@ def _fit(
     return Candidate(logged.run_id, logged.model_id, model, fitted.selection_error, fitted.parameters)
 
 
-def _predecessor(
+def predecessor_of(
     pipeline: Pipeline, snapshot: dict[str, Any], candidate: str, how: str
 ) -> tuple[CandidateRun, Forecaster] | None:
-    """Return what an online candidate goes on from: it has seen nothing of what this training holds out."""
+    """Return what an online candidate goes on from, which has seen nothing of what a training holds out; else None."""
     from include.registry.candidate_runs import predecessor
 
     if pipeline.training.candidates[candidate].kind != "online":

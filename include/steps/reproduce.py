@@ -54,8 +54,9 @@ def reproduce(engine: Engine, lake: Lake, version: Version) -> Reproduction:
     import numpy as np
 
     from include.registry.mlflow_registry import load
+    from include.steps.candidate import predecessor_of
     from include.steps.registering import kept_spec
-    from include.training.candidates import make
+    from include.training.fitting import fit, recipe
     from include.training.snapshot import split
 
     spec = kept_spec(version)
@@ -64,7 +65,10 @@ def reproduce(engine: Engine, lake: Lake, version: Version) -> Reproduction:
         raise ConfigError(f"{where} is from before specs were kept with versions: it cannot be trained again")
     frame = _snapshot(engine, lake, version, where)
     parts, features = split(spec, frame, datetime.fromisoformat(version.tags["trained_until"])), spec.feature_names()
-    again = make(spec, version.tags["candidate"]).fit(parts.fit[features], parts.fit["target"])
+    candidate = version.tags["candidate"]
+    begun = predecessor_of(spec, {"holdout_start": version.tags["trained_until"]}, candidate, recipe(spec, candidate))
+    before = (begun[1], datetime.fromisoformat(begun[0].tags["trained_until"])) if begun else ()
+    again = fit(spec, candidate, parts, *before).model
     ours, theirs = again.predict(parts.holdout[features]), load(version).predict(parts.holdout[features])
     largest = float(np.abs(ours - theirs).max())
     return Reproduction(np.array_equal(ours, theirs), len(ours), largest, causes(version.tags))
