@@ -655,3 +655,13 @@ def test_windows_too_small_to_compare_on_are_compared_together(trained, readings
     replayed = prober(Ground(trained.spec, frame, [FIRST, *days]))
     assert [replayed(0, place, "linear") for place in (1, 2)] == told
     assert block_means(replayed(0, 3, "linear")[0]) == pytest.approx(enough.probe_losses)
+
+
+def test_an_empty_window_of_today_makes_no_window_that_is_loaded_later_one_of_the_past(loaded):
+    """A run by the clock comes in between while history is being loaded."""
+    today = Window.parse("2024-06-01", "2024-07-01")
+    for run_id, window in (("clock", today), ("m1", FIRST)):
+        run = loaded.run("monitor", run_id, window)
+        decision = monitor.decide(run, monitor.measure_drift(run), monitor.measure_error(run))
+    assert decision["verdict"] == "retrain"
+    assert "there is no champion yet" in decision["reason"]
