@@ -53,7 +53,9 @@ def beats_naive(chosen: str, naive: str, comparison: Comparison | None) -> Check
 
 def reaches_minimums(metrics: Mapping[str, float | None], policy: Promotion) -> Check:
     """Ask whether a challenger reaches what the spec asks for, whoever stands."""
-    rule, limits = "minimums", policy.minimums.model_dump(exclude_none=True)
+    rule, asked = "minimums", policy.minimums
+    named = {"r2": asked.r2, "mae": asked.mae, "rmse": asked.rmse}
+    limits = {name: limit for name, limit in named.items() if limit is not None}
     missed, unknown = [], []
     for name, limit in limits.items():
         value, word = metrics.get(name), "below" if name == "r2" else "above"

@@ -25,6 +25,8 @@ def test_the_dags_are_exactly_these(dagbag):
     assert set(dagbag.dags) == {
         *("ingest_air_quality", "monitor_air_quality", "train_air_quality", "score_air_quality"),
         *("rollback_air_quality", "quarantine_air_quality"),
+        *("ingest_co_alert", "monitor_co_alert", "train_co_alert", "score_co_alert"),
+        *("rollback_co_alert", "quarantine_co_alert"),
         *("ingest_usdmxn", "monitor_usdmxn", "train_usdmxn", "score_usdmxn"),
         *("rollback_usdmxn", "quarantine_usdmxn"),
         *("alert", "keep_house"),
@@ -60,7 +62,8 @@ def test_a_broken_pipeline_is_shown_and_leaves_the_others_alone(own_pipelines, r
     path = own_pipelines / "usdmxn" / "pipeline.yaml"
     path.write_text(path.read_text().replace("impact: tier_1", "impact: tier_9"))
     dagbag = read_dags(ROOT / "dags")
-    assert set(dagbag.dags) == {f"{verb}_air_quality" for verb in VERBS} | {"alert", "keep_house"}
+    others = {f"{verb}_{name}" for verb in VERBS for name in ("air_quality", "co_alert")}
+    assert set(dagbag.dags) == others | {"alert", "keep_house"}
     assert list(dagbag.import_errors) == ["broken_pipelines.py"]
     assert re.search(r"pipeline\.yaml:\d+: impact: ", dagbag.import_errors["broken_pipelines.py"])
 

@@ -147,7 +147,10 @@ def test_validate_tells_every_fault_and_status_the_same_until_it_is_mended(ciclo
 
 def test_a_pipeline_that_is_not_there_cannot_be_validated(ciclo: Ciclo):
     done = ciclo("validate", "nothing")
-    assert (done.returncode, done.stderr) == (1, "there is no pipeline nothing; there are air_quality, usdmxn\n")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "there is no pipeline nothing; there are air_quality, co_alert, usdmxn\n",
+    )
 
 
 QUARANTINED = """

@@ -72,7 +72,8 @@ def test_a_model_comes_back_with_the_same_predictions_and_interval(mlflow_url, n
     promote(register(name, log(name, model, rows), TAGS))
     back = load(by_alias(name, CHAMPION))
     assert back.predict(rows).tolist() == model.predict(rows).tolist()
-    assert (back.half_width_, back.features_, back.anchor) == (model.half_width_, model.features_, model.anchor)
+    assert (back.features_, back.anchor) == (model.features_, model.anchor)
+    assert back.half_width_ == pytest.approx(model.half_width_, nan_ok=True)
 
 
 def test_a_version_keeps_its_tags_and_its_run_the_figures(mlflow_url, name):
