@@ -5,7 +5,20 @@ import os
 import sys
 import tempfile
 
-from benchmarks import alarms, dag_parse, drift, drifting, features, loading, quality, replay, task_overhead
+from benchmarks import (
+    alarms,
+    coverage,
+    dag_parse,
+    drift,
+    drifting,
+    features,
+    loading,
+    model_quality,
+    promotion,
+    quality,
+    replay,
+    task_overhead,
+)
 
 BENCHMARKS = {
     "task_overhead": task_overhead.measure,
@@ -25,6 +38,10 @@ BENCHMARKS = {
     "harm_delay": alarms.measure_harm_delay,
     "replay": replay.measure_replay,
     "regret": replay.measure_regret,
+    "false_promotions": promotion.measure_false_promotions,
+    "power": promotion.measure_power,
+    "coverage": coverage.measure,
+    "model_quality": model_quality.measure,
 }
 
 

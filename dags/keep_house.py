@@ -1,18 +1,26 @@
 """
 **Makes** room: deletes checked batches and half-written files older than `keep_days` from the lake, and pages of
 quality reports as old, but the newest of each source.
-Payloads, snapshots and everything in the warehouse stay.
+Payloads and everything in the warehouse stay. `prune_versions` deletes the models and snapshots that `training.keep`
+allows to go, and records each in `ml.pruned`; what ever served stays.
+
+**Rehearses** the undo: `rehearse_rollback` loads each pipeline's previous version, compares its answers with those it
+was registered with, and keeps the outcome and its time in `ml.drill`; nothing moves.
 
 **Params**: `keep_days`: `airflow dags trigger keep_house --conf '{"keep_days":7}'`
 
 **Rerun**: start a new run at any time; it harms nothing that runs.
 
-**It matters** little when it fails once; the disk fills when it fails for weeks.
+**It matters** when `rehearse_rollback` fails: the undo would not work. The rest matters little when it fails once;
+the disk fills when it fails for weeks.
 """
 
 from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import CronTriggerTimetable, Param, dag, get_current_context, task
+
+from include.spec.load import load_named, load_runnable
+from include.steps.run import open_run
 
 
 @task
@@ -36,6 +44,28 @@ def sweep_pages() -> int:
     return sweep_pages(settings().var / "docs", keep)
 
 
+@task(map_index_template="{{ pipeline }}")
+def prune_versions(pipeline: str) -> dict:
+    """Delete old models and snapshots of one pipeline."""
+    from include.steps.retention import prune
+
+    context = get_current_context()
+    context["pipeline"] = pipeline
+    with open_run(load_named(pipeline), context) as run:
+        return prune(run)
+
+
+@task(map_index_template="{{ pipeline }}")
+def rehearse_rollback(pipeline: str) -> dict:
+    """Load one pipeline's previous version and compare its answers."""
+    from include.steps.rollback import rehearse
+
+    context = get_current_context()
+    context["pipeline"] = pipeline
+    with open_run(load_named(pipeline), context) as run:
+        return rehearse(run)
+
+
 @dag(
     dag_id="keep_house",
     description="Delete what interrupted and finished work left behind",
@@ -52,6 +82,9 @@ def keep_house() -> None:
     """Register ``keep_house``."""
     clean_lake()
     sweep_pages()
+    names = list(load_runnable())
+    prune_versions.expand(pipeline=names)
+    rehearse_rollback.expand(pipeline=names)
 
 
 keep_house()

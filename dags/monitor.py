@@ -7,7 +7,9 @@ live version had predicted before the truth was known, and compares the champion
 data; `decide` weighs harm, worth and cause by the pipeline's policy (`monitoring` in pipeline.yaml,
 docs/monitoring.md) and writes the verdict with its reasons; `draw_report` draws all of it (the button "Monitoring
 report"); on `retrain` it goes on to `trigger_training`. Earlier windows that a load opened again, or that
-somebody asks for, are measured with the version that was live then; the newest window alone is decided on.
+somebody asks for, are measured with the version that was live then; the newest window alone is decided on. Where
+pipeline.yaml says `monitoring.label`, `request_labels` asks people for the target of its most doubtful rows
+(docs/people.md).
 
 **Params**: `start` and `end`, a half-open window in UTC; without them the window that was just
 loaded: `airflow dags trigger monitor_<pipeline>`
@@ -46,7 +48,7 @@ def build(spec: Pipeline) -> None:
         with run_of(context) as run:
             decision = decide(run, **measured)
         context["ti"].xcom_push(key="decision", value=decision)
-        return ["draw_report"] + ["trigger_training"] * (decision["verdict"] == "retrain")
+        return ["draw_report", "end_probation"] + ["trigger_training"] * (decision["verdict"] == "retrain")
 
     @task
     def draw_report() -> None:
@@ -55,6 +57,25 @@ def build(spec: Pipeline) -> None:
         context = get_current_context()
         with run_of(context) as run:
             draw_report(run, context["ti"].xcom_pull(task_ids="decide", key="decision"))
+
+    @task
+    def request_labels() -> None:
+        from include.steps.label import request_labels
+
+        with run_of(get_current_context()) as run:
+            request_labels(run)
+
+    @task.short_circuit
+    def end_probation() -> dict | None:
+        from include.steps.probation import end_probation
+
+        context = get_current_context()
+        with run_of(context) as run:
+            return end_probation(run, context["ti"].xcom_pull(task_ids="decide", key="decision")["decided_on"])
+
+    @task(outlets=[wiring.champion_ready(spec)])
+    def wake_scoring(rollback: dict) -> None:
+        wiring.announce_champion(get_current_context(), spec, rollback)
 
     def decided(key: str) -> str:
         return "{{ ti.xcom_pull(task_ids='decide', key='decision')['" + key + "'] }}"
@@ -73,7 +94,11 @@ def build(spec: Pipeline) -> None:
             skip_when_already_exists=True,
             conf={key: decided(key) for key in ("start", "end", "reason")},
         )
-        decide(measure()) >> [draw_report(), trigger_training]
+        measured, rollback = measure(), end_probation()
+        decide(measured) >> [draw_report(), trigger_training, rollback]
+        wake_scoring(rollback)
+        if spec.monitoring.label:
+            measured >> request_labels()
 
     monitor()
 

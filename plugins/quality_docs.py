@@ -6,7 +6,7 @@ from typing import Any
 from airflow.plugins_manager import AirflowPlugin
 from airflow.sdk import BaseOperatorLink
 
-from include.reporting.docs_site import PREFIX, airflow_base, monitor_url, report_url
+from include.reporting.docs_site import PREFIX, airflow_base, monitor_url, report_url, training_url
 
 
 class QualityReport(BaseOperatorLink):
@@ -33,11 +33,25 @@ class MonitoringReport(BaseOperatorLink):
         return monitor_url(airflow_base(), ti_key.dag_id, ti_key.task_id, ti_key.run_id)
 
 
+class EvaluationReport(BaseOperatorLink):
+    """Leads from the page of a training's decision to how its challenger was evaluated."""
+
+    name = "Evaluation report"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """Return the address; empty, and no button, for other tasks."""
+        return training_url(airflow_base(), ti_key.dag_id, ti_key.task_id, ti_key.run_id)
+
+
 class QualityDocs(AirflowPlugin):
     """What Airflow registers."""
 
     name = "ciclo_quality_docs"
-    global_operator_extra_links = [QualityReport(), MonitoringReport()]  # noqa: RUF012 - so does AirflowPlugin declare it
+    global_operator_extra_links = [  # noqa: RUF012 - so does AirflowPlugin declare it
+        QualityReport(),
+        MonitoringReport(),
+        EvaluationReport(),
+    ]
 
     @cached_property
     def fastapi_apps(self) -> list[dict[str, Any]]:

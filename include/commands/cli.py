@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from include.commands import inject, quarantine, replay
+from include.commands import inject, quarantine, replay, undo
 from include.errors import CicloError, ConfigError
 
 app = typer.Typer(
@@ -17,6 +17,9 @@ app = typer.Typer(
 app.add_typer(quarantine.app, name="quarantine")
 app.command("inject")(inject.inject)
 app.command("replay")(replay.replay)
+app.add_typer(undo.ledger, name="ledger")
+for command in (undo.rollback, undo.pin, undo.unpin, undo.reproduce):
+    app.command()(command)
 
 
 @app.command()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import getpass
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
     from include.local.airflow_api import AirflowApi
 
-VERBS = ("ingest", "score", "monitor", "train", "quarantine")
+VERBS = ("ingest", "score", "monitor", "train", "quarantine", "rollback", "label")
 
 
 class Removal:
@@ -74,9 +76,11 @@ class Removal:
         """Remove it all, the definition first, so that nothing makes it anew."""
         from include.lake.store import Lake
         from include.local import injections
+        from include.promotion.ledger import record_removal
         from include.registry import removal as registry
         from include.settings import settings
         from include.warehouse import removal
+        from include.warehouse.batch import RunRef
 
         if self.folder.is_dir():
             self._attic().parent.mkdir(parents=True, exist_ok=True)
@@ -89,7 +93,8 @@ class Removal:
             Lake(settings().lake).remove(self.pipeline, self.payloads)
         with self.engine.begin() as connection:
             removal.remove(connection, self.pipeline)
-        for pages in ("quality", "monitoring"):
+            record_removal(connection, self.pipeline, getpass.getuser(), RunRef("ciclo", f"remove__{time.time_ns()}"))
+        for pages in ("quality", "monitoring", "training"):
             shutil.rmtree(settings().var / "docs" / pages / self.pipeline, ignore_errors=True)
         (settings().var / "docs" / "eda" / f"{self.pipeline}.html").unlink(missing_ok=True)
 

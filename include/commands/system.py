@@ -59,11 +59,15 @@ def faults(name: str | None) -> list[str]:
 
 def load_again(api: AirflowApi, pipeline: str, window: Window, conf: dict, why: str) -> str:
     """Run one window's ``ingest_<pipeline>`` to its end; return why it failed, or nothing."""
+    run_id = f"{why}__{str(window).replace('..', '__')}__{time.time_ns()}"
+    return run_to_end(api, f"ingest_{pipeline}", run_id, conf)
+
+
+def run_to_end(api: AirflowApi, dag_id: str, run_id: str, conf: dict) -> str:
+    """Run a DAG to its end; return why it failed, or nothing."""
     from include.local.airflow_api import DONE
     from include.local.processes import wait_for
 
-    dag_id = f"ingest_{pipeline}"
-    run_id = f"{why}__{str(window).replace('..', '__')}__{time.time_ns()}"
     api.trigger(dag_id, run_id, conf)
     if not wait_for(lambda: api.run_state(dag_id, run_id) in DONE, RUN_SECONDS, POLL_SECONDS):
         raise SourceUnavailable(f"{dag_id} {run_id} has not ended in {RUN_SECONDS} s: see {api.url}/dags/{dag_id}")

@@ -87,14 +87,27 @@ def build(pipeline: Pipeline, tables: Tables, window: Window | None = None) -> p
             known = {n: versions.newest(versions.known_at(known[n], k, moment), k) for n, k in keys.items()}
         parts.append(_features(pipeline, known).set_axis(there[is_near])[is_meant[is_near]])
     out = pd.concat(parts).sort_index() if parts else _features(pipeline, tables).iloc[:0]
-    rows = rows[~is_gone] if is_gone.any() else rows
-    horizon, by = pipeline.target.horizon, rows["entity"]
-    first_known = versions.first_known(main, key, pipeline.target.column, rows)
-    last_known = versions.last_known(main, key, rows)
-    out["target"] = rows[pipeline.target.column].astype("float64").groupby(by, sort=False).shift(-horizon)
-    out["target_at"] = rows["valid_at"].groupby(by, sort=False).shift(-horizon)
-    out["target_known_at"] = first_known.groupby(by, sort=False).shift(-horizon)
-    out["target_since_at"] = last_known.groupby(by, sort=False).shift(-horizon).where(out["target_at"].notna())
+    return _with_target(pipeline, out, main, rows[~is_gone] if is_gone.any() else rows)
+
+
+def _with_target(pipeline: Pipeline, out: pd.DataFrame, main: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """Add the target of each row, the time it speaks of, and since when it is known and is what it is."""
+    target, key, by = pipeline.target, pipeline.sources[pipeline.main].key, rows["entity"]
+    ahead = range(1, target.horizon + 1) if target.is_probability else (target.horizon,)
+    values, first_known, last_known = (
+        pd.concat([column.groupby(by, sort=False).shift(-count) for count in ahead], axis=1)
+        for column in (
+            rows[target.column].astype("float64"),
+            versions.first_known(main, key, target.column, rows),
+            versions.last_known(main, key, rows),
+        )
+    )
+    target_at = rows["valid_at"].groupby(by, sort=False).shift(-target.horizon)
+    is_there = target_at.notna()
+    out["target"] = (values.iloc[:, 0] if target.above is None else _comes_above(values, target.above)).where(is_there)
+    out["target_at"] = target_at
+    out["target_known_at"] = first_known.max(axis=1).where(is_there)
+    out["target_since_at"] = last_known.max(axis=1).where(is_there)
     return out.astype({"entity": "str"}).reset_index(drop=True)
 
 
@@ -224,3 +237,9 @@ def _calendar(pipeline: Pipeline, main: pd.DataFrame, part: str) -> pd.Series:
     parts = {"hour_of_day": at.dt.hour, "day_of_week": at.dt.day_of_week}
     parts |= {"day_of_month": at.dt.day, "month_of_year": at.dt.month}
     return parts[part].astype("float64")
+
+
+def _comes_above(ahead: pd.DataFrame, limit: float) -> pd.Series:
+    """Return 1 where one of the next values is above a limit, 0 where none of them is, and NaN where nobody knows."""
+    is_above = (ahead > limit).any(axis=1)
+    return is_above.astype("float64").where(is_above | ahead.notna().all(axis=1))

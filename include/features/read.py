@@ -24,17 +24,21 @@ if TYPE_CHECKING:
 
     from include.spec.model import Pipeline
 
+# What a person told is the newest version of a target: it keeps the time at which the target was first known.
 ROWS = """
-select {columns}, r.target, f.target_at, case when r.target is not null then f.target_known_at end
+select {columns}, coalesce(l.value, r.target), f.target_at,
+    case when r.target is not null then f.target_known_at else l.answered_at end
 from feature.{table} f left join lateral (
     select f.target where f.target_since_at < %(known_before)s
     union all
     select (
-        select h.{column}::float8 from core.{history} h
+        select {told}::float8 from core.{history} h
         where h.valid_at = f.target_at and {entity} = f.entity and h.available_at < %(known_before)s {is_told}
         order by h.recorded_at desc limit 1
     ) where f.target_since_at >= %(known_before)s and f.target_known_at < %(known_before)s
 ) r on true
+left join ops.label_request l on l.pipeline = {pipeline} and l.entity = f.entity and l.valid_at = f.valid_at
+    and l.answered_at < %(known_before)s
 where f.valid_at >= %(start)s and f.valid_at < %(end)s
 order by f.entity, f.valid_at
 """
@@ -136,11 +140,16 @@ def _rows(cursor: PgCursor, feature_set: FeatureSet, window: Window, known_befor
     entity = sql.SQL("concat_ws('|', {})").format(
         sql.SQL(", ").join(sql.SQL("h.{}").format(sql.Identifier(k)) for k in key)
     )
+    # What several rows made together is left out where one was revised since: no single row of the history tells it.
+    told = sql.SQL("null" if pipeline.target.above is not None else "h.{}").format(
+        sql.Identifier(pipeline.target.column)
+    )
     query = sql.SQL(ROWS).format(
         columns=sql.SQL(", ").join(columns),
         table=sql.Identifier(feature_set.table),
+        pipeline=sql.Literal(pipeline.pipeline),
         history=sql.Identifier(f"{table}_history"),
-        column=sql.Identifier(pipeline.target.column),
+        told=told,
         entity=entity if key else sql.SQL("''"),
         is_told=sql.SQL("and not h.is_corrected") if has_corrections(cursor, table) else sql.SQL(""),
     )

@@ -159,7 +159,7 @@ def retire(engine: Engine, pipeline: Pipeline, needed: Sequence[str]) -> list[st
 
 def _definition(pipeline: Pipeline) -> dict[str, Any]:
     """Return what decides a set's values: its recipes, its target, and what its calendar parts and joins go by."""
-    target = pipeline.target.model_dump(mode="json", exclude={"interval", "anchor", "calendar"})
+    target = pipeline.target.model_dump(mode="json", exclude={"interval", "anchor", "calendar"}, exclude_none=True)
     return {"features": [recipe.model_dump(mode="json") for recipe in pipeline.features], "target": target} | {
         "zone": str(pipeline.zone)
     }

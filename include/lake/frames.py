@@ -17,6 +17,8 @@ from include.lake.files import Files
 # Below the root of the lake, wherever that lay.
 FRAME = re.compile(r"(?:.*/)?((?:batches|snapshots)(?:/[A-Za-z0-9_=\-][A-Za-z0-9_=.\-]*)+\.parquet)")
 
+GROUP = 131_072  # rows
+
 
 def put_frame(files: Files, name: str, frame: pd.DataFrame) -> str:
     """Write a frame, without its index, as Parquet and return its URI.
@@ -58,18 +60,29 @@ def get_frame(files: Files, uri: str) -> pd.DataFrame:
     SourceUnavailable
         The store does not answer. A retry may help.
     """
-    match = FRAME.fullmatch(uri)
-    if match is None:
-        raise ContractBroken(f"{uri} is not the URI of a frame: it lies below batches/ or snapshots/")
-    [content] = files.read([match[1]])
+    name = frame_name(uri)
+    [content] = files.read([name])
     try:
         return _from_parquet(content)
     except (pa.ArrowException, OSError):
-        raise ContractBroken(f"{files.uri(match[1])} is damaged: run its window again or restore it") from None
+        raise ContractBroken(f"{files.uri(name)} is damaged: run its window again or restore it") from None
+
+
+def frame_name(uri: str) -> str:
+    """Return the name of a frame below the lake, of its URI."""
+    match = FRAME.fullmatch(uri)
+    if match is None:
+        raise ContractBroken(f"{uri} is not the URI of a frame: it lies below batches/ or snapshots/")
+    return match[1]
 
 
 def _write_parquet(frame: pd.DataFrame, file: BinaryIO) -> None:
-    pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), file, compression="zstd")
+    """Write in row groups, so that no second copy of the whole frame is made."""
+    schema = pa.Schema.from_pandas(frame, preserve_index=False)
+    with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        for first in range(0, len(frame), GROUP):
+            part = frame.iloc[first : first + GROUP]
+            writer.write_table(pa.Table.from_pandas(part, schema=schema, preserve_index=False))
 
 
 def _from_parquet(content: bytes) -> pd.DataFrame:

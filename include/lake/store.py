@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from include.errors import ContractBroken
 from include.lake import batches
 from include.lake.files import Files
-from include.lake.frames import get_frame, put_frame
+from include.lake.frames import frame_name, get_frame, put_frame
 from include.lake.manifest import Fetch, Kind, Stored, complete_fetches, file_name, folder, overlaps, put_together
 from include.lake.stream import open_verified, write_compressed
 from include.windows import Window
@@ -186,6 +186,10 @@ class Lake:
     def get_frame(self, uri: str) -> pd.DataFrame:
         """Return a frame as it was put: see `include.lake.frames.get_frame`."""
         return get_frame(self._files, uri)
+
+    def delete_frame(self, uri: str) -> None:
+        """Delete a frame for good; one that is gone already is no fault."""
+        self._files.delete([frame_name(uri)])
 
     def clean(self, older_than: datetime) -> int:
         """Delete what nobody needs any more and is older than an instant (UTC); return how many files.

@@ -90,6 +90,12 @@ def _remarks(name: str, state: dict[str, Any]) -> Iterator[str]:
     """Yield what the table has no room for: what waits for a person, and features that have no value."""
     if state["failure"]:
         yield f": {state['failure']}"
+    if (live := state["live"]) and live["verdict"] == "rollback":
+        yield f": version {live['version']} came back at {live['since_at'][:16]}: {'; '.join(live['reasons'][:2])}"
+    if pin := state["pin"]:
+        yield f": {pin}; ciclo unpin {name} takes it off"
+    if (drill := state["drill"]) is not None:
+        yield f": undo rehearsed at {drill['drilled_at'][:16]}: {drill['status']}, {drill['seconds']:.1f} s"
     unloaded = state["unloaded_windows"]
     yield from (f" {line}" for line in unloaded[:SHOWN])
     if len(unloaded) > SHOWN:

@@ -159,12 +159,13 @@ class _Replay:
     def _followers(self, dag_id: str, run_id: str) -> list[tuple[str, str]]:
         """Return the runs a finished run started; wait until the scheduler has made those it must make."""
         name = self.pipeline.pipeline
+        runs: list[tuple[str, str]] = []
         if self.api.woken_runs(dag_id, run_id) is not None:
-            return self._wait(lambda: self.api.woken_runs(dag_id, run_id), f"{dag_id} to wake the next DAG")
+            runs += self._wait(lambda: self.api.woken_runs(dag_id, run_id), f"{dag_id} to wake the next DAG")
         triggered = [t for t in self.api.tasks(dag_id, run_id) if t["task_id"] == "trigger_training"]
         if triggered and triggered[0]["state"] == "success":
-            return [(f"train_{name}", self.api.xcom(dag_id, run_id, "trigger_training", "trigger_run_id"))]
-        return []
+            runs.append((f"train_{name}", self.api.xcom(dag_id, run_id, "trigger_training", "trigger_run_id")))
+        return runs
 
     def _wait(self, probe: Callable[[], T | None], what: str) -> T:
         def ask() -> T | None:

@@ -118,6 +118,7 @@ ROWS = {
     "R²": lambda s: _figures(s, "r2"),
     "RMSE": lambda s: _figures(s, "rmse"),
     "MAE": lambda s: _figures(s, "mae"),
+    "Brier score": lambda s: _figures(s, "brier"),
     "last window": lambda s: s["last_window"] or "-",
     "features": lambda s: s["features"]["state"],
     "windows not loaded": lambda s: str(len(s["unloaded_windows"])),

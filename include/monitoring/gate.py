@@ -13,12 +13,14 @@ from include.errors import NothingToDo
 from include.monitoring.ground import Ground, first_place
 from include.monitoring.matrix import Key, Matrix, Model
 from include.monitoring.refits import fit, in_threads, prober, shifter
-from include.promotion.decide import choose, compare, decide
-from include.training.evaluate import measure
+from include.promotion.decide import Opponent, choose, decide, is_better_than_champion
+from include.promotion.proof import compare
+from include.training.evaluate import losses
+from include.training.selection import cross_validate
 from include.training.snapshot import Split, holdout_start, split
 
 if TYPE_CHECKING:
-    from include.promotion.decide import Comparison
+    from include.promotion.proof import Comparison
 
 
 class Gate:
@@ -34,6 +36,7 @@ class Gate:
         self.ground, self.pipeline = ground, ground.pipeline
         self.candidates = list(self.pipeline.training.candidates)
         self.parts = {place: parts for place in ground.trainable if (parts := self._parts(place))}
+        self.selection_errors: dict[Key, float] = {}
         self.predicted: dict[Key, np.ndarray] = {}  # for all judged rows; of those it was fitted on, nothing
         keys = [(place, name) for place in self.parts for name in self.candidates]
         self.models = dict(zip(keys, in_threads(self._model, keys), strict=True))
@@ -50,18 +53,19 @@ class Gate:
         actual = holdout["target"].to_numpy("float64")
         predicted = {name: self.predicted[place, name][holdout.index] for name in self.candidates}
         naive = next(name for name, one in self.pipeline.training.candidates.items() if one.kind == "naive")
-        losses = {name: measure(actual, values).to_dict()[policy.metric] for name, values in predicted.items()}
+        selection_errors = {name: self.selection_errors[place, name] for name in self.candidates}
         others = {name: values for name, values in predicted.items() if name != naive}
         against = {name: self._compare(actual, values, predicted[naive]) for name, values in others.items()}
-        chosen, reason = choose(losses, naive, against)
-        opponent = None if stood is None else self.predicted[stood][holdout.index]
-        comparison = None if opponent is None else self._compare(actual, predicted[chosen], opponent)
-        # Windows go forward: whoever stands was fitted on less, and saw none of these rows.
-        verdict = decide(chosen, reason, comparison, True, policy)
+        chosen, reason = choose(selection_errors, naive, against)
+        opponent = Opponent()
+        if stood is not None:  # windows go forward: whoever stands was fitted on less, and saw none of these rows
+            standing = self.predicted[stood][holdout.index]
+            opponent = Opponent(self._compare(actual, predicted[chosen], standing), "")
+        verdict = decide(reason, [is_better_than_champion(opponent, policy)])
         return (place, chosen) if verdict.verdict == "promote" else stood
 
     def _compare(self, actual: np.ndarray, challenger: np.ndarray, baseline: np.ndarray) -> Comparison:
-        return compare(actual, challenger, baseline, self.pipeline.promotion, self.pipeline.training.seed)
+        return compare(actual, challenger, baseline, self.pipeline.promotion)
 
     def _parts(self, place: int) -> Split | None:
         rows = self.ground.usable(self.ground.windows[place].end)
@@ -73,14 +77,16 @@ class Gate:
     def _model(self, key: Key) -> Model:
         (place, name), parts = key, self.parts[key[0]]
         model, judged = fit(self.pipeline, name, parts.fit), self.ground.judged
+        self.selection_errors[key] = cross_validate(self.pipeline, name, parts.fit)
         start = parts.holdout.index.min()
         predicted = np.full(len(judged), np.nan)
         predicted[start:] = model.predict(judged.iloc[start:])
         self.predicted[key] = predicted
-        losses = np.abs(judged["target"].to_numpy("float64") - predicted)
+        errors = np.full(len(judged), np.nan)
+        errors[start:] = losses(self.pipeline.target.loss, judged["target"].iloc[start:], predicted[start:])
         later = range(place + 1, len(self.ground.windows))
-        by_window = {window: losses[self.ground.cuts[window]] for window in later}
-        return Model(losses[parts.holdout.index], by_window)
+        by_window = {window: errors[self.ground.cuts[window]] for window in later}
+        return Model(errors[parts.holdout.index], by_window)
 
 
 def train_all(ground: Ground) -> Matrix:

@@ -17,6 +17,7 @@ from include.errors import NothingToDo
 from include.monitoring.matrix import Period
 from include.monitoring.measure import Measure
 from include.monitoring.probe import halves
+from include.training.evaluate import losses
 from include.training.snapshot import predictable, readable
 from include.windows import Window
 
@@ -94,16 +95,15 @@ class Ground:
         return readable(self.pipeline, self.judged, cut)
 
     def losses_after(self, model: Forecaster, place: int) -> dict[int, np.ndarray]:
-        """Return a model's absolute errors in every window after one, by the window's place."""
+        """Return a model's losses in every window after one, by the window's place."""
         start = self.cuts[place].stop
         last = self.judged.iloc[start : self.cuts[-1].stop]
-        losses = np.concatenate([np.full(start, np.nan), self.losses(model, last)])
-        return {later: losses[self.cuts[later]] for later in range(place + 1, len(self.windows))}
+        every = np.concatenate([np.full(start, np.nan), self.losses(model, last)])
+        return {later: every[self.cuts[later]] for later in range(place + 1, len(self.windows))}
 
-    @staticmethod
-    def losses(model: Forecaster, rows: pd.DataFrame) -> np.ndarray:
-        """Return a model's absolute errors on rows, shape (n,)."""
-        return np.abs(model.predict(rows) - rows["target"].to_numpy("float64")) if len(rows) else np.empty(0)
+    def losses(self, model: Forecaster, rows: pd.DataFrame) -> np.ndarray:
+        """Return a model's losses on rows, shape (n,)."""
+        return losses(self.pipeline.target.loss, rows["target"], model.predict(rows)) if len(rows) else np.empty(0)
 
     def _period(self, place: int) -> Period:
         window, rows = self.windows[place], self.rows_about(place)

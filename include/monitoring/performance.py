@@ -14,7 +14,7 @@ from include.monitoring.measure import NO_LIMIT, Measure
 from include.monitoring.slices import MOST, TOO_MANY, grouped
 from include.monitoring.slow import LEAST_SERIES, squared_error, variances_of
 from include.spec.monitoring import Harm
-from include.training.evaluate import Metrics, measure
+from include.training.evaluate import Metrics, ProbabilityMetrics, measure, measure_probabilities
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,33 +33,41 @@ def measure_errors(rows: pd.DataFrame, pipeline: Pipeline, promised: Sequence[fl
     Parameters
     ----------
     rows : DataFrame, shape (n, …)
-        `actual`, `predicted`, `lower_bound`, `upper_bound` in the target's unit; and the features that are slices.
+        `actual`, `predicted`, `lower_bound`, `upper_bound` in the target's unit, `loss`, see
+        `include.training.evaluate.losses`; and the features that are slices.
     promised : sequence of float
-        Mean absolute errors of blocks of rows it was tested on before it was promoted.
+        Mean losses of blocks of rows it was tested on before it was promoted.
     """
-    least = pipeline.thresholds.min_rows
+    least, loss = pipeline.thresholds.min_rows, pipeline.target.loss
     if rows.empty:
-        return [Measure(ERROR, SUBJECT, "mae", None, "unknown", "no honest prediction has met its truth yet")]
+        return [Measure(ERROR, SUBJECT, loss, None, "unknown", "no honest prediction has met its truth yet")]
     return [*_overall(rows, pipeline, least, promised), *_sliced(rows, pipeline, least, promised)]
 
 
+def score_of(rows: pd.DataFrame, pipeline: Pipeline) -> Metrics | ProbabilityMetrics:
+    """Return how good predictions of a pipeline's target are, at least one row."""
+    return (
+        measure_probabilities(rows["actual"], rows["predicted"]) if pipeline.target.is_probability else metrics_of(rows)
+    )
+
+
 def metrics_of(rows: pd.DataFrame) -> Metrics:
-    """Return the errors of predictions with their interval, at least one row."""
+    """Return the errors of predicted values with their interval, at least one row."""
     half_width = ((rows["upper_bound"] - rows["lower_bound"]) / 2).to_numpy("float64")
     return measure(rows["actual"], rows["predicted"], half_width)
 
 
 def _sliced(rows: pd.DataFrame, pipeline: Pipeline, least: int, promised: Sequence[float]) -> Iterator[Measure]:
     """Yield the error and the bias by slice, and how far the slices of each feature lie apart."""
-    overall = float((rows["predicted"] - rows["actual"]).abs().mean())
+    overall, loss = float(rows["loss"].mean()), pipeline.target.loss
     matters = _tolerance_pct(pipeline) / 100 * (float(np.mean(promised)) if promised else overall)
     for name in pipeline.monitoring.slices:
         labels, places = grouped(name, rows[name])
         if len(labels) > MOST:
-            yield Measure(ERROR, SUBJECT, "mae", None, "unknown", TOO_MANY, slice=name, rows=len(rows))
+            yield Measure(ERROR, SUBJECT, loss, None, "unknown", TOO_MANY, slice=name, rows=len(rows))
             continue
         parts = {label: rows[places == place] for place, label in enumerate(labels)}
-        yield from _by_slice(parts, overall, least)
+        yield from _by_slice(loss, parts, overall, least)
         yield _between(name, parts, least, matters, LEVEL / len(pipeline.monitoring.slices))
 
 
@@ -69,13 +77,27 @@ def _tolerance_pct(pipeline: Pipeline) -> float:
 
 
 def _overall(rows: pd.DataFrame, pipeline: Pipeline, least: int, promised: Sequence[float]) -> Iterator[Measure]:
+    few, tolerance = _few(len(rows), least), _tolerance_pct(pipeline)
+    yield _loss(pipeline.target.loss, rows["loss"].to_numpy("float64"), few, promised, tolerance)
+    yield _bias(rows)
+    yield from _of_probabilities(rows, few) if pipeline.target.is_probability else _of_values(rows, few, pipeline)
+
+
+def _of_values(rows: pd.DataFrame, few: str, pipeline: Pipeline) -> Iterator[Measure]:
     error, count = metrics_of(rows), len(rows)
-    few = _few(count, least)
     yield _r2(error, count, few, pipeline.thresholds.r2_min)
     yield Measure(ERROR, SUBJECT, "rmse", error.rmse, "unknown" if few else "ok", few or NO_LIMIT, rows=count)
-    yield _mae((rows["predicted"] - rows["actual"]).abs().to_numpy("float64"), few, promised, _tolerance_pct(pipeline))
-    yield _bias(rows, error.mae)
     yield _coverage(error, count, few, pipeline.target.interval)
+
+
+def _of_probabilities(rows: pd.DataFrame, few: str) -> Iterator[Measure]:
+    """Yield what else is told of probabilities; where all outcomes are one, nothing tells them apart."""
+    seen = measure_probabilities(rows["actual"], rows["predicted"])
+    for name, value in seen.to_dict().items():
+        if name in ("rows", "brier"):
+            continue
+        why = few or ("" if value is not None else "the event came always, never, or was never warned of")
+        yield Measure(ERROR, SUBJECT, name, value, "unknown" if why else "ok", why or NO_LIMIT, rows=seen.rows)
 
 
 def _few(count: int, least: int) -> str:
@@ -91,31 +113,31 @@ def _r2(error: Metrics, count: int, few: str, least: float | None) -> Measure:
     return Measure(ERROR, SUBJECT, "r2", error.r2, "breach" if is_low else "ok", reason, threshold=least, rows=count)
 
 
-def _mae(losses: np.ndarray, few: str, promised: Sequence[float], tolerance_pct: float) -> Measure:
+def _loss(loss: str, losses: np.ndarray, few: str, promised: Sequence[float], tolerance_pct: float) -> Measure:
     """Return the mean loss, a breach where it is more than the promise and its tolerance allow and no chance.
 
     How far chance carries it, blocks of the window tell; of fewer than three those of the promise do.
     """
-    mae, count, own = float(losses.mean()), len(losses), block_means(losses)
+    error, count, own = float(losses.mean()), len(losses), block_means(losses)
     mean = float(np.mean(promised)) if promised else None
     if few or len(promised) < LEAST_BLOCKS:
         why = few or f"the promise rests on {len(promised)} blocks of rows, {LEAST_BLOCKS} are needed"
-        return Measure(ERROR, SUBJECT, "mae", mae, "unknown", why, mean, rows=count)
+        return Measure(ERROR, SUBJECT, loss, error, "unknown", why, mean, rows=count)
     off = float(np.std(own if len(own) >= 3 else promised, ddof=1)) / len(own) ** 0.5
     most = limit(promised, tolerance_pct) + SURE * off
-    is_worse = mae > most
-    reason = f"the error {mae:.4g} is above {most:.4g}; {mean:.4g} was promised" if is_worse else ""
-    return Measure(ERROR, SUBJECT, "mae", mae, "breach" if is_worse else "ok", reason, mean, most, rows=count)
+    is_worse = error > most
+    reason = f"the error {error:.4g} is above {most:.4g}; {mean:.4g} was promised" if is_worse else ""
+    return Measure(ERROR, SUBJECT, loss, error, "breach" if is_worse else "ok", reason, mean, most, rows=count)
 
 
-def _bias(rows: pd.DataFrame, mae: float, slice_: str = "") -> Measure:
+def _bias(rows: pd.DataFrame, slice_: str = "") -> Measure:
     """Return the mean of predicted − actual, a breach where it is no chance and not small beside the error."""
     errors = (rows["predicted"] - rows["actual"]).to_numpy("float64")
     blocks, mean, count = np.asarray(block_means(errors)), float(errors.mean()), len(errors)
     if len(blocks) < 3:
         few = f"{count} rows are too few to tell bias from chance"
         return Measure("bias", SUBJECT, "bias", mean, "unknown", few, 0.0, slice=slice_, rows=count)
-    most = max(SURE * float(blocks.std(ddof=1)) / len(blocks) ** 0.5, MATTERS * mae)
+    most = max(SURE * float(blocks.std(ddof=1)) / len(blocks) ** 0.5, MATTERS * float(np.abs(errors).mean()))
     is_biased = abs(mean) > most
     reason = f"predictions are {abs(mean):.4g} too {'high' if mean > 0 else 'low'} on average" if is_biased else ""
     return Measure(
@@ -136,18 +158,18 @@ def _coverage(error: Metrics, count: int, few: str, promised: float) -> Measure:
     return Measure(ERROR, SUBJECT, "coverage", error.coverage, status, reason, promised, least, rows=count)
 
 
-def _by_slice(parts: dict[str, pd.DataFrame], overall: float, least: int) -> Iterator[Measure]:
+def _by_slice(loss: str, parts: dict[str, pd.DataFrame], overall: float, least: int) -> Iterator[Measure]:
     """Yield the error and the bias of each value of a feature; of few rows they are unknown."""
     for label, part in parts.items():
-        count, mae = len(part), float((part["predicted"] - part["actual"]).abs().mean())
+        count, error = len(part), float(part["loss"].mean())
         if few := _few(count, least):
-            yield Measure(ERROR, SUBJECT, "mae", mae, "unknown", few, overall, slice=label, rows=count)
+            yield Measure(ERROR, SUBJECT, loss, error, "unknown", few, overall, slice=label, rows=count)
             continue
-        is_worse = mae > 2 * overall
-        reason = f"the error is {mae / overall:.1f} times that of all rows" if is_worse else ""
+        is_worse = error > 2 * overall
+        reason = f"the error is {error / overall:.1f} times that of all rows" if is_worse else ""
         status = "breach" if is_worse else "ok"
-        yield Measure(ERROR, SUBJECT, "mae", mae, status, reason, overall, 2 * overall, label, count)
-        yield _bias(part, mae, label)
+        yield Measure(ERROR, SUBJECT, loss, error, status, reason, overall, 2 * overall, label, count)
+        yield _bias(part, label)
 
 
 def _between(name: str, parts: dict[str, pd.DataFrame], least: int, matters: float, level: float) -> Measure:

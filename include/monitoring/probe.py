@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from include.monitoring.blocks import FEWEST_ROWS, block_means
 from include.monitoring.history import Probe
 from include.training.candidates import make_cheaply
+from include.training.evaluate import losses
 from include.training.snapshot import FORCED_ROWS, readable
 
 if TYPE_CHECKING:
@@ -39,8 +38,9 @@ def probe(pipeline: Pipeline, candidate: str, champion: Forecaster, frame: pd.Da
     features = pipeline.feature_names()
     refit = make_cheaply(pipeline, candidate).fit(fitted[features], fitted["target"])
     actual = newer["target"].to_numpy("float64")
-    losses = [np.abs(model.predict(newer) - actual) for model in (refit, champion)]
-    return Probe(*map(block_means, losses))
+    loss = pipeline.target.loss
+    errors = [losses(loss, actual, model.predict(newer)) for model in (refit, champion)]
+    return Probe(*map(block_means, errors))
 
 
 def halves(pipeline: Pipeline, frame: pd.DataFrame, truth: Window) -> tuple[pd.DataFrame, pd.DataFrame] | str:

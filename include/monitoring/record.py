@@ -185,9 +185,12 @@ def stood_in(connection: Connection, pipeline: str, window: Window) -> int | Non
 
 
 def newest_end(connection: Connection, pipeline: str) -> datetime | None:
-    """Return the end of the newest window that was looked at, UTC; None before the first."""
+    """Return the end of the newest window with rows that was looked at, UTC; None before the first.
+
+    A run by the clock looks at today's empty window while history is still being loaded: that makes nothing past.
+    """
     end: datetime | None = connection.exec_driver_sql(
-        "select max(window_end_at) from ml.look where pipeline = %s", (pipeline,)
+        "select max(window_end_at) from ml.look where pipeline = %s and row_count > 0", (pipeline,)
     ).scalar()
     return end
 

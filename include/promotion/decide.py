@@ -1,91 +1,106 @@
-"""Decide whether a challenger takes over. Pure: the same inputs always give the same verdict."""
+"""Decide whether a challenger takes over. Pure: the same checks always give the same verdict.
+
+Each rule is a function that looks at one thing and says what it saw. One that fails rejects the challenger; one that
+cannot be judged yet holds it: who stands goes on serving.
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
 
 from include.decisions import Verdict
+from include.promotion.proof import LEAST_ROWS, Comparison
 
 if TYPE_CHECKING:
-    from include.spec.model import Promotion
+    import numpy as np
 
-ROUNDS = 1000
-LEAST_ROWS = 12  # of fewer rows the bootstrap knows too little: it would call luck a proof
+    from include.spec.model import Promotion
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """How much smaller one model's error is than another's on the same rows.
+class Check:
+    """What one rule of the gate saw.
 
     Attributes
     ----------
-    gain_pct : float
-        100 · (baseline − challenger) / baseline, of the metric that is compared.
-    low, high : float
-        Confidence interval of the mean difference baseline − challenger: in the target's unit
-        for `mae`, in its square for `rmse`.
+    status : str
+        passed; failed; or unknown, where it could not be judged, and waits, where it will be judged later.
+    text : str
+        What was seen, in words with figures.
     """
 
-    gain_pct: float
-    low: float
-    high: float
-    confidence: float
-    rows: int
-
-    @property
-    def is_better(self) -> bool:
-        """Whether the whole interval lies above zero, on enough rows to say so."""
-        return self.rows >= LEAST_ROWS and self.low > 0
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields, ready for JSON."""
-        return asdict(self)
+    rule: str
+    status: Literal["passed", "failed", "unknown", "waits"]
+    text: str
+    figures: Mapping[str, Any] = field(default_factory=dict)
 
 
-def compare(
-    actual: np.ndarray, challenger: np.ndarray, baseline: np.ndarray, policy: Promotion, seed: int = 0
-) -> Comparison:
-    """Compare two models on the same rows in time order, all of shape (n,).
+@dataclass(frozen=True)
+class Opponent:
+    """Whom a challenger is held against.
 
-    A moving-block bootstrap of the paired losses (Künsch, 1989, doi:10.1214/aos/1176347265)
-    with blocks of ⌈n^(1/3)⌉ rows, because neighbouring errors resemble each other. The loss is
-    the absolute error for `mae` and the squared error for `rmse`.
+    Attributes
+    ----------
+    comparison : Comparison or None
+        On the same held-out rows; None where nobody can be compared, `unopposed` says why.
+    is_unseen : bool
+        Whether the champion, too, never saw these rows. If it did, the comparison favours it.
+    is_older : bool
+        Whether the challenger's data end before the champion's: a window of the past was trained
+        again. It may well be better in its own time, which says nothing about what comes next.
+    predicted : array or None, shape (n,)
+        The champion's predictions of the held-out rows.
+    """
 
-    Raises
-    ------
-    ValueError
-        If there are no rows or a value is missing.
+    comparison: Comparison | None = None
+    unopposed: str = "there is no champion yet"
+    is_unseen: bool = True
+    is_older: bool = False
+    predicted: np.ndarray | None = field(default=None, compare=False)
+
+
+def decide(chosen: str, checks: Sequence[Check]) -> Verdict:
+    """Decide by what the rules saw.
+
+    Parameters
+    ----------
+    chosen : str
+        Who the challenger is and why, in words.
+    checks : sequence of Check
+        At least one: a challenger that nobody looked at is none to promote.
+
+    Returns
+    -------
+    Verdict
+        reject where a rule failed; hold where one waits or is unknown; else promote. The reasons say first why it was
+        chosen, then what passed, and last what did not.
 
     Examples
     --------
-    >>> from include.spec.model import Promotion
-    >>> truth = np.arange(100.0)
-    >>> compare(truth, truth + 0.1, truth + 1.0, Promotion(metric="mae")).is_better
-    True
-    >>> compare(truth, truth + 1.0, truth + 1.0, Promotion(metric="mae")).is_better
-    False
+    >>> seen = Check("better", "passed", "mae 9 % smaller"), Check("behaves", "failed", "cold makes CO fall")
+    >>> decide("linear", seen).verdict, decide("linear", seen[:1]).verdict, decide("linear", []).verdict
+    ('reject', 'promote', 'hold')
     """
-    power = 1 if policy.metric == "mae" else 2
-    loss, reference = np.abs(actual - challenger) ** power, np.abs(actual - baseline) ** power
-    difference = reference - loss
-    n = len(difference)
-    if not n or not np.isfinite(difference).all():
-        raise ValueError(f"cannot compare {n} rows of which {int((~np.isfinite(difference)).sum())} have no value")
-    block = int(np.ceil(n ** (1 / 3)))
-    starts = np.random.default_rng(seed).integers(0, n - block + 1, size=(ROUNDS, int(np.ceil(n / block))))
-    places = (starts[:, :, None] + np.arange(block)).reshape(ROUNDS, -1)[:, :n]
-    tail = (1 - policy.confidence) / 2
-    low, high = np.quantile(difference[places].mean(axis=1), [tail, 1 - tail])
-    ours, theirs = (float(values.mean() ** (1 / power)) for values in (loss, reference))
-    gain = 100 * (theirs - ours) / theirs if theirs else 0.0
-    return Comparison(gain, float(low), float(high), policy.confidence, n)
+    if not checks:
+        return Verdict("hold", [chosen, "no rule has judged it"], {"rules": []})
+    statuses = {check.status for check in checks}
+    verdict: Literal["reject", "hold", "promote"]
+    verdict = "reject" if "failed" in statuses else "hold" if statuses & {"unknown", "waits"} else "promote"
+    order = sorted(checks, key=lambda check: ("passed", "waits", "unknown", "failed").index(check.status))
+    return Verdict(verdict, [chosen, *(check.text for check in order)], {"rules": [asdict(check) for check in checks]})
 
 
-def choose(losses: dict[str, float], naive: str, against_naive: dict[str, Comparison]) -> tuple[str, str]:
-    """Choose the challenger: the candidate with the least loss that is proven better than naive, else naive.
+def choose(losses: Mapping[str, float], naive: str, against_naive: Mapping[str, Comparison]) -> tuple[str, str]:
+    """Choose the challenger: the candidate with the least loss in cross-validation, if it is proven better than naive.
+
+    Parameters
+    ----------
+    losses : mapping of str to float
+        By candidate, on rows that prove nothing afterwards.
+    against_naive : mapping of str to Comparison
+        On the held-out rows.
 
     Returns
     -------
@@ -94,55 +109,40 @@ def choose(losses: dict[str, float], naive: str, against_naive: dict[str, Compar
     Examples
     --------
     >>> choose({"naive": 1.0, "linear": 1.1}, "naive", {"linear": Comparison(-10, -0.2, -0.1, 0.9, 50)})
-    ('naive', 'naive: no candidate is proven better than it')
+    ('naive', 'naive: no candidate errs less than it in cross-validation')
     """
-    for name in sorted(losses, key=lambda name: losses[name]):
-        if name == naive:
-            break
-        if against_naive[name].is_better:
-            return name, f"{name} beats {naive} by {against_naive[name].gain_pct:.1f} %"
-    return naive, f"{naive}: no candidate is proven better than it"
+    best = min(losses, key=lambda name: (losses[name], name != naive))
+    if best == naive:
+        return naive, f"{naive}: no candidate errs less than it in cross-validation"
+    proof = against_naive[best]
+    if proof.is_better:
+        return best, f"{best} errs least in cross-validation, and beats {naive} by {proof.gain_pct:.1f} %"
+    return naive, f"{naive}: {best} errs least in cross-validation, but is not proven better than it"
 
 
-def decide(
-    chosen: str,
-    reason: str,
-    against_champion: Comparison | None,
-    unseen_by_champion: bool,
-    policy: Promotion,
-    unopposed: str | None = None,
-    is_older: bool = False,
-) -> Verdict:
-    """Decide between a challenger and the standing champion.
+def is_better_than_champion(opponent: Opponent, policy: Promotion) -> Check:
+    """Ask whether the challenger is proven better than who stands, on rows that chose neither."""
+    rule, proof = "better than the champion", opponent.comparison
+    if proof is None:
+        return Check(rule, "passed", opponent.unopposed)
+    figures = proof.to_dict()
+    told = f"{policy.metric} {abs(proof.gain_pct):.1f} % {'smaller' if proof.gain_pct >= 0 else 'larger'}"
+    told += f" than the champion's on the same {proof.rows} held-out rows"
+    told += f" ({proof.confidence:.0%} interval {proof.low:.4g} to {proof.high:.4g})"
+    if not opponent.is_unseen:
+        told += "; the champion had seen some of these rows, which favours it"
+    failure = _failure(proof, policy)
+    if opponent.is_older:
+        failure = "its data end before the champion's: a model of the past replaces none"
+    return Check(rule, "failed", f"{told}: {failure}", figures) if failure else Check(rule, "passed", told, figures)
 
-    Parameters
-    ----------
-    chosen, reason : str
-        The challenger and why it was chosen.
-    against_champion : Comparison or None
-        On the same held-out rows; None when there is no champion to compare with.
-    unseen_by_champion : bool
-        Whether the champion, too, never saw these rows. If it did, the comparison favours it.
-    unopposed : str or None
-        Why there is no champion to compare with, where it is not that there is none yet.
-    is_older : bool
-        Whether the challenger's data end before the champion's: a window of the past was trained
-        again. It may well be better in its own time, which says nothing about what comes next.
-    """
-    if against_champion is None:
-        return Verdict("promote", [reason, unopposed or "there is no champion yet"])
-    gain, rows = against_champion.gain_pct, against_champion.rows
-    interval = f"{against_champion.confidence:.0%} interval {against_champion.low:.4g} to {against_champion.high:.4g}"
-    figures = f"{policy.metric} {abs(gain):.1f} % {'smaller' if gain >= 0 else 'larger'} than the champion's"
-    reasons = [reason, f"{figures} on the same {rows} held-out rows ({interval})"]
-    if not unseen_by_champion:
-        reasons.append("the champion had seen some of these rows, which favours it")
-    if is_older:
-        return Verdict("reject", [*reasons, "its data end before the champion's: a model of the past replaces none"])
-    if rows < LEAST_ROWS:
-        return Verdict("reject", [*reasons, f"not proven better: {rows} rows are too few, a proof needs {LEAST_ROWS}"])
-    if not against_champion.is_better:
-        return Verdict("reject", [*reasons, "not proven better: the interval does not lie above zero"])
-    if gain < policy.min_gain_pct:
-        return Verdict("reject", [*reasons, f"the gain is below promotion.min_gain_pct = {policy.min_gain_pct} %"])
-    return Verdict("promote", reasons)
+
+def _failure(proof: Comparison, policy: Promotion) -> str:
+    if proof.rows < LEAST_ROWS:
+        return f"not proven better, {proof.rows} rows are too few, a proof needs {LEAST_ROWS}"
+    if not proof.is_better:
+        could = f"; {proof.detectable_pct:.1f} % would have been proven" if proof.detectable_pct is not None else ""
+        return f"not proven better, the interval does not lie above zero{could}"
+    if proof.gain_pct < policy.min_gain_pct:
+        return f"the gain is below promotion.min_gain_pct = {policy.min_gain_pct} %"
+    return ""

@@ -1,4 +1,4 @@
-"""The one file that imports mlflow: runs, registered models, aliases and models as data.
+"""Runs, registered models, aliases and models as data. Only this package imports mlflow.
 
 A registered model is a pipeline. Three aliases exist: `champion` serves, `challenger` was
 the last to be compared and not promoted, `previous` served before the champion.
@@ -6,31 +6,25 @@ the last to be compared and not promoted, `previous` served before the champion.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
 from dataclasses import dataclass
 from importlib.metadata import version as installed
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from include.errors import ContractBroken, SourceUnavailable
+from include.errors import ConfigError, ContractBroken
+from include.registry.mlflow_access import TRUSTED_TYPES
+from include.registry.mlflow_access import answering as _answering
+from include.registry.mlflow_access import client as _client
+from include.registry.mlflow_access import reviewed as _reviewed
+from include.registry.mlflow_access import sha256 as _sha256
+from include.registry.mlflow_access import stored as _stored
 
 if TYPE_CHECKING:
     import pandas as pd
-    from mlflow import MlflowClient
 
     from include.training.forecaster import Forecaster
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
-FILE, REFERENCE = "model.skops", "reference.bin"
-# What skops may rebuild beside its own safe list. The list stands here and not in the stored
-# model, so that a model cannot vouch for itself; the hash in the registry says the bytes are ours,
-# which is what a Tree needs: scikit-learn follows its node numbers without checking them.
-TRUSTED_TYPES = ["include.training.forecaster.Forecaster", "numpy.dtype", "sklearn.tree._tree.Tree"]
-# What MLflow's client calls a server that is down, broken, or none of MLflow's.
-SILENCE = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "ENDPOINT_NOT_FOUND")
 REQUIREMENTS = ("scikit-learn", "skops", "pandas", "numpy")
 
 
@@ -68,8 +62,11 @@ def log_candidate(
     params: dict[str, Any],
     metrics: dict[str, float],
     tags: dict[str, str],
+    snapshot_uri: str | None = None,
 ) -> Logged:
-    """Log one fitted candidate as a run of the pipeline's experiment, with its model.
+    """Log one fitted candidate as a run of the pipeline's experiment, with its model and the snapshot it read.
+
+    Its tags `model_id` and `sha256` are written last: with them it can be taken up again, see `candidate_runs`.
 
     Raises
     ------
@@ -86,6 +83,8 @@ def log_candidate(
         with mlflow.start_run(run_name=f"{name} {tags['train_run']}", tags=tags) as run:
             mlflow.log_params(params)
             mlflow.log_metrics(metrics)
+            if snapshot_uri:
+                mlflow.log_input(_dataset(pipeline, snapshot_uri, tags["snapshot_id"]), context="training")
             logged = mlflow.sklearn.log_model(
                 model,
                 name="model",
@@ -94,11 +93,22 @@ def log_candidate(
                 signature=infer_signature(example, model.predict(example)),
                 pip_requirements=[f"{package}=={installed(package)}" for package in REQUIREMENTS],
             )
+            mlflow.set_tags({"sha256": _sha256(_stored(logged.model_uri)), "model_id": logged.model_id})
     return Logged(run.info.run_id, logged.model_id)
 
 
+def _dataset(pipeline: str, uri: str, snapshot_id: str) -> Any:
+    from mlflow.data.http_dataset_source import HTTPDatasetSource
+    from mlflow.data.meta_dataset import MetaDataset
+
+    # Of MLflow's sources the one that takes any URI: the lake may lie on any object store.
+    return MetaDataset(HTTPDatasetSource(uri), name=f"snapshots/{pipeline}", digest=snapshot_id[:36])
+
+
 def register(pipeline: str, logged: Logged, tags: dict[str, str]) -> Version:
-    """Register a logged model as the pipeline's next version and make it the challenger. Idempotent by model.
+    """Register a logged model as the pipeline's next version and make it the challenger.
+
+    Idempotent by model and run: another training that takes up a model from before makes another version of it.
 
     Raises
     ------
@@ -114,9 +124,11 @@ def register(pipeline: str, logged: Logged, tags: dict[str, str]) -> Version:
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-        tags = {**tags, "sha256": _sha256(_stored(f"models:/{logged.model_id}"))}
+        content = _stored(f"models:/{logged.model_id}")
+        tags = {**tags, "sha256": _sha256(content), "size_bytes": str(len(content))}
         same_model = f"name = '{pipeline}' and tags.model_id = '{logged.model_id}'"
-        version = next(iter(registry.search_model_versions(same_model)), None) or registry.create_model_version(
+        registered = [v for v in registry.search_model_versions(same_model) if v.tags["train_run"] == tags["train_run"]]
+        version = next(iter(registered), None) or registry.create_model_version(
             pipeline,
             f"models:/{logged.model_id}",
             logged.run_id,
@@ -125,37 +137,6 @@ def register(pipeline: str, logged: Logged, tags: dict[str, str]) -> Version:
         )
         registry.set_registered_model_alias(pipeline, CHALLENGER, version.version)
     return Version(pipeline, int(version.version), logged.run_id, tags)
-
-
-def keep_reference(logged: Logged, content: bytes) -> None:
-    """Keep what a candidate learnt from, as an artifact of its run; idempotent.
-
-    Raises
-    ------
-    SourceUnavailable
-        If MLflow does not answer; a retry is safe.
-    """
-    with _answering(), TemporaryDirectory() as folder:
-        path = Path(folder) / REFERENCE
-        path.write_bytes(content)
-        _client().log_artifact(logged.run_id, str(path))
-
-
-def load_reference(version: Version) -> bytes | None:
-    """Return what `keep_reference` was given; None of a version from before references were kept.
-
-    Raises
-    ------
-    SourceUnavailable
-        If MLflow does not answer; a retry may help.
-    """
-    from mlflow.artifacts import download_artifacts
-
-    with _answering(), TemporaryDirectory() as folder:
-        if REFERENCE not in {file.path for file in _client().list_artifacts(version.run_id)}:
-            return None
-        path = download_artifacts(run_id=version.run_id, artifact_path=REFERENCE, dst_path=folder)
-        return Path(path).read_bytes()
 
 
 def by_alias(pipeline: str, alias: str) -> Version | None:
@@ -175,7 +156,7 @@ def by_alias(pipeline: str, alias: str) -> Version | None:
             if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 return None
             raise
-    return Version(pipeline, int(version.version), version.run_id, dict(version.tags))
+    return _version(pipeline, version)
 
 
 def by_number(pipeline: str, number: int) -> Version:
@@ -183,12 +164,68 @@ def by_number(pipeline: str, number: int) -> Version:
 
     Raises
     ------
+    ConfigError
+        If there is no such version.
     SourceUnavailable
         If MLflow does not answer; a retry may help.
     """
+    from mlflow.exceptions import MlflowException
+
     with _answering():
-        version = _client().get_model_version(pipeline, str(number))
-    return Version(pipeline, number, version.run_id, dict(version.tags))
+        try:
+            version = _client().get_model_version(pipeline, str(number))
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            numbers = ", ".join(str(each.number) for each in versions(pipeline)) or "none"
+            raise ConfigError(f"{pipeline} has no version {number}; there are {numbers}") from None
+    return _version(pipeline, version)
+
+
+def versions(pipeline: str) -> list[Version]:
+    """Return all versions of a pipeline, the oldest first; raises what `by_alias` does."""
+    rows: list[Version] = []
+    token: str | None = None
+    with _answering():
+        while token != "":
+            page = _client().search_model_versions(f"name = '{pipeline}'", max_results=1000, page_token=token)
+            rows += [_version(pipeline, each) for each in page]
+            token = page.token or ""
+    return sorted(rows, key=lambda each: each.number)
+
+
+def _version(pipeline: str, row: Any) -> Version:
+    return Version(pipeline, int(row.version), row.run_id, dict(row.tags))
+
+
+def delete_model(version: Version) -> None:
+    """Delete a version's stored model; its tags and its run stay; raises what `by_alias` does. Again, nothing."""
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    with _answering():
+        where = _client().get_logged_model(version.tags["model_id"]).artifact_location
+        get_artifact_repository(where).delete_artifacts()
+
+
+def pages(version: Version) -> dict[str, str]:
+    """Return where people see a version in MLflow: the URL of each page by what it shows.
+
+    Raises
+    ------
+    SourceUnavailable
+        If MLflow does not answer; a retry may help.
+    """
+    from mlflow.tracking import get_tracking_uri
+
+    with _answering():
+        experiment = _client().get_run(version.run_id).info.experiment_id
+    shown = os.environ.get("CICLO_MLFLOW_SHOWN_URL") or get_tracking_uri()  # in containers people see another address
+    run = f"{shown}/#/experiments/{experiment}/runs/{version.run_id}"
+    return {
+        f"version {version.number} in MLflow": f"{shown}/#/models/{version.pipeline}/versions/{version.number}",
+        "its run": run,
+        "its report and files": f"{run}/artifacts",
+    }
 
 
 def promote(version: Version) -> None:
@@ -226,6 +263,13 @@ def load(version: Version) -> Forecaster:
     """
     import skops.io
 
+    content = stored_model(version)
+    with _reviewed(f"model {version.pipeline} version {version.number}"):
+        return skops.io.loads(content, trusted=TRUSTED_TYPES)
+
+
+def stored_model(version: Version) -> bytes:
+    """Return the bytes of a version's model that were registered; raises what `load` does."""
     where = f"model {version.pipeline} version {version.number}"
     try:
         with _answering():
@@ -234,60 +278,4 @@ def load(version: Version) -> Forecaster:
         raise ContractBroken(f"{where}: the stored file is gone: restore it, or promote another version") from None
     if _sha256(content) != version.tags.get("sha256"):
         raise ContractBroken(f"{where}: the stored file is not the one that was registered: promote another version")
-    with _reviewed(where):
-        return skops.io.loads(content, trusted=TRUSTED_TYPES)
-
-
-def _client() -> MlflowClient:
-    from mlflow import MlflowClient
-
-    return MlflowClient()
-
-
-def _stored(uri: str) -> bytes:
-    """Return the bytes of a stored model; MLflow would leave its own copy behind for ever."""
-    from mlflow.artifacts import download_artifacts
-
-    with TemporaryDirectory() as folder:
-        return (Path(download_artifacts(uri, dst_path=folder)) / FILE).read_bytes()
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-@contextmanager
-def _reviewed(where: str) -> Iterator[None]:
-    """Turn a type that nobody has reviewed into an error that says what to do."""
-    from mlflow.exceptions import MlflowException
-    from skops.io.exceptions import UntrustedTypesFoundException
-
-    try:
-        yield
-    except (UntrustedTypesFoundException, MlflowException) as error:
-        root = error.__context__ if isinstance(error, MlflowException) else error  # MLflow wraps it in one of its own
-        if not isinstance(root, UntrustedTypesFoundException):
-            raise
-        finding = str(root).splitlines()[0]
-        raise ContractBroken(
-            f"{where}: {finding} Review the type, then add it to TRUSTED_TYPES in include/registry/mlflow_registry.py"
-        ) from error
-
-
-@contextmanager
-def _answering() -> Iterator[None]:
-    """Turn a silent or broken server into an error that says what to do."""
-    from mlflow.exceptions import MlflowException
-    from mlflow.tracking import get_tracking_uri
-    from requests.exceptions import ConnectionError as Unreachable
-
-    try:
-        yield
-    except (MlflowException, Unreachable) as error:
-        is_answer = isinstance(error, MlflowException) and error.error_code not in SILENCE
-        if is_answer and not isinstance(error.__cause__, OSError):
-            raise
-        raise SourceUnavailable(
-            f"MLflow at {get_tracking_uri()} does not answer ({type(error).__name__}): see var/log/mlflow.log,"
-            " then clear this task"
-        ) from error
+    return content

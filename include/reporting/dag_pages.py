@@ -14,7 +14,7 @@ from include.spec.load import ROOT, load_all
 from include.spec.pages import publish
 
 PAGE = ROOT / "docs" / "dags.md"
-VERBS = ("ingest", "monitor", "train", "score", "quarantine")
+VERBS = ("ingest", "monitor", "train", "score", "rollback", "quarantine", "label")
 OF_NO_PIPELINE = ("alert", "keep_house")
 OPENING = """# The DAGs
 
@@ -28,7 +28,9 @@ def page(dags: Path = ROOT / "dags") -> str:
     pipelines = load_all()
     parts = [OPENING]
     for verb in VERBS:
-        ids = "\n".join(f"- `{verb}_{name}`: {spec.title} ({spec.impact})" for name, spec in pipelines.items())
+        own = {name: spec for name, spec in pipelines.items() if verb != "label" or spec.monitoring.label}
+        lines = [f"- `{verb}_{name}`: {spec.title} ({spec.impact})" for name, spec in own.items()]
+        ids = "\n".join(lines or ["None of the shipped pipelines has it."])
         parts.append(f"## {verb}_<pipeline>\n\n{ids}\n\n{_docstring(dags / f'{verb}.py')}\n")
     parts += [f"## {name}\n\n{_docstring(dags / f'{name}.py')}\n" for name in OF_NO_PIPELINE]
     return "\n".join(parts)

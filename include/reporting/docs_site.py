@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 PREFIX = "/ciclo/docs"
-INGEST, MONITOR = "ingest_", "monitor_"
+INGEST, MONITOR, TRAIN = "ingest_", "monitor_", "train_"
 CHECK = ".check"
 HEADERS = {
     # Pages show what a source sent. Should a script slip in, no browser runs it with the reader's session.
@@ -60,6 +60,19 @@ def monitor_url(base: str, dag_id: str, task_id: str, run_id: str) -> str:
     return f"{base}{PREFIX}/monitoring/run?{urlencode({'dag_id': dag_id, 'run_id': run_id})}"
 
 
+def training_url(base: str, dag_id: str, task_id: str, run_id: str) -> str:
+    """Return the address of how a training's challenger was evaluated; empty for any other task. `base` as above.
+
+    Examples
+    --------
+    >>> training_url("", "train_usdmxn", "compare_and_decide", "manual__1")
+    '/ciclo/docs/training/run?dag_id=train_usdmxn&run_id=manual__1'
+    """
+    if not (dag_id.startswith(TRAIN) and task_id in ("compare_and_decide", "draw_report")):
+        return ""
+    return f"{base}{PREFIX}/training/run?{urlencode({'dag_id': dag_id, 'run_id': run_id})}"
+
+
 def site(folder: Path, base: str, guard: Any) -> FastAPI:
     """Return the app that serves a folder's pages.
 
@@ -86,6 +99,9 @@ def site(folder: Path, base: str, guard: Any) -> FastAPI:
         pipeline = dag_id.removeprefix(MONITOR)
         return _lead(folder / "monitoring", f"{top}/monitoring", [pipeline], dag_id, run_id)
 
+    def of_training(dag_id: str, run_id: str) -> Response:
+        return _lead(folder / "training", f"{top}/training", [dag_id.removeprefix(TRAIN)], dag_id, run_id)
+
     def page(path: str) -> Response:
         return _page(folder, path)
 
@@ -95,6 +111,7 @@ def site(folder: Path, base: str, guard: Any) -> FastAPI:
     app.add_api_route("/", lambda: RedirectResponse(f"{top}/quality/index.html"), response_model=None)
     app.add_api_route("/quality/run", of_run, response_model=None)
     app.add_api_route("/monitoring/run", of_monitor, response_model=None)
+    app.add_api_route("/training/run", of_training, response_model=None)
     app.add_api_route("/{path:path}", page, response_model=None)
     app.add_exception_handler(HTTPException, refused)  # type: ignore[arg-type]
     return app

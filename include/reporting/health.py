@@ -48,6 +48,8 @@ def _findings(name: str, state: Mapping[str, Any] | None, faults: list[str]) -> 
         return
     if failure := state["failure"]:
         yield Health("failing", f"{failure.partition(':')[0]}: read its log, mend that, clear the task")
+    if (drill := state["drill"]) and drill["status"] in ("different", "unloadable"):
+        yield Health("failing", f"the undo would not work, {drill['reason']}: train another version")
     for told in state["unloaded_windows"]:
         window, word = told.split(": ")[0].split(" ")
         todo = {"blocked": f"ciclo quarantine list {name}", "overdue": f"load it: ingest_{name} with its start and end"}

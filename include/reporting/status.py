@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from include.alerts.overdue import overdue
+from include.promotion.ledger import standing_pin
 from include.registry.aliases import champion
 from include.spec.load import load_runnable
 from include.warehouse.engine import connect_engine
@@ -24,7 +25,8 @@ def pipelines(url: str) -> dict[str, dict[str, Any]]:
     Returns
     -------
     dict
-        By pipeline: `rows`, `is_simulated`, `last_window` (text or None), `last_decision`, `failure` (the newest of a
+        By pipeline: `rows`, `is_simulated`, `last_window` (text or None), `last_decision`, `live` (by which decision
+        its version is), `pin` (text or None), `drill` (the newest rehearsal of the undo), `failure` (the newest of a
         DAG that has not come to an end since; text or None), `features` (how the
         features of pipeline.yaml stand, and those without any value), `unloaded_windows` (blocked, empty, overdue),
         `overdue` (in words, what should be there by now), `undelivered_alerts`, `outdated_windows` (loaded under an
@@ -49,6 +51,15 @@ select message from ops.alert where pipeline = %(pipeline)s and kind = 'failure'
         ) done where done.dag_id = replace(split_part(message, ' ', 1), 'score_', 'monitor_')), '-infinity')
 order by raised_at desc limit 1
 """
+LAST = (
+    "select verdict, reasons, model_version, decided_at from ml.decision where pipeline = %s"
+    " order by decision_id desc limit 1"
+)
+LIVE = "select version, since_at, verdict, reasons from ml.live_at(%s, now())"
+DRILL = (
+    "select model_version as version, drilled_at, status, seconds, reason from ml.drill where pipeline = %s"
+    " order by drilled_at desc limit 1"
+)
 COUNTS = ("inserted", "revised", "corrected", "withdrawn", "quarantined", "checks_passed", "checks_total")
 
 
@@ -72,7 +83,10 @@ def _pipeline(connection: Connection, spec: Pipeline) -> dict[str, Any]:
         "loads": loads,
         "verdicts": verdicts,
         "trainings": verdicts.get("promote", 0) + verdicts.get("reject", 0),
-        "last_decision": _last_decision(connection, name),
+        "last_decision": _first(connection, LAST, name),
+        "live": _first(connection, LIVE, name),
+        "pin": str(pin) if (pin := standing_pin(connection, name, datetime.now(UTC))) else None,
+        "drill": _first(connection, DRILL, name),
         "failure": _failure(connection, name),
         "features": _features(connection, spec),
         "unloaded_windows": _unloaded(connection, spec),
@@ -178,14 +192,12 @@ def _undelivered(connection: Connection, pipeline: str) -> list[str]:
     return [f"{count} to {destination}: {error}" for destination, count, error in rows]
 
 
-def _last_decision(connection: Connection, pipeline: str) -> dict[str, Any] | None:
-    decisions = connection.exec_driver_sql(
-        "select verdict, reasons, model_version, decided_at from ml.decision where pipeline = %s"
-        " order by decision_id desc limit 1",
-        (pipeline,),
-    )
-    row = decisions.mappings().first()
-    return dict(row) | {"decided_at": row["decided_at"].isoformat()} if row else None
+def _first(connection: Connection, query: str, pipeline: str) -> dict[str, Any] | None:
+    """Return the first row of a query on a pipeline, its times as text; None where there is none."""
+    row = connection.exec_driver_sql(query, (pipeline,)).mappings().first()
+    if row is None:
+        return None
+    return {key: value.isoformat() if isinstance(value, datetime) else value for key, value in row.items()}
 
 
 def _failure(connection: Connection, pipeline: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from include.decisions import Verdict
     from include.monitoring.grid import Grid
     from include.monitoring.reference import Subject
+    from include.registry.mlflow_registry import Version
     from include.steps.run import Run
 
 log = logging.getLogger(__name__)
@@ -52,11 +54,13 @@ def draw_report(run: Run, decision: dict[str, Any]) -> None:
     from include.errors import writable
     from include.monitoring.record import read_decision, read_history
     from include.quality.data_docs.files import page_of_run
+    from include.registry.mlflow_registry import by_number
     from include.reporting.window_report import WindowReport, page
     from include.settings import settings
 
     spec, name, window = run.pipeline, run.pipeline.pipeline, Window.from_dict(decision["decided_on"])
     look = read_history(run.engine, name, window, 1)[-1]
+    version = by_number(name, look.champion) if look.champion is not None else None
     values = {"pipeline": name, "end": window.end, "shown": SHOWN}
     with run.engine.connect() as connection:
         verdict = read_decision(connection, decision["decision_id"])
@@ -71,9 +75,10 @@ def draw_report(run: Run, decision: dict[str, Any]) -> None:
             measures=look.measures,
             error_by_window=_errors(connection, values),
             feature_by_window=_means(connection, values),
-            distributions=_distributions(run, window, look.champion),
+            distributions=_distributions(run, window, version),
             decisions=[(row[0], row[1]) for row in connection.exec_driver_sql(DECIDED, values)],
             is_simulated=bool(connection.exec_driver_sql(SIMULATED, values).scalar_one()),
+            importance=json.loads(version.tags.get("importance", "{}")) if version else {},
         )
     path = settings().var / "docs" / "monitoring" / name / page_of_run(window, run.ref.dag_id, run.ref.run_id)
     with writable(path.parent):
@@ -105,12 +110,10 @@ def _means(connection: Connection, values: Mapping[str, Any]) -> dict[str, list[
     return {subject: points[-SHOWN:] for subject, points in means.items()}
 
 
-def _distributions(run: Run, window: Window, champion: int | None) -> dict[str, Any]:
+def _distributions(run: Run, window: Window, version: Version | None) -> dict[str, Any]:
     """Return each feature's outline in the champion's training data and in the window, on the same edges."""
-    from include.registry.mlflow_registry import by_number
     from include.steps.look import kept_reference, seen_rows
 
-    version = by_number(run.pipeline.pipeline, champion) if champion is not None else None
     reference = kept_reference(run, version) if version is not None else None
     if reference is None:
         return {}

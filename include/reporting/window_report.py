@@ -23,6 +23,7 @@ VERDICTS = {
     "retrain": "Train again",
     "investigate": "A person has to look",
 }
+WHOLE = ("target", "prediction", "loss")  # no features
 ORDER = {"breach": 0, "unknown": 1, "ok": 2}
 KINDS = ("error", "concept", "business", "bias", "target", "prediction", "joint", "covariate", "quality", "staleness")
 MOVING = ("covariate", "joint", "target", "prediction")
@@ -69,6 +70,8 @@ class WindowReport:
         When on the axis of the windows, and the verdict: end of the window that was decided on. Also promote, rollback.
     is_simulated : bool
         Whether any of the data is.
+    importance : mapping of str to float
+        By feature, its share of what the champion's error owes to features; what moved is ordered by it.
     """
 
     pipeline: str
@@ -86,6 +89,7 @@ class WindowReport:
     distributions: Mapping[str, window_drawing.Distribution] = field(default_factory=dict)
     decisions: Sequence[tuple[datetime, str]] = ()
     is_simulated: bool = False
+    importance: Mapping[str, float] = field(default_factory=dict)
 
 
 def page(report: WindowReport) -> str:
@@ -94,7 +98,7 @@ def page(report: WindowReport) -> str:
 
     ordered = sorted(report.measures, key=_rank)
     whole = [one for one in ordered if not one.slice]  # those of slices have tables of their own
-    moved = moved_features(ordered)
+    moved = _by_weight(moved_features(ordered), whole, report.importance)
     in_slices = moved_slices(ordered, moved)
     is_known = any(one.kind == "joint" and one.status != "unknown" for one in ordered)
     changed = _cause(moved, in_slices, ordered) if is_known or moved or in_slices else ""
@@ -124,6 +128,16 @@ def _rank(one: Measure) -> tuple[Any, ...]:
     return ORDER.get(one.status, 1), kind, -times, one.subject, one.slice, one.statistic
 
 
+def _by_weight(moved: Sequence[str], measures: Sequence[Measure], importance: Mapping[str, float]) -> list[str]:
+    """Sort what moved: first what moved far and matters, how far times the feature's weight.
+
+    The target and the predictions weigh all; so does everything where no weights are known.
+    """
+    shifts = {one.subject: abs(one.value or 0) for one in measures if one.statistic == "mean_shift_sd"}
+    weights = {name: importance.get(name, 0.0 if importance and name not in WHOLE else 1.0) for name in moved}
+    return sorted(moved, key=lambda name: (-shifts.get(name, 0.0) * weights[name], -shifts.get(name, 0.0)))
+
+
 def _cause(moved: Sequence[str], in_slices: str, measures: Sequence[Measure]) -> str:
     """Return what has changed, in a line."""
     single = {one.subject for one in measures if (one.kind, one.status, one.slice) == ("covariate", "breach", "")}
@@ -149,6 +163,7 @@ def _card(report: WindowReport, name: str, measures: Sequence[Measure]) -> dict[
     time = window_drawing.mean_over_time(name, means, distribution, before, report.window)
     return {
         "name": name,
+        "weight": report.importance.get(name),
         "reasons": [
             f"at {one.slice}: {one.reason}" if one.slice else one.reason
             for one in own

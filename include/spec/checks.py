@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from include.spec.candidates import VALUES_ONLY, Naive
 from include.spec.faults import Fault, Path, closest, one_of
 from include.spec.kinds import SqlSource
-from include.spec.learning import Naive
 from include.spec.parts import Parts
 from include.spec.recipes import CALENDAR_PARTS, Lag, OneHot, Recipe, Trailing
 from include.spec.source import NUMBERS, RESERVED, Column
@@ -30,8 +30,12 @@ def whole_pipeline(pipeline: Parts) -> Iterator[Fault]:
     yield from _recipes(pipeline)
     yield from _names(pipeline)
     yield from _target(pipeline)
+    yield from _predictions(pipeline)
     yield from _feature_references(pipeline)
     yield from _business(pipeline)
+    if pipeline.promotion.slice_max_loss_pct is not None and not pipeline.monitoring.slices:
+        what = "compares the slices of `monitoring.slices`, of which there are none; list some, or remove it"
+        yield Fault(("promotion", "slice_max_loss_pct"), what)
     if pipeline.predictions and pipeline.target.horizon and pipeline.target.calendar is None:
         yield Fault(("predictions", "due"), "nobody knows for which time; say when targets come: target.calendar")
     if pipeline.replay.first < pipeline.schedule.start:
@@ -193,14 +197,36 @@ def _target(pipeline: Parts) -> Iterator[Fault]:
         yield Fault(path, f"{name!r} is personal data; choose another column")
 
 
+def _predictions(pipeline: Parts) -> Iterator[Fault]:
+    """Yield what does not fit what is predicted, a value or a probability."""
+    is_probability, metric = pipeline.target.is_probability, pipeline.promotion.metric
+    own, other = (("brier", "log_loss"), "values") if is_probability else (("mae", "rmse"), "probabilities")
+    if metric not in own:
+        yield Fault(("promotion", "metric"), f"{metric} is an error of {other}; choose {' or '.join(own)}")
+    for key, candidate in pipeline.training.candidates.items():
+        path = ("training", "candidates", key)
+        if is_probability and candidate.kind in VALUES_ONLY:
+            yield Fault((*path, "kind"), f"{candidate.kind} predicts values and target.above asks for a probability")
+        if not is_probability and getattr(candidate, "calibration", None):
+            yield Fault((*path, "calibration"), "is for probabilities; remove it, or give target.above")
+
+
 def _feature_references(pipeline: Parts) -> Iterator[Fault]:
     names, known = pipeline.feature_names(), _readable(pipeline)
     meant = {name for recipe in pipeline.features for name in _meant(recipe, known)}
     references: dict[Path, str | None] = {("target", "anchor"): pipeline.target.anchor}
     references |= {("thresholds", "features", i): name for i, name in enumerate(pipeline.thresholds.features)}
     references |= {("monitoring", "slices", i): name for i, name in enumerate(pipeline.monitoring.slices)}
+    references |= {("promotion", "protected", i): name for i, name in enumerate(pipeline.promotion.protected)}
+    for i, test in enumerate(pipeline.behaviour):
+        references["behaviour", i, "feature"] = getattr(test, "feature", None)
+        references |= {("behaviour", i, "features", n): name for n, name in enumerate(getattr(test, "features", ()))}
     for key, candidate in pipeline.training.candidates.items():
-        references["training", "candidates", key, "by"] = candidate.by if isinstance(candidate, Naive) else None
+        if isinstance(candidate, Naive):
+            references["training", "candidates", key, "by"] = candidate.by
+            references["training", "candidates", key, "repeat"] = candidate.repeat
+        for i, name in enumerate(getattr(candidate, "one_hot", ())):
+            references["training", "candidates", key, "one_hot", i] = name
     for path, name in references.items():
         if name is not None and name not in {*names, *meant}:
             yield Fault(path, f"{name!r} is not a feature; {one_of(name, names)}")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from include.spec.faults import Fault
+from include.spec.candidates import Candidate, Combined, Fitted, Naive
+from include.spec.faults import Fault, one_of
 from include.spec.fields import Name, Percent, Rows, Share, Span, Strict, Zone
+
+Loss = Literal["mae", "rmse", "brier", "log_loss"]
 
 
 class TargetCalendar(Strict):
@@ -30,43 +33,57 @@ class Target(Strict):
 
     column: Name = Field(description="Column of the main source; a number.")
     horizon: Rows = Field(0, ge=0, description="How many rows ahead; 0 estimates the row itself.")
+    above: float | None = Field(
+        None,
+        description="Predict the probability that a value above it comes within the next `horizon` rows.",
+        json_schema_extra={"unit": "the column's"},
+    )
     anchor: str | None = Field(None, description="Feature the models predict the change from; for series that wander.")
     interval: Share = Field(0.9, gt=0.5, lt=1, description="Share of actuals the interval should cover.")
     calendar: TargetCalendar | None = Field(
         None, description="When the target of the newest row is expected; for a horizon of 1 or more."
     )
 
+    @property
+    def is_probability(self) -> bool:
+        """Whether a probability is predicted, and no value."""
+        return self.above is not None
 
-class Naive(Strict):
-    """The model everybody has to beat."""
+    @property
+    def loss(self) -> Loss:
+        """What one prediction's error is measured by: absolute of a value, squared (Brier) of a probability."""
+        return "brier" if self.is_probability else "mae"
 
-    kind: Literal["naive"] = Field(description="The model everybody has to beat.")
-    by: str | None = Field(None, description="Feature whose values get a mean each, e.g. hour_of_day.")
-
-
-class Linear(Strict):
-    """Ridge regression on standardised features, medians for what is missing."""
-
-    kind: Literal["linear"] = Field(description="Ridge regression.")
-    alpha: float = Field(1.0, gt=0, description="Strength of the penalty.", json_schema_extra={"unit": "1"})
-
-
-class RandomForest(Strict):
-    """Random forest, medians for what is missing."""
-
-    kind: Literal["random_forest"] = Field(description="Random forest.")
-    trees: int = Field(100, ge=1, le=2000, description="How many trees.", json_schema_extra={"unit": "trees"})
-    min_samples_leaf: Rows = Field(1, ge=1, description="Fewest rows in a leaf.")
-    max_features: Share = Field(1.0, gt=0, le=1, description="Share of the features each split looks at.")
-
-
-Candidate = Annotated[Naive | Linear | RandomForest, Field(discriminator="kind")]
+    def _faults(self) -> Iterator[Fault]:
+        if self.above is not None and self.horizon == 0:
+            yield Fault(("above",), "says what comes within the next rows, and there are none; give a horizon")
+        if self.above is not None and self.anchor:
+            yield Fault(("anchor",), "is a level to add a change to, which a probability has none of; leave it out")
 
 
 class Split(Strict):
     """How the snapshot is cut: by time, never at random."""
 
     holdout: Span = Field(description="Length of the newest part that no candidate sees while fitting.")
+
+
+class Selection(Strict):
+    """How candidates are compared when one is chosen: on rows that prove nothing afterwards."""
+
+    scheme: Literal["expanding", "sliding", "k_fold", "leave_one_out"] = Field(
+        "expanding", description="In time, on all rows before a fold or on the same span; or at random, of independent."
+    )
+    folds: int = Field(3, ge=2, le=20, description="How many, the newest.", json_schema_extra={"unit": "folds"})
+    gap: Span | None = Field(None, description="Left out between what is fitted and what is judged.")
+
+
+class Keep(Strict):
+    """What of old versions stays; those that were ever live, the challenger and what they go back to always do."""
+
+    versions: int = Field(
+        20, ge=2, description="The newest, with their models.", json_schema_extra={"unit": "versions"}
+    )
+    days: int = Field(365, ge=1, description="Anything younger, too.", json_schema_extra={"unit": "days"})
 
 
 class Training(Strict):
@@ -79,11 +96,19 @@ class Training(Strict):
         min_length=1, description="Who competes, by name; one of kind naive always does."
     )
     split: Split = Field(description="How the snapshot is cut.")
+    selection: Selection = Field(Selection(), description="How the challenger is chosen.")
+    keep: Keep = Field(Keep(), description="Which models and snapshots `keep_house` leaves in place.")
 
     def _faults(self) -> Iterator[Fault]:
         if not any(isinstance(c, Naive) for c in self.candidates.values()):
             what = "none is of kind naive, which must always compete; add `naive: {kind: naive}`"
             yield Fault(("candidates",), what)
+        single = [name for name, c in self.candidates.items() if isinstance(c, Fitted)]
+        for key, candidate in self.candidates.items():
+            for place, name in enumerate(candidate.of if isinstance(candidate, Combined) else ()):
+                if name not in single:
+                    what = f"{name!r} is no candidate that can be combined; {one_of(name, single)}"
+                    yield Fault(("candidates", key, "of", place), what)
 
 
 class Thresholds(Strict):
@@ -99,9 +124,44 @@ class Thresholds(Strict):
             yield Fault(("mean_shift_pct",), "watches no feature; list some in `features`, or remove it")
 
 
+class Minimums(Strict):
+    """What a challenger has to reach on the held-out rows, whoever stands."""
+
+    r2: float | None = Field(None, le=1, description="Least R².", json_schema_extra={"unit": "R²"})
+    mae: float | None = Field(
+        None, gt=0, description="Largest mean absolute error.", json_schema_extra={"unit": "the target's"}
+    )
+    rmse: float | None = Field(
+        None, gt=0, description="Largest root mean squared error.", json_schema_extra={"unit": "the target's"}
+    )
+
+
 class Promotion(Strict):
     """What a challenger has to show."""
 
-    metric: Literal["rmse", "mae"] = Field("mae", description="Error that is compared, on the same rows.")
-    confidence: Share = Field(0.9, gt=0.5, lt=1, description="Confidence of the paired comparison.")
+    metric: Loss = Field(
+        "mae", description="Error that is compared, on the same rows; of probabilities brier or log_loss."
+    )
+    confidence: Share = Field(0.95, gt=0.5, lt=1, description="Confidence of the paired comparison.")
     min_gain_pct: Percent = Field(0.0, ge=0, description="Least improvement over the champion.")
+    minimums: Minimums = Field(Minimums(), description="What it has to reach, whoever stands.")
+    slice_max_loss_pct: Percent | None = Field(
+        None, ge=0, description="How much worse than the champion it may be in a slice of `monitoring.slices`."
+    )
+    latency_ms: float = Field(
+        250, gt=0, description="Within what time it answers one row.", json_schema_extra={"unit": "ms"}
+    )
+    protected: tuple[str, ...] = Field(
+        (), description="Features of people that must make no difference: the evaluation report tells their groups."
+    )
+    approval: Literal["auto", "manual"] = Field("auto", description="manual: a person has to approve, in the web UI.")
+    approval_expires: Span = Field("2 days", description="Without an answer for so long it is rejected.")
+
+    probation: int = Field(
+        2,
+        ge=0,
+        le=50,
+        description="Windows in which the version before is scored beside a new champion, and comes back"
+        " where the new one is proven worse; 0 for none.",
+        json_schema_extra={"unit": "windows"},
+    )

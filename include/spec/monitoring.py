@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from include.spec.faults import Fault, one_of
-from include.spec.fields import Name, Percent, Share, Span, Strict, Unit
+from include.spec.fields import Name, Percent, Rows, Share, Span, Strict, Unit
 
 Windows = Annotated[int, Field(json_schema_extra={"unit": "windows"})]
 Times = Annotated[float, Field(json_schema_extra={"unit": "times"})]
@@ -121,6 +121,12 @@ class Business(Strict):
             yield Fault(("min",), f"{self.min:g} is above max {self.max:g}; swap them")
 
 
+class Label(Strict):
+    """Doubtful rows that wait for a person to tell their target: docs/people.md."""
+
+    rows: Rows = Field(ge=1, le=1000, description="At most so many of each window: the most uncertain or surprising.")
+
+
 SLICES = "Features of at most 40 values, by which the error, the bias, drift and the mix of rows are told, too."
 
 
@@ -136,6 +142,7 @@ class Monitoring(Strict):
     stale_after: Span | None = Field(
         None, description="The champion's data may be so old at a window's end; told, and no reason to train."
     )
+    label: Label | None = Field(None, description="Ask people for the target of doubtful rows; left out, nobody is.")
     quarantined_max: Share = Field(
         0.2, ge=0, le=1, description="A window of which a larger share waits in quarantine is not judged."
     )

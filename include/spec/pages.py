@@ -57,7 +57,8 @@ _RULES = """\
   A `ratio` has exactly one of `over` and `periods`, and `over` is a column of the same source.
 - No two features share a name.
 - The target is a number of the main source. With `horizon: 0` no feature may see it on the same row.
-- `anchor`, `by` and the watched `features` are names of features. `mean_shift_pct` needs `features` to watch.
+- `anchor`, `by`, `protected`, those of `behaviour` and the watched `features` are names of features. `mean_shift_pct`
+  needs `features` to watch, `slice_max_loss_pct` needs `monitoring.slices`.
 - One candidate is of kind `naive`.
 - The replay's windows are in order, history first, and none begins before `schedule.start`.
 - The folder is called like the pipeline; no two pipelines share a table.

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, PrivateAttr
 
+from include.spec.behaviour import Behaviour
 from include.spec.faults import Fault
 from include.spec.fields import Address, ClockTime, ConnectionId, Cron, Day, Name, Span, Strict, Zone
 from include.spec.kinds import AnySource, SqlSource
@@ -24,12 +25,12 @@ MOST_WINDOWS = 2000
 SHORTEST_DAYS = {"day": 1, "week": 7, "month": 28, "quarter": 90, "year": 365}
 
 Topic = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$", examples=["desk.operation"])]
-Event = Literal["failure", "quality", "overdue", "retrain", "investigate", "promotion"]
+Event = Literal["failure", "quality", "overdue", "retrain", "investigate", "approval", "promotion", "rollback"]
 Severity = Annotated[
     Literal["info", "warning", "critical"],
     Field(
-        description="Only what is at least as severe: a failure or something overdue is critical, low quality a"
-        " warning, a training or a promotion an info."
+        description="Only what is at least as severe: a failure or something overdue is critical, low quality, a doubt,"
+        " a promotion to approve or a rollback a warning, a training or a promotion an info."
     ),
 ]
 
@@ -116,7 +117,8 @@ class Alerts(Strict):
     """Who hears about it."""
 
     on: tuple[Event, ...] = Field(
-        ("failure", "quality", "overdue", "retrain", "investigate", "promotion"), description="Which events are told."
+        ("failure", "quality", "overdue", "retrain", "investigate", "approval", "promotion", "rollback"),
+        description="Which events are told.",
     )
     to: tuple[Annotated[Webhook | Email, Field(discriminator="kind")], ...] = Field(
         (), description="Where they are delivered, beside the task log and `ops.alert`."
@@ -184,6 +186,7 @@ class Parts(Strict):
     monitoring: Monitoring = Field(Monitoring(), description="How the champion is watched, and when to train again.")
     quality: Quality = Field(Quality(), description="What is asked of the data's quality as a whole.")
     promotion: Promotion = Field(Promotion(), description="What a challenger has to show.")
+    behaviour: tuple[Behaviour, ...] = Field((), description="How a challenger has to behave, a test each.")
     predictions: Predictions | None = Field(None, description="What is promised to those who ask for predictions.")
     alerts: Alerts = Field(Alerts(), description="Who hears about it.")
     replay: Replay = Field(description="What `make run` plays through the scheduler.")

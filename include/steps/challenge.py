@@ -12,23 +12,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from include.monitoring.reference import Reference
-    from include.promotion.decide import Comparison
+    from include.promotion.decide import Opponent
     from include.registry.mlflow_registry import Version
     from include.spec.model import Pipeline
     from include.steps.run import Run
     from include.training.snapshot import Split
 
 
-def compare(run: Run, actual: Any, challenger: Any, baseline: Any) -> Comparison:
-    """Compare the predictions of two models on the same rows, shape (n,) each, by the pipeline's policy."""
-    from include.promotion.decide import compare as compare_rows
-
-    return compare_rows(actual, challenger, baseline, run.pipeline.promotion, run.pipeline.training.seed)
-
-
 def against_champion(
     run: Run, snapshot: dict[str, Any], version: Version, holdout: pd.DataFrame, challenger: Any
-) -> tuple[Comparison | None, dict[str, Any]]:
+) -> tuple[Opponent, dict[str, Any]]:
     """Compare the challenger's predictions with the champion's on the held-out rows.
 
     Parameters
@@ -42,36 +35,36 @@ def against_champion(
 
     Returns
     -------
-    (Comparison or None, dict)
-        None where there is no champion that could be compared; and what is kept as evidence:
-        its `version`, `metrics`, whether these rows are new to it too (`is_unseen`), whether the
-        challenger's data end before its own (`is_older`), and why the challenger is `unopposed`.
+    (Opponent, dict)
+        And what is kept of it as evidence: its `version`, its `metrics` on these rows, `is_unseen`, `is_older`.
     """
+    from include.promotion.decide import Opponent
+    from include.promotion.proof import compare
     from include.registry.mlflow_registry import load
-    from include.training.evaluate import measure
+    from include.training.evaluate import score
 
-    champion = _standing(version)
-    facts: dict[str, Any] = {"version": None, "metrics": None, "is_unseen": True, "is_older": False, "unopposed": None}
+    champion = standing(version)
     if champion is None:
-        return None, facts | {"unopposed": "there is no champion yet"}
-    facts["version"] = champion.number
+        return Opponent(), {"version": None, "metrics": None}
     model = load(champion)
     if missing := model.missing(holdout):
         cannot = f"version {champion.number} cannot be compared: pipeline.yaml no longer makes {', '.join(missing)}"
-        return None, facts | {"unopposed": cannot}
+        return Opponent(unopposed=cannot), {"version": champion.number, "metrics": None}
     actual, predicted = holdout["target"].to_numpy(), model.predict(holdout)
     # The champion was fitted on targets known until then, and every held-out row is about a later time.
-    facts["is_unseen"] = _at(champion.tags["trained_until"]) <= _at(snapshot["holdout_start"])
-    facts["is_older"] = _at(snapshot["end"]) < _at(champion.tags["cut_at"])
-    facts["metrics"] = measure(actual, predicted).to_dict()
-    return compare(run, actual, challenger, predicted), facts
+    is_unseen = _at(champion.tags["trained_until"]) <= _at(snapshot["holdout_start"])
+    is_older = _at(snapshot["end"]) < _at(champion.tags["cut_at"])
+    proof = compare(actual, challenger, predicted, run.pipeline.promotion)
+    opponent = Opponent(proof, "", is_unseen, is_older, predicted)
+    facts = {"version": champion.number, "metrics": score(run.pipeline.target, actual, predicted).to_dict()}
+    return opponent, facts | {"is_unseen": is_unseen, "is_older": is_older}
 
 
 def _at(text: str) -> datetime:
     return datetime.fromisoformat(text)  # one instant can be written in many ways: texts do not compare
 
 
-def _standing(version: Version) -> Version | None:
+def standing(version: Version) -> Version | None:
     """Return the champion a version challenges: the one before it, where this run has moved the alias already."""
     from include.registry.mlflow_registry import CHAMPION, PREVIOUS, by_alias
 
@@ -81,22 +74,24 @@ def _standing(version: Version) -> Version | None:
     return champion
 
 
-def promise(actual: np.ndarray, predicted: np.ndarray) -> dict[str, str]:
+def promise(pipeline: Pipeline, actual: np.ndarray, predicted: np.ndarray) -> dict[str, str]:
     """Return the errors on held-out rows as a version's tags: what it is held to as long as it stands."""
     from include.monitoring.blocks import block_means
     from include.monitoring.expected import Expected
+    from include.training.evaluate import losses
 
-    losses = abs(actual - predicted)
-    expected = Expected.of(predicted, losses)
-    return {"promised": json.dumps(block_means(losses)), "expected": json.dumps(asdict(expected) if expected else None)}
+    each = losses(pipeline.target.loss, actual, predicted)
+    expected = Expected.of(predicted, each)
+    return {"promised": json.dumps(block_means(each)), "expected": json.dumps(asdict(expected) if expected else None)}
 
 
 def reference_of(pipeline: Pipeline, parts: Split, predicted: np.ndarray) -> Reference:
     """Return what a version learnt from, and how it predicted the rows that were held out."""
     from include.monitoring.reference import Reference
+    from include.training.evaluate import losses
 
     block, slices = pipeline.monitoring.block, pipeline.monitoring.slices
     learnt = parts.fit[["valid_at", *pipeline.feature_names(), "target"]]
-    losses = (parts.holdout["target"] - predicted).abs()
-    foretold = parts.holdout[["valid_at"]].assign(prediction=predicted, loss=losses)
+    each = losses(pipeline.target.loss, parts.holdout["target"], predicted)
+    foretold = parts.holdout[["valid_at"]].assign(prediction=predicted, loss=each)
     return Reference.of(learnt, block=block, slices=slices) | Reference.of(foretold, block=block)

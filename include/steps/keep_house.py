@@ -21,12 +21,13 @@ def clean_lake(lake: Lake, keep: timedelta) -> int:
 
 
 def sweep_pages(folder: Path, keep: timedelta) -> int:
-    """Delete pages older than `keep` below ``var/docs``: of checks and of the monitor, but the newest of each."""
+    """Delete pages older than `keep` below ``var/docs``: of checks, monitor and trainings, but the newest of each."""
     from include.quality.data_docs.files import sweep
 
     before = datetime.now(UTC) - keep
     removed = sweep(folder / "quality", before)
-    for pages in (sorted(pipeline.glob("*.html")) for pipeline in (folder / "monitoring").glob("*")):
+    drawn = [pipeline for kind in ("monitoring", "training") for pipeline in (folder / kind).glob("*")]
+    for pages in (sorted(pipeline.glob("*.html")) for pipeline in drawn):
         old = [page for page in pages[:-1] if page.stat().st_mtime < before.timestamp()]
         for page in old:
             page.unlink()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from include.registry.mlflow_registry import Version
     from include.spec.model import Pipeline
     from include.steps.run import Run
-    from include.training.evaluate import Metrics
+    from include.training.evaluate import Metrics, ProbabilityMetrics
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +73,7 @@ def seen_rows(run: Run, window: Window, version: Version | None) -> pd.DataFrame
     Where these are honest and the truth is known, there is their `loss`, too.
     """
     from include.steps.excluded import trusted_features
+    from include.training.evaluate import losses
 
     rows, _ = trusted_features(run, run.run_after, window)
     if version is None:
@@ -84,29 +85,34 @@ def seen_rows(run: Run, window: Window, version: Version | None) -> pd.DataFrame
         return rows
     places = zip(rows["entity"], rows["valid_at"], strict=True)
     predicted, honest = np.array([told.get(place, (None, False)) for place in places], dtype="float64").reshape(-1, 2).T
-    losses = (rows["target"] - predicted).abs().where(honest > 0)
-    return rows.assign(prediction=predicted, loss=losses)
+    is_known = (honest > 0) & rows["target"].notna().to_numpy() & np.isfinite(predicted)
+    loss = np.full(len(rows), np.nan)
+    if is_known.any():
+        loss[is_known] = losses(run.pipeline.target.loss, rows["target"][is_known], predicted[is_known])
+    return rows.assign(prediction=predicted, loss=loss)
 
 
 def kept_reference(run: Run, version: Version) -> Reference | None:
     """Return what a version learnt from, of an older one from its artifact; None where nobody kept it."""
     from include.monitoring.record import read_reference
     from include.monitoring.reference import Reference
-    from include.registry.mlflow_registry import load_reference
+    from include.registry.artifacts import REFERENCE, load_file
 
     with run.engine.connect() as connection:
         content = read_reference(connection, run.pipeline.pipeline, version.number)
-    content = content or load_reference(version)
+    content = content or load_file(version, REFERENCE)
     return Reference.from_bytes(content) if content else None
 
 
-def measure_window(run: Run, window: Window, version: Version | None, is_newest: bool = False) -> Metrics | None:
+def measure_window(
+    run: Run, window: Window, version: Version | None, is_newest: bool = False
+) -> Metrics | ProbabilityMetrics | None:
     """Measure one window's matured predictions, store every figure, and return the errors of a version.
 
     On the newest window the version is compared with its recipe fitted on newer data, too.
     """
     from include.monitoring.blocks import block_means
-    from include.monitoring.performance import measure_errors, metrics_of
+    from include.monitoring.performance import measure_errors, score_of
     from include.monitoring.record import PERFORMANCE, record_look, record_measures
 
     name, rows = run.pipeline.pipeline, _matured(run, window)
@@ -116,7 +122,7 @@ def measure_window(run: Run, window: Window, version: Version | None, is_newest:
     facts: dict[str, Any] = {}
     if version is not None:
         standing = own.setdefault(version.number, rows.iloc[:0])
-        losses = (standing["actual"] - standing["predicted"]).abs().to_numpy("float64")
+        losses = standing["loss"].to_numpy("float64")
         facts = {"model_version": version.number, "losses": list(block_means(losses))}
     if is_newest:
         facts |= _probed(run, window, version)
@@ -127,16 +133,16 @@ def measure_window(run: Run, window: Window, version: Version | None, is_newest:
             if version is not None and is_standing:
                 measures += _around(run, window, version, part)
             record_measures(connection, PERFORMANCE, (name, window, number), measures, run.ref)
-            log.info("version %d on %d rows it had not seen: %s", number, len(part), _told(part))
+            log.info("version %d on %d rows it had not seen: %s", number, len(part), _told(part, run.pipeline))
         record_look(connection, name, window, run.ref, **facts)
     newest = own.get(version.number if version else max(own, default=0))
-    return metrics_of(newest) if newest is not None and len(newest) else None
+    return score_of(newest, run.pipeline) if newest is not None and len(newest) else None
 
 
-def _told(rows: pd.DataFrame) -> str:
-    from include.monitoring.performance import metrics_of
+def _told(rows: pd.DataFrame, pipeline: Pipeline) -> str:
+    from include.monitoring.performance import score_of
 
-    return str(metrics_of(rows)) if len(rows) else "none has met its truth yet"
+    return str(score_of(rows, pipeline)) if len(rows) else "none has met its truth yet"
 
 
 def promised_by(version: Version) -> tuple[float, ...]:
@@ -149,12 +155,15 @@ def _matured(run: Run, window: Window) -> pd.DataFrame:
     import pandas as pd
 
     from include.features.read import feature_rows
+    from include.training.evaluate import losses
 
     values = {"pipeline": run.pipeline.pipeline, "main": run.pipeline.main, "start": window.start, "end": window.end}
     values |= {"keep": run.pipeline.quality.excluded == "keep"}
     with run.engine.connect() as connection:
         answer = connection.exec_driver_sql(MATURED, values)
         rows = pd.DataFrame(answer.fetchall(), columns=list(answer.keys()))
+    loss = losses(run.pipeline.target.loss, rows["actual"], rows["predicted"]) if len(rows) else 0.0
+    rows = rows.assign(loss=loss)
     slices = list(run.pipeline.monitoring.slices)
     if rows.empty or not slices:
         return rows
@@ -171,7 +180,7 @@ def _around(run: Run, window: Window, version: Version, rows: pd.DataFrame) -> l
 
     told = json.loads(version.tags.get("expected", "null"))
     expected = Expected(*map(tuple, told.values())) if told else None
-    losses = (rows["actual"] - rows["predicted"]).abs().to_numpy("float64")
+    losses = rows["loss"].to_numpy("float64")
     measures = score(expected, rows["predicted"].to_numpy("float64"), losses)
     values = {"pipeline": run.pipeline.pipeline, "version": version.number, "start": window.start, "end": window.end}
     with run.engine.connect() as connection:

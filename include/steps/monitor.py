@@ -97,7 +97,7 @@ def decide(run: Run, drift: dict[str, Any], error: dict[str, Any] | None) -> dic
 
 
 def _is_past(run: Run, window: Window) -> bool:
-    """Whether a newer window has been looked at: what stands today says nothing about this one."""
+    """Whether a newer window with rows has been looked at: what stands today says nothing about this one."""
     from include.monitoring.record import newest_end
 
     with run.engine.connect() as connection:

@@ -58,6 +58,7 @@ def predict(run: Run) -> dict[str, Any]:
         If nothing was ever loaded.
     """
     from include.registry.mlflow_registry import CHAMPION, by_alias
+    from include.steps.probation import shadow_of
 
     windows = event_windows(run)
     name, champion = run.pipeline.pipeline, by_alias(run.pipeline.pipeline, CHAMPION)
@@ -69,6 +70,9 @@ def predict(run: Run) -> dict[str, Any]:
             rows, written = _score(run, champion, window)
             row_count, written_count = row_count + rows, written_count + written
             log.info("%s %s: version %d, %d rows, %d of them new", name, window, champion.number, rows, written)
+            if previous := shadow_of(run, champion, window):
+                _, beside = _score(run, previous, window, "shadow")
+                log.info("%s %s: version %d beside it, %d rows", name, window, previous.number, beside)
     counts = {"version": champion.number if champion else None, "rows": row_count, "written": written_count}
     return {**windows[-1].to_dict(), "windows": [window.to_dict() for window in windows], **counts}
 
@@ -78,12 +82,18 @@ def is_loaded(run: Run) -> bool:
     return not run.events or any("champion" not in event for event in run.events)
 
 
-def _score(run: Run, champion: Version, window: Window) -> tuple[int, int]:
-    """Score one window; return how many rows can be predicted and how many of them were new."""
+def _score(run: Run, champion: Version, window: Window, kind: str = "batch") -> tuple[int, int]:
+    """Score one window; return how many rows can be predicted and how many of them were new.
+
+    A prediction of kind shadow has no interval: it is made to be compared.
+    """
+    import pandas as pd
+
     from include.features.read import feature_rows
     from include.features.sets import table_name
     from include.registry.mlflow_registry import load
     from include.steps.inputs import pipeline_of
+    from include.steps.intervals import with_intervals
     from include.training.snapshot import predictable
     from include.warehouse.engine import transaction
 
@@ -105,9 +115,14 @@ def _score(run: Run, champion: Version, window: Window) -> tuple[int, int]:
             *(pipeline.pipeline, champion.number, ", ".join(missing)),
         )
         return 0, 0
-    scored = rows.assign(predicted=model.predict(rows), half_width=model.half_width_)
+    # Held-out rows count as the version's data: its first interval is made from them.
+    is_honest = rows["available_at"] >= pd.Timestamp(champion.tags["cut_at"])
+    scored = rows.assign(predicted=model.predict(rows), is_honest=is_honest)
     with transaction(run.engine) as connection, connection.cursor() as cursor:
-        written = _write(cursor, run, champion, scored)
+        if kind == "shadow":
+            bare = scored.assign(half_width=float("nan"), interval_as_of=None)
+            return len(rows), _write(cursor, run, champion, bare, kind)
+        written = _write(cursor, run, champion, with_intervals(cursor, run, champion, model, scored), kind)
         values = {"pipeline": pipeline.pipeline, "start": window.start, "end": window.end}
         table = sql.Identifier(table_name(pipeline))
         for statement in (CONFIRM, COMPLETE):
@@ -115,30 +130,30 @@ def _score(run: Run, champion: Version, window: Window) -> tuple[int, int]:
     return len(rows), written
 
 
-def _write(cursor: Any, run: Run, champion: Version, scored: pd.DataFrame) -> int:
+def _write(cursor: Any, run: Run, champion: Version, scored: pd.DataFrame, kind: str) -> int:
     """Write predictions; return how many were new."""
-    import pandas as pd
-
     from include.features.target_time import expected
 
-    # Held-out rows count as the version's data: its interval was made from them.
-    is_honest = (scored["available_at"] >= pd.Timestamp(champion.tags["cut_at"])).tolist()
     speaks_of = scored["target_at"].fillna(expected(run.pipeline, scored["valid_at"]))
     targets = speaks_of.astype("object").where(speaks_of.notna(), None)
     place = (
         run.pipeline.pipeline,
         champion.number,
-        "batch",
+        kind,
         champion.tags["data_origin"] == "SIMULATED",
         run.ref.run_id,
     )
-    lower, upper = scored["predicted"] - scored["half_width"], scored["predicted"] + scored["half_width"]
-    columns = (scored["entity"], scored["valid_at"], targets, scored["predicted"], lower, upper, is_honest)
+    bounds = scored["predicted"] - scored["half_width"], scored["predicted"] + scored["half_width"]
+    lower, upper, as_of = (
+        column.astype("object").where(column.notna(), None) for column in (*bounds, scored["interval_as_of"])
+    )
+    told = (targets, scored["predicted"], lower, upper, scored["is_honest"], as_of)
+    columns = (scored["entity"], scored["valid_at"], *told)
     written = execute_values(
         cursor,
         "insert into ml.prediction (pipeline, model_version, kind, is_simulated, run_id, entity, valid_at, target_at,"
-        " predicted, lower_bound, upper_bound, is_honest) values %s"
-        " on conflict (pipeline, entity, valid_at, model_version) where kind = 'batch' do nothing returning 1",
+        " predicted, lower_bound, upper_bound, is_honest, interval_as_of) values %s"
+        f" on conflict (pipeline, entity, valid_at, model_version) where kind = '{kind}' do nothing returning 1",
         [(*place, *row) for row in zip(*(list(column) for column in columns), strict=True)],
         page_size=1000,
         fetch=True,

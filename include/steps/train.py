@@ -14,6 +14,7 @@ from include.windows import Window
 if TYPE_CHECKING:
     import pandas as pd
 
+REPORT = "report.html"  # of an evaluation, an artifact of the challenger's run
 log = logging.getLogger(__name__)
 
 
@@ -41,7 +42,7 @@ def take_snapshot(run: Run) -> dict[str, Any]:
     rows = usable(run.pipeline, frame, window.end, force=bool(run.params.get("force")))
     start = holdout_start(run.pipeline, rows)
     parts = split(run.pipeline, rows, start)
-    snapshot_id = _hash(rows)
+    snapshot_id = hash_rows(rows)
     _refuse_again(run, snapshot_id)
     uri = run.lake.put_frame(f"snapshots/{name}/{snapshot_id}", rows)
     with run.engine.begin() as connection:
@@ -63,34 +64,27 @@ def take_snapshot(run: Run) -> dict[str, Any]:
 
 
 def fit_candidate(run: Run, snapshot: dict[str, Any], candidate: str) -> dict[str, Any]:
-    """Fit one candidate, measure it on the held-out rows and log it with its model to MLflow."""
-    from include.registry.mlflow_registry import log_candidate
-    from include.training.candidates import make
-    from include.training.evaluate import measure
+    """Fit one candidate, measure it on the held-out rows and log it with its model to MLflow.
 
-    parts = _parts(run, snapshot)
-    features = run.pipeline.feature_names()
-    model = make(run.pipeline, candidate).fit(parts.fit[features], parts.fit["target"])
-    model.calibrate(parts.holdout[features], parts.holdout["target"])
-    predicted = model.predict(parts.holdout[features])
-    metrics = measure(parts.holdout["target"], predicted, model.half_width_)
-    spec = run.pipeline.training.candidates[candidate].model_dump()
-    logged = log_candidate(
-        run.pipeline.pipeline,
-        candidate,
-        model,
-        parts.fit[features].head(5),
-        {**spec, "seed": run.pipeline.training.seed, "rows_fit": len(parts.fit), "rows_holdout": len(parts.holdout)},
-        {k: v for k, v in metrics.to_dict().items() if v is not None} | {"half_width": model.half_width_},
-        _tags(run, snapshot, candidate),
-    )
-    folder = f"batches/{run.pipeline.pipeline}/candidates/{logged.model_id}"
+    One whose spec, code, snapshot and seed are those of an earlier run is taken from there.
+    """
+    from include.steps.candidate import take_or_fit
+    from include.training.evaluate import score
+
+    parts = parts_of(run, snapshot)
+    fitted = take_or_fit(run.pipeline, snapshot, candidate, parts, _tags(run, snapshot, candidate))
+    predicted, metric = fitted.model.predict(parts.holdout), run.pipeline.promotion.metric
+    metrics = score(run.pipeline.target, parts.holdout["target"], predicted, fitted.model.half_width_)
+    folder = f"batches/{run.pipeline.pipeline}/candidates/{fitted.model_id}"
     predictions_uri = run.lake.put_frame(folder, parts.holdout[["valid_at"]].assign(predicted=predicted))
-    log.info("%s: %s", candidate, metrics)
+    log.info("%s: %s; in cross-validation %s %.4g", candidate, metrics, metric, fitted.selection_error)
     return {
         "candidate": candidate,
-        "run_id": logged.run_id,
-        "model_id": logged.model_id,
+        "run_id": fitted.run_id,
+        "model_id": fitted.model_id,
+        "selection_error": fitted.selection_error,
+        "tuned": fitted.tuned,
+        "taken_from": fitted.taken_from,
         "metrics": metrics.to_dict(),
         "predictions_uri": predictions_uri,
     }
@@ -102,38 +96,54 @@ def compare_and_decide(run: Run, snapshot: dict[str, Any], fitted: list[dict[str
     The decision, with its reasons and figures, is written before any alias moves. Done again,
     even after they moved, it comes to the same decision and writes none.
     """
+    import numpy as np
+
     from include.alerts.record import raise_alert
     from include.monitoring.record import record_reference
-    from include.promotion.decide import choose, decide
+    from include.promotion.approval import rules as approval
+    from include.promotion.decide import choose, decide, is_better_than_champion
     from include.promotion.ledger import append
-    from include.registry.mlflow_registry import Logged, keep_reference, register
-    from include.steps.challenge import against_champion, compare, promise, reference_of
+    from include.promotion.proof import compare
+    from include.registry.artifacts import REFERENCE, keep_file
+    from include.registry.mlflow_registry import Logged, register
+    from include.steps.challenge import against_champion, promise, reference_of
+    from include.steps.champion import pin_checks
+    from include.steps.gate import Challenger, judge
+    from include.steps.registering import describe_version, keep_origin
 
     policy, name = run.pipeline.promotion, run.pipeline.pipeline
-    parts = _parts(run, snapshot)
+    parts = parts_of(run, snapshot)
     holdout, actual = parts.holdout, parts.holdout["target"].to_numpy()
     predicted = {f["candidate"]: run.lake.get_frame(f["predictions_uri"])["predicted"].to_numpy() for f in fitted}
     naive = next(n for n, c in run.pipeline.training.candidates.items() if c.kind == "naive")
     metrics = {f["candidate"]: f["metrics"] for f in fitted}
-    against_naive = {n: compare(run, actual, p, predicted[naive]) for n, p in predicted.items() if n != naive}
-    chosen, reason = choose({n: m[policy.metric] for n, m in metrics.items()}, naive, against_naive)
+    against_naive = {n: compare(actual, p, predicted[naive], policy) for n, p in predicted.items() if n != naive}
+    chosen, reason = choose({f["candidate"]: f["selection_error"] for f in fitted}, naive, against_naive)
     logged = next(Logged(f["run_id"], f["model_id"]) for f in fitted if f["candidate"] == chosen)
     reference = reference_of(run.pipeline, parts, predicted[chosen])
     content = reference.to_bytes()
-    keep_reference(logged, content)
-    version = register(name, logged, _tags(run, snapshot, chosen) | promise(actual, predicted[chosen]))
-    comparison, champion = against_champion(run, snapshot, version, holdout, predicted[chosen])
-    facts = {key: champion[key] for key in ("unopposed", "is_older")}
-    verdict = decide(chosen, reason, comparison, champion["is_unseen"], policy, **facts)
-    evidence = {
+    keep_file(logged.run_id, REFERENCE, content)
+    version = register(name, logged, _tags(run, snapshot, chosen) | promise(run.pipeline, actual, predicted[chosen]))
+    keep_origin(run, version, holdout)
+    opponent, champion = against_champion(run, snapshot, version, holdout, predicted[chosen])
+    challenger = Challenger(version, chosen, predicted[chosen], metrics[chosen], against_naive.get(chosen))
+    checks, importance = judge(run.pipeline, parts, challenger, opponent)
+    checks = [is_better_than_champion(opponent, policy), *checks, *pin_checks(run), *approval(policy)]
+    verdict = decide(reason, checks)
+    evidence = verdict.evidence | {
+        "importance": importance,
+        "report": f"runs:/{version.run_id}/{REPORT}",
         "asked_by": run.params.get("reason") or "",
         "chosen": chosen,
         "candidates": metrics,
+        "selection_errors": {f["candidate"]: f["selection_error"] for f in fitted},
+        "tuned": {f["candidate"]: f["tuned"] for f in fitted if f["tuned"]},
+        "taken_from": {f["candidate"]: f["taken_from"] for f in fitted if f["taken_from"]},
         "naive": metrics[naive],
         "against_naive": {n: comparison_.to_dict() for n, comparison_ in against_naive.items()},
         "champion": champion,
-        "against_champion": comparison.to_dict() if comparison else None,
-        "policy": policy.model_dump(),
+        "against_champion": opponent.comparison.to_dict() if opponent.comparison else None,
+        "policy": policy.model_dump(mode="json"),
         "snapshot_id": snapshot["snapshot_id"],
         "training": run.pipeline.training.model_dump(mode="json"),
         "data_origin": snapshot["data_origin"],
@@ -144,37 +154,62 @@ def compare_and_decide(run: Run, snapshot: dict[str, Any], fitted: list[dict[str
         number = append(connection, name, window, verdict.verdict, verdict.reasons, evidence, version.number, run.ref)
         if verdict.verdict == "promote":
             raise_alert(connection, run.pipeline, "promotion", f"version {version.number}: {reason}", run.ref)
+    describe_version(run, version, window, verdict, metrics[chosen], np.stack([actual, predicted[chosen]]))
     log.info("%s version %d: %s", verdict.verdict, version.number, "; ".join(verdict.reasons))
     return {"decision_id": number, "verdict": verdict.verdict, "version": version.number, **window.to_dict()}
 
 
 def apply_decision(run: Run, decision: dict[str, Any]) -> bool:
-    """Move the aliases as decided; idempotent. Returns whether another champion stands for it."""
-    from include.registry.mlflow_registry import CHALLENGER, CHAMPION, by_alias, promote
+    """Move the aliases as decided; idempotent. Returns whether another champion stands for it.
+
+    Raises
+    ------
+    NothingToDo
+        If the decision holds no more: another champion or challenger came, or a person pinned the champion. The
+        ledger says so, in a decision that voids it.
+    """
+    from include.promotion.ledger import moving
+    from include.registry.mlflow_registry import CHAMPION, by_alias, by_number
+    from include.steps.champion import make_live, settle, void, why_void
     from include.steps.inputs import retire_sets
 
-    name, champion = run.pipeline.pipeline, by_alias(run.pipeline.pipeline, CHAMPION)
-    if decision["verdict"] == "promote":
-        if champion is None or champion.number != decision["version"]:
-            champion = by_alias(name, CHALLENGER)
-        if champion is None or champion.number != decision["version"]:
-            raise NothingToDo(f"{name}: version {decision['version']} is not the challenger any more, a newer one came")
-        promote(champion)
+    name, number, is_promoted = run.pipeline.pipeline, decision["decision_id"], decision["verdict"] == "promote"
+    reason = None
+    with moving(run.engine, name) as connection:
+        settle(connection, run, besides=number)
+        champion = by_alias(name, CHAMPION)
+        if is_promoted:
+            challenger = by_number(name, decision["version"])
+            reason = why_void(connection, run, number, challenger)
+            if reason:
+                void(connection, run, number, challenger, reason)
+            else:
+                make_live(champion := challenger, number)
+    if reason:
+        raise NothingToDo(f"{name}: {reason}")
     if retired := retire_sets(run):
         log.info("%s: the sets of features %s are needed by no version any more", name, ", ".join(retired))
     log.info("champion of %s: version %s", name, champion.number if champion else "none")
-    return bool(decision["verdict"] == "promote")
+    return is_promoted
 
 
 def _refuse_again(run: Run, snapshot_id: str) -> None:
-    """Raise where another run has trained the same candidates on the same rows: it would come to the same."""
+    """Raise where another run has trained the same candidates on the same rows: it would come to the same.
+
+    A verdict that is void, or waited for something, is none to rely on.
+    """
+    from include.promotion.ledger import moving
+    from include.steps.champion import settle
+
     if run.params.get("force"):
         return
     training = json.dumps(run.pipeline.training.model_dump(mode="json"))
-    with run.engine.connect() as connection:
+    with moving(run.engine, run.pipeline.pipeline) as connection:
+        settle(connection, run)
         before = connection.exec_driver_sql(
-            "select run_id, verdict from ml.decision where pipeline = %s and evidence->>'snapshot_id' = %s"
-            " and evidence->'training' = %s::jsonb and run_id <> %s order by decision_id limit 1",
+            "select run_id, verdict from ml.decision d where pipeline = %s and evidence->>'snapshot_id' = %s"
+            " and evidence->'training' = %s::jsonb and run_id <> %s and verdict in ('promote', 'reject')"
+            " and not exists (select from ml.decision v where v.voids = d.decision_id) order by decision_id limit 1",
             (run.pipeline.pipeline, snapshot_id, training, run.ref.run_id),
         ).first()
     if before is not None:
@@ -184,7 +219,8 @@ def _refuse_again(run: Run, snapshot_id: str) -> None:
         )
 
 
-def _parts(run: Run, snapshot: dict[str, Any]) -> Any:
+def parts_of(run: Run, snapshot: dict[str, Any]) -> Any:
+    """Return the rows of a snapshot, cut into those to fit on and those held out."""
     from datetime import datetime
 
     from include.training.snapshot import split
@@ -226,7 +262,7 @@ def _origin_of_sources(connection: Any, pipeline: str) -> str:
     return f"real, with SIMULATED {', '.join(names)}" if names else "real"
 
 
-def _hash(rows: pd.DataFrame) -> str:
+def hash_rows(rows: pd.DataFrame) -> str:
     """Hash the values and the names, so that equal rows have equal snapshots."""
     import pandas as pd
 

@@ -114,3 +114,9 @@ def first_day(pipeline: Pipeline) -> datetime:
 def announce(context: Mapping[str, Any], asset: Asset, extra: dict[str, Any]) -> None:
     """Attach a window and counts to an asset's event, for the DAG it wakes."""
     context["outlet_events"][asset].extra.update(extra)
+
+
+def announce_champion(context: Mapping[str, Any], pipeline: Pipeline, decision: Mapping[str, Any]) -> None:
+    """Tell scoring that another champion stands, by the decision that made it."""
+    extra = {"start": decision["start"], "end": decision["end"], "champion": decision["version"]}
+    announce(context, champion_ready(pipeline), extra)

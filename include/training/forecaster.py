@@ -10,6 +10,7 @@ from joblib import parallel_config
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 
 from include.errors import ContractBroken
+from include.training.intervals import NEWEST
 
 
 class Forecaster(RegressorMixin, BaseEstimator):
@@ -31,7 +32,9 @@ class Forecaster(RegressorMixin, BaseEstimator):
     features_ : list of str
         Features in the order the estimator sees them.
     half_width_ : float
-        Half the width of the interval, in the target's unit; set by `calibrate`.
+        Half the width of the interval, in the target's unit, as far as held-out rows tell it; set by `calibrate`.
+    errors_ : numpy.ndarray, shape (at most include.training.intervals.NEWEST,)
+        The newest absolute errors on held-out rows, in the target's unit; set by `calibrate`.
 
     Examples
     --------
@@ -58,16 +61,26 @@ class Forecaster(RegressorMixin, BaseEstimator):
             self.estimator_ = clone(self.estimator).fit(rows, change)
         return self
 
+    def go_on(self, rows: pd.DataFrame, target: Any) -> Self:
+        """Go on from the fitted state with rows that came since; of an estimator that can, see `partial_fit`."""
+        self.estimator_.partial_fit(rows[self.features_], np.asarray(target, dtype="float64") - self._base(rows))
+        return self
+
     def calibrate(self, rows: pd.DataFrame, target: Any) -> Self:
-        """Set the interval from the errors on rows that were not fitted.
+        """Set the first interval from the errors on rows that were not fitted, in time order.
 
         Split conformal prediction: the ⌈(n + 1) · coverage⌉-th smallest absolute error
         (Vovk, Gammerman & Shafer, 2005; Lei et al., 2018, doi:10.1080/01621459.2017.1307116).
         """
-        errors = np.sort(np.abs(np.asarray(target, dtype="float64") - self.predict(rows)))
+        self.errors_ = np.abs(np.asarray(target, dtype="float64") - self.predict(rows))[-NEWEST:]
+        errors = np.sort(self.errors_)
         place = int(np.ceil((len(errors) + 1) * self.coverage))
         self.half_width_ = float(errors[min(place, len(errors)) - 1])
         return self
+
+    def held_out_errors(self) -> list[float]:
+        """Return the errors that the first interval is made from; of a model from before they were kept, its width."""
+        return [float(error) for error in getattr(self, "errors_", [self.half_width_])]
 
     def predict(self, rows: pd.DataFrame) -> np.ndarray:
         """Predict the target in its unit, shape (n,).
@@ -82,7 +95,9 @@ class Forecaster(RegressorMixin, BaseEstimator):
                 f"the model needs the features {', '.join(missing)}, which pipeline.yaml no longer makes: put them"
                 " back, or train another version with the pipeline's training DAG"
             )
-        rows = rows[self.features_]
+        return self._answers(rows[self.features_])
+
+    def _answers(self, rows: pd.DataFrame) -> np.ndarray:
         return np.asarray(self.estimator_.predict(rows), dtype="float64") + self._base(rows)
 
     def missing(self, rows: pd.DataFrame) -> list[str]:

@@ -116,7 +116,7 @@ def _the_replay_can_tell(environ: dict[str, str], folder: Path, server: str) -> 
     """Ask how things are from the replay's container, as its table does: it has no place for secrets of its own."""
     (folder / "var").mkdir(parents=True)
     asked = "from include.local.runtime import status; print(sorted(status()['pipelines']))"
-    assert run("replay", environ, folder, server, "-c", asked).stdout == "['air_quality', 'usdmxn']\n"
+    assert run("replay", environ, folder, server, "-c", asked).stdout == "['air_quality', 'co_alert', 'usdmxn']\n"
     assert written_outside("replay", folder) == set()
 
 

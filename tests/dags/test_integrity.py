@@ -4,6 +4,8 @@ import re
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -15,16 +17,18 @@ from include.spec.load import load_all
 from include.windows import Window
 
 ROOT = Path(__file__).resolve().parents[2]
-VERBS = ("ingest", "monitor", "train", "score", "quarantine")
+VERBS = ("ingest", "monitor", "train", "score", "rollback", "quarantine")
 HEAVY = ("pandas", "numpy", "sklearn", "mlflow", "great_expectations", "pyarrow", "requests", "psycopg2")
 
 
 def test_the_dags_are_exactly_these(dagbag):
     assert set(dagbag.dags) == {
         *("ingest_air_quality", "monitor_air_quality", "train_air_quality", "score_air_quality"),
-        "quarantine_air_quality",
+        *("rollback_air_quality", "quarantine_air_quality"),
+        *("ingest_co_alert", "monitor_co_alert", "train_co_alert", "score_co_alert"),
+        *("rollback_co_alert", "quarantine_co_alert"),
         *("ingest_usdmxn", "monitor_usdmxn", "train_usdmxn", "score_usdmxn"),
-        "quarantine_usdmxn",
+        *("rollback_usdmxn", "quarantine_usdmxn"),
         *("alert", "keep_house"),
     }
 
@@ -58,7 +62,8 @@ def test_a_broken_pipeline_is_shown_and_leaves_the_others_alone(own_pipelines, r
     path = own_pipelines / "usdmxn" / "pipeline.yaml"
     path.write_text(path.read_text().replace("impact: tier_1", "impact: tier_9"))
     dagbag = read_dags(ROOT / "dags")
-    assert set(dagbag.dags) == {f"{verb}_air_quality" for verb in VERBS} | {"alert", "keep_house"}
+    others = {f"{verb}_{name}" for verb in VERBS for name in ("air_quality", "co_alert")}
+    assert set(dagbag.dags) == others | {"alert", "keep_house"}
     assert list(dagbag.import_errors) == ["broken_pipelines.py"]
     assert re.search(r"pipeline\.yaml:\d+: impact: ", dagbag.import_errors["broken_pipelines.py"])
 
@@ -196,6 +201,64 @@ def test_a_param_of_the_quarantine_that_makes_no_sense_is_refused(dagbag, name, 
 
     with pytest.raises(ParamValidationError):
         dagbag.dags["quarantine_usdmxn"].params.get_param(name).resolve(value=value)
+
+
+@pytest.fixture
+def with_people(own_pipelines, read_dags):
+    """Read the DAGs where promotions of usdmxn wait for a person, for six hours, and people are asked for labels."""
+    path = own_pipelines / "usdmxn" / "pipeline.yaml"
+    document = yaml.safe_load(path.read_text())
+    document["promotion"] |= {"approval": "manual", "approval_expires": "6 hours"}
+    document["monitoring"] = document.get("monitoring", {}) | {"label": {"rows": 3}}
+    path.write_text(yaml.safe_dump(document))
+    dagbag = read_dags(ROOT / "dags")
+    assert dagbag.import_errors == {}
+    return dagbag
+
+
+def test_a_manual_training_waits_for_a_person_between_the_decision_and_the_aliases(with_people):
+    from airflow.providers.standard.operators.hitl import ApprovalOperator
+
+    dag = with_people.dags["train_usdmxn"]
+    order = ["compare_and_decide", "show_evidence", "approve", "record_answer", "apply_decision"]
+    for before, after in pairwise(order):
+        assert after in dag.get_task(before).downstream_task_ids
+    assert dag.get_task("apply_decision").upstream_task_ids == {"record_answer"}
+    approve = dag.get_task("approve")
+    assert (isinstance(approve, ApprovalOperator), approve.defaults) == (True, ["Reject"])
+    assert approve.response_timeout == timedelta(hours=6)
+    assert {"subject", "body"} <= set(approve.template_fields)
+
+
+def test_a_rejection_or_an_expiry_is_handed_on_and_a_skipped_training_asks_nobody(with_people):
+    dag = with_people.dags["train_usdmxn"]
+    approve, reply = dag.get_task("approve"), {"chosen_options": ["Reject"], "params_input": {}}
+    reply |= {"responded_at": datetime(2025, 3, 1, tzinfo=UTC), "responded_by_user": None}
+    answer = approve.execute_complete({"ti": None, "task": approve}, reply)
+    assert (answer["chosen_options"], answer["responded_by_user"]) == (["Reject"], None)
+    assert dag.get_task("show_evidence").downstream_task_ids == {"approve"}
+    assert dag.get_task("show_evidence").ignore_downstream_trigger_rules is False
+    assert dag.get_task("record_answer").trigger_rule == "none_failed_min_one_success"
+
+
+def test_only_manual_pipelines_wait_and_only_those_that_ask_have_a_form(with_people):
+    asking = {"show_evidence", "approve", "record_answer"}
+    assert not asking & set(with_people.dags["train_air_quality"].task_ids)
+    assert "label_air_quality" not in with_people.dags
+    assert "request_labels" not in with_people.dags["monitor_air_quality"].task_ids
+    assert with_people.dags["monitor_usdmxn"].get_task("request_labels").upstream_task_ids == {"measure"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("request", 0), ("request", "one"), ("request", None), ("value", "2,4"), ("reason", "")]
+)
+def test_the_form_for_a_label_refuses_what_makes_no_sense(with_people, name, value):
+    from airflow.sdk.exceptions import ParamValidationError
+
+    dag = with_people.dags["label_usdmxn"]
+    assert complaints(dag) == []
+    with pytest.raises(ParamValidationError):
+        dag.params.get_param(name).resolve(value=value)
 
 
 def test_a_run_that_somebody_starts_in_the_web_ui_today_has_tasks(dagbag):

@@ -49,7 +49,7 @@ def test_nothing_is_left_but_the_decisions_and_again_is_no_fault(loaded) -> None
     left = {
         name: loaded.one(f"select count(*) from {name} where pipeline = 'readings'") for (name,) in loaded.sql(NAMED)
     }
-    assert {name for name, count in left.items() if count} == {"ml.decision"}
+    assert {name for name, count in left.items() if count} == {"ml.decision", "ml.ledger_head"}
     assert loaded.sql("select 1 from pg_class where relname like 'readings%%'") == []
     assert loaded.sql("select 1 from pg_proc where proname like 'readings%%'") == []
 

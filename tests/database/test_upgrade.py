@@ -13,6 +13,7 @@ from alembic.config import Config
 
 import include.warehouse.migrate as migrate
 from include.local.postgres import with_database
+from include.promotion import chain
 from include.warehouse.batch import Batch
 from include.warehouse.engine import connect_engine
 from include.windows import Window
@@ -94,6 +95,10 @@ def test_nothing_is_lost(old_database: str) -> None:
     before = {query: rows(old_database, query) for query in kept}
     migrate.upgrade(old_database)
     assert {query: rows(old_database, query) for query in kept} == before
+    engine = connect_engine(old_database)
+    with engine.connect() as connection:
+        assert chain.verify(connection, "p") == (1, None), "the decisions that were there are chained"
+    engine.dispose()
 
 
 def test_figures_of_the_monitor_become_rows_and_come_back(old_database: str) -> None:

@@ -15,10 +15,22 @@ PLANS = {
     "air_quality": Replay.model_validate(
         {"history": ["2004-03-01", "2004-07-01"], "start": "2004-07-01", "end": "2004-08-01", "step": "month"}
     ),
+    "co_alert": Replay.model_validate(
+        {"history": ["2004-03-01", "2004-07-01"], "start": "2004-07-01", "end": "2004-08-01", "step": "month"}
+    ),
     "usdmxn": Replay.model_validate({"start": "2018-01-01", "end": "2020-01-01", "step": "year"}),
 }
+VALUES, EVENTS = {"r2", "rmse", "mae"}, {"brier", "log_loss", "event_share"}
+METRICS = {"air_quality": VALUES, "co_alert": EVENTS, "usdmxn": VALUES}
 TABLES = (
-    *("core.air_quality", "core.usdmxn", "core.usdmxn_rates", "core.usdmxn_inflation", "core.usdmxn_operations"),
+    *(
+        "core.air_quality",
+        "core.co_alert",
+        "core.usdmxn",
+        "core.usdmxn_rates",
+        "core.usdmxn_inflation",
+        "core.usdmxn_operations",
+    ),
     *("raw.payload", "ops.run", "ops.quality_result", "ops.quarantine", "ops.alert"),
     *(
         "ml.decision",
@@ -28,6 +40,7 @@ TABLES = (
         "ml.look",
         "ml.snapshot",
         "feature.air_quality",
+        "feature.co_alert",
         "feature.usdmxn",
     ),
 )
@@ -54,7 +67,7 @@ def test_each_pipeline_has_a_champion_by_alias_and_the_status_says_so(played):
         answer = requests.get(mlflow, params={"name": name, "alias": "champion"}, timeout=10)
         assert answer.status_code == 200, answer.text
         assert pipelines[name]["champion"]["version"] == int(answer.json()["model_version"]["version"])
-        assert set(pipelines[name]["champion"]["metrics"]) >= {"r2", "rmse", "mae"}
+        assert set(pipelines[name]["champion"]["metrics"]) >= METRICS[name]
 
 
 def test_every_row_is_there_once(played):
@@ -114,12 +127,13 @@ def test_predictions_carry_their_version_and_say_simulated(played):
 
 def test_predictions_against_what_came_give_the_error_that_the_monitor_measured(played):
     for name in PLANS:
+        statistic, loss = ("brier", "v.error * v.error") if name == "co_alert" else ("mae", "abs(v.error)")
         rows = played.sql(
-            "select p.row_count, round(p.value::numeric, 9), count(*), round(avg(abs(v.error))::numeric, 9)"
+            f"select p.row_count, round(p.value::numeric, 9), count(*), round(avg({loss})::numeric, 9)"
             " from ml.performance p join mart.prediction_vs_actual v on v.pipeline = p.pipeline"
             " and v.model_version = p.model_version and v.known_at >= p.window_start_at"
             " and v.known_at < p.window_end_at"
-            f" where p.pipeline = '{name}' and (p.kind, p.statistic, p.slice) = ('error', 'mae', '')"
+            f" where p.pipeline = '{name}' and (p.kind, p.statistic, p.slice) = ('error', '{statistic}', '')"
             " group by p.window_start_at, p.row_count, p.value"
         )
         assert rows, f"{name}: nothing was measured"

@@ -61,7 +61,7 @@ def buoy(system):
     spec = folder / "pipeline.yaml"
     write(system.var / "files" / "buoy.csv", 50)
     spec.write_text(SPEC)
-    dags = {f"{verb}_buoy" for verb in ("ingest", "monitor", "train", "score", "quarantine")}
+    dags = {f"{verb}_buoy" for verb in ("ingest", "monitor", "train", "score", "rollback", "quarantine")}
     system.wait_for(lambda: dags <= system.api.dag_ids(), "the new DAGs")
     ingest(system, "first", "2024-01-01", "2024-02-20")
     system.wait_for_promotion("buoy")

@@ -36,8 +36,9 @@ def harbour(system) -> Callable[[str], list[list[str]]]:
     system.ciclo("inspect", str(file), "--pipeline", "harbour", "--target", "Level (cm)")
     written = Path(system.env["CICLO_PIPELINES"]) / "harbour" / "pipeline.yaml"
     edited = [line for line in written.read_text().splitlines() if "random_forest" not in line]
-    written.write_text("\n".join(edited) + "\n")
-    dags = {f"{verb}_harbour" for verb in ("ingest", "monitor", "train", "score", "quarantine")}
+    edited = [line.replace("promotion: {", "promotion: {approval: manual, ") for line in edited]
+    written.write_text("\n".join([*edited, "monitoring: {label: {rows: 2}}", ""]))
+    dags = {f"{verb}_harbour" for verb in VERBS}
     system.wait_for(lambda: dags <= system.api.dag_ids(), "the new DAGs")  # an event wakes nobody before
     return system.sql
 
@@ -45,6 +46,9 @@ def harbour(system) -> Callable[[str], list[list[str]]]:
 def test_an_unseen_file_goes_round_the_loop_by_one_command_and_one_edit(system, harbour):
     conf = json.dumps({"start": "2024-01-01", "end": "2024-03-01"})
     system.airflow("dags", "trigger", "ingest_harbour", "--run-id", "first", "--conf", conf)
+    answer(system, "Reject")
+    system.api.trigger("train_harbour", "again", {"force": True})
+    answer(system, "Approve")
     system.wait_for_promotion("harbour")
     [[rows, hours, unknown]] = harbour(
         "select count(*), count(distinct valid_at), count(*) - count(wind) from core.harbour"
@@ -54,11 +58,48 @@ def test_an_unseen_file_goes_round_the_loop_by_one_command_and_one_edit(system, 
     [[level, pressure]] = harbour("select level_cm, pressure from core.harbour where valid_at = '2024-01-13 07:00+00'")
     at = hour((datetime(2024, 1, 13, 7) - datetime(2024, 1, 1)) // timedelta(hours=1)).replace(",", ".").split(";")
     assert [float(level), float(pressure)] == [float(at[2]), float(at[4])]
-    verdicts = [
-        verdict for [verdict] in harbour("select verdict from ml.decision where pipeline = 'harbour' order by 1")
-    ]
-    assert verdicts == ["promote", "retrain"]
+    verdicts = harbour(
+        "select verdict, coalesce(evidence->'approval'->>'answer', ''), coalesce(evidence->'approval'->>'by', '')"
+        " from ml.decision where pipeline = 'harbour' order by decision_id"
+    )
+    asked, rejected, approved = ["hold", "", ""], ["reject", "rejected", "admin"], ["promote", "approved", "admin"]
+    assert verdicts == [["retrain", "", ""], asked, rejected, asked, approved]
     assert system.status()["pipelines"]["harbour"]["champion"]["metrics"]["r2"] > 0
+
+
+def answer(system, option: str) -> None:
+    """Answer the question that waits, as a person does: not at once, when Airflow 3.3.2 can lose the answer."""
+
+    def waiting() -> list[dict]:
+        path, old = "dags/train_harbour/dagRuns/~/hitlDetails", datetime.now(UTC) - timedelta(seconds=3)
+        questions = system.api.call("GET", path, params={"response_received": False}).json()["hitl_details"]
+        parked = [one for one in questions if one["task_instance"]["state"] == "awaiting_input"]
+        return [one for one in parked if datetime.fromisoformat(one["created_at"]) < old]
+
+    system.wait_for(lambda: bool(waiting()), "the question", 240)
+    [question] = waiting()
+    assert "| **" in question["body"], "a table with the candidate that is asked for"
+    run_id = question["task_instance"]["dag_run_id"]
+    path = f"dags/train_harbour/dagRuns/{run_id}/taskInstances/approve/-1/hitlDetails"
+    system.api.call("PATCH", path, json={"chosen_options": [option], "params_input": {}})
+    system.wait_for(lambda: system.api.run_state("train_harbour", run_id) == "success", f"the run after {option}")
+
+
+def test_an_answer_in_the_form_for_labels_is_stored_with_the_user_of_the_web_ui(system, harbour):
+    [[number]] = harbour(
+        "insert into ops.label_request (pipeline, entity, valid_at, why, doubt, predicted, model_version, run_id)"
+        " values ('harbour', '', '2024-01-13 07:00+00', 'surprising', 2, 500, 1, 'by hand') returning request_id"
+    )
+    system.api.trigger("label_harbour", "told", {"request": int(number), "value": 512.5, "reason": "read again"})
+    system.wait_for(lambda: system.api.run_state("label_harbour", "told") in ("success", "failed"), "the label")
+    assert harbour("select value, reason, answered_by from ops.label_request") == [["512.5", "read again", "admin"]]
+
+
+def test_promotions_may_become_automatic_again(system, harbour):
+    written = Path(system.env["CICLO_PIPELINES"]) / "harbour" / "pipeline.yaml"
+    written.write_text(written.read_text().replace("approval: manual", "approval: auto"))
+    task = "dags/train_harbour/tasks/approve"
+    system.wait_for(lambda: system.api.call("GET", task, accept=(404,)).status_code == 404, "the DAG to change")
 
 
 def test_a_row_that_was_corrected_late_is_judged_anew_in_the_window_it_belongs_to(system, harbour):

@@ -147,7 +147,10 @@ def test_validate_tells_every_fault_and_status_the_same_until_it_is_mended(ciclo
 
 def test_a_pipeline_that_is_not_there_cannot_be_validated(ciclo: Ciclo):
     done = ciclo("validate", "nothing")
-    assert (done.returncode, done.stderr) == (1, "there is no pipeline nothing; there are air_quality, usdmxn\n")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "there is no pipeline nothing; there are air_quality, co_alert, usdmxn\n",
+    )
 
 
 QUARANTINED = """
@@ -365,3 +368,95 @@ def test_where_a_window_cannot_be_read_again_nothing_is_decided(ciclo: Ciclo, ai
     assert (done.returncode, len(airflow["asked"])) == (1, 1)
     assert "ingest_usdmxn failed: ContractBroken: still broken" in done.stderr
     assert "run the same again: it goes on with this window" in done.stderr
+
+
+@pytest.fixture
+def champion_decided(quarantined: None) -> None:
+    """Load a window of air_quality, and decide on two versions and a rollback."""
+    from include.local.environment import database_url
+    from include.promotion.ledger import append
+    from include.warehouse.batch import RunRef
+    from include.warehouse.engine import connect_engine
+    from include.windows import Window
+
+    with connect_engine(database_url("warehouse")).begin() as connection:
+        connection.exec_driver_sql(
+            "insert into ops.run (dag_id, run_id, pipeline, window_start_at, window_end_at, received_count,"
+            " inserted_count, revised_count, unchanged_count, quarantined_count, checks_passed_count,"
+            " checks_total_count, is_simulated, loaded_at) values ('ingest_air_quality', 'r1', 'air_quality',"
+            " '2025-01-01', '2025-02-01', 0, 0, 0, 0, 0, 0, 0, true, now()) on conflict do nothing"
+        )
+        window = Window.parse("2025-01-01", "2025-02-01")
+        for run_id, verdict, version in [("t1", "promote", 1), ("t2", "promote", 2), ("r1", "rollback", 1)]:
+            run = RunRef("train_air_quality", run_id)
+            append(connection, "air_quality", window, verdict, [f"{verdict} {version}"], {}, version, run)
+
+
+@pytest.mark.usefixtures("champion_decided")
+def test_a_pin_is_shown_by_status_until_it_is_taken_off(ciclo: Ciclo):
+    assert ciclo("pin", "air_quality").stderr == 'give a reason, which is kept on record: --reason "…"\n'
+    assert "has passed already" in ciclo("pin", "air_quality", "--reason", "audit", "--until", "2020-01-01").stderr
+    assert "neither a date" in ciclo("pin", "air_quality", "--reason", "audit", "--until", "friday").stderr
+    assert "nothing is loaded yet" in ciclo("pin", "usdmxn", "--reason", "audit").stderr
+    done = ciclo("pin", "air_quality", "--reason", "audit", "--until", "2999-12-31")
+    assert " until 2999-12-31 00:00 UTC: audit\n" in done.stdout, done.stderr
+    state = json.loads(ciclo("status", "--json").stdout)["pipelines"]["air_quality"]
+    assert state["pin"].endswith("until 2999-12-31 00:00 UTC: audit")
+    assert (state["live"]["version"], state["live"]["verdict"]) == (1, "rollback")
+    shown = ciclo("status").stdout
+    assert "air_quality: version 1 came back at " in shown
+    assert "ciclo unpin air_quality takes it off" in shown
+    assert "unpinned; it was pinned by " in ciclo("unpin", "air_quality", "--reason", "done").stdout
+    assert ciclo("unpin", "air_quality", "--reason", "done").stdout == "air_quality is not pinned.\n"
+    assert json.loads(ciclo("status", "--json").stdout)["pipelines"]["air_quality"]["pin"] is None
+
+
+@pytest.mark.usefixtures("champion_decided")
+def test_the_ledger_is_verified_and_tampering_ends_with_exit_code_1(ciclo: Ciclo):
+    done = ciclo("ledger", "verify", "air_quality")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("air_quality: ")
+    assert done.stdout.endswith(" are intact\n")
+    planted = (
+        "insert into ml.decision (pipeline, window_start_at, window_end_at, verdict, reasons, evidence, dag_id, run_id)"
+        " select 'planted', now(), now(), 'hold', '{quiet}', '{}', 'd', 'r' || n from generate_series(1, 3) n;"
+        "alter table ml.decision disable trigger decision_is_append_only;"
+        "update ml.decision set verdict = 'promote' where pipeline = 'planted' and position = 2;"
+        "alter table ml.decision enable trigger decision_is_append_only"
+    )
+    assert ciclo("psql", "-c", planted).returncode == 0
+    done = ciclo("ledger", "verify")
+    assert done.returncode == 1
+    assert " was changed: its hash is not that of its content; 1 before it are intact" in done.stdout
+    assert ciclo("ledger", "verify", "air_quality").returncode == 0
+    assert ciclo("ledger", "verify", "nothing").stderr.startswith("nothing was ever decided for nothing; there are ")
+
+
+@pytest.mark.usefixtures("champion_decided")
+@pytest.mark.parametrize(("state", "code"), [("success", 0), ("failed", 1)])
+def test_a_rollback_runs_its_dag_and_tells_what_is_live(ciclo: Ciclo, airflow: dict[str, Any], state: str, code: int):
+    airflow["told"]["state"] = state
+    asked = ("rollback", "air_quality", "--to", "1", "--reason", "nonsense since noon")
+    done = ciclo(*asked, CICLO_AIRFLOW_PORT=airflow["port"])
+    assert done.returncode == code, done.stderr
+    [(path, conf)] = airflow["asked"]
+    assert path == "/api/v2/dags/rollback_air_quality/dagRuns"
+    assert (conf["to"], conf["reason"]) == (1, "nonsense since noon")
+    assert conf["by"]
+    if code == 0:
+        assert done.stdout.startswith("air_quality: version 1 is live. rollback 1.")
+    else:
+        assert "rollback_air_quality failed: ContractBroken: still broken" in done.stderr
+
+
+@pytest.mark.usefixtures("champion_decided")
+def test_what_cannot_be_rolled_back_or_reproduced_is_one_sentence(ciclo: Ciclo):
+    for arguments, told in [
+        (("rollback", "nothing", "--reason", "x"), "there is no pipeline nothing; there are "),
+        (("rollback", "air_quality"), "give a reason, which is kept on record"),
+        (("rollback", "air_quality", "--reason", "x"), "Airflow at http://127.0.0.1:"),
+        (("reproduce", "air_quality", "1"), "MLflow at http://127.0.0.1:"),
+    ]:
+        done = ciclo(*arguments)
+        assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
+        assert done.stderr.startswith(told)

@@ -12,7 +12,7 @@ import pytest
 from include.quality.contract import Result
 from include.quality.data_docs.files import page_of_run, write
 from include.quality.data_docs.report import Report
-from include.reporting.docs_site import monitor_url, report_url, site
+from include.reporting.docs_site import monitor_url, report_url, site, training_url
 from include.settings import settings
 from include.windows import Window
 
@@ -52,6 +52,9 @@ def docs() -> Path:
     place = folder / "monitoring" / "air"
     place.mkdir(parents=True)
     (place / page_of_run(Window.parse("2025-01-01", "2025-02-01"), "monitor_air", RUN)).write_text("what was decided")
+    drawn = folder / "training" / "air"
+    drawn.mkdir(parents=True)
+    (drawn / page_of_run(Window.parse("2025-01-01", "2025-02-01"), "train_air", RUN)).write_text("what was evaluated")
     (settings().var / "secret.html").write_text("secret")
     (folder / "notes.txt").write_text("secret")
     (folder / "quality" / "way_out.html").symlink_to(settings().var / "secret.html")
@@ -171,6 +174,13 @@ def test_the_button_of_a_decision_leads_to_the_page_of_that_very_run(airflow, si
         assert answer.status_code == 404
 
 
+def test_the_button_of_a_training_leads_to_the_evaluation_of_that_very_run(airflow, signed_in):
+    first = airflow.get(training_url("", "train_air", "compare_and_decide", RUN), headers=signed_in)
+    assert airflow.get(first.headers["location"], headers=signed_in).text == "what was evaluated"
+    assert airflow.get(training_url("", "train_air", "draw_report", "other"), headers=signed_in).status_code == 404
+    assert airflow.get(training_url("", "train_air", "draw_report", RUN)).status_code == 401
+
+
 @pytest.mark.parametrize(("run", "source"), [("other", "station"), (RUN, "../.."), (RUN, "*"), (RUN, "<b>")])
 def test_a_run_without_a_page_is_told_so(airflow, signed_in, run, source):
     answer = airflow.get(report_url("", "ingest_air", f"{source}.check", run), headers=signed_in)
@@ -211,6 +221,17 @@ def test_only_a_decision_and_its_drawing_have_the_button_of_the_monitor(airflow)
     assert {place for place, address in told.items() if address} == {
         ("monitor_air", "decide"), ("monitor_air", "draw_report"),
     }  # fmt: skip
+
+
+def test_only_a_trainings_decision_and_its_drawing_have_the_button_of_the_evaluation(airflow):
+    from airflow import plugins_manager
+    from airflow.models.taskinstancekey import TaskInstanceKey
+
+    (link,) = [link for link in plugins_manager.get_global_operator_extra_links() if link.name == "Evaluation report"]
+    tasks = ("fit_candidate", "compare_and_decide", "draw_report")
+    places = [(dag, task) for dag in ("monitor_air", "train_air") for task in tasks]
+    told = {place: link.get_link(None, ti_key=TaskInstanceKey(*place, RUN, 1, -1)) for place in places}
+    assert {place for place, address in told.items() if address} == {("train_air", task) for task in tasks[1:]}
 
 
 def test_without_a_guard_the_test_for_a_session_would_notice(docs):

@@ -164,7 +164,7 @@ def test_flags_and_words_can_be_frozen_and_not_shifted(inject: Inject, bank) -> 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("nothing", *SENSOR), "there is no pipeline nothing; there are air_quality, usdmxn"),
+        (("nothing", *SENSOR), "there is no pipeline nothing; there are air_quality, co_alert, usdmxn"),
         (("nothing", "--list"), "there is no pipeline nothing"),
         (("air_quality", "--column", "co_sensr", *SENSOR[2:]), r"--column 'co_sensr' .*yaml:\d+.*mean 'co_sensor'"),
         (("usdmxn", "--column", "operation_id", *SENSOR[2:]), "operation_id tells rows apart"),

@@ -34,6 +34,9 @@ from include.warehouse.load import load_window
 from include.windows import Window
 
 START_SECONDS = 120
+FIRST = Window.parse("2024-01-01", "2024-01-21")
+SECOND = Window.parse("2024-01-21", "2024-02-01")
+THIRD = Window.parse("2024-02-01", "2024-02-11")
 PLANT = Path(__file__).with_name("plant.yaml").read_text("utf-8")
 
 
@@ -187,3 +190,17 @@ def _is_healthy(url: str) -> bool:
         return requests.get(f"{url}/health", timeout=2).ok
     except requests.RequestException:
         return False
+
+
+@pytest.fixture
+def loaded(plant_world: Plant, readings: Callable[..., pd.DataFrame]) -> Plant:
+    """The first window is loaded; there is no model."""
+    plant_world.load(FIRST, readings(FIRST))
+    return plant_world
+
+
+@pytest.fixture
+def trained(loaded: Plant) -> Plant:
+    """The first window is loaded and its champion stands."""
+    loaded.train("first", FIRST, reason="there is no champion yet")
+    return loaded

@@ -12,7 +12,7 @@ from uuid import uuid4
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.gaussian_process import GaussianProcessRegressor
 
 from include.errors import ContractBroken, SourceUnavailable
 from include.registry import aliases, mlflow_registry, removal
@@ -72,7 +72,8 @@ def test_a_model_comes_back_with_the_same_predictions_and_interval(mlflow_url, n
     promote(register(name, log(name, model, rows), TAGS))
     back = load(by_alias(name, CHAMPION))
     assert back.predict(rows).tolist() == model.predict(rows).tolist()
-    assert (back.half_width_, back.features_, back.anchor) == (model.half_width_, model.features_, model.anchor)
+    assert (back.features_, back.anchor) == (model.features_, model.anchor)
+    assert back.half_width_ == pytest.approx(model.half_width_, nan_ok=True)
 
 
 def test_a_version_keeps_its_tags_and_its_run_the_figures(mlflow_url, name):
@@ -173,7 +174,7 @@ def test_a_file_that_is_gone_is_named_with_its_version(mlflow_folder, champion):
 
 
 def test_a_model_of_a_type_nobody_reviewed_is_not_logged(mlflow_url, name):
-    model, rows = fitted(estimator=HistGradientBoostingRegressor(max_iter=2))
+    model, rows = fitted(estimator=GaussianProcessRegressor())
     with pytest.raises(
         ContractBroken, match=rf"candidate linear of {name}: .*Review the type, then add it to TRUSTED_TYPES"
     ):

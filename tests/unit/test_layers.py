@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 DOORS = {
-    "mlflow": "include/registry/mlflow_registry.py",
+    "mlflow": "include/registry/",
     "great_expectations": "include/quality/great_expectations_adapter.py",
 }
 
@@ -107,8 +107,10 @@ def test_an_entry_point_that_is_gone_is_complained_about(copy):
 
 
 @pytest.mark.parametrize(("package", "door"), DOORS.items())
-def test_one_file_imports_it(package, door):
-    assert importers(ROOT / "include", package) == [door]
+def test_one_room_imports_it(package, door):
+    files = importers(ROOT / "include", package)
+    assert files
+    assert [file for file in files if not file.startswith(door)] == []
 
 
 @pytest.mark.parametrize("package", DOORS)

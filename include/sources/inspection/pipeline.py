@@ -141,7 +141,7 @@ def _learning(plan: Plan) -> Iterator[str]:
         yield f"  features: [{', '.join(watched)}]"
     yield "  min_rows: 5"
     yield ""
-    yield "promotion: {metric: mae, confidence: 0.9, min_gain_pct: 0}"
+    yield "promotion: {metric: mae, confidence: 0.95, min_gain_pct: 0}"
     yield ""
 
 

@@ -82,6 +82,7 @@ def spec_of() -> Callable[..., Pipeline]:
     def make(*features: str, horizon: int = 1, timezone: str = "UTC") -> Pipeline:
         lines = "\n".join(f"  - {{{feature}}}" for feature in features)
         text = SPEC.replace("FEATURES", lines).replace("HORIZON", str(horizon)).replace("ZONE", timezone)
+        text += "promotion: {metric: brier}\n" if "above" in str(horizon) else ""
         return parse(text, "pipeline.yaml")
 
     return make

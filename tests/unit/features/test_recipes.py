@@ -192,6 +192,19 @@ def test_the_target_of_a_row_is_known_when_the_later_row_is_available(build_from
     assert known.isna().tolist() == [False, True, False, True, True]
 
 
+def test_an_event_comes_where_one_of_the_next_values_is_above_and_not_where_all_are_known_below(build_from):
+    frame = build_from("kind: value, column: under", horizon="2, above: 4", reading=hourly(co=[0, 1, 1, None, 9, 1]))
+    assert_column(frame, "target", [0, NAN, 1, 1, NAN, NAN])
+    assert frame["target_at"][0] == pd.Timestamp("2020-01-01T02:00Z")
+    assert frame["target_known_at"][0] == pd.Timestamp("2020-01-01T03:00Z")
+    assert frame["target_at"].isna().tolist() == [False] * 4 + [True] * 2
+
+
+def test_exactly_the_limit_is_not_above_it(build_from):
+    frame = build_from("kind: value, column: under", horizon="1, above: 4", reading=hourly(co=[0, 4, 4.1, 0]))
+    assert_column(frame, "target", [0, 1, 0, NAN])
+
+
 def test_the_order_of_the_rows_does_not_matter(spec_of, tables_of):
     from include.features.build import build
 

@@ -12,7 +12,7 @@ from include.monitoring.ground import Ground
 from include.monitoring.refits import fit
 from include.monitoring.replay import price, walk
 from include.monitoring.schedule import optima
-from include.promotion.decide import compare
+from include.promotion.proof import compare
 from include.spec.monitoring import POLICIES
 from include.training.snapshot import holdout_start, readable, split
 from include.windows import Window
@@ -51,9 +51,8 @@ def test_the_verdict_is_that_of_the_comparison_on_the_held_out_rows(plant, rows_
         parts = parts_of(plant, frame, place)
         actual = parts.holdout["target"].to_numpy()
         naive, linear = (fit(plant, name, parts.fit).predict(parts.holdout) for name in ("naive", "linear"))
-        rules = (plant.promotion, plant.training.seed)
-        is_linear = compare(actual, linear, naive, *rules).is_better
-        found = compare(actual, linear if is_linear else naive, old.predict(parts.holdout), *rules)
+        is_linear = compare(actual, linear, naive, plant.promotion).is_better
+        found = compare(actual, linear if is_linear else naive, old.predict(parts.holdout), plant.promotion)
         chosen = (place, "linear" if is_linear else "naive")
         assert gate.successor(place, (2, "linear")) == (chosen if found.is_better else (2, "linear"))
 

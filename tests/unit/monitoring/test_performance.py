@@ -14,7 +14,9 @@ def rows_of(errors, hours):
     """Return predictions that are off by `errors`, with the hour that cuts them."""
     actual = np.sin(np.arange(len(errors)))
     bounds = {"lower_bound": actual + errors - 2, "upper_bound": actual + errors + 2}
-    return pd.DataFrame({"actual": actual, "predicted": actual + errors, "hour_of_day": hours, **bounds})
+    return pd.DataFrame(
+        {"actual": actual, "predicted": actual + errors, "loss": abs(errors), "hour_of_day": hours, **bounds}
+    )
 
 
 def noise(rows=24 * 60, seed=1, rho=0.0):
@@ -191,3 +193,41 @@ def test_a_slice_is_a_breach_when_its_error_is_more_than_twice_that_of_all(plant
     measures = measure_errors(rows_of(even(960) * np.where(cut, times, 1.0), cut), plant, PROMISED)
     [told] = [one for one in measures if (one.slice, one.statistic) == ("hour_of_day=1", "mae")]
     assert (told.status, told.threshold) == (status, pytest.approx(2 * (0.9 + 0.1 * times)))
+
+
+def event(plant):
+    target = plant.target.model_copy(update={"horizon": 3, "above": 4.0})
+    return plant.model_copy(update={"target": target, "monitoring": plant.monitoring.model_copy(update={"slices": ()})})
+
+
+def warned(predicted, actual):
+    predicted, actual = np.asarray(predicted, dtype=float), np.asarray(actual, dtype=float)
+    nothing = {"lower_bound": None, "upper_bound": None}
+    return pd.DataFrame({"actual": actual, "predicted": predicted, "loss": (actual - predicted) ** 2, **nothing})
+
+
+def told_of(plant, predicted, actual, promised=(0.1,) * 9):
+    return {one.statistic: one for one in measure_errors(warned(predicted, actual), event(plant), promised)}
+
+
+def test_probabilities_are_told_by_their_own_figures_and_judged_by_the_brier_score(plant):
+    came = np.tile([1.0, 0.0, 0.0, 0.0], 60)
+    told = told_of(plant, np.where(came, 0.7, 0.1), came)
+    assert not {"r2", "mae", "rmse", "coverage"} & set(told)
+    assert told["brier"].value == pytest.approx((0.09 + 3 * 0.01) / 4)
+    assert (told["brier"].status, told["roc_auc"].value, told["recall"].value) == ("ok", 1.0, 1.0)
+    off = told_of(plant, np.where(came, 0.3, 0.6), came)
+    assert off["brier"].status == "breach"
+    assert "was promised" in off["brier"].reason
+
+
+def test_probabilities_that_are_too_high_on_average_are_biased(plant):
+    came = (np.random.default_rng(1).random(480) < 0.2).astype(float)
+    assert told_of(plant, np.full(480, 0.2), came)["bias"].status == "ok"
+    assert told_of(plant, np.full(480, 0.4), came)["bias"].status == "breach"
+
+
+def test_where_the_event_never_came_what_tells_it_apart_is_unknown(plant):
+    told = told_of(plant, np.full(240, 0.1), np.zeros(240))
+    assert (told["roc_auc"].status, told["recall"].status, told["brier"].status) == ("unknown", "unknown", "ok")
+    assert "never" in told["roc_auc"].reason

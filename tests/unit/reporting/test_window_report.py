@@ -81,7 +81,8 @@ def test_without_a_cause_the_features_that_moved_are_named() -> None:
 
 
 def test_a_p_value_is_of_all_features_together_and_moves_none() -> None:
-    assert moved_features([replace(SHIFT, kind="joint", subject="features", statistic="p_value", value=0.001)]) == []
+    p_value = replace(SHIFT, kind="joint", subject="features", statistic="p_value", value=0.001)
+    assert moved_features([p_value]) == []
 
 
 def test_simulated_stands_in_the_title_where_data_are_and_nowhere_else() -> None:
@@ -318,3 +319,16 @@ def test_ticks_are_round_lie_inside_and_are_few(low: float, high: float) -> None
 @pytest.mark.parametrize(("value", "text"), [(12345.6, "12,346"), (0.00012, "0.00012"), (-0.0, "0"), (1e12, "1e+12")])
 def test_numbers_are_short(value: float, text: str) -> None:
     assert number(value) == text
+
+
+def test_what_moved_is_ordered_by_what_matters_and_told_with_its_weight() -> None:
+    nearer, size = replace(SHIFT, subject="nox_sensor", value=0.5), replace(SINGLE, subject="nox_sensor", value=0.5)
+    target = replace(SINGLE, kind="target", subject="target", value=0.6)
+    weights = {"nox_sensor": 0.7, "co_sensor": 0.05}
+    measures = [SHIFT, SINGLE, nearer, size, target]
+    for importance, order in ((weights, "target, nox_sensor, co_sensor"), ({}, "co_sensor, target, nox_sensor")):
+        text = page(replace(REPORT, cause="", measures=measures, importance=importance))
+        assert f"<dd>{order} moved.</dd>" in text
+    text = page(replace(REPORT, measures=[SHIFT, nearer], importance=weights))
+    assert "weight 5%</span>" in card(text, "co_sensor")
+    assert "weight" not in card(page(REPORT), "co_sensor"), "where none is known none is told"

@@ -94,6 +94,15 @@ MINIMAL = [
     slip("60 days", "0 days", "training.split.holdout", "is no time at all", "write at least 1"),
     slip('"12:00"', '"25:00"', "sources.fix.published.time", "does not have the right form", "like '12:00'"),
     slip('time: "12:00"', "after: 1 hour, day: 3", "sources.fix.published.after", "stands beside day", "keep one"),
+    # what a challenger has to show
+    slip("replay:", "behaviour: [{kind: direction, feature: fix, never: lowers}]\nreplay:", "behaviour[0].feature",
+         "'fix' is not a feature", "did you mean 'fix_mxn'?", line="behaviour:"),
+    slip("replay:", "behaviour: [{kind: perturbation, features: [fix], at_most: 1}]\nreplay:",
+         "behaviour[0].features[0]", "'fix' is not a feature", "did you mean 'fix_mxn'?", line="behaviour:"),
+    slip("replay:", "promotion: {protected: [fix]}\nreplay:", "promotion.protected[0]", "'fix' is not a feature",
+         "did you mean 'fix_mxn'?", line="promotion:"),
+    slip("replay:", "promotion: {slice_max_loss_pct: 5}\nreplay:", "promotion.slice_max_loss_pct",
+         "of which there are none", "list some, or remove it", line="promotion:"),
     # thresholds and other numbers
     slip("r2_min: 0.68", "r2_min: 3", "thresholds.r2_min", "3 is above 1", "write 1 or less"),
     slip("r2_min: 0.68", "mean_shift_pct: 5", "thresholds.mean_shift_pct", "watches no feature", "list some"),

@@ -37,7 +37,7 @@ def described(**changes: dict[str, Any]) -> Pipeline:
     facts = {name: {"from": name, "description": "A value", **column} for name, column in COLUMNS.items()}
     source = document["sources"]["station"] | {"columns": facts | changes, "missing": [], "checks": []}
     document |= {"sources": {"station": source}, "features": [{"kind": "value", "column": "grade"}]}
-    document |= {"monitoring": {}}
+    document |= {"monitoring": {}, "promotion": {}, "behaviour": []}
     document["thresholds"] = {"r2_min": 0.5}
     document["target"] = {"column": "co_mg_m3", "horizon": 0}
     document["training"]["candidates"] = {"naive": {"kind": "naive"}}

@@ -15,14 +15,15 @@ ALL = [(pipeline, candidate) for pipeline in PIPELINES for candidate in PIPELINE
 
 
 def rows_of(pipeline, count, seed=0):
-    """Give features around 20 with gaps, hours that are hours, and a target that depends on two of them."""
+    """Give features around 20 with gaps, hours that are hours, and a target or event that depends on two of them."""
     random = np.random.default_rng(seed)
     rows = pd.DataFrame({name: 20 + random.normal(size=count) for name in PIPELINES[pipeline].feature_names()})
     target = (rows.iloc[:, 0] + rows.iloc[:, 1] / 2 + random.normal(0, 0.3, count)).to_numpy()
     rows.iloc[::7, 2] = np.nan
     if "hour_of_day" in rows:
         rows["hour_of_day"] = np.arange(count) % 24.0
-    return rows, target
+    is_event = PIPELINES[pipeline].target.is_probability
+    return rows, (target > np.median(target)).astype(float) if is_event else target
 
 
 def test_persistence_predicts_the_last_value():

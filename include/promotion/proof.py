@@ -1,0 +1,119 @@
+"""Prove that one model errs less than another on rows that neither has seen. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from include.training.evaluate import losses
+
+if TYPE_CHECKING:
+    from include.spec.model import Promotion
+
+LEAST_ROWS = 12  # of fewer rows nobody can tell how much neighbouring errors resemble each other
+LEAST_WAVES = 4
+POWER = 0.8
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How much smaller one model's error is than another's on the same rows.
+
+    Attributes
+    ----------
+    gain_pct : float
+        100 · (baseline − challenger) / baseline, of the metric that is compared.
+    low, high : float
+        Confidence interval of the mean difference baseline − challenger: in the target's unit
+        for `mae`, in its square for `rmse`.
+    detectable_pct : float or None
+        The gain that these rows would have proven in 8 of 10 cases; None where the baseline errs nowhere.
+    """
+
+    gain_pct: float
+    low: float
+    high: float
+    confidence: float
+    rows: int
+    detectable_pct: float | None = None
+
+    @property
+    def is_better(self) -> bool:
+        """Whether the whole interval lies above zero, on enough rows to say so."""
+        return self.rows >= LEAST_ROWS and self.low > 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields, ready for JSON."""
+        return asdict(self)
+
+
+def compare(actual: np.ndarray, challenger: np.ndarray, baseline: np.ndarray, policy: Promotion) -> Comparison:
+    """Compare two models on the same rows in time order, all of shape (n,).
+
+    Each row's loss is that of the metric, see `include.training.evaluate.losses`. Neighbouring errors are alike, so the
+    spread of the mean difference is estimated from its slowest cosine waves, as many as the data's own block
+    length allows (Politis & White, 2004, doi:10.1081/ETC-120028836): Student's t with that many degrees of freedom
+    keeps its promise on short series too (Lazarus et al., 2018, doi:10.1080/07350015.2018.1506926).
+
+    Raises
+    ------
+    ValueError
+        If there are no rows or a value is missing.
+
+    Examples
+    --------
+    >>> from include.spec.model import Promotion
+    >>> truth = np.arange(100.0)
+    >>> compare(truth, truth + 0.1, truth + 1.0, Promotion(metric="mae")).is_better
+    True
+    >>> compare(truth, truth + 1.0, truth + 1.0, Promotion(metric="mae")).is_better
+    False
+    """
+    from scipy.stats import t
+
+    power = 2 if policy.metric == "rmse" else 1
+    loss, reference = (losses(policy.metric, actual, predicted) for predicted in (challenger, baseline))
+    difference = reference - loss
+    rows = len(difference)
+    ours, theirs = (float(values.mean() ** (1 / power)) for values in (loss, reference))
+    mean, (error, waves) = float(difference.mean()), _standard_error(difference)
+    reach = error * float(t.isf((1 - policy.confidence) / 2, waves))
+    least = reach + error * float(t.isf(1 - POWER, waves))
+    return Comparison(
+        gain_pct=100 * (theirs - ours) / theirs if theirs else 0.0,
+        low=mean - reach,
+        high=mean + reach,
+        confidence=policy.confidence,
+        rows=rows,
+        detectable_pct=100 * (1 - max(1 - least / theirs**power, 0.0) ** (1 / power)) if theirs else None,
+    )
+
+
+def mean_interval(values: np.ndarray, confidence: float) -> tuple[float, float, float]:
+    """Return the mean of a series in time order, shape (n,), and the ends of its confidence interval; see `compare`."""
+    from scipy.stats import t
+
+    mean, (error, waves) = float(values.mean()), _standard_error(values)
+    reach = error * float(t.isf((1 - confidence) / 2, waves))
+    return mean, mean - reach, mean + reach
+
+
+def _standard_error(values: np.ndarray) -> tuple[float, int]:
+    """Return the standard error of a series' mean, and the degrees of freedom it is known with."""
+    rows, around = len(values), values - values.mean()
+    most = max(int(0.4 * rows ** (2 / 3)), 1)
+    waves = min(max(int(rows / (3 * _block_length(values))), LEAST_WAVES), most)
+    angles = np.pi * np.arange(1, waves + 1)[:, None] * (np.arange(rows) + 0.5) / rows
+    weights = np.sqrt(2 / rows) * (np.cos(angles) * around).sum(axis=1)
+    return float(np.sqrt((weights**2).mean() / rows)), waves
+
+
+def _block_length(values: np.ndarray) -> float:
+    """Return over how many rows neighbouring values resemble each other; 1 of values that do not vary."""
+    from arch.bootstrap import optimal_block_length
+
+    if len(values) < LEAST_ROWS or np.ptp(values) <= 1e-12 * np.abs(values).max():
+        return 1.0
+    return max(float(optimal_block_length(values)["circular"].iloc[0]), 1.0)

@@ -1,0 +1,151 @@
+"""The rules of the gate: each looks at one thing and says what it saw. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from include.promotion.decide import Check
+from include.promotion.proof import Comparison, compare
+
+if TYPE_CHECKING:
+    from include.spec.model import Promotion
+    from include.training.behaviour import Outcome
+
+SLICE_ROWS = 24  # with fewer a slice is not judged
+
+
+@dataclass(frozen=True)
+class Answers:
+    """How a registered version answered its golden rows in a process of its own.
+
+    Attributes
+    ----------
+    predicted : sequence of float, or None
+        Its answers; None where it gave none.
+    milliseconds : float or None
+        Time of an answer to one row.
+    failure : str
+        Why it gave none; empty where it did.
+    is_judged : bool
+        Whether the process ran at all: one that could not says nothing about the model.
+    """
+
+    predicted: Sequence[float] | None = None
+    milliseconds: float | None = None
+    failure: str = ""
+    is_judged: bool = True
+
+
+def beats_naive(chosen: str, naive: str, comparison: Comparison | None) -> Check:
+    """Ask whether a challenger that is not naive itself is proven better than naive."""
+    rule = "beats naive"
+    if comparison is None:
+        return Check(rule, "passed", f"{chosen} is {naive} itself")
+    told = f"{chosen} errs {comparison.gain_pct:.1f} % less than {naive}"
+    if comparison.is_better:
+        return Check(rule, "passed", told, comparison.to_dict())
+    return Check(rule, "failed", f"{told}, which is not proven on {comparison.rows} rows", comparison.to_dict())
+
+
+def reaches_minimums(metrics: Mapping[str, float | None], policy: Promotion) -> Check:
+    """Ask whether a challenger reaches what the spec asks for, whoever stands."""
+    rule, asked = "minimums", policy.minimums
+    named = {"r2": asked.r2, "mae": asked.mae, "rmse": asked.rmse}
+    limits = {name: limit for name, limit in named.items() if limit is not None}
+    missed, unknown = [], []
+    for name, limit in limits.items():
+        value, word = metrics.get(name), "below" if name == "r2" else "above"
+        if value is None or not np.isfinite(value):
+            unknown.append(f"{name} is unknown")
+        elif value < limit if name == "r2" else value > limit:
+            missed.append(f"{name} {value:.4g} is {word} promotion.minimums.{name} = {limit:g}")
+    figures = {name: metrics.get(name) for name in limits}
+    if missed or unknown:
+        return Check(rule, "failed" if missed else "unknown", "; ".join(missed + unknown), figures)
+    reached = ", ".join(f"{name} {metrics[name]:.4g}" for name in limits)
+    return Check(rule, "passed", f"reaches the minimums: {reached}" if limits else "no minimums are asked for", figures)
+
+
+def no_slice_worse(
+    actual: np.ndarray,
+    challenger: np.ndarray,
+    champion: np.ndarray | None,
+    slices: Mapping[str, np.ndarray],
+    policy: Promotion,
+) -> Check:
+    """Ask whether a challenger is much worse than the champion in some slice, and not by luck.
+
+    Parameters
+    ----------
+    actual, challenger, champion : array, shape (n,)
+        Targets and predictions of the held-out rows in time order; no champion, nobody to be worse than.
+    slices : mapping of str to array of bool, shape (n,)
+        Which rows each slice has.
+
+    Returns
+    -------
+    Check
+        failed where a slice is worse by more than `slice_max_loss_pct` and its interval, at a confidence that is
+        shared among all slices, lies below zero. A slice in which the champion is proven better at all is told:
+        which model is better turns between the groups (Simpson's paradox).
+    """
+    rule, limit = "no slice worse", policy.slice_max_loss_pct
+    if champion is None or limit is None:
+        return Check(rule, "passed", "there is no champion whose slices could be compared")
+    judged = {label: rows for label, rows in slices.items() if rows.sum() >= SLICE_ROWS}
+    if not judged:
+        return Check(rule, "unknown", f"no slice of the held-out rows has {SLICE_ROWS} rows to judge it by")
+    shared = policy.model_copy(update={"confidence": 1 - (1 - policy.confidence) / len(judged)})
+    proofs = {label: compare(actual[rows], challenger[rows], champion[rows], shared) for label, rows in judged.items()}
+    figures = {label: {"gain_pct": proof.gain_pct, "rows": proof.rows} for label, proof in proofs.items()}
+    turned = {label: proof for label, proof in proofs.items() if proof.high < 0}
+    worse = [
+        f"{policy.metric} at {label} {-proof.gain_pct:.1f} % larger than the champion's on {proof.rows} rows"
+        for label, proof in turned.items()
+        if -proof.gain_pct > limit
+    ]
+    if worse:
+        return Check(rule, "failed", f"{'; '.join(worse)}: promotion.slice_max_loss_pct allows {limit:g} %", figures)
+    told = f"in none of {len(judged)} slices proven worse by more than {limit:g} %"
+    if few := len(slices) - len(judged):
+        told += f"; {few} with fewer than {SLICE_ROWS} rows are not judged"
+    if turned:
+        told += f"; warning: the champion is the better one at {', '.join(turned)}, whatever the mean says"
+    return Check(rule, "passed", told, figures)
+
+
+def behaves(outcomes: Sequence[Outcome]) -> Check:
+    """Ask whether a challenger passed every behaviour test of the spec."""
+    rule, figures = "behaviour", {one.test: one.value for one in outcomes}
+    broken = [one.text for one in outcomes if one.status == "failed"]
+    unknown = [one.text for one in outcomes if one.status == "unknown"]
+    if broken or unknown:
+        return Check(rule, "failed" if broken else "unknown", "; ".join(broken + unknown), figures)
+    told = f"passes {len(outcomes)} behaviour tests" if outcomes else "no behaviour tests are asked for"
+    return Check(rule, "passed", told, figures)
+
+
+def answers(expected: Sequence[float], given: Answers, policy: Promotion) -> Check:
+    """Ask whether the registered version, loaded in a clean process, gives the very same answers, and in time.
+
+    The time is no part of a passed check: another look at the same version comes to the same words.
+    """
+    rule, figures = "answers", {"rows": len(expected), "latency_ms_max": policy.latency_ms}
+    if not given.is_judged or (given.predicted is None and not given.failure):
+        return Check(rule, "unknown", f"whether it answers is unknown: {given.failure or 'it was not asked'}", figures)
+    if given.predicted is None:
+        return Check(rule, "failed", f"it cannot be loaded: {given.failure}", figures)
+    if not np.array_equal(expected, given.predicted):
+        off = len(expected) != len(given.predicted) or int(np.sum(np.not_equal(expected, given.predicted)))
+        told = f"in a clean process {off} of {len(expected)} golden rows are answered otherwise"
+        return Check(rule, "failed", told, figures)
+    if given.milliseconds is None or given.milliseconds > policy.latency_ms:
+        slow = "an unknown time" if given.milliseconds is None else f"{given.milliseconds:.0f} ms"
+        told = f"an answer takes {slow}, promotion.latency_ms allows {policy.latency_ms:g}"
+        return Check(rule, "unknown" if given.milliseconds is None else "failed", told, figures)
+    told = f"answers {len(expected)} golden rows identically in a clean process, within {policy.latency_ms:g} ms each"
+    return Check(rule, "passed", told, figures)

@@ -1,0 +1,95 @@
+"""How everything in this package reaches MLflow: its client, a model's bytes, and what may be rebuilt from them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from include.errors import ContractBroken, SourceUnavailable
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+FILE = "model.skops"
+# What skops may rebuild beside its own safe list. The list stands here and not in the stored
+# model, so that a model cannot vouch for itself; the hash in the registry says the bytes are ours,
+# which is what a Tree and a TreePredictor need: scikit-learn follows their node numbers without
+# checking them. The others hold numbers and estimators only, and f_regression is a pure function.
+TRUSTED_TYPES = [
+    "include.training.estimators.Combination",
+    "include.training.estimators.OnlineRidge",
+    "include.training.estimators.Repeat",
+    "include.training.forecaster.Forecaster",
+    "include.training.probability.ProbabilityForecaster",
+    "numpy.dtype",
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.feature_selection._univariate_selection.f_regression",
+    "sklearn.model_selection._split.TimeSeriesSplit",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.tree._tree.Tree",
+]
+# What MLflow's client calls a server that is down, broken, or none of MLflow's.
+SILENCE = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "ENDPOINT_NOT_FOUND")
+
+
+def client() -> MlflowClient:
+    """Return a client of the server that the environment names."""
+    from mlflow import MlflowClient
+
+    return MlflowClient()
+
+
+def stored(uri: str) -> bytes:
+    """Return the bytes of a stored model; MLflow would leave its own copy behind for ever."""
+    from mlflow.artifacts import download_artifacts
+
+    with TemporaryDirectory() as folder:
+        return (Path(download_artifacts(uri, dst_path=folder)) / FILE).read_bytes()
+
+
+def sha256(content: bytes) -> str:
+    """Return the hash that says whether a model's bytes are those that were logged."""
+    return hashlib.sha256(content).hexdigest()
+
+
+@contextmanager
+def reviewed(where: str) -> Iterator[None]:
+    """Turn a type that nobody has reviewed into an error that says what to do."""
+    from mlflow.exceptions import MlflowException
+    from skops.io.exceptions import UntrustedTypesFoundException
+
+    try:
+        yield
+    except (UntrustedTypesFoundException, MlflowException) as error:
+        root = error.__context__ if isinstance(error, MlflowException) else error  # MLflow wraps it in one of its own
+        if not isinstance(root, UntrustedTypesFoundException):
+            raise
+        finding = str(root).splitlines()[0]
+        raise ContractBroken(
+            f"{where}: {finding} Review the type, then add it to TRUSTED_TYPES in include/registry/mlflow_access.py"
+        ) from error
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Turn a silent or broken server into an error that says what to do."""
+    from mlflow.exceptions import MlflowException
+    from mlflow.tracking import get_tracking_uri
+    from requests.exceptions import ConnectionError as Unreachable
+
+    try:
+        yield
+    except (MlflowException, Unreachable) as error:
+        is_answer = isinstance(error, MlflowException) and error.error_code not in SILENCE
+        if is_answer and not isinstance(error.__cause__, OSError):
+            raise
+        raise SourceUnavailable(
+            f"MLflow at {get_tracking_uri()} does not answer ({type(error).__name__}): see var/log/mlflow.log,"
+            " then clear this task"
+        ) from error

@@ -1,0 +1,183 @@
+"""The page of a training: its challenger is evaluated and drawn for people, kept with its run and linked from it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from include.windows import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pandas as pd
+
+    from include.registry.mlflow_registry import Version
+    from include.reporting.training_report import Estimate, Evaluation
+    from include.spec.model import Pipeline
+    from include.steps.run import Run
+    from include.training.forecaster import Forecaster
+    from include.training.snapshot import Split
+
+log = logging.getLogger(__name__)
+
+CONFIDENCE = 0.95
+
+
+def draw_report(run: Run, snapshot: dict[str, Any], decision: dict[str, Any]) -> None:
+    """Draw the page of a training that was decided on, keep it with the challenger's run; again, and it is replaced."""
+    from include.errors import writable
+    from include.monitoring.record import read_decision
+    from include.quality.data_docs.files import page_of_run
+    from include.registry.artifacts import keep_file
+    from include.registry.mlflow_registry import by_number
+    from include.reporting.training_report import TrainingReport, page
+    from include.settings import settings
+    from include.steps.train import REPORT, parts_of
+
+    spec, name, window = run.pipeline, run.pipeline.pipeline, Window.from_dict(decision)
+    version, parts = by_number(name, decision["version"]), parts_of(run, snapshot)
+    with run.engine.connect() as connection:
+        verdict = read_decision(connection, decision["decision_id"])
+    text = page(
+        TrainingReport(
+            pipeline=name,
+            title=spec.title,
+            unit="probability"
+            if spec.target.is_probability
+            else spec.sources[spec.main].columns[spec.target.column].unit,
+            window=window,
+            version=version.number,
+            candidate=verdict.evidence["chosen"],
+            verdict=verdict,
+            rows=(len(parts.fit), len(parts.holdout)),
+            evaluation=_evaluation(spec, version, verdict.evidence, parts),
+            is_simulated="SIMULATED" in snapshot["data_origin"],
+            rules=verdict.evidence["rules"],
+        )
+    )
+    keep_file(version.run_id, REPORT, text.encode())
+    path = settings().var / "docs" / "training" / name / page_of_run(window, run.ref.dag_id, run.ref.run_id)
+    with writable(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    log.info("the report is %s", path)
+
+
+def _evaluation(spec: Pipeline, version: Version, evidence: dict[str, Any], parts: Split) -> Evaluation | None:
+    """Evaluate a challenger on the held-out rows; None where it cannot be loaded, which its rules tell."""
+    from include.errors import ContractBroken
+    from include.registry.mlflow_registry import by_number, load
+    from include.reporting.training_report import Evaluation
+    from include.training import evaluation
+    from include.training.behaviour import behave
+    from include.training.candidates import make
+
+    chosen, number = evidence["chosen"], evidence["champion"]["version"]
+    naive = next(name for name, one in spec.training.candidates.items() if one.kind == "naive")
+    try:
+        model = load(version)
+        champion = load(by_number(spec.pipeline, number)) if evidence["champion"]["metrics"] else None
+    except ContractBroken as broken:
+        log.warning("without the model its report has no figures: %s", broken)
+        return None
+    features, holdout, is_event = spec.feature_names(), parts.holdout, spec.target.is_probability
+    actual = holdout["target"].to_numpy("float64")
+    models = {f"version {version.number}, {chosen}": model}
+    models |= {f"champion, version {number}": champion} if champion else {}
+    if chosen != naive:
+        models[naive] = make(spec, naive).fit(parts.fit[features], parts.fit["target"])
+    predicted = {name: one.predict(holdout) for name, one in models.items()}
+    ours, theirs = model.predict(holdout), champion.predict(holdout) if champion else None
+    latency, size = version.tags.get("latency_ms"), version.tags.get("size_bytes")
+    return Evaluation(
+        half_width=model.half_width_,
+        metrics=_probability_metrics(actual, predicted) if is_event else _metrics(actual, predicted),
+        curve=evaluation.learning_curve(spec, chosen, parts.fit, holdout),
+        weights=json.loads(version.tags.get("importance", "{}")),
+        contributions=evaluation.contributions(model, holdout),
+        times=holdout["valid_at"].dt.to_pydatetime().tolist(),
+        residuals=actual - ours,
+        calibration=evaluation.reliability(actual, ours)
+        if is_event
+        else evaluation.interval_calibration(actual - ours),
+        behaviour=behave(spec, chosen, model, holdout[[*features, "target"]].reset_index(drop=True)),
+        slices=list(_slices(spec, holdout, ours, theirs)),
+        **_fairness(spec, model, holdout, actual - ours),
+        latency_ms=float(latency) if latency else None,
+        size_bytes=int(size) if size else None,
+        stability=evaluation.moved_share(ours, theirs, model.half_width_) if theirs is not None else None,
+    )
+
+
+def _metrics(actual: np.ndarray, predicted: dict[str, np.ndarray]) -> dict[str, dict[str, Estimate]]:
+    """Return each error of each model with the ends of its interval; R² by that of the squared error."""
+    from include.promotion.proof import mean_interval
+
+    spread = float(actual.var())
+    figures: dict[str, dict[str, Estimate]] = {name: {} for name in ("mae", "rmse", *(["r2"] if spread else []))}
+    for name, values in predicted.items():
+        errors = actual - values
+        figures["mae"][name] = mean_interval(np.abs(errors), CONFIDENCE)
+        square, low, high = mean_interval(errors**2, CONFIDENCE)
+        figures["rmse"][name] = (square**0.5, max(low, 0.0) ** 0.5, high**0.5)
+        if spread:
+            figures["r2"][name] = (1 - square / spread, 1 - high / spread, 1 - low / spread)
+    return figures
+
+
+def _probability_metrics(actual: np.ndarray, predicted: dict[str, np.ndarray]) -> dict[str, dict[str, Estimate]]:
+    """Return each error of each model's probabilities with the ends of its interval."""
+    from include.promotion.proof import mean_interval
+    from include.training.evaluate import losses
+
+    return {
+        loss: {name: mean_interval(losses(loss, actual, values), CONFIDENCE) for name, values in predicted.items()}
+        for loss in ("brier", "log_loss")
+    }
+
+
+def _slices(
+    spec: Pipeline, rows: pd.DataFrame, ours: np.ndarray, theirs: np.ndarray | None
+) -> Iterator[dict[str, Any]]:
+    """Yield the errors in each slice; it turns where the champion is proven better, though the mean says otherwise."""
+    from include.promotion.proof import compare
+    from include.promotion.rules import SLICE_ROWS
+    from include.steps.gate import slices_of
+    from include.training.evaluate import losses
+
+    actual, loss = rows["target"].to_numpy("float64"), spec.target.loss
+    own_loss = losses(loss, actual, ours)
+    their_loss = None if theirs is None else losses(loss, actual, theirs)
+    is_better = their_loss is not None and own_loss.mean() < their_loss.mean()
+    for label, own in slices_of(spec, rows).items():
+        line = {"label": label, "rows": int(own.sum()), "challenger": float(own_loss[own].mean())}
+        proof = compare(actual[own], ours[own], theirs[own], spec.promotion) if theirs is not None else None
+        yield line | {
+            "champion": None if their_loss is None else float(their_loss[own].mean()),
+            "gain_pct": proof.gain_pct if proof else None,
+            "turns": bool(proof and is_better and proof.rows >= SLICE_ROWS and proof.high < 0),
+        }
+
+
+def _fairness(spec: Pipeline, model: Forecaster, rows: pd.DataFrame, errors: np.ndarray) -> dict[str, Any]:
+    """Return errors by group of each protected feature, how far they lie apart, and what a swapped value does."""
+    from include.monitoring.slices import grouped
+    from include.training.evaluation import swap
+
+    groups, swaps = [], []
+    for name in spec.promotion.protected:
+        labels, places = grouped(name, rows[name])
+        own = [errors[places == place] for place in range(len(labels))]
+        sizes = [float(np.abs(part).mean()) for part in own]
+        groups += [
+            {"label": label, "rows": len(part), "mae": size, "bias": float(part.mean())}
+            for label, part, size in zip(labels, own, sizes, strict=True)
+        ]
+        if swapped := swap(model, rows, name):
+            gap = max(sizes) - min(sizes)
+            swaps.append({"name": name, "gap": gap, "mean": swapped.mean, "moved_share": swapped.moved_share})
+    return {"groups": groups, "swaps": swaps}

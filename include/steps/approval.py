@@ -1,0 +1,92 @@
+"""The tasks of ``train_<pipeline>`` where a person approves: show the evidence, and record the answer."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from include.errors import ContractBroken
+from include.windows import Window
+
+if TYPE_CHECKING:
+    from include.promotion.approval import Shown
+    from include.steps.run import Run
+
+log = logging.getLogger(__name__)
+
+# Answers are decisions too: they outdate nothing.
+SHOWN = """
+select d.model_version, d.reasons, d.evidence, (
+    select max(n.decision_id) from ml.decision n
+    where (n.pipeline, n.dag_id) = (d.pipeline, d.dag_id) and n.decision_id > d.decision_id
+        and not n.evidence ? 'approval') as successor
+from ml.decision d where d.pipeline = %s and d.decision_id = %s
+"""
+
+
+def show_evidence(run: Run, decision: dict[str, Any]) -> dict[str, str] | None:
+    """Return what a person is asked, in Markdown, with the evidence's hash; None where the gate asks nobody."""
+    from include.alerts.record import raise_alert
+    from include.promotion.approval import body, subject
+    from include.registry.mlflow_registry import by_number, pages
+
+    shown = _shown(run, decision)
+    if not shown.is_asked:
+        return None
+    links = pages(by_number(run.pipeline.pipeline, shown.version))
+    question = subject(shown)
+    with run.engine.begin() as connection:
+        raise_alert(connection, run.pipeline, "approval", f"{question} Decision {shown.decision_id} waits", run.ref)
+    text = body(shown, links, run.pipeline.promotion.approval_expires)
+    return {"subject": question, "body": text, "digest": shown.digest}
+
+
+def record_answer(
+    run: Run, decision: dict[str, Any], question: dict[str, str] | None, reply: dict[str, Any] | None
+) -> dict[str, Any]:
+    """Write what a person answered to the ledger and return the decision that is applied.
+
+    Where nobody was asked that is the gate's. Done again, it comes to the same and writes nothing.
+
+    Parameters
+    ----------
+    question : dict or None
+        What `show_evidence` returned.
+    reply : dict or None
+        What Airflow's ApprovalOperator returned.
+    """
+    from include.alerts.record import raise_alert
+    from include.promotion.approval import Answer, judge
+    from include.promotion.ledger import append
+
+    if not question:
+        return decision
+    if reply is None:
+        number = decision["decision_id"]
+        raise ContractBroken(f"{run.pipeline.pipeline}: nobody answered decision {number}: clear the task approve")
+    shown = _shown(run, decision)
+    verdict = judge(shown, Answer.of(reply, question["digest"]))
+    place = (run.pipeline.pipeline, Window.from_dict(decision), verdict.verdict, verdict.reasons)
+    with run.engine.begin() as connection:
+        number = append(connection, *place, dict(shown.evidence) | verdict.evidence, decision["version"], run.ref)
+        if verdict.verdict == "promote":
+            text = f"version {decision['version']}: {verdict.reasons[-1]}"
+            raise_alert(connection, run.pipeline, "promotion", text, run.ref)
+    log.info("%s version %d: %s", verdict.verdict, decision["version"], verdict.reasons[-1])
+    return decision | {"decision_id": number, "verdict": verdict.verdict}
+
+
+def _shown(run: Run, decision: dict[str, Any]) -> Shown:
+    """Return a decision of the ledger with what could outdate it: the champion now, and a newer decision."""
+    from include.promotion.approval import Shown
+    from include.registry.mlflow_registry import by_number
+    from include.steps.challenge import standing
+
+    name, number = run.pipeline.pipeline, decision["decision_id"]
+    with run.engine.connect() as connection:
+        row = connection.exec_driver_sql(SHOWN, (name, number)).first()
+    if row is None:
+        raise ContractBroken(f"{name}: decision {number} is not in ml.decision any more: train again")
+    champion = standing(by_number(name, row.model_version))
+    told = (row.model_version, row.reasons, row.evidence, champion.number if champion else None, row.successor)
+    return Shown(name, number, *told)

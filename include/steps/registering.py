@@ -1,0 +1,88 @@
+"""What is kept with each version so that it can be understood, rehearsed and trained again."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from include.registry.provenance import code_version, packages
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from include.decisions import Verdict
+    from include.registry.mlflow_registry import Version
+    from include.spec.model import Pipeline
+    from include.steps.run import Run
+    from include.windows import Window
+
+SPEC = "pipeline.json"
+
+
+def keep_origin(run: Run, version: Version, holdout: pd.DataFrame) -> None:
+    """Keep the spec a version was trained by, and what it answers some held-out rows; idempotent.
+
+    One that cannot be loaded has no answers: the gate says so.
+    """
+    from include.errors import ContractBroken
+    from include.registry.artifacts import keep_file
+    from include.registry.mlflow_registry import load
+    from include.steps.rollback import keep_answers
+
+    keep_file(version.run_id, SPEC, run.pipeline.model_dump_json(by_alias=True, exclude_unset=True).encode())
+    with suppress(ContractBroken):
+        keep_answers(version.run_id, load(version), holdout)
+
+
+def kept_spec(version: Version) -> Pipeline | None:
+    """Return the spec a version was trained by; None of a version from before it was kept."""
+    from include.registry.artifacts import load_file
+    from include.spec.model import Pipeline
+
+    content = load_file(version, SPEC)
+    return Pipeline.model_validate_json(content) if content else None
+
+
+def describe_version(
+    run: Run, version: Version, window: Window, verdict: Verdict, metrics: dict[str, Any], held_out: np.ndarray
+) -> None:
+    """Set a version's tags and its model card by the decision on it; idempotent.
+
+    Parameters
+    ----------
+    held_out : array, shape (2, n)
+        The truth of the held-out rows and what the version predicts.
+    """
+    from include.promotion.card import model_card
+    from include.promotion.proof import compare
+    from include.registry.artifacts import describe
+    from include.steps.challenge import standing
+
+    actual, predicted = held_out
+    target = json.dumps(run.pipeline.target.model_dump(mode="json"), sort_keys=True)
+    tags = {
+        "window": str(window),
+        "code": code_version(),
+        "packages": json.dumps(packages()),
+        "run": f"{run.ref.dag_id} {run.ref.run_id}",
+        "verdict": verdict.verdict,
+        "target": target,
+        "changed": _changed(standing(version), version.tags.get("feature_set"), target),
+    }
+    error = compare(actual, actual, predicted, run.pipeline.promotion)
+    card = model_card(run.pipeline, version.number, version.tags | tags, metrics, error, verdict.reasons)
+    describe(version, tags, card)
+
+
+def _changed(champion: Version | None, feature_set: str | None, target: str) -> str:
+    """Say whether a version's inputs or target are others than the champion's."""
+    if champion is None:
+        return "the first version"
+    before = champion.tags.get("feature_set"), champion.tags.get("target")
+    if None in before:
+        return f"unknown: version {champion.number} names none"
+    if before[1] != target:
+        return f"another target than version {champion.number}"
+    return f"{'the same as' if before[0] == feature_set else 'other inputs than'} version {champion.number}"

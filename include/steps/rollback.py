@@ -1,0 +1,181 @@
+"""The undo: the version before the champion, or any other, comes back; by a person, or by itself on probation."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from include.errors import ConfigError, ContractBroken, NothingToDo
+from include.promotion import ledger
+from include.steps.run import Run, loaded_window
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from include.promotion.rollback import Pin
+    from include.registry.mlflow_registry import Version
+    from include.training.forecaster import Forecaster
+
+ANSWERS, ROWS = "answers.json", 50  # kept with each version: rows, and what it answered them when it was registered
+log = logging.getLogger(__name__)
+
+
+def by_hand(run: Run) -> dict[str, Any]:
+    """Roll back as a person asked for by the run's params `to`, `reason` and `by`, and pin what comes back."""
+    from include.promotion.rollback import Pin
+
+    reason, by = str(run.params.get("reason") or "").strip(), str(run.params.get("by") or "somebody")
+    if not reason:
+        raise ConfigError(f"{run.ref.dag_id}: give a reason: it is kept with the decision and the pin")
+    to = run.params.get("to")
+    return roll_back(run, int(to) if to is not None else None, reason, by, Pin(by, reason))
+
+
+def roll_back(
+    run: Run, to: int | None, reason: str, by: str, pin: Pin | None = None, figures: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Make another version the champion, and return the decision; the champion so far becomes `previous`.
+
+    The version is loaded before anything moves. A run that is cleared comes to the same decision and goes on where it
+    stopped, so that only another run goes back again.
+
+    Parameters
+    ----------
+    to : int or None
+        Version that comes back; None for `previous`.
+    pin : Pin or None
+        What stops automatic promotion and rollback from now on.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such version, or it is live already.
+    ContractBroken
+        If it cannot be loaded, or pipeline.yaml does not make its features any more.
+    """
+    from include.alerts.record import raise_alert
+    from include.registry.mlflow_registry import CHAMPION, by_alias, by_number
+    from include.steps.champion import make_live, settle
+
+    name = run.pipeline.pipeline
+    with ledger.moving(run.engine, name) as connection:
+        before = connection.exec_driver_sql(
+            "select decision_id, model_version from ml.decision where dag_id = %s and run_id = %s"
+            " and verdict = 'rollback' order by decision_id desc limit 1",
+            (run.ref.dag_id, run.ref.run_id),
+        ).first()
+        window = loaded_window(run)
+        if before is None:
+            settle(connection, run)
+            champion = by_alias(name, CHAMPION)
+            target = _target(name, champion, to)
+            told = _rehearsed(run, target)
+            number = champion.number if champion else None
+            reasons = [reason, f"version {target.number} comes back for version {number}, by {by}", told]
+            evidence = {"from": number, "to": target.number, "by": by, "figures": figures}
+            evidence |= {"pin": pin.to_dict()} if pin else {}
+            place = (connection, name, window, "rollback", reasons, evidence, target.number, run.ref)
+            decision_id = ledger.append(*place)
+            raise_alert(connection, run.pipeline, "rollback", "; ".join(reasons), run.ref)
+            for line in reasons:
+                log.info("%s: %s", name, line)
+        else:
+            decision_id, target = int(before[0]), by_number(name, before[1])
+    # The decision is kept before the alias moves: killed in between, this run finds it and goes on.
+    with ledger.moving(run.engine, name) as connection:
+        newest = ledger.live(connection, name)
+        if newest is None or newest.decision_id != decision_id:
+            raise NothingToDo(f"{name}: a later decision than {decision_id} has made another version live")
+        make_live(target, decision_id)
+    return {"decision_id": decision_id, "version": target.number, **window.to_dict()}
+
+
+def _target(name: str, champion: Version | None, to: int | None) -> Version:
+    from include.registry.mlflow_registry import PREVIOUS, by_alias, by_number
+
+    target = by_alias(name, PREVIOUS) if to is None else by_number(name, to)
+    if target is None:
+        raise ConfigError(f"{name} has no version before its champion: name one with --to")
+    if champion is not None and target.number == champion.number:
+        raise ConfigError(f"{name}: version {target.number} is the champion already")
+    return target
+
+
+def _rehearsed(run: Run, version: Version) -> str:
+    """Load a version, ask whether it can score the features there are and answers as ever; say what was seen."""
+    from include.registry.mlflow_registry import load
+    from include.steps.inputs import pipeline_of
+
+    model = load(version)
+    if missing := sorted(set(model.features_) - set(pipeline_of(run, version).feature_names())):
+        raise ContractBroken(
+            f"{version.pipeline}: version {version.number} needs {', '.join(missing)}, which pipeline.yaml no longer"
+            " makes: put them back, or choose another version with --to"
+        )
+    return compare_answers(version, model)[1]
+
+
+def keep_answers(run_id: str, model: Forecaster, rows: pd.DataFrame) -> None:
+    """Keep some rows, and what the model answers them, with a candidate's run."""
+    from include.registry.artifacts import keep_file
+
+    some = rows[model.features_].tail(ROWS)
+    content = {"rows": some.to_dict("list"), "predicted": model.predict(some).tolist()}
+    keep_file(run_id, ANSWERS, json.dumps(content).encode())
+
+
+def compare_answers(version: Version, model: Forecaster) -> tuple[str, str]:
+    """Compare a model's answers with those that were kept when its version was registered: (status, what was seen)."""
+    import numpy as np
+    import pandas as pd
+
+    from include.registry.artifacts import load_file
+
+    content = load_file(version, ANSWERS)
+    if content is None:
+        return "unknown", f"version {version.number} is from before answers were kept: nothing to compare with"
+    kept = json.loads(content)
+    answers, predicted = model.predict(pd.DataFrame(kept["rows"])), np.asarray(kept["predicted"])
+    if np.array_equal(answers, predicted):
+        return "identical", f"version {version.number} answers {len(predicted)} rows as when it was registered"
+    largest = float(np.abs(answers - predicted).max())
+    return (
+        "different",
+        f"version {version.number} answers otherwise than when it was registered: up to {largest:.3g}",
+    )
+
+
+def rehearse(run: Run) -> dict[str, Any]:
+    """Rehearse the undo without moving anything: load the previous version, compare its answers, take the time.
+
+    Raises
+    ------
+    NothingToDo
+        If there is no previous version.
+    ContractBroken
+        If it cannot be loaded or answers otherwise; that is recorded, too.
+    """
+    from include.registry.mlflow_registry import PREVIOUS, by_alias, load
+
+    name = run.pipeline.pipeline
+    version = by_alias(name, PREVIOUS)
+    if version is None:
+        raise NothingToDo(f"{name}: there is no previous version to go back to yet")
+    start = time.monotonic()
+    try:
+        status, reason = compare_answers(version, load(version))
+    except ContractBroken as error:
+        status, reason = "unloadable", str(error)
+    seconds = time.monotonic() - start
+    with run.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "insert into ml.drill (pipeline, model_version, status, seconds, reason, run_id)"
+            " values (%s, %s, %s, %s, %s, %s)",
+            (name, version.number, status, seconds, reason, run.ref.run_id),
+        )
+    log.info("%s: %s, %.2f s", name, reason, seconds)
+    if status in ("different", "unloadable"):
+        raise ContractBroken(f"{name}: the undo would fail, {reason}: roll back with --to, or train another version")
+    return {"version": version.number, "status": status, "seconds": seconds, "reason": reason}

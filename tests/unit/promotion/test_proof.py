@@ -1,0 +1,131 @@
+"""One model errs less than another only where rows enough say so, however much neighbouring errors resemble."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.signal import lfilter
+
+from include.promotion.proof import LEAST_ROWS, compare
+from include.spec.model import Promotion
+
+MAE, RMSE = Promotion(metric="mae"), Promotion(metric="rmse")
+RANDOM = np.random.default_rng(1)
+TRUTH = RANDOM.normal(size=300)
+NOISE = RANDOM.normal(size=300)
+
+
+def waves(rows, memory, random):
+    """Return a series in which each value keeps a share of the one before it."""
+    return lfilter([np.sqrt(1 - memory**2)], [1, -memory], random.standard_normal(rows + 200))[200:]
+
+
+@pytest.mark.parametrize("policy", [MAE, RMSE])
+def test_a_model_with_smaller_errors_is_better_and_the_other_way_round_worse(policy):
+    near, far = TRUTH + 0.1 * NOISE, TRUTH + NOISE
+    better, worse = compare(TRUTH, near, far, policy), compare(TRUTH, far, near, policy)
+    assert better.is_better
+    assert better.gain_pct == pytest.approx(90)
+    assert worse.high < 0
+    assert not worse.is_better
+
+
+@pytest.mark.parametrize("policy", [MAE, RMSE])
+def test_identical_models_are_never_better(policy):
+    same = compare(TRUTH, TRUTH + NOISE, TRUTH + NOISE, policy)
+    assert (same.gain_pct, same.low, same.high, same.is_better) == (0.0, 0.0, 0.0, False)
+
+
+def test_the_gain_is_that_of_the_metric_and_not_of_its_square():
+    """Errors half as large are an RMSE 50 % smaller, though the squares are 75 % smaller."""
+    assert compare(TRUTH, TRUTH + NOISE / 2, TRUTH + NOISE, RMSE).gain_pct == pytest.approx(50)
+    assert compare(TRUTH, TRUTH + NOISE / 2, TRUTH + NOISE, MAE).gain_pct == pytest.approx(50)
+
+
+def test_against_a_perfect_baseline_nothing_is_gained_and_nothing_could_be():
+    proof = compare(TRUTH, TRUTH + NOISE, TRUTH, MAE)
+    assert not proof.is_better
+    assert np.isfinite(proof.gain_pct)
+    assert proof.detectable_pct is None
+
+
+def test_the_interval_lies_around_the_mean_difference():
+    loss = np.abs(NOISE)
+    proof = compare(TRUTH, TRUTH + NOISE, TRUTH + NOISE + np.sign(NOISE) * 0.5 * loss, MAE)
+    assert proof.low < 0.5 * loss.mean() < proof.high
+
+
+def test_the_interval_of_independent_errors_is_that_of_students_t():
+    differences = RANDOM.normal(size=4000)
+    proof = compare(np.zeros(4000), np.full(4000, 5.0) - differences, np.full(4000, 5.0), MAE)
+    assert proof.high - proof.low == pytest.approx(2 * 1.96 / np.sqrt(4000), rel=0.15)
+
+
+def test_the_interval_is_wider_where_neighbouring_errors_resemble_each_other():
+    """Read as independent, hours of the same weather would count as proofs each."""
+    runs = np.repeat(RANDOM.normal(size=30), 10)
+    alike, shuffled = 0.1 * runs + 0.02, 0.1 * RANDOM.permutation(runs) + 0.02
+    baseline = np.full(300, 1.0)
+    widths = [
+        proof.high - proof.low
+        for proof in (compare(np.zeros(300), baseline - gain, baseline, MAE) for gain in (alike, shuffled))
+    ]
+    assert widths[0] > 1.5 * widths[1]
+
+
+@pytest.mark.parametrize(("memory", "most"), [(0.0, 0.05), (0.6, 0.05), (0.9, 0.08)])
+def test_of_two_equally_good_models_one_is_rarely_called_better(memory, most):
+    """Nominal are 2.5 %; what is asked is kept with 300 trials of two weeks of hours."""
+    random, is_better = np.random.default_rng(2), []
+    for _ in range(300):
+        common, own, other = (waves(336, memory, random) for _ in range(3))
+        errors = 0.77 * common + 0.63 * own, 0.77 * common + 0.63 * other
+        is_better.append(compare(np.zeros(336), *errors, MAE).is_better)
+    assert np.mean(is_better) <= most
+
+
+def test_the_gain_it_says_it_would_have_seen_is_seen_in_about_eight_of_ten_cases():
+    random, zeros = np.random.default_rng(3), np.zeros(1000)
+
+    def errors():
+        common, own, other = (waves(1000, 0.6, random) for _ in range(3))
+        return 0.8 * common + 0.6 * own, 0.8 * common + 0.6 * other
+
+    could = np.median([compare(zeros, *errors(), MAE).detectable_pct for _ in range(50)])
+    trials = [errors() for _ in range(200)]
+    is_better = [compare(zeros, (1 - could / 100) * ours, theirs, MAE).is_better for ours, theirs in trials]
+    assert 0.6 <= np.mean(is_better) <= 0.95
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, LEAST_ROWS - 1])
+def test_a_few_rows_prove_nothing_however_much_better_they_look(rows):
+    proof = compare(np.zeros(rows), np.zeros(rows), np.ones(rows), MAE)
+    assert proof.low > 0
+    assert not proof.is_better
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_missing_value_is_refused_whoever_it_comes_from(place):
+    arrays = [TRUTH.copy(), TRUTH.copy(), TRUTH.copy()]
+    arrays[place][7] = np.nan
+    with pytest.raises(ValueError, match="cannot compare 300 rows of which 1"):
+        compare(*arrays, MAE)
+
+
+def test_no_rows_are_refused():
+    with pytest.raises(ValueError, match="cannot compare 0 rows"):
+        compare(np.array([]), np.array([]), np.array([]), MAE)
+
+
+@settings(derandomize=True, deadline=None)
+@given(st.lists(st.floats(-100, 100), min_size=LEAST_ROWS, max_size=40))
+def test_a_model_never_beats_its_own_copy(values):
+    actual = np.array(values)
+    predicted = np.roll(actual, 1)
+    assert not compare(actual, predicted, predicted.copy(), MAE).is_better
+
+
+def test_a_comparison_is_ready_for_json():
+    assert json.loads(json.dumps(compare(TRUTH, TRUTH, TRUTH + 1, MAE).to_dict()))["rows"] == 300

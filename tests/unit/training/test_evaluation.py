@@ -1,0 +1,80 @@
+"""What a report tells of a model is true of it: exact parts, honest coverage, what a swapped group does."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.dummy import DummyRegressor
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+
+from include.spec.load import load_named
+from include.training.candidates import make
+from include.training.evaluation import contributions, interval_calibration, learning_curve, moved_share, swap
+from include.training.forecaster import Forecaster
+
+AIR = load_named("air_quality")
+ROWS = 400
+
+
+@pytest.fixture
+def rows():
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame({name: random.normal(size=ROWS) for name in AIR.feature_names()})
+    return frame.assign(target=2 * frame["co_sensor"] - frame["nox_ppb"] + 0.1 * random.normal(size=ROWS))
+
+
+def test_contributions_of_the_shipped_linear_model_add_up_and_name_what_it_looks_at(rows):
+    model = make(AIR, "linear").fit(rows[AIR.feature_names()], rows["target"])
+    parts = contributions(model, rows)
+    assert list(parts)[:2] == ["co_sensor", "nox_ppb"]
+    assert parts["co_sensor"] == pytest.approx(
+        2 * np.abs(rows["co_sensor"] - rows["co_sensor"].mean()).mean(), rel=0.02
+    )
+
+
+def test_of_an_anchored_model_the_anchor_has_its_own_part(rows):
+    model = Forecaster(make_pipeline(LinearRegression()), anchor="co_sensor")
+    model.fit(rows[AIR.feature_names()], rows["co_sensor"] + 0.0)
+    parts = contributions(model, rows)
+    assert next(iter(parts)) == "co_sensor"
+    assert sum(list(parts.values())[1:]) == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize("candidate", ["naive", "random_forest"])
+def test_a_model_that_is_no_sum_of_its_features_has_no_contributions(rows, candidate):
+    model = make(AIR, candidate).fit(rows[AIR.feature_names()], rows["target"])
+    assert contributions(model, rows) == {}
+
+
+def test_the_learning_curve_grows_in_rows_and_falls_in_error(rows):
+    points = learning_curve(AIR, "random_forest", rows.iloc[:-100], rows.iloc[-100:])
+    assert [count for count, _ in points] == [37, 75, 150, 300]
+    assert points[-1][1] < points[0][1]
+    assert learning_curve(AIR, "linear", rows.iloc[:30], rows.iloc[-100:])[0][0] == 30, "parts too small are left out"
+
+
+def test_calibration_is_judged_on_rows_that_did_not_set_the_width():
+    steady = np.random.default_rng(1).normal(size=2000)
+    for promised, covered in interval_calibration(steady):
+        assert covered == pytest.approx(promised, abs=0.05)
+    growing = steady * np.repeat([1.0, 3.0], 1000)
+    assert dict(interval_calibration(growing))[0.9] < 0.6, "errors grew, so the promise is broken and the page says so"
+    assert interval_calibration(steady[:30]) == []
+
+
+def test_a_swapped_group_moves_the_predictions_of_a_model_that_looks_at_it(rows):
+    rows = rows.assign(day_of_week=np.arange(ROWS) % 2.0)
+    names = AIR.feature_names()
+    unfair = Forecaster(LinearRegression()).fit(rows[names], rows["target"] + 3 * rows["day_of_week"])
+    unfair.half_width_ = 1.0
+    seen = swap(unfair, rows, "day_of_week")
+    assert seen.mean == pytest.approx(3, abs=0.1)
+    assert seen.moved_share == 1
+    blind = Forecaster(DummyRegressor()).fit(rows[names], rows["target"])
+    blind.half_width_ = 1.0
+    assert swap(blind, rows, "day_of_week").moved_share == 0
+    assert swap(blind, rows.assign(day_of_week=1.0), "day_of_week") is None
+
+
+def test_stability_counts_what_moves_by_more_than_half_an_interval():
+    assert moved_share(np.array([0.0, 1.0, 2.0, 3.0]), np.zeros(4), half_width=1.5) == 0.5
