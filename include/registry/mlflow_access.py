@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from include.errors import ContractBroken, SourceUnavailable
+from include.errors import ConfigError, ContractBroken, SourceUnavailable
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -78,11 +79,13 @@ def reviewed(where: str) -> Iterator[None]:
 
 @contextmanager
 def answering() -> Iterator[None]:
-    """Turn a silent or broken server into an error that says what to do."""
+    """Turn a silent, broken or unnamed server into an error that says what to do."""
     from mlflow.exceptions import MlflowException
     from mlflow.tracking import get_tracking_uri
     from requests.exceptions import ConnectionError as Unreachable
 
+    if not os.environ.get("MLFLOW_TRACKING_URI"):  # MLflow would begin a database of its own in the working directory
+        raise ConfigError('MLFLOW_TRACKING_URI names no MLflow server: in a shell, eval "$(ciclo env)" first')
     try:
         yield
     except (MlflowException, Unreachable) as error:

@@ -160,6 +160,12 @@ def spans(accepted: pa.RecordBatch) -> dict[str, tuple[datetime, datetime]]:
     return {name: (min(values), max(values)) for name, values in columns.items() if values}
 
 
+@pytest.fixture(autouse=True)
+def registry_without_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give steps that look for a champion an MLflow registry of the test's own, which has none."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+
+
 @pytest.fixture(scope="session")
 def spec() -> Pipeline:
     return load(Path(__file__).with_name("readings.yaml"))

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from sklearn.gaussian_process import GaussianProcessRegressor
 
-from include.errors import ContractBroken, SourceUnavailable
+from include.errors import ConfigError, ContractBroken, SourceUnavailable
 from include.registry import aliases, mlflow_registry, removal
 from include.registry.mlflow_registry import (
     CHALLENGER,
@@ -259,3 +259,14 @@ def test_a_model_that_is_removed_leaves_no_version_and_its_name_is_free_again(ml
 def test_a_server_that_is_down_removes_nothing_and_says_so():
     with pytest.raises(SourceUnavailable, match=r"MLflow at http://127.0.0.1:1 does not answer"):
         removal.versions("http://127.0.0.1:1", "anything")
+
+
+@pytest.mark.parametrize("uri", [None, ""])
+def test_without_a_server_named_nothing_is_begun_in_the_working_directory(uri, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    if uri is not None:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(ConfigError, match="names no MLflow server"):
+        mlflow_registry.by_alias("peso", mlflow_registry.CHAMPION)
+    assert list(tmp_path.iterdir()) == []
