@@ -105,11 +105,12 @@ def compare_and_decide(run: Run, snapshot: dict[str, Any], fitted: list[dict[str
     from include.promotion.ledger import append
     from include.promotion.proof import compare
     from include.registry.artifacts import REFERENCE, keep_file
-    from include.registry.mlflow_registry import Logged, register
+    from include.registry.candidate_runs import Logged
+    from include.registry.mlflow_registry import register
     from include.steps.challenge import against_champion, promise, reference_of
     from include.steps.champion import pin_checks
     from include.steps.gate import Challenger, judge
-    from include.steps.registering import describe_version, keep_origin
+    from include.steps.registering import describe_version, keep_spec
 
     policy, name = run.pipeline.promotion, run.pipeline.pipeline
     parts = parts_of(run, snapshot)
@@ -124,7 +125,7 @@ def compare_and_decide(run: Run, snapshot: dict[str, Any], fitted: list[dict[str
     content = reference.to_bytes()
     keep_file(logged.run_id, REFERENCE, content)
     version = register(name, logged, _tags(run, snapshot, chosen) | promise(run.pipeline, actual, predicted[chosen]))
-    keep_origin(run, version, holdout)
+    keep_spec(run, version)
     opponent, champion = against_champion(run, snapshot, version, holdout, predicted[chosen])
     challenger = Challenger(version, chosen, predicted[chosen], metrics[chosen], against_naive.get(chosen))
     checks, importance = judge(run.pipeline, parts, challenger, opponent)

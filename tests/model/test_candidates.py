@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from include.registry.candidate_runs import load_candidate, same_candidate
-from include.registry.mlflow_registry import CHALLENGER, by_alias, load, log_candidate, register
+from include.registry.candidate_runs import load_candidate, log_candidate, same_candidate
+from include.registry.mlflow_registry import CHALLENGER, by_alias, load, register
 from include.spec.load import parse
 from include.steps import train
 from include.training import fitting
@@ -99,7 +99,7 @@ def test_a_stored_model_that_was_changed_is_not_taken_up(loaded, mlflow_folder, 
     file.write_bytes(file.read_bytes() + b"\0")
     second = fit(loaded, "second", FIRST)
     assert second["taken_from"] is None
-    assert "the stored file is not the one that was logged: it is fitted again" in caplog.text
+    assert "the stored file is not the one that was registered: it is fitted again" in caplog.text
 
 
 def test_a_training_that_takes_all_up_makes_a_version_of_its_own_and_tells_where_from(trained):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from include.promotion.decide import Opponent
@@ -53,11 +52,11 @@ def test_an_honest_challenger_passes_every_rule_that_the_spec_asks_for(loaded):
     rules = by_rule(decision)
     assert set(rules) == RULES | {"minimums", "behaviour", "no slice worse"}
     assert {check["status"] for check in rules.values()} == {"passed"}
-    assert rules["answers"]["text"] == "answers 20 golden rows identically in a clean process, within 250 ms each"
+    assert rules["answers"]["text"] == "answers 50 golden rows identically in a clean process, within 250 ms each"
     version = by_alias(loaded.spec.pipeline, CHAMPION)
-    kept = json.loads(load_file(version, golden.FILE))
+    kept = golden.read(version)
     assert kept["features"] == loaded.spec.feature_names()
-    assert load(version).predict(pd.DataFrame(kept["rows"], columns=kept["features"])).tolist() == kept["predicted"]
+    assert golden.compare(load(version), kept) == {"rows": 50, "differing": 0, "largest": 0.0}
     weights = json.loads(version.tags["importance"])
     assert next(iter(weights)) == "first_sensor"
     assert decision.evidence["importance"] == weights

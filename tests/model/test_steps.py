@@ -314,7 +314,7 @@ def test_whether_rows_are_unseen_does_not_depend_on_how_a_time_is_written(traine
     until = version.tags["trained_until"]
     hour_later = until.replace("T22:00:00+00:00", "T23:00:00+01:00")
     assert hour_later > until
-    mlflow_registry._client().set_model_version_tag(trained.spec.pipeline, "1", "trained_until", hour_later)
+    mlflow_registry.client().set_model_version_tag(trained.spec.pipeline, "1", "trained_until", hour_later)
     trained.train("second", FIRST, force=True)
     assert trained.rows(DECISIONS)[-1].evidence["champion"]["is_unseen"] is True
 
