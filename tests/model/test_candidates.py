@@ -15,6 +15,7 @@ from include.registry.candidate_runs import load_candidate, log_candidate, same_
 from include.registry.mlflow_registry import CHALLENGER, by_alias, load, register
 from include.spec.load import parse
 from include.steps import train
+from include.steps.snapshot import take_snapshot
 from include.training import fitting
 from include.training.candidates import make
 from tests.model.conftest import FIRST, PLANT, SECOND, THIRD
@@ -39,7 +40,7 @@ def test_a_candidate_of_each_kind_comes_back_with_the_same_predictions(mlflow_ur
 
 def fit(world, run_id, window, candidate="linear"):
     run = world.run("train", run_id, window, force=True)
-    return train.fit_candidate(run, train.take_snapshot(run), candidate)
+    return train.fit_candidate(run, take_snapshot(run), candidate)
 
 
 def respecified(world, old, new):

@@ -17,6 +17,7 @@ from include.spec.behaviour import Direction, Invariance, MinimumFunction
 from include.spec.learning import Minimums
 from include.steps import train
 from include.steps.gate import Challenger, judge
+from include.steps.snapshot import take_snapshot
 from tests.model.conftest import FIRST, SECOND
 
 RULES = {"better than the champion", "no leak", "beats naive", "answers"}
@@ -83,7 +84,7 @@ def test_a_better_mean_with_a_worse_slice_is_rejected(trained, readings):
     """The plant changes by day, and at night the old relation stands: the new model gives up the nights."""
     with_spec(trained, promotion={"slice_max_loss_pct": 10}, monitoring={"slices": ("is_night",)})
     run = trained.run("train", "second", FIRST, force=True)
-    snapshot = train.take_snapshot(run)
+    snapshot = take_snapshot(run)
     parts = train.parts_of(run, snapshot)
     holdout = parts.holdout.assign(is_night=(parts.holdout["hour_of_day"] < 8).astype(float))
     parts = type(parts)(parts.fit, holdout)
@@ -167,7 +168,7 @@ def test_minimums_stop_a_challenger_whoever_stands(loaded, readings):
 def test_judged_again_a_challenger_is_judged_the_same(loaded):
     """A task that is retried finds its decision and adds none: no figure of the gate depends on the clock."""
     run = loaded.run("train", "first", FIRST)
-    snapshot = train.take_snapshot(run)
+    snapshot = take_snapshot(run)
     fitted = [train.fit_candidate(run, snapshot, name) for name in loaded.spec.training.candidates]
     decisions = [train.compare_and_decide(run, snapshot, fitted)["decision_id"] for _ in range(2)]
     assert decisions[0] == decisions[1]
@@ -177,7 +178,7 @@ def test_the_report_of_a_training_is_kept_with_its_run_and_linked_from_it(traine
     with_spec(trained, promotion={"protected": ("hour_of_day",), "slice_max_loss_pct": 10})
     trained.load(SECOND, readings(SECOND))
     run = trained.run("train", "second", SECOND)
-    snapshot = train.take_snapshot(run)
+    snapshot = take_snapshot(run)
     fitted = [train.fit_candidate(run, snapshot, name) for name in trained.spec.training.candidates]
     decision = train.compare_and_decide(run, snapshot, fitted)
     for _ in range(2):
@@ -205,7 +206,7 @@ def test_of_a_version_that_cannot_be_loaded_the_report_tells_the_rules(trained, 
     run = trained.run("train", "first", FIRST, force=True)
     [[decision_id]] = trained.rows("select max(decision_id) from ml.decision where pipeline = '{name}'")
     decision = {"decision_id": decision_id, "version": 1, **FIRST.to_dict()}
-    draw_report(run, train.take_snapshot(run), decision)
+    draw_report(run, take_snapshot(run), decision)
     text = load_file(version, train.REPORT).decode()
     assert "Unknown: the registered model cannot be loaded." in text
     assert "no leak" in text

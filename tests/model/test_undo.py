@@ -16,6 +16,7 @@ from include.registry.mlflow_registry import CHALLENGER, CHAMPION, PREVIOUS, by_
 from include.spec.learning import Keep, Minimums
 from include.spec.load import parse
 from include.steps import monitor, probation, reproduce, retention, rollback, score, train
+from include.steps.snapshot import take_snapshot
 from include.windows import Window
 from tests.model.conftest import FIRST, PLANT, SECOND, THIRD
 
@@ -61,7 +62,7 @@ def decided(trained, readings):
     for window in (SECOND, THIRD):
         trained.load(window, readings(window, slope=-1.0))
     run = trained.run("train", "killed", THIRD)
-    snapshot = train.take_snapshot(run)
+    snapshot = take_snapshot(run)
     fitted = [train.fit_candidate(run, snapshot, name) for name in trained.spec.training.candidates]
     decision = train.compare_and_decide(run, snapshot, fitted)
     assert decision["verdict"] == "promote"
@@ -190,7 +191,7 @@ def test_two_trainings_at_once_cannot_both_promote(decided):
     """Both compared with version 1; the second to come finds another champion."""
     world, first, decision = decided
     second = world.run("train", "beside", THIRD, force=True)
-    snapshot = train.take_snapshot(second)
+    snapshot = take_snapshot(second)
     fitted = [train.fit_candidate(second, snapshot, name) for name in world.spec.training.candidates]
     other = train.compare_and_decide(second, snapshot, fitted)
     assert (other["verdict"], other["version"]) == ("promote", 3)
@@ -331,7 +332,7 @@ def online(world, alpha, **minimums):
     text = PLANT.replace("pipeline: plant", f"pipeline: {world.spec.pipeline}")
     spec = parse(text.replace("linear: {kind: linear, alpha: 0.1}", f"it: {{kind: online, alpha: {alpha}}}"), "p.yaml")
     promotion = spec.promotion.model_copy(update={"minimums": Minimums(**minimums)})
-    training = spec.training.model_copy(update={"keep": Keep(versions=1, days=30)})
+    training = spec.training.model_copy(update={"keep": Keep(versions=2, days=30)})
     world.spec = spec.model_copy(update={"promotion": promotion, "training": training})
 
 
@@ -344,10 +345,10 @@ def test_no_ancestor_of_an_online_champion_is_pruned(loaded, readings):
     loaded.load(THIRD, readings(THIRD))
     online(loaded, 0.1)
     assert loaded.train("third", THIRD)["verdict"] == "promote"
-    for alpha, run_id in ((0.2, "fourth"), (0.3, "fifth")):
+    for alpha, run_id in ((0.2, "fourth"), (0.3, "fifth"), (0.4, "sixth")):
         online(loaded, alpha)
         assert loaded.train(run_id, FIRST)["verdict"] == "reject"
-    every = [by_number(loaded.spec.pipeline, number) for number in range(1, 6)]
+    every = [by_number(loaded.spec.pipeline, number) for number in range(1, 7)]
     assert {version.tags["candidate"] for version in every} == {"it"}
     later = replace(loaded.run("keep_house", "k1"), run_after=datetime.now(UTC) + timedelta(days=31))
     assert retention.prune(later)["models"] == 1
@@ -357,9 +358,9 @@ def test_no_ancestor_of_an_online_champion_is_pruned(loaded, readings):
 
 def test_a_model_of_two_versions_stays_as_long_as_one_of_them(trained):
     """Version 2 was taken from the run of version 1, which serves; both are the same stored model."""
-    for run_id in ("second", "third"):
+    for run_id in ("second", "third", "fourth"):
         assert trained.train(run_id, FIRST, force=True)["verdict"] == "reject"
-    training = trained.spec.training.model_copy(update={"keep": Keep(versions=1, days=30)})
+    training = trained.spec.training.model_copy(update={"keep": Keep(versions=2, days=30)})
     trained.spec = trained.spec.model_copy(update={"training": training})
     later = replace(trained.run("keep_house", "k1"), run_after=datetime.now(UTC) + timedelta(days=31))
     assert retention.prune(later) == {"models": 0, "snapshots": 0}
