@@ -27,30 +27,21 @@ COPY_BYTES = 1_048_576
 def put_frame(files: Files, name: str, frame: pd.DataFrame) -> str:
     """Write a frame, without its index, as Parquet and return its URI.
 
-    A name ``batches/…`` is replaced when written again and swept by `Lake.clean`, one ``snapshots/…`` is kept
-    and takes only the same rows.
+    Its name is ``batches/…``: it is replaced when written again, and swept by `Lake.clean`.
 
     Raises
     ------
     ContractBroken
-        The name is none, or the snapshot exists with other rows. A retry brings the same.
+        The name is none. A retry brings the same.
     SourceUnavailable
         The store does not take it. A retry may help.
     """
     name = f"{name}.parquet"
     match = FRAME.fullmatch(name)
-    if match is None or match[1] != name:
-        raise ContractBroken(
-            f"{name!r} cannot be a frame's name: begin with batches/ or snapshots/, then letters, digits and _=.-/"
-        )
-    if name.startswith("batches/") or not files.exists(name):
-        with files.writing(name) as file:
-            write_parquet(_groups(frame), file)
-        return files.uri(name)
-    buffer = io.BytesIO()
-    write_parquet(_groups(frame), buffer)
-    if not get_frame(files, name).equals(_from_parquet(buffer.getvalue())):
-        raise ContractBroken(f"{files.uri(name)} holds other rows already: give the snapshot a new name")
+    if match is None or match[1] != name or not name.startswith("batches/"):
+        raise ContractBroken(f"{name!r} cannot be a frame's name: begin with batches/, then letters, digits and _=.-/")
+    with files.writing(name) as file:
+        write_parquet(_groups(frame), file)
     return files.uri(name)
 
 
