@@ -42,7 +42,7 @@ def build(spec: Pipeline) -> None:
 
     @task
     def take_snapshot() -> dict:
-        from include.steps.train import take_snapshot
+        from include.steps.snapshot import take_snapshot
 
         with run_of(get_current_context()) as run:
             return take_snapshot(run)

@@ -70,7 +70,7 @@ class Gate:
     def _parts(self, place: int) -> Split | None:
         rows = self.ground.usable(self.ground.windows[place].end)
         try:
-            return split(self.pipeline, rows, holdout_start(self.pipeline, rows))
+            return split(self.pipeline, rows, holdout_start(self.pipeline, rows["valid_at"].max()))
         except NothingToDo:
             return None
 
@@ -100,6 +100,7 @@ def train_all(ground: Ground) -> Matrix:
     first = first_place(ground)
     gate = Gate(ground)
     if first not in gate.parts:
-        split(ground.pipeline, rows := ground.usable(ground.windows[first].end), holdout_start(ground.pipeline, rows))
+        rows = ground.usable(ground.windows[first].end)
+        split(ground.pipeline, rows, holdout_start(ground.pipeline, rows["valid_at"].max()))
     shifts = shifter(ground, lambda place: gate.parts[place].fit)
     return Matrix(ground.periods, gate.models, prober(ground), gate.successor, shifts)

@@ -121,7 +121,7 @@ def in_threads(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
 def _tried(ground: Ground, recipe: str, rows: pd.DataFrame) -> np.ndarray:
     """Return a recipe's absolute errors on the rows that a training holds out; none where they cannot be cut."""
     try:
-        parts = split(ground.pipeline, rows, holdout_start(ground.pipeline, rows))
+        parts = split(ground.pipeline, rows, holdout_start(ground.pipeline, rows["valid_at"].max()))
     except NothingToDo:
         return np.empty(0)
     return ground.losses(fit(ground.pipeline, recipe, parts.fit), parts.holdout)

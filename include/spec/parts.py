@@ -17,7 +17,7 @@ from include.spec.learning import Promotion, Target, Thresholds, Training
 from include.spec.lines import Document
 from include.spec.monitoring import Monitoring
 from include.spec.quality import Quality
-from include.spec.recipes import Recipe
+from include.spec.recipes import Lag, Recipe
 from include.windows import Window, midnight
 
 # Each window is a run of the scheduler; more than this is a slip of the pen in a date.
@@ -219,6 +219,12 @@ class Parts(Strict):
     def feature_names(self) -> list[str]:
         """Return the names of all features in the order models see them."""
         return [name for recipe in self.features for name in recipe.names()]
+
+    def season_feature(self, season: int) -> str | None:
+        """Return the feature that is the target's column so many rows before the target, or None."""
+        lags = [one for one in self.features if isinstance(one, Lag) and one.column == self.target.column]
+        names = {rows: name for lag in lags for rows, name in zip(lag.periods, lag.names(), strict=True)}
+        return names.get(season - self.target.horizon)
 
     def where(self, *path: str | int) -> str:
         """Return ``file:line`` of a field, for errors that have to point at it."""

@@ -28,7 +28,8 @@ def show_evidence(run: Run, decision: dict[str, Any]) -> dict[str, str] | None:
     """Return what a person is asked, in Markdown, with the evidence's hash; None where the gate asks nobody."""
     from include.alerts.record import raise_alert
     from include.promotion.approval import body, subject
-    from include.registry.mlflow_registry import by_number, pages
+    from include.registry.artifacts import pages
+    from include.registry.mlflow_registry import by_number
 
     shown = _shown(run, decision)
     if not shown.is_asked:

@@ -81,7 +81,7 @@ def judge(
     try:
         model = load(challenger.version)
     except ContractBroken as broken:
-        return [*checks, answers((), Answers(failure=str(broken)), policy)], {}
+        return [*checks, answers(Answers(failure=str(broken)), policy)], {}
     return _tried(pipeline, challenger, model, holdout, checks)
 
 
@@ -99,12 +99,11 @@ def _tried(
     """Test the loaded model here while a clean process answers its golden rows."""
     from include.promotion.rules import Answers, answers, behaves
     from include.registry import golden
-    from include.registry.artifacts import describe, keep_file
+    from include.registry.artifacts import describe
     from include.training.behaviour import behave, importance
 
     version, policy = challenger.version, pipeline.promotion
-    kept = golden.golden_set(model, holdout)
-    keep_file(version.run_id, golden.FILE, json.dumps(kept).encode())
+    golden.keep(version, model, holdout)
     with TemporaryDirectory() as folder, golden.start(version, folder) as process:
         try:
             weights = importance(model, holdout, pipeline.training.seed)
@@ -116,7 +115,7 @@ def _tried(
             process.kill()
     if not np.allclose(model.predict(holdout), challenger.predicted, rtol=1e-9, atol=1e-12):
         told = {"failure": "what was registered predicts otherwise than what was compared"}
-    checks.append(answers(kept["predicted"], Answers(**told), policy))
+    checks.append(answers(Answers(**told), policy))
     heaviest = {name: round(weight, 4) for name, weight in list(weights.items())[:TAGGED]}
     latency = {"latency_ms": f"{told['milliseconds']:.2f}"} if "milliseconds" in told else {}
     describe(version, {"importance": json.dumps(heaviest)} | latency)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from typing import TYPE_CHECKING, Any
@@ -12,13 +11,10 @@ from include.promotion import ledger
 from include.steps.run import Run, loaded_window
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from include.promotion.rollback import Pin
     from include.registry.mlflow_registry import Version
     from include.training.forecaster import Forecaster
 
-ANSWERS, ROWS = "answers.json", 50  # kept with each version: rows, and what it answered them when it was registered
 log = logging.getLogger(__name__)
 
 
@@ -117,34 +113,17 @@ def _rehearsed(run: Run, version: Version) -> str:
     return compare_answers(version, model)[1]
 
 
-def keep_answers(run_id: str, model: Forecaster, rows: pd.DataFrame) -> None:
-    """Keep some rows, and what the model answers them, with a candidate's run."""
-    from include.registry.artifacts import keep_file
-
-    some = rows[model.features_].tail(ROWS)
-    content = {"rows": some.to_dict("list"), "predicted": model.predict(some).tolist()}
-    keep_file(run_id, ANSWERS, json.dumps(content).encode())
-
-
 def compare_answers(version: Version, model: Forecaster) -> tuple[str, str]:
     """Compare a model's answers with those that were kept when its version was registered: (status, what was seen)."""
-    import numpy as np
-    import pandas as pd
+    from include.registry import golden
 
-    from include.registry.artifacts import load_file
-
-    content = load_file(version, ANSWERS)
-    if content is None:
-        return "unknown", f"version {version.number} is from before answers were kept: nothing to compare with"
-    kept = json.loads(content)
-    answers, predicted = model.predict(pd.DataFrame(kept["rows"])), np.asarray(kept["predicted"])
-    if np.array_equal(answers, predicted):
-        return "identical", f"version {version.number} answers {len(predicted)} rows as when it was registered"
-    largest = float(np.abs(answers - predicted).max())
-    return (
-        "different",
-        f"version {version.number} answers otherwise than when it was registered: up to {largest:.3g}",
-    )
+    kept, named = golden.read(version), f"version {version.number}"
+    if kept is None:
+        return "unknown", f"{named} is from before answers were kept: nothing to compare with"
+    outcome = golden.compare(model, kept)
+    if not outcome["differing"]:
+        return "identical", f"{named} answers {outcome['rows']} rows as when it was registered"
+    return "different", f"{named} answers otherwise than when it was registered: up to {outcome['largest']:.3g}"
 
 
 def rehearse(run: Run) -> dict[str, Any]:

@@ -10,8 +10,8 @@ import pytest
 import sqlalchemy.exc
 
 from include.features.read import feature_rows
-from include.steps import train
 from include.steps.run import Run
+from include.steps.snapshot import take_snapshot
 from include.warehouse import removal
 from include.warehouse.batch import RunRef
 from include.windows import Window
@@ -59,7 +59,7 @@ def test_a_label_known_before_the_cut_enters_the_snapshot_and_a_later_one_does_n
     run = Run(
         filled.spec, RunRef("train_readings", "t"), JANUARY.to_dict(), None, [], JANUARY.end, filled.engine, filled.lake
     )
-    rows = filled.lake.get_frame(train.take_snapshot(run)["uri"]).set_index("valid_at")
+    rows = filled.lake.get_frame(take_snapshot(run)["uri"]).set_index("valid_at")
     assert rows["target"][AT] == 42.0
     assert rows["target"][AT + timedelta(days=1)] == 8.0
     assert len(rows) == ROWS - 1

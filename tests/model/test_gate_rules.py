@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from include.promotion.decide import Opponent
@@ -18,6 +17,7 @@ from include.spec.behaviour import Direction, Invariance, MinimumFunction
 from include.spec.learning import Minimums
 from include.steps import train
 from include.steps.gate import Challenger, judge
+from include.steps.snapshot import take_snapshot
 from tests.model.conftest import FIRST, SECOND
 
 RULES = {"better than the champion", "no leak", "beats naive", "answers"}
@@ -53,11 +53,11 @@ def test_an_honest_challenger_passes_every_rule_that_the_spec_asks_for(loaded):
     rules = by_rule(decision)
     assert set(rules) == RULES | {"minimums", "behaviour", "no slice worse"}
     assert {check["status"] for check in rules.values()} == {"passed"}
-    assert rules["answers"]["text"] == "answers 20 golden rows identically in a clean process, within 250 ms each"
+    assert rules["answers"]["text"] == "answers 50 golden rows identically in a clean process, within 250 ms each"
     version = by_alias(loaded.spec.pipeline, CHAMPION)
-    kept = json.loads(load_file(version, golden.FILE))
+    kept = golden.read(version)
     assert kept["features"] == loaded.spec.feature_names()
-    assert load(version).predict(pd.DataFrame(kept["rows"], columns=kept["features"])).tolist() == kept["predicted"]
+    assert golden.compare(load(version), kept) == {"rows": 50, "differing": 0, "largest": 0.0}
     weights = json.loads(version.tags["importance"])
     assert next(iter(weights)) == "first_sensor"
     assert decision.evidence["importance"] == weights
@@ -84,7 +84,7 @@ def test_a_better_mean_with_a_worse_slice_is_rejected(trained, readings):
     """The plant changes by day, and at night the old relation stands: the new model gives up the nights."""
     with_spec(trained, promotion={"slice_max_loss_pct": 10}, monitoring={"slices": ("is_night",)})
     run = trained.run("train", "second", FIRST, force=True)
-    snapshot = train.take_snapshot(run)
+    snapshot = take_snapshot(run)
     parts = train.parts_of(run, snapshot)
     holdout = parts.holdout.assign(is_night=(parts.holdout["hour_of_day"] < 8).astype(float))
     parts = type(parts)(parts.fit, holdout)
@@ -168,7 +168,7 @@ def test_minimums_stop_a_challenger_whoever_stands(loaded, readings):
 def test_judged_again_a_challenger_is_judged_the_same(loaded):
     """A task that is retried finds its decision and adds none: no figure of the gate depends on the clock."""
     run = loaded.run("train", "first", FIRST)
-    snapshot = train.take_snapshot(run)
+    snapshot = take_snapshot(run)
     fitted = [train.fit_candidate(run, snapshot, name) for name in loaded.spec.training.candidates]
     decisions = [train.compare_and_decide(run, snapshot, fitted)["decision_id"] for _ in range(2)]
     assert decisions[0] == decisions[1]
@@ -178,7 +178,7 @@ def test_the_report_of_a_training_is_kept_with_its_run_and_linked_from_it(traine
     with_spec(trained, promotion={"protected": ("hour_of_day",), "slice_max_loss_pct": 10})
     trained.load(SECOND, readings(SECOND))
     run = trained.run("train", "second", SECOND)
-    snapshot = train.take_snapshot(run)
+    snapshot = take_snapshot(run)
     fitted = [train.fit_candidate(run, snapshot, name) for name in trained.spec.training.candidates]
     decision = train.compare_and_decide(run, snapshot, fitted)
     for _ in range(2):
@@ -206,7 +206,7 @@ def test_of_a_version_that_cannot_be_loaded_the_report_tells_the_rules(trained, 
     run = trained.run("train", "first", FIRST, force=True)
     [[decision_id]] = trained.rows("select max(decision_id) from ml.decision where pipeline = '{name}'")
     decision = {"decision_id": decision_id, "version": 1, **FIRST.to_dict()}
-    draw_report(run, train.take_snapshot(run), decision)
+    draw_report(run, take_snapshot(run), decision)
     text = load_file(version, train.REPORT).decode()
     assert "Unknown: the registered model cannot be loaded." in text
     assert "no leak" in text

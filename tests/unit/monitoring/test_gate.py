@@ -26,7 +26,7 @@ def play(plant, matrix, policy):
 
 def parts_of(plant, frame, place):
     rows = readable(plant, frame, WEEKS[place].end)
-    return split(plant, rows, holdout_start(plant, rows))
+    return split(plant, rows, holdout_start(plant, rows["valid_at"].max()))
 
 
 def test_where_nothing_changes_challengers_are_refused_and_the_first_one_stands(plant, rows_of):

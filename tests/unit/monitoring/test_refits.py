@@ -175,7 +175,7 @@ def test_a_shift_is_the_one_that_the_monitor_measures(plant, rows_of, play, chan
     learnt, window = ground.usable(WEEKS[3].end), frame[168 * 4 : 168 * 5]
     matrix = play(ground)
     if len(matrix.models) > len(ground.trainable):
-        learnt = split(plant, learnt, holdout_start(plant, learnt)).fit
+        learnt = split(plant, learnt, holdout_start(plant, learnt["valid_at"].max())).fit
     reference = Reference.of(learnt, plant.feature_names(), plant.monitoring.block)
     measures = measure_drift(reference, window, plant.feature_names(), Limits.of(plant))
     [live] = [one for one in measures if (one.subject, one.statistic) == ("first_sensor", "mean_shift_pct")]
