@@ -73,12 +73,12 @@ def measure_regret() -> Iterator[dict[str, Any]]:
 
 @cache
 def _matrix(recipe: str) -> Matrix:
+    from include.monitoring.gate import train
     from include.monitoring.ground import Ground
-    from include.monitoring.refits import refit
     from include.spec.load import load_all
 
     spec = load_all()[NAME]
-    return refit(Ground(spec, _frame(), spec.replay.windows(spec.zone)[:MONTHS]), recipe)
+    return train(Ground(spec, _frame(), spec.replay.windows(spec.zone)[:MONTHS]), recipe)
 
 
 @cache

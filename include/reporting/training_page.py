@@ -144,16 +144,16 @@ def _slices(
     spec: Pipeline, rows: pd.DataFrame, ours: np.ndarray, theirs: np.ndarray | None
 ) -> Iterator[dict[str, Any]]:
     """Yield the errors in each slice; it turns where the champion is proven better, though the mean says otherwise."""
+    from include.monitoring.slices import cut
     from include.promotion.proof import compare
     from include.promotion.rules import SLICE_ROWS
-    from include.steps.gate import slices_of
     from include.training.evaluate import losses
 
     actual, loss = rows["target"].to_numpy("float64"), spec.target.loss
     own_loss = losses(loss, actual, ours)
     their_loss = None if theirs is None else losses(loss, actual, theirs)
     is_better = their_loss is not None and own_loss.mean() < their_loss.mean()
-    for label, own in slices_of(spec, rows).items():
+    for label, own in cut(spec.monitoring.slices, rows).items():
         line = {"label": label, "rows": int(own.sum()), "challenger": float(own_loss[own].mean())}
         proof = compare(actual[own], ours[own], theirs[own], spec.promotion) if theirs is not None else None
         yield line | {

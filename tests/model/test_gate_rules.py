@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 
 from include.promotion.decide import Opponent
+from include.promotion.held_out import Challenge
+from include.promotion.proof import compare
 from include.registry import golden
 from include.registry.artifacts import load_file
 from include.registry.mlflow_registry import CHALLENGER, CHAMPION, by_alias, by_number, load
@@ -17,7 +19,7 @@ from include.settings import settings
 from include.spec.behaviour import Direction, Invariance, MinimumFunction
 from include.spec.learning import Minimums
 from include.steps import train
-from include.steps.gate import Challenger, judge
+from include.steps.gate import judge
 from tests.model.conftest import FIRST, SECOND
 
 RULES = {"better than the champion", "no leak", "beats naive", "answers"}
@@ -92,8 +94,9 @@ def test_a_better_mean_with_a_worse_slice_is_rejected(trained, readings):
     actual, predicted = holdout["target"].to_numpy(), load(version).predict(holdout)
     off = np.where(holdout["is_night"] == 1, 0.3, 3.0) * (predicted - actual)
     champion = Opponent(predicted=actual + off)
-    metrics = {"r2": 0.9, "mae": 0.1, "rmse": 0.1}
-    checks, _ = judge(trained.spec, parts, Challenger(version, "linear", predicted, metrics, None), champion)
+    proof = compare(actual, predicted, actual + off, trained.spec.promotion)
+    challenger = Challenge("linear", "", predicted, "naive", {"linear": proof})
+    checks, _ = judge(trained.spec, parts, version, challenger, champion)
     [slices] = [check for check in checks if check.rule == "no slice worse"]
     assert abs(off).mean() > abs(predicted - actual).mean(), "the mean alone would promote it"
     assert slices.status == "failed"
