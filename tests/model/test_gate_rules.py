@@ -177,6 +177,22 @@ def test_judged_again_a_challenger_is_judged_the_same(loaded):
     assert decisions[0] == decisions[1]
 
 
+def test_the_same_bytes_are_not_tested_twice_unless_the_spec_is_another(trained, monkeypatch):
+    def refuse(*_):
+        raise AssertionError("tested again")
+
+    first = last_decision(trained)
+    with monkeypatch.context() as patch:
+        patch.setattr(golden, "start", refuse)
+        assert trained.train("second", FIRST, force=True)["version"] == 2
+        second = last_decision(trained)
+        assert by_rule(second)["answers"] == by_rule(first)["answers"]
+        assert second.evidence["importance"] == first.evidence["importance"]
+        with_spec(trained, promotion={"latency_ms": 200})
+        with pytest.raises(AssertionError, match="tested again"):
+            trained.train("third", FIRST, force=True)
+
+
 def test_the_report_of_a_training_is_kept_with_its_run_and_linked_from_it(trained, readings):
     with_spec(trained, promotion={"protected": ("hour_of_day",), "slice_max_loss_pct": 10})
     trained.load(SECOND, readings(SECOND))

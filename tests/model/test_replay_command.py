@@ -167,7 +167,7 @@ def test_excluded_rows_and_simulated_data_are_told_and_left_out(loaded: Any) -> 
         (["--policy", "nevr"], r"plant has no policy 'nevr': did you mean 'never'\?; .*monitoring\.policies in "),
         (["--candidate", "forest"], "plant has no candidate 'forest': use one of naive, linear"),
         (["--candidate", "linear", "--all-candidates"], "leave --candidate out"),
-        ([], "it has no champion yet; say which recipe to refit with --candidate, one of naive, linear"),
+        ([], "it has no champion yet; say which recipe to train with --candidate, one of naive, linear"),
         (["--candidate", "linear", "--from", "soon"], "--from 'soon' is no day: write it like 2004-09-01"),
         (["--candidate", "linear", "--from", "2024-09-01"], "nothing lies between 2024-09-01 and 2024-03-11"),
     ],
