@@ -85,15 +85,18 @@ def _matrix(recipe: str) -> Matrix:
 def _frame() -> pd.DataFrame:
     """Return the features of the whole file, built as a task builds them."""
     import pyarrow as pa
+    from dotenv import dotenv_values
 
     from include.features.build import build
     from include.sandbox.station import simulate
     from include.sandbox.uci import pack, read_csv
+    from include.settings import env_file
     from include.sources import parse
     from include.spec.load import load_all
     from include.windows import Window
 
-    named, spec = os.environ.get("UCI_AIR_QUALITY_FILE"), load_all()[NAME]
+    named = (dotenv_values(env_file()) | os.environ).get("UCI_AIR_QUALITY_FILE")
+    spec = load_all()[NAME]
     if not named:
         print("UCI_AIR_QUALITY_FILE is not set: replay and regret are measured on SIMULATED data", file=sys.stderr)
     zipped = pack(read_csv(Path(named).read_bytes()) if named else simulate())
