@@ -52,25 +52,25 @@ def compare_and_decide(run: Run, snapshot: dict[str, Any], fitted: list[dict[str
     from include.alerts.record import raise_alert
     from include.monitoring.record import record_reference
     from include.promotion.approval import rules as approval
-    from include.promotion.decide import choose, decide, is_better_than_champion
+    from include.promotion.decide import decide
+    from include.promotion.held_out import challenge
     from include.promotion.ledger import append
-    from include.promotion.proof import compare
     from include.registry.artifacts import REFERENCE, keep_file
     from include.registry.candidate_runs import Logged
     from include.registry.mlflow_registry import register
     from include.steps.challenge import against_champion, promise, reference_of
     from include.steps.champion import pin_checks
-    from include.steps.gate import Challenger, judge
+    from include.steps.gate import judge
     from include.steps.registering import describe_version, keep_spec
 
     policy, name = run.pipeline.promotion, run.pipeline.pipeline
     parts = parts_of(run, snapshot)
     holdout, actual = parts.holdout, parts.holdout["target"].to_numpy()
     predicted = {f["candidate"]: run.lake.get_frame(f["predictions_uri"])["predicted"].to_numpy() for f in fitted}
-    naive = next(n for n, c in run.pipeline.training.candidates.items() if c.kind == "naive")
     metrics = {f["candidate"]: f["metrics"] for f in fitted}
-    against_naive = {n: compare(actual, p, predicted[naive], policy) for n, p in predicted.items() if n != naive}
-    chosen, reason = choose({f["candidate"]: f["selection_error"] for f in fitted}, naive, against_naive)
+    errors = {f["candidate"]: f["selection_error"] for f in fitted}
+    challenger = challenge(run.pipeline, actual, predicted, errors)
+    chosen = challenger.candidate
     logged = next(Logged(f["run_id"], f["model_id"]) for f in fitted if f["candidate"] == chosen)
     reference = reference_of(run.pipeline, parts, predicted[chosen])
     content = reference.to_bytes()
@@ -78,21 +78,19 @@ def compare_and_decide(run: Run, snapshot: dict[str, Any], fitted: list[dict[str
     version = register(name, logged, _tags(run, snapshot, chosen) | promise(run.pipeline, actual, predicted[chosen]))
     keep_spec(run, version)
     opponent, champion = against_champion(run, snapshot, version, holdout, predicted[chosen])
-    challenger = Challenger(version, chosen, predicted[chosen], metrics[chosen], against_naive.get(chosen))
-    checks, importance = judge(run.pipeline, parts, challenger, opponent)
-    checks = [is_better_than_champion(opponent, policy), *checks, *pin_checks(run), *approval(policy)]
-    verdict = decide(reason, checks)
+    checks, importance = judge(run.pipeline, parts, version, challenger, opponent)
+    verdict = decide(challenger.reason, [*checks, *pin_checks(run), *approval(policy)])
     evidence = verdict.evidence | {
         "importance": importance,
         "report": f"runs:/{version.run_id}/{REPORT}",
         "asked_by": run.params.get("reason") or "",
         "chosen": chosen,
         "candidates": metrics,
-        "selection_errors": {f["candidate"]: f["selection_error"] for f in fitted},
+        "selection_errors": errors,
         "tuned": {f["candidate"]: f["tuned"] for f in fitted if f["tuned"]},
         "taken_from": {f["candidate"]: f["taken_from"] for f in fitted if f["taken_from"]},
-        "naive": metrics[naive],
-        "against_naive": {n: comparison_.to_dict() for n, comparison_ in against_naive.items()},
+        "naive": metrics[challenger.naive],
+        "against_naive": {n: proof.to_dict() for n, proof in challenger.against_naive.items()},
         "champion": champion,
         "against_champion": opponent.comparison.to_dict() if opponent.comparison else None,
         "snapshot_id": snapshot["snapshot_id"],
@@ -104,7 +102,9 @@ def compare_and_decide(run: Run, snapshot: dict[str, Any], fitted: list[dict[str
         record_reference(connection, name, version.number, reference, content)
         number = append(connection, name, window, verdict.verdict, verdict.reasons, evidence, version.number, run.ref)
         if verdict.verdict == "promote":
-            raise_alert(connection, run.pipeline, "promotion", f"version {version.number}: {reason}", run.ref)
+            raise_alert(
+                connection, run.pipeline, "promotion", f"version {version.number}: {challenger.reason}", run.ref
+            )
     describe_version(run, version, window, verdict, metrics[chosen], np.stack([actual, predicted[chosen]]))
     log.info("%s version %d: %s", verdict.verdict, version.number, "; ".join(verdict.reasons))
     return {"decision_id": number, "verdict": verdict.verdict, "version": version.number, **window.to_dict()}

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from include.promotion.decide import Opponent
+from include.promotion.held_out import Challenge
+from include.promotion.proof import compare
 from include.registry import golden
 from include.registry.artifacts import load_file
 from include.registry.mlflow_registry import CHALLENGER, CHAMPION, by_alias, by_number, load
@@ -16,7 +18,7 @@ from include.settings import settings
 from include.spec.behaviour import Direction, Invariance, MinimumFunction
 from include.spec.learning import Minimums
 from include.steps import train
-from include.steps.gate import Challenger, judge
+from include.steps.gate import judge
 from include.steps.snapshot import take_snapshot
 from tests.model.conftest import FIRST, SECOND
 
@@ -92,8 +94,9 @@ def test_a_better_mean_with_a_worse_slice_is_rejected(trained, readings):
     actual, predicted = holdout["target"].to_numpy(), load(version).predict(holdout)
     off = np.where(holdout["is_night"] == 1, 0.3, 3.0) * (predicted - actual)
     champion = Opponent(predicted=actual + off)
-    metrics = {"r2": 0.9, "mae": 0.1, "rmse": 0.1}
-    checks, _ = judge(trained.spec, parts, Challenger(version, "linear", predicted, metrics, None), champion)
+    proof = compare(actual, predicted, actual + off, trained.spec.promotion)
+    challenger = Challenge("linear", "", predicted, "naive", {"linear": proof})
+    checks, _ = judge(trained.spec, parts, version, challenger, champion)
     [slices] = [check for check in checks if check.rule == "no slice worse"]
     assert abs(off).mean() > abs(predicted - actual).mean(), "the mean alone would promote it"
     assert slices.status == "failed"
@@ -172,6 +175,22 @@ def test_judged_again_a_challenger_is_judged_the_same(loaded):
     fitted = [train.fit_candidate(run, snapshot, name) for name in loaded.spec.training.candidates]
     decisions = [train.compare_and_decide(run, snapshot, fitted)["decision_id"] for _ in range(2)]
     assert decisions[0] == decisions[1]
+
+
+def test_the_same_bytes_are_not_tested_twice_unless_the_spec_is_another(trained, monkeypatch):
+    def refuse(*_):
+        raise AssertionError("tested again")
+
+    first = last_decision(trained)
+    with monkeypatch.context() as patch:
+        patch.setattr(golden, "start", refuse)
+        assert trained.train("second", FIRST, force=True)["version"] == 2
+        second = last_decision(trained)
+        assert by_rule(second)["answers"] == by_rule(first)["answers"]
+        assert second.evidence["importance"] == first.evidence["importance"]
+        with_spec(trained, promotion={"latency_ms": 200})
+        with pytest.raises(AssertionError, match="tested again"):
+            trained.train("third", FIRST, force=True)
 
 
 def test_the_report_of_a_training_is_kept_with_its_run_and_linked_from_it(trained, readings):
