@@ -228,6 +228,12 @@ def pages(version: Version) -> dict[str, str]:
     }
 
 
+def challenge(version: Version) -> None:
+    """Point `challenger` to a version; raises what `by_alias` does. Idempotent."""
+    with _answering():
+        _client().set_registered_model_alias(version.pipeline, CHALLENGER, str(version.number))
+
+
 def promote(version: Version) -> None:
     """Point `champion` to a version, `previous` to the champion before it, and `challenger` no longer to it.
 

@@ -65,6 +65,8 @@ def draw_report(run: Run, snapshot: dict[str, Any], decision: dict[str, Any]) ->
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     log.info("the report is %s", path)
+    if rejected := decision.get("rejected"):  # the naive model serves instead: people ask why
+        draw_report(run, snapshot, rejected)
 
 
 def _evaluation(spec: Pipeline, version: Version, evidence: dict[str, Any], parts: Split) -> Evaluation | None:

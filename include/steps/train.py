@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from include.errors import NothingToDo
@@ -100,14 +101,16 @@ def compare_and_decide(run: Run, snapshot: dict[str, Any], fitted: list[dict[str
 
     from include.alerts.record import raise_alert
     from include.monitoring.record import record_reference
+    from include.promotion import shadow
     from include.promotion.approval import rules as approval
-    from include.promotion.decide import choose, decide, is_better_than_champion
+    from include.promotion.decide import choose, decide, is_better_than_champion, serve_naive
     from include.promotion.ledger import append
     from include.promotion.proof import compare
     from include.registry.artifacts import REFERENCE, keep_file
     from include.registry.mlflow_registry import Logged, register
     from include.steps.challenge import against_champion, promise, reference_of
     from include.steps.champion import pin_checks
+    from include.steps.fallback import fall_back
     from include.steps.gate import Challenger, judge
     from include.steps.registering import describe_version, keep_origin
 
@@ -128,8 +131,12 @@ def compare_and_decide(run: Run, snapshot: dict[str, Any], fitted: list[dict[str
     opponent, champion = against_champion(run, snapshot, version, holdout, predicted[chosen])
     challenger = Challenger(version, chosen, predicted[chosen], metrics[chosen], against_naive.get(chosen))
     checks, importance = judge(run.pipeline, parts, challenger, opponent)
-    checks = [is_better_than_champion(opponent, policy), *checks, *pin_checks(run), *approval(policy)]
-    verdict = decide(reason, checks)
+    after = [*shadow.rules(run.pipeline, opponent), *pin_checks(run), *approval(policy)]
+    checks = [is_better_than_champion(opponent, policy), *checks, *after]
+    verdict = shadow.opened(decide(reason, checks), run.pipeline)
+    is_unserved = verdict.verdict == "reject" and champion["version"] is None
+    if is_unserved and chosen == naive:
+        verdict = serve_naive(verdict, checks)
     evidence = verdict.evidence | {
         "importance": importance,
         "report": f"runs:/{version.run_id}/{REPORT}",
@@ -151,12 +158,19 @@ def compare_and_decide(run: Run, snapshot: dict[str, Any], fitted: list[dict[str
     window = Window.from_dict(snapshot)
     with run.engine.begin() as connection:
         record_reference(connection, name, version.number, reference, content)
+        shadow.replace(connection, name, window, verdict, version.number, run.ref)
         number = append(connection, name, window, verdict.verdict, verdict.reasons, evidence, version.number, run.ref)
         if verdict.verdict == "promote":
-            raise_alert(connection, run.pipeline, "promotion", f"version {version.number}: {reason}", run.ref)
+            text = f"version {version.number}: {verdict.reasons[0]}"
+            raise_alert(connection, run.pipeline, "promotion", text, run.ref)
     describe_version(run, version, window, verdict, metrics[chosen], np.stack([actual, predicted[chosen]]))
     log.info("%s version %d: %s", verdict.verdict, version.number, "; ".join(verdict.reasons))
-    return {"decision_id": number, "verdict": verdict.verdict, "version": version.number, **window.to_dict()}
+    decision = {"decision_id": number, "verdict": verdict.verdict, "version": version.number, **window.to_dict()}
+    if is_unserved and chosen != naive:
+        fit = next(each for each in fitted if each["candidate"] == naive)
+        rejected = replace(verdict, evidence=evidence)
+        return fall_back(run, window, parts, fit, _tags(run, snapshot, naive), rejected) | {"rejected": decision}
+    return decision
 
 
 def apply_decision(run: Run, decision: dict[str, Any]) -> bool:
@@ -170,7 +184,7 @@ def apply_decision(run: Run, decision: dict[str, Any]) -> bool:
     """
     from include.promotion.ledger import moving
     from include.registry.mlflow_registry import CHAMPION, by_alias, by_number
-    from include.steps.champion import make_live, settle, void, why_void
+    from include.steps.champion import keep_challenger, make_live, settle, void, why_void
     from include.steps.inputs import retire_sets
 
     name, number, is_promoted = run.pipeline.pipeline, decision["decision_id"], decision["verdict"] == "promote"
@@ -185,6 +199,8 @@ def apply_decision(run: Run, decision: dict[str, Any]) -> bool:
                 void(connection, run, number, challenger, reason)
             else:
                 make_live(champion := challenger, number)
+        else:
+            keep_challenger(connection, name)
     if reason:
         raise NothingToDo(f"{name}: {reason}")
     if retired := retire_sets(run):
