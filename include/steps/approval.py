@@ -67,15 +67,15 @@ def record_answer(
         raise ContractBroken(f"{run.pipeline.pipeline}: nobody answered decision {number}: clear the task approve")
     shown = _shown(run, decision)
     verdict = shadow.opened(judge(shown, Answer.of(reply, question["digest"])), run.pipeline)
-    place = (run.pipeline.pipeline, Window.from_dict(decision))
+    name, window, version = run.pipeline.pipeline, Window.from_dict(decision), decision["version"]
+    evidence = dict(shown.evidence) | verdict.evidence
     with run.engine.begin() as connection:
-        shadow.replace(connection, *place, verdict, decision["version"], run.ref)
-        place += (verdict.verdict, verdict.reasons)
-        number = append(connection, *place, dict(shown.evidence) | verdict.evidence, decision["version"], run.ref)
+        shadow.replace(connection, name, window, verdict, version, run.ref)
+        number = append(connection, name, window, verdict.verdict, verdict.reasons, evidence, version, run.ref)
         if verdict.verdict == "promote":
-            text = f"version {decision['version']}: {verdict.reasons[-1]}"
+            text = f"version {version}: {verdict.reasons[-1]}"
             raise_alert(connection, run.pipeline, "promotion", text, run.ref)
-    log.info("%s version %d: %s", verdict.verdict, decision["version"], verdict.reasons[-1])
+    log.info("%s version %d: %s", verdict.verdict, version, verdict.reasons[-1])
     return decision | {"decision_id": number, "verdict": verdict.verdict}
 
 
