@@ -7,7 +7,7 @@ cannot be judged yet holds it: who stands goes on serving.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from include.decisions import Verdict
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from include.spec.model import Promotion
+
+OF_NAIVE = ("answers", "not pinned", "a person approves")  # rules that the naive model has to pass to serve at all
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,26 @@ def choose(losses: Mapping[str, float], naive: str, against_naive: Mapping[str, 
     if proof.is_better:
         return best, f"{best} errs least in cross-validation, and beats {naive} by {proof.gain_pct:.1f} %"
     return naive, f"{naive}: {best} errs least in cross-validation, but is not proven better than it"
+
+
+def serve_naive(rejected: Verdict, checks: Sequence[Check]) -> Verdict:
+    """Decide whether the naive candidate becomes the first champion, where the challenger was rejected and none serves.
+
+    Parameters
+    ----------
+    checks : sequence of Check
+        What every rule saw of the naive candidate: that it answers counts, and what a person says; nothing else.
+
+    Examples
+    --------
+    >>> leak = decide("linear", [Check("no leak", "failed", "a leak: x explains 100 % of the change")])
+    >>> serve_naive(leak, [Check("minimums", "failed", ""), Check("answers", "passed", "answers")]).reasons[0]
+    'the challenger was rejected: a leak: x explains 100 % of the change; the naive model serves when nothing else does'
+    """
+    failed = "; ".join(rule["text"] for rule in rejected.evidence["rules"] if rule["status"] == "failed")
+    reason = f"the challenger was rejected: {failed}; the naive model serves when nothing else does"
+    verdict = decide(reason, [check for check in checks if check.rule in OF_NAIVE])
+    return replace(verdict, evidence=verdict.evidence | {"rejected": rejected.evidence["rules"]})
 
 
 def is_better_than_champion(opponent: Opponent, policy: Promotion) -> Check:

@@ -48,7 +48,7 @@ def append(
 ) -> int:
     """Append a decision and return its number; the database chains it to the one before it.
 
-    A task that is retried after its decision was committed finds the same decision and adds
+    A task that is retried after its decision was committed finds the same decision on the same version and adds
     none; a run that is cleared and decides otherwise adds a new one. Two at once wait for each
     other, so that numbers and chain have one order.
 
@@ -60,10 +60,10 @@ def append(
     facts = (verdict, reasons, json.dumps(evidence, sort_keys=True), version, voids)
     connection.exec_driver_sql("select pg_advisory_xact_lock(hashtext(%s))", (f"ledger:{pipeline}",))
     last = connection.exec_driver_sql(
-        "select decision_id, verdict = %s and reasons = %s and evidence = %s::jsonb and model_version is not distinct"
-        " from %s and voids is not distinct from %s"
-        " from ml.decision where dag_id = %s and run_id = %s order by decision_id desc limit 1",
-        (*facts, run.dag_id, run.run_id),
+        "select decision_id, verdict = %s and reasons = %s and evidence = %s::jsonb and voids is not distinct from %s"
+        " from ml.decision where dag_id = %s and run_id = %s and model_version is not distinct from %s"
+        " order by decision_id desc limit 1",
+        (*facts[:3], voids, run.dag_id, run.run_id, version),
     ).first()
     if last is not None and last[1]:
         return int(last[0])

@@ -139,6 +139,12 @@ def delete_model(version: Version) -> None:
         get_artifact_repository(where).delete_artifacts()
 
 
+def challenge(version: Version) -> None:
+    """Point `challenger` to a version; raises what `by_alias` does. Idempotent."""
+    with answering():
+        client().set_registered_model_alias(version.pipeline, CHALLENGER, str(version.number))
+
+
 def promote(version: Version) -> None:
     """Point `champion` to a version, `previous` to the champion before it, and `challenger` no longer to it.
 

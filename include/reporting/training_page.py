@@ -57,6 +57,8 @@ def draw_report(run: Run, snapshot: dict[str, Any], decision: dict[str, Any]) ->
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     log.info("the report is %s", path)
+    if rejected := decision.get("rejected"):  # the naive model serves instead: people ask why
+        draw_report(run, snapshot, rejected)
 
 
 def _kept_page(name: str, before: int | None, version: Version) -> str | None:

@@ -13,7 +13,7 @@ from include.spec.behaviour import Behaviour
 from include.spec.faults import Fault
 from include.spec.fields import Address, ClockTime, ConnectionId, Cron, Day, Name, Span, Strict, Zone
 from include.spec.kinds import AnySource, SqlSource
-from include.spec.learning import Promotion, Target, Thresholds, Training
+from include.spec.learning import SHADOW_ROWS, Promotion, Target, Thresholds, Training
 from include.spec.lines import Document
 from include.spec.monitoring import Monitoring
 from include.spec.quality import Quality
@@ -206,6 +206,12 @@ class Parts(Strict):
         """
         source = self.sources[self.main]
         return source.zone if source.writes_dates else ZoneInfo(self.schedule.timezone)
+
+    @property
+    def shadow_rows(self) -> int:
+        """Live rows that a challenger has to predict beside the champion before it may take over; 0 for none."""
+        rows = self.promotion.shadow_rows
+        return rows if rows is not None else SHADOW_ROWS * (self.impact == "tier_1")
 
     def table(self, source: str) -> str:
         """Return the unqualified table a source is loaded into: ``<p>`` or ``<p>_<source>``."""

@@ -65,11 +65,11 @@ def _at(text: str) -> datetime:
 
 
 def standing(version: Version) -> Version | None:
-    """Return the champion a version challenges: the one before it, where this run has moved the alias already."""
+    """Return the champion a version challenges: the one before, where its own training has moved the alias already."""
     from include.registry.mlflow_registry import CHAMPION, PREVIOUS, by_alias
 
     champion = by_alias(version.pipeline, CHAMPION)
-    if champion is not None and champion.number == version.number:
+    if champion is not None and champion.tags["train_run"] == version.tags["train_run"]:
         return by_alias(version.pipeline, PREVIOUS)
     return champion
 

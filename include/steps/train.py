@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 from include.errors import NothingToDo
@@ -51,8 +52,9 @@ def compare_and_decide(run: Run, snapshot: dict[str, Any], fitted: list[dict[str
 
     from include.alerts.record import raise_alert
     from include.monitoring.record import record_reference
+    from include.promotion import shadow
     from include.promotion.approval import rules as approval
-    from include.promotion.decide import decide
+    from include.promotion.decide import decide, serve_naive
     from include.promotion.held_out import challenge
     from include.promotion.ledger import append
     from include.registry.artifacts import REFERENCE, keep_file
@@ -60,6 +62,7 @@ def compare_and_decide(run: Run, snapshot: dict[str, Any], fitted: list[dict[str
     from include.registry.mlflow_registry import register
     from include.steps.challenge import against_champion, promise, reference_of
     from include.steps.champion import pin_checks
+    from include.steps.fallback import fall_back
     from include.steps.gate import judge
     from include.steps.registering import describe_version, keep_spec
 
@@ -79,7 +82,11 @@ def compare_and_decide(run: Run, snapshot: dict[str, Any], fitted: list[dict[str
     keep_spec(run, version)
     opponent, champion = against_champion(run, snapshot, version, holdout, predicted[chosen])
     checks, importance = judge(run.pipeline, parts, version, challenger, opponent)
-    verdict = decide(challenger.reason, [*checks, *pin_checks(run), *approval(policy)])
+    checks += [*shadow.rules(run.pipeline, opponent), *pin_checks(run), *approval(policy)]
+    verdict = shadow.opened(decide(challenger.reason, checks), run.pipeline)
+    is_unserved = verdict.verdict == "reject" and champion["version"] is None
+    if is_unserved and chosen == challenger.naive:
+        verdict = serve_naive(verdict, checks)
     evidence = verdict.evidence | {
         "importance": importance,
         "report": f"runs:/{version.run_id}/{REPORT}",
@@ -100,14 +107,21 @@ def compare_and_decide(run: Run, snapshot: dict[str, Any], fitted: list[dict[str
     window = Window.from_dict(snapshot)
     with run.engine.begin() as connection:
         record_reference(connection, name, version.number, reference, content)
+        shadow.replace(connection, name, window, verdict, version.number, run.ref)
         number = append(connection, name, window, verdict.verdict, verdict.reasons, evidence, version.number, run.ref)
         if verdict.verdict == "promote":
-            raise_alert(
-                connection, run.pipeline, "promotion", f"version {version.number}: {challenger.reason}", run.ref
-            )
+            text = f"version {version.number}: {verdict.reasons[0]}"
+            raise_alert(connection, run.pipeline, "promotion", text, run.ref)
     describe_version(run, version, window, verdict, metrics[chosen], np.stack([actual, predicted[chosen]]))
     log.info("%s version %d: %s", verdict.verdict, version.number, "; ".join(verdict.reasons))
-    return {"decision_id": number, "verdict": verdict.verdict, "version": version.number, **window.to_dict()}
+    decision = {"decision_id": number, "verdict": verdict.verdict, "version": version.number, **window.to_dict()}
+    if is_unserved and chosen != challenger.naive:
+        fit = next(each for each in fitted if each["candidate"] == challenger.naive)
+        rejected = replace(verdict, evidence=evidence)
+        return fall_back(run, window, parts, fit, _tags(run, snapshot, challenger.naive), rejected) | {
+            "rejected": decision
+        }
+    return decision
 
 
 def apply_decision(run: Run, decision: dict[str, Any]) -> bool:
@@ -121,7 +135,7 @@ def apply_decision(run: Run, decision: dict[str, Any]) -> bool:
     """
     from include.promotion.ledger import moving
     from include.registry.mlflow_registry import CHAMPION, by_alias, by_number
-    from include.steps.champion import make_live, settle, void, why_void
+    from include.steps.champion import keep_challenger, make_live, settle, void, why_void
     from include.steps.inputs import retire_sets
 
     name, number, is_promoted = run.pipeline.pipeline, decision["decision_id"], decision["verdict"] == "promote"
@@ -136,6 +150,8 @@ def apply_decision(run: Run, decision: dict[str, Any]) -> bool:
                 void(connection, run, number, challenger, reason)
             else:
                 make_live(champion := challenger, number)
+        else:
+            keep_challenger(connection, name)
     if reason:
         raise NothingToDo(f"{name}: {reason}")
     if retired := retire_sets(run):

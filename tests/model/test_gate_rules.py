@@ -12,7 +12,7 @@ from include.promotion.held_out import Challenge
 from include.promotion.proof import compare
 from include.registry import golden
 from include.registry.artifacts import load_file
-from include.registry.mlflow_registry import CHALLENGER, CHAMPION, by_alias, by_number, load
+from include.registry.mlflow_registry import CHAMPION, by_alias, by_number, load
 from include.reporting.training_page import draw_report
 from include.settings import settings
 from include.spec.behaviour import Direction, Invariance, MinimumFunction
@@ -29,6 +29,14 @@ def last_decision(world):
     return world.rows(
         "select verdict, reasons, evidence from ml.decision where pipeline = '{name}' order by decision_id"
     )[-1]
+
+
+def rejection(world):
+    """Return the decision on the challenger, where the naive model came to serve in its stead."""
+    challenger, naive = world.rows("select * from ml.decision where pipeline = '{name}' order by decision_id")
+    assert (challenger.verdict, challenger.model_version) == ("reject", 1)
+    assert (naive.verdict, naive.model_version) == ("promote", 2)
+    return challenger
 
 
 def by_rule(decision):
@@ -77,9 +85,17 @@ def test_an_honest_challenger_passes_every_rule_that_the_spec_asks_for(loaded):
 def test_a_planted_leak_is_rejected_though_it_is_by_far_the_best(plant_world, readings, planted, told):
     rows = readings(FIRST)
     plant_world.load(FIRST, rows.assign(second_sensor=planted(rows)))
-    assert plant_world.train("first", FIRST)["verdict"] == "reject"
-    assert told in last_decision(plant_world).reasons[-1]
-    assert by_alias(plant_world.spec.pipeline, CHAMPION) is None
+    assert plant_world.train("first", FIRST)["rejected"]["verdict"] == "reject"
+    assert told in rejection(plant_world).reasons[-1]
+    champion = by_alias(plant_world.spec.pipeline, CHAMPION)
+    assert (champion.number, champion.tags["candidate"]) == (2, "naive")
+    decision = last_decision(plant_world)
+    assert decision.reasons[0].startswith("the challenger was rejected: ")
+    assert told in decision.reasons[0]
+    assert decision.reasons[0].endswith("; the naive model serves when nothing else does")
+    assert decision.reasons[1].startswith("answers 20 golden rows identically")
+    assert {rule["rule"] for rule in decision.evidence["rejected"]} == RULES
+    assert [row.version for row in plant_world.rows("select version from ml.live_at('{name}', now())")] == [2]
 
 
 def test_a_better_mean_with_a_worse_slice_is_rejected(trained, readings):
@@ -132,7 +148,10 @@ def test_a_model_whose_bytes_were_changed_cannot_be_loaded_and_is_rejected(loade
 
     monkeypatch.setattr("include.registry.mlflow_registry.register", register_and_damage)
     assert loaded.train("first", FIRST)["verdict"] == "reject"
-    decision = last_decision(loaded)
+    assert by_alias(loaded.spec.pipeline, CHAMPION) is None, "the naive model's bytes were changed, too"
+    decision, naive = loaded.rows("select * from ml.decision where pipeline = '{name}' order by decision_id")
+    assert (naive.verdict, naive.model_version) == ("reject", 2)
+    assert "it cannot be loaded: model" in naive.reasons[-1]
     assert by_rule(decision)["answers"]["status"] == "failed"
     assert "it cannot be loaded: model" in decision.reasons[-1]
     assert "the stored file is not the one that was registered" in decision.reasons[-1]
@@ -157,15 +176,52 @@ def test_a_clean_process_that_was_killed_says_nothing_about_the_model(trained, t
 
 def test_a_model_that_misbehaves_is_rejected_with_the_test_it_failed(loaded):
     with_spec(loaded, behaviour=(Invariance(kind="invariance", feature="first_sensor", at_most=0.01),))
-    assert loaded.train("first", FIRST)["verdict"] == "reject"
-    assert last_decision(loaded).reasons[-1].startswith("another value of first_sensor moves predictions by at most")
-    assert by_alias(loaded.spec.pipeline, CHALLENGER).number == 1
+    loaded.train("first", FIRST)
+    assert rejection(loaded).reasons[-1].startswith("another value of first_sensor moves predictions by at most")
 
 
 def test_minimums_stop_a_challenger_whoever_stands(loaded, readings):
     with_spec(loaded, promotion={"minimums": Minimums(mae=0.001)})
-    assert loaded.train("first", FIRST)["verdict"] == "reject"
-    assert "is above promotion.minimums.mae = 0.001" in last_decision(loaded).reasons[-1]
+    loaded.train("first", FIRST)
+    assert "is above promotion.minimums.mae = 0.001" in rejection(loaded).reasons[-1]
+
+
+def test_a_naive_challenger_that_misses_a_minimum_serves_where_nothing_else_does_and_is_no_champion_otherwise(
+    loaded, readings
+):
+    training = {"candidates": {"naive": loaded.spec.training.candidates["naive"]}}
+    with_spec(loaded, training=training, promotion={"minimums": Minimums(mae=0.001)})
+    assert loaded.train("first", FIRST)["verdict"] == "promote"
+    [decision] = loaded.rows("select * from ml.decision where pipeline = '{name}'")
+    assert "is above promotion.minimums.mae = 0.001; the naive model serves when" in decision.reasons[0]
+    loaded.load(SECOND, readings(SECOND))
+    assert loaded.train("second", SECOND)["verdict"] == "reject"
+    assert by_alias(loaded.spec.pipeline, CHAMPION).number == 1
+
+
+def test_where_a_person_approves_the_naive_model_waits_for_that_too(loaded):
+    with_spec(loaded, promotion={"minimums": Minimums(mae=0.001), "approval": "manual"})
+    decision = loaded.train("first", FIRST)
+    assert (decision["verdict"], decision["version"], decision["rejected"]["version"]) == ("hold", 2, 1)
+    assert last_decision(loaded).reasons[-1].startswith("waits for a person to approve it")
+    assert by_alias(loaded.spec.pipeline, CHAMPION) is None
+
+
+def test_done_again_a_training_that_fell_back_on_naive_comes_to_the_same_and_writes_nothing(loaded):
+    with_spec(loaded, promotion={"minimums": Minimums(mae=0.001)})
+    run = loaded.run("train", "first", FIRST)
+    snapshot = train.take_snapshot(run)
+    fitted = [train.fit_candidate(run, snapshot, name) for name in loaded.spec.training.candidates]
+    decisions = []
+    for _ in range(2):
+        decisions.append(train.compare_and_decide(run, snapshot, fitted))
+        assert train.apply_decision(run, decisions[-1])
+    assert decisions[0] == decisions[1]
+    rejection(loaded)
+    draw_report(run, snapshot, decisions[0])
+    [page] = (settings().var / "docs" / "training" / loaded.spec.pipeline).glob("*.html")
+    assert "is above promotion.minimums.mae" in page.read_text("utf-8")
+    assert load_file(by_number(loaded.spec.pipeline, 2), train.REPORT)
 
 
 def test_judged_again_a_challenger_is_judged_the_same(loaded):
