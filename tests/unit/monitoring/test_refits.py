@@ -30,7 +30,7 @@ def matrix_of_rows(plant, frame, windows=WEEKS, seen=None):
 
 def parts_of(plant, frame, cut):
     rows = readable(plant, frame, cut)
-    return split(plant, rows, holdout_start(plant, rows))
+    return split(plant, rows, holdout_start(plant, rows["valid_at"].max()))
 
 
 def test_a_model_is_fitted_on_what_was_known_and_judged_on_what_became_known_later(plant, rows_of):
