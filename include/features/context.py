@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from include.spec.model import Pipeline
     from include.windows import Window
 
-CHUNK_BYTES = 1 << 22  # of text, of which a frame is made at a time
+CHUNK_BYTES = 1 << 19  # of text make a frame; Arrow reads 32 of them ahead
 # Rows of a window lie side by side; of those before and after it only each entity's nearest count.
 MAIN = """
 with near as materialized (
@@ -228,7 +228,7 @@ def frame_of(spool: io.BytesIO, types: dict[str, str]) -> pd.DataFrame:
 def copy_frames(
     cursor: PgCursor, query: sql.Composable, values: dict[str, Any], types: dict[str, str], spool: BinaryIO
 ) -> Iterator[pd.DataFrame]:
-    """Run a query as `copy_frame` does, by way of a file on the disk, and yield its rows a few MB at a time.
+    """Run a query as `copy_frame` does, by way of a file on the disk, and yield its rows some thousand at a time.
 
     When this returns all rows are in the file: the cursor is needed no longer.
     """

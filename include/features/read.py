@@ -74,7 +74,7 @@ def feature_rows(engine: Engine, pipeline: Pipeline, window: Window | None, know
 def feature_frames(
     engine: Engine, pipeline: Pipeline, known_before: datetime, spool: BinaryIO
 ) -> Iterator[pd.DataFrame]:
-    """Yield all rows as `feature_rows` returns them, a few MB at a time, by way of a file on the disk."""
+    """Yield all rows as `feature_rows` returns them, some thousand at a time, by way of a file on the disk."""
     with transaction(engine) as connection, connection.cursor() as cursor:
         return _frames(cursor, _set(cursor, pipeline), Window(FIRST, known_before), known_before, spool)
 

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 def take_snapshot(run: Run) -> dict[str, Any]:
     """Keep the exact rows this training reads in the lake, and return where they are.
 
-    They pass a few MB at a time: memory does not grow with them, the disk holds them meanwhile.
+    They pass some thousand at a time: memory does not grow with them, the disk holds them meanwhile.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A snapshot is drawn a few MB at a time: memory does not grow with its rows."""
+"""A snapshot is drawn some thousand rows at a time: memory does not grow with its rows."""
 
 from __future__ import annotations
 

@@ -45,11 +45,11 @@ def test_a_batch_is_replaced_and_a_snapshot_kept(uri: str) -> None:
     assert lake.put_frame("batches/p/b", frame_of(a=[2])) == batch
     assert lake.get_frame(batch).equals(frame_of(a=[2]))
     file = io.BytesIO()
-    write_parquet(iter([frame_of(a=["x", None]), frame_of(a=["y", "z"])]), file)
+    write_parquet(iter([frame_of(a=["x", "w"]), frame_of(a=["y", "z"])]), file)
     snapshot = lake.put_snapshot("p/s", file)
-    assert lake.get_frame(snapshot)["a"].tolist() == ["x", None, "y", "z"]
+    assert lake.get_frame(snapshot)["a"].tolist() == ["x", "w", "y", "z"]
     assert lake.put_snapshot("p/s", io.BytesIO(b"of another version of Parquet")) == snapshot
-    assert lake.get_frame(snapshot)["a"].tolist() == ["x", None, "y", "z"]
+    assert lake.get_frame(snapshot)["a"].tolist() == ["x", "w", "y", "z"]
 
 
 @pytest.mark.parametrize(
