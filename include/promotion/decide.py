@@ -47,6 +47,8 @@ class Opponent:
     ----------
     comparison : Comparison or None
         On the same held-out rows; None where nobody can be compared, `unopposed` says why.
+    stands : bool
+        Whether somebody stands who could not be compared: then a person decides.
     is_unseen : bool
         Whether the champion, too, never saw these rows. If it did, the comparison favours it.
     is_older : bool
@@ -58,6 +60,7 @@ class Opponent:
 
     comparison: Comparison | None = None
     unopposed: str = "there is no champion yet"
+    stands: bool = False
     is_unseen: bool = True
     is_older: bool = False
     predicted: np.ndarray | None = field(default=None, compare=False)
@@ -146,7 +149,7 @@ def is_better_than_champion(opponent: Opponent, policy: Promotion) -> Check:
     """Ask whether the challenger is proven better than who stands, on rows that chose neither."""
     rule, proof = "better than the champion", opponent.comparison
     if proof is None:
-        return Check(rule, "passed", opponent.unopposed)
+        return Check(rule, "unknown" if opponent.stands else "passed", opponent.unopposed)
     figures = proof.to_dict()
     told = f"{policy.metric} {abs(proof.gain_pct):.1f} % {'smaller' if proof.gain_pct >= 0 else 'larger'}"
     told += f" than the champion's on the same {proof.rows} held-out rows"
