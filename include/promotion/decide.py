@@ -47,8 +47,6 @@ class Opponent:
     ----------
     comparison : Comparison or None
         On the same held-out rows; None where nobody can be compared, `unopposed` says why.
-    stands : bool
-        Whether somebody stands who could not be compared: then a person decides.
     is_unseen : bool
         Whether the champion, too, never saw these rows. If it did, the comparison favours it.
     is_older : bool
@@ -56,14 +54,16 @@ class Opponent:
         again. It may well be better in its own time, which says nothing about what comes next.
     predicted : array or None, shape (n,)
         The champion's predictions of the held-out rows.
+    stands : bool
+        Whether somebody stands who could not be compared: then a person decides.
     """
 
     comparison: Comparison | None = None
     unopposed: str = "there is no champion yet"
-    stands: bool = False
     is_unseen: bool = True
     is_older: bool = False
     predicted: np.ndarray | None = field(default=None, compare=False)
+    stands: bool = False
 
 
 def decide(chosen: str, checks: Sequence[Check]) -> Verdict:

@@ -70,10 +70,11 @@ def _as_seen_by(run: Run, champion: Version, holdout: pd.DataFrame) -> pd.DataFr
     from include.steps.inputs import pipeline_of
     from include.windows import Window
 
-    target = json.loads(champion.tags.get("target", "{}"))
-    now = run.pipeline.target.model_dump(mode="json")
-    if changed := [name for name in ("column", "horizon", "above") if target and target.get(name) != now[name]]:
-        return f"it predicts another target: its {' and '.join(changed)} changed in pipeline.yaml"
+    target = run.pipeline.target
+    told = json.loads(champion.tags["target"]) if "target" in champion.tags else {}
+    before = target.model_validate(told).identity if told else target.identity
+    if before != target.identity:
+        return f"it predicts another target: {before}, and not {target.identity}"
     trained_on = champion.tags.get("feature_set", set_id(run.pipeline))
     if trained_on == set_id(run.pipeline):
         return holdout
