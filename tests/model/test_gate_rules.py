@@ -293,7 +293,8 @@ def without(spec, feature):
     """The plant's spec without a feature."""
     text = PLANT.replace("pipeline: plant", f"pipeline: {spec.pipeline}")
     text = text.replace(f"  - {{kind: value, column: {feature}}}\n", "")
-    return parse(text.replace("features: [first_sensor]", "features: [second_sensor]"), "pipeline.yaml")
+    other = {"first_sensor": "second_sensor", "second_sensor": "first_sensor"}[feature]
+    return parse(text.replace("features: [first_sensor]", f"features: [{other}]"), "pipeline.yaml")
 
 
 def test_a_challenger_with_a_feature_less_is_compared_by_what_the_champion_was_trained_on(trained, readings):
