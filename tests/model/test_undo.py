@@ -282,6 +282,22 @@ def test_a_champion_that_is_better_passes_its_probation_which_ends(turned, readi
     assert aliases(turned) == (2, 1)
 
 
+def test_a_champion_that_was_approved_late_has_its_whole_probation(turned, readings):
+    turned.load(FOURTH, readings(FOURTH))
+    with turned.engine.begin() as connection:  # as if it had come while a person was still asked
+        connection.exec_driver_sql(
+            "update ops.run set loaded_at = (select min(decided_at) from ml.decision) where window_end_at > %s",
+            (THIRD.end,),
+        )
+    champion, days = by_alias(turned.spec.pipeline, CHAMPION), timedelta(days=10)
+    windows = [Window(FOURTH.start + n * days, FOURTH.end + n * days) for n in (1, 2, 3)]
+    for window in windows:
+        turned.load(window, readings(window))
+    run = turned.run("score", "s1", windows[0])
+    beside = [probation.shadow_of(run, champion, window) is not None for window in windows]
+    assert beside == [True, True, False]
+
+
 def test_a_pinned_champion_stays_although_it_is_proven_worse(turned, readings):
     turned.load(FOURTH, readings(FOURTH))
     score.predict(turned.run("score", "s4", FOURTH))
