@@ -38,7 +38,8 @@ from feature.{table} f left join lateral (
         order by h.recorded_at desc limit 1
     ) where f.target_since_at >= %(known_before)s and f.target_known_at < %(known_before)s
 ) r on true
-left join ops.label_request l on l.pipeline = {pipeline} and l.entity = f.entity and l.valid_at = f.valid_at
+left join ops.label_request l on l.pipeline = {pipeline} and l.target in ('', {target})
+    and l.entity = f.entity and l.valid_at = f.valid_at
     and l.answered_at < %(known_before)s
 where f.valid_at >= %(start)s and f.valid_at < %(end)s
 order by f.entity, f.valid_at
@@ -163,6 +164,7 @@ def _frames(
         columns=sql.SQL(", ").join(columns),
         table=sql.Identifier(feature_set.table),
         pipeline=sql.Literal(pipeline.pipeline),
+        target=sql.Literal(pipeline.target.identity),
         history=sql.Identifier(f"{table}_history"),
         told=told,
         entity=entity if key else sql.SQL("''"),

@@ -54,6 +54,8 @@ class Opponent:
         again. It may well be better in its own time, which says nothing about what comes next.
     predicted : array or None, shape (n,)
         The champion's predictions of the held-out rows.
+    stands : bool
+        Whether somebody stands who could not be compared: then a person decides.
     """
 
     comparison: Comparison | None = None
@@ -61,6 +63,7 @@ class Opponent:
     is_unseen: bool = True
     is_older: bool = False
     predicted: np.ndarray | None = field(default=None, compare=False)
+    stands: bool = False
 
 
 def decide(chosen: str, checks: Sequence[Check]) -> Verdict:
@@ -146,7 +149,7 @@ def is_better_than_champion(opponent: Opponent, policy: Promotion) -> Check:
     """Ask whether the challenger is proven better than who stands, on rows that chose neither."""
     rule, proof = "better than the champion", opponent.comparison
     if proof is None:
-        return Check(rule, "passed", opponent.unopposed)
+        return Check(rule, "unknown" if opponent.stands else "passed", opponent.unopposed)
     figures = proof.to_dict()
     told = f"{policy.metric} {abs(proof.gain_pct):.1f} % {'smaller' if proof.gain_pct >= 0 else 'larger'}"
     told += f" than the champion's on the same {proof.rows} held-out rows"

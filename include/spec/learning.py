@@ -51,6 +51,12 @@ class Target(Strict):
         return self.above is not None
 
     @property
+    def identity(self) -> str:
+        """What is predicted, however it is: two targets with one identity have the same truth."""
+        limit = "" if self.above is None else f", above {self.above:g}"
+        return f"{self.column}, {self.horizon} rows ahead{limit}"
+
+    @property
     def loss(self) -> Loss:
         """What one prediction's error is measured by: absolute of a value, squared (Brier) of a probability."""
         return "brier" if self.is_probability else "mae"

@@ -99,10 +99,10 @@ def why_void(connection: Connection, run: Run, decision_id: int, version: Versio
     against = connection.exec_driver_sql(
         "select (evidence->'champion'->>'version')::integer from ml.decision where decision_id = %s", (decision_id,)
     ).scalar()
-    if standing == version.number:
-        return None
     if ledger.is_voided(connection, decision_id):
         return f"decision {decision_id} is void: another run has come since"
+    if standing == version.number:
+        return None
     if standing != against:
         return f"another champion came, version {standing}; it was compared with version {against}"
     if challenger is None or challenger.number != version.number:

@@ -75,6 +75,17 @@ def test_a_target_that_never_came_is_known_since_the_person_told_it(filled) -> N
     assert (after["target"][LAST], after["target_known_at"][LAST]) == (7.0, told_at)
 
 
+def test_a_label_enters_only_trainings_of_the_target_it_was_asked_for(filled) -> None:
+    own, another = ask(filled), ask(filled, AT + timedelta(hours=1))
+    filled.sql("update ops.label_request set target = %s where request_id = %s", filled.spec.target.identity, own)
+    filled.sql("update ops.label_request set target = 'level_m, 9 rows ahead' where request_id = %s", another)
+    label(filled, own, 42.0)
+    label(filled, another, 43.0)
+    rows = targets(filled, datetime.now(UTC) + timedelta(days=1))
+    assert rows["target"][AT] == 42.0
+    assert rows["target"][AT + timedelta(hours=1)] != 43.0
+
+
 def test_the_feature_table_stays_as_it_was(filled) -> None:
     before = filled.sql("select * from feature.readings order by valid_at")
     label(filled, ask(filled), 42.0)

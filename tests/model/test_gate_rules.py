@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+from include.features.table import refresh
 from include.promotion.decide import Opponent
 from include.promotion.held_out import Challenge
 from include.promotion.proof import compare
@@ -17,10 +18,11 @@ from include.reporting.training_page import draw_report
 from include.settings import settings
 from include.spec.behaviour import Direction, Invariance, MinimumFunction
 from include.spec.learning import Minimums
+from include.spec.load import parse
 from include.steps import train
 from include.steps.gate import judge
 from include.steps.snapshot import take_snapshot
-from tests.model.conftest import FIRST, SECOND
+from tests.model.conftest import FIRST, PLANT, SECOND
 
 RULES = {"better than the champion", "no leak", "beats naive", "answers"}
 
@@ -285,3 +287,46 @@ def test_of_a_version_that_cannot_be_loaded_the_report_tells_the_rules(trained, 
     text = load_file(version, train.REPORT).decode()
     assert "Unknown: the registered model cannot be loaded." in text
     assert "no leak" in text
+
+
+def without(spec, feature):
+    """The plant's spec without a feature."""
+    text = PLANT.replace("pipeline: plant", f"pipeline: {spec.pipeline}")
+    text = text.replace(f"  - {{kind: value, column: {feature}}}\n", "")
+    other = {"first_sensor": "second_sensor", "second_sensor": "first_sensor"}[feature]
+    return parse(text.replace("features: [first_sensor]", f"features: [{other}]"), "pipeline.yaml")
+
+
+def test_a_challenger_with_a_feature_less_is_compared_by_what_the_champion_was_trained_on(trained, readings):
+    trained.load(SECOND, readings(SECOND))
+    trained.spec = without(trained.spec, "first_sensor")
+    refresh(trained.engine, trained.spec)
+    decision = trained.train("less", SECOND)
+    [row] = trained.rows("select evidence from ml.decision order by decision_id desc limit 1")
+    assert decision["verdict"] == "reject"
+    assert row.evidence["against_champion"]["gain_pct"] < -100
+
+
+def test_a_champion_whose_features_nobody_makes_any_more_is_replaced_by_a_person_only(trained, readings):
+    trained.load(SECOND, readings(SECOND))
+    with trained.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "update feature.set set filled_at = null where pipeline = %s", (trained.spec.pipeline,)
+        )
+    trained.spec = without(trained.spec, "second_sensor")
+    refresh(trained.engine, trained.spec)
+    decision = trained.train("other", SECOND)
+    [row] = trained.rows("select reasons from ml.decision order by decision_id desc limit 1")
+    assert decision["verdict"] == "hold"
+    assert "pipeline.yaml no longer makes the features it was trained on; a person decides" in " ".join(row.reasons)
+
+
+def test_a_model_of_another_target_is_never_proven_better(trained, readings):
+    trained.load(SECOND, readings(SECOND))
+    text = PLANT.replace("pipeline: plant", f"pipeline: {trained.spec.pipeline}").replace("horizon: 0", "horizon: 1")
+    trained.spec = parse(text, "pipeline.yaml")
+    refresh(trained.engine, trained.spec)
+    decision = trained.train("ahead", SECOND)
+    [row] = trained.rows("select reasons from ml.decision order by decision_id desc limit 1")
+    assert decision["verdict"] == "hold"
+    assert "another target: co_mg_m3, 0 rows ahead, and not co_mg_m3, 1 rows ahead" in " ".join(row.reasons)

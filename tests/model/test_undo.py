@@ -128,6 +128,35 @@ def test_a_rollback_that_was_killed_before_the_alias_moved_is_finished_by_its_ow
     assert [row.n for row in turned.rows("select count(*) as n from ml.decision where verdict = 'rollback'")] == [1]
 
 
+def test_a_rollback_that_was_killed_and_is_void_pins_nothing_and_may_be_done_again(turned, readings, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(mlflow_registry, "promote", lambda version: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            back(turned, "r1")
+    turned.load(FOURTH, readings(FOURTH))
+    turned.train("next", FOURTH)
+    assert [row.n for row in turned.rows("select count(*) as n from ml.decision where voids is not null")] == [1]
+    with turned.engine.connect() as connection:
+        assert ledger.standing_pin(connection, turned.spec.pipeline, datetime.now(UTC)) is None
+    standing = aliases(turned)
+    assert back(turned, "r1")["version"] == standing[1], "cleared, it decides anew"
+    assert aliases(turned) == standing[::-1]
+
+
+def test_nobody_moves_the_champion_between_a_rollback_and_its_alias(turned, monkeypatch):
+    promote = mlflow_registry.promote
+
+    def looked_at_first(version):
+        with turned.engine.connect() as other:
+            key = f"champion:{turned.spec.pipeline}"
+            assert not other.exec_driver_sql("select pg_try_advisory_xact_lock(hashtext(%s))", (key,)).scalar()
+        promote(version)
+
+    monkeypatch.setattr(mlflow_registry, "promote", looked_at_first)
+    back(turned, "r1")
+    assert aliases(turned) == (1, 2)
+
+
 def test_the_rehearsal_proves_that_the_previous_version_answers_as_ever(trained, turned):
     outcome = rollback.rehearse(turned.run("keep_house", "k1"))
     assert (outcome["version"], outcome["status"]) == (1, "identical")
@@ -251,6 +280,22 @@ def test_a_champion_that_is_better_passes_its_probation_which_ends(turned, readi
         turned.load(window, readings(window, slope=-1.0))
     assert probation.shadow_of(turned.run("score", "s"), champion, window) is None
     assert aliases(turned) == (2, 1)
+
+
+def test_a_champion_that_was_approved_late_has_its_whole_probation(turned, readings):
+    turned.load(FOURTH, readings(FOURTH))
+    with turned.engine.begin() as connection:  # as if it had come while a person was still asked
+        connection.exec_driver_sql(
+            "update ops.run set loaded_at = (select min(decided_at) from ml.decision) where window_end_at > %s",
+            (THIRD.end,),
+        )
+    champion, days = by_alias(turned.spec.pipeline, CHAMPION), timedelta(days=10)
+    windows = [Window(FOURTH.start + n * days, FOURTH.end + n * days) for n in (1, 2, 3)]
+    for window in windows:
+        turned.load(window, readings(window))
+    run = turned.run("score", "s1", windows[0])
+    beside = [probation.shadow_of(run, champion, window) is not None for window in windows]
+    assert beside == [True, True, False]
 
 
 def test_a_pinned_champion_stays_although_it_is_proven_worse(turned, readings):
