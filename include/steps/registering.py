@@ -66,6 +66,16 @@ def describe_version(
     describe(version, tags, card)
 
 
+def describe_verdict(version: Version, verdict: Verdict) -> None:
+    """Let a version's tag and model card say what was decided on it later, by a person or in shadow; idempotent."""
+    from include.promotion.card import with_decision
+    from include.registry.artifacts import describe, description
+
+    describe(
+        version, {"verdict": verdict.verdict}, with_decision(description(version), verdict.verdict, verdict.reasons)
+    )
+
+
 def _changed(champion: Version | None, feature_set: str | None, target: str) -> str:
     """Say whether a version's inputs or target are others than the champion's."""
     if champion is None:

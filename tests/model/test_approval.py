@@ -100,6 +100,21 @@ def test_each_answer_is_in_the_ledger_once_and_only_approval_promotes(
     assert [row.version for row in live] == ([1] if stands else [])
 
 
+def test_an_answer_is_told_by_the_registry_too_and_a_cleared_run_asks_nobody_again(manual):
+    run, decision, question = asked(manual)
+    final = answered(run, decision, question, "Approve")
+    version = MlflowClient().get_model_version(manual.spec.pipeline, "1")
+    assert version.tags["verdict"] == "promote"
+    assert "**Decision: promote**" in version.description
+    assert "- approved by ada at 2024-02-01 09:00 UTC" in version.description
+    assert "**Limits**" in version.description
+    again, decided, nobody = asked(manual)
+    assert (decided["decision_id"], nobody) == (decision["decision_id"], None)
+    assert approval.record_answer(again, decided, nobody, None) == final
+    assert train.apply_decision(again, final)
+    assert [row.verdict for row in manual.rows(LEDGER)] == ["hold", "promote"]
+
+
 def test_an_answer_does_not_count_once_another_champion_stands(manual):
     """Somebody promoted another version by hand while the question was open."""
     answered(*asked(manual), "Approve")

@@ -330,3 +330,18 @@ def test_a_model_of_another_target_is_never_proven_better(trained, readings):
     [row] = trained.rows("select reasons from ml.decision order by decision_id desc limit 1")
     assert decision["verdict"] == "hold"
     assert "another target: co_mg_m3, 0 rows ahead, and not co_mg_m3, 1 rows ahead" in " ".join(row.reasons)
+
+
+def test_a_champion_that_cannot_be_loaded_is_replaced_by_whoever_passes_every_other_rule(
+    trained, readings, mlflow_folder
+):
+    trained.load(SECOND, readings(SECOND))
+    model_id = by_alias(trained.spec.pipeline, CHAMPION).tags["model_id"]
+    [stored] = mlflow_folder.glob(f"artifacts/**/{model_id}/**/model.skops")
+    stored.write_bytes(b"damaged")
+    assert trained.train("second", SECOND)["verdict"] == "promote"
+    [*_, row] = last_decision(trained)
+    assert "version 1 cannot be loaded" in next(
+        rule["text"] for rule in row.evidence["rules"] if rule["rule"] == "better than the champion"
+    )
+    assert by_alias(trained.spec.pipeline, CHAMPION).number == 2
