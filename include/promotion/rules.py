@@ -55,8 +55,11 @@ def beats_naive(chosen: str, naive: str, comparison: Comparison | None) -> Check
 
 def reaches_minimums(metrics: Mapping[str, float | None], policy: Promotion) -> Check:
     """Ask whether a challenger reaches what the spec asks for, whoever stands."""
-    rule, limits = "minimums", policy.minimums.model_dump(exclude_none=True)
-    missed, unknown, least = [], [], ("r2", "roc_auc")
+    rule, asked = "minimums", policy.minimums
+    least = {"r2": asked.r2, "roc_auc": asked.roc_auc}
+    most = {"mae": asked.mae, "rmse": asked.rmse, "brier": asked.brier, "log_loss": asked.log_loss}
+    limits = {name: limit for name, limit in {**least, **most}.items() if limit is not None}
+    missed, unknown = [], []
     for name, limit in limits.items():
         value, word = metrics.get(name), "below" if name in least else "above"
         if value is None or not np.isfinite(value):
