@@ -5,6 +5,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from include.promotion.leak import no_leak
 from include.spec.load import load_named
@@ -53,9 +54,10 @@ def test_a_feature_that_is_the_target_is_named(planted):
         lambda target: np.sign(target) * np.log1p(np.abs(target)),
         lambda target: target.rank(),
         lambda target: target.where(EVERY_SECOND, 0.0),
+        lambda target: target.where(EVERY_SECOND, 7.0),
         lambda target: target.where(EVERY_SECOND),
     ],
-    ids=["square", "cube", "exp", "inverse", "signed log", "rank", "every second row", "others missing"],
+    ids=["square", "cube", "exp", "inverse", "signed log", "rank", "others 0", "others 7", "others missing"],
 )
 def test_a_feature_that_is_a_curve_of_the_target_or_holds_it_now_and_then_is_named(planted):
     rows = honest_rows()
@@ -79,9 +81,9 @@ def test_two_features_whose_product_is_the_target_are_named_together():
 def test_what_is_merely_near_in_time_is_no_leak():
     """A slow target is smooth in anything that grows with time, whoever looks at both sides of a row."""
     days = np.arange(HOURS) / 24
-    rows = honest_rows(FIX).assign(target=np.cumsum(np.random.default_rng(6).normal(size=HOURS)))
-    horizon = pd.Timedelta("48h")
-    rows = rows.assign(target_known_at=rows["available_at"] + horizon, tiie_28d_pct=days)
+    steps = pd.Series(np.random.default_rng(6).normal(size=HOURS)).ewm(halflife=8).mean()
+    rows = honest_rows(FIX).assign(target=steps.cumsum(), tiie_28d_pct=days)
+    rows["target_known_at"] = rows["available_at"] + pd.Timedelta("48h")
     check = no_leak(FIX, rows)
     assert check.status == "passed", check.text
 
@@ -116,6 +118,17 @@ def test_a_level_of_now_that_foretells_an_event_well_is_no_leak():
     check = no_leak(ALERT, rows.assign(o3_sensor=level))
     assert check.status == "passed", check.text
     assert 0.7 < check.figures["auc"] < 0.98
+
+
+def test_of_an_event_that_lasts_the_level_is_no_leak_though_it_tells_it_from_the_rest():
+    """A flood goes on: that the river is high says so, and everybody knew. What it does next is another matter."""
+    level = pd.Series(np.random.default_rng(1).normal(size=HOURS + 203)).ewm(halflife=40).mean()
+    level = level.rolling(24).mean()[200:].reset_index(drop=True)
+    ahead = level.shift(-3)[:HOURS]
+    rows = honest_rows(ALERT).assign(target=(ahead > ahead.quantile(0.6)).astype("float64"), o3_sensor=level[:HOURS])
+    assert roc_auc_score(rows["target"], rows["o3_sensor"]) > 0.995
+    check = no_leak(ALERT, rows)
+    assert check.status == "passed", check.text
 
 
 @pytest.mark.parametrize("sign", [1, -1])

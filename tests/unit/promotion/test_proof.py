@@ -132,6 +132,15 @@ def test_the_rows_of_one_moment_are_one_piece_of_evidence_in_whatever_order(by_e
     assert proof.rows == moments * entities
 
 
+def test_the_order_of_the_rows_changes_nothing_where_their_moments_are_given():
+    """Shuffled, errors that resemble each other would look independent."""
+    gains, flat, at = waves(300, 0.9, np.random.default_rng(13)), np.full(300, 10.0), np.arange(300)
+    order = RANDOM.permutation(300)
+    plain = compare(np.zeros(300), flat - gains, flat, MAE)
+    shuffled = compare(np.zeros(300), flat - gains[order], flat, MAE, at[order])
+    assert (shuffled.low, shuffled.high, shuffled.needed) == pytest.approx((plain.low, plain.high, plain.needed))
+
+
 def test_many_rows_of_a_few_moments_are_too_few():
     at = np.repeat(np.arange(LEAST_ROWS - 1), 50)
     proof = compare(np.zeros(len(at)), np.zeros(len(at)), np.ones(len(at)), MAE, at)
