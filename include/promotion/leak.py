@@ -138,7 +138,7 @@ def _of_values(features: Sequence[str], sample: pd.DataFrame) -> Iterator[Seen]:
     some = sample.head(COMBINED_ROWS)[[*features, "last", "target", "change"]].astype("float64")
     yield _combined(features, some, " + ")
     with np.errstate(divide="ignore"):
-        logs = np.log(some.abs())
+        logs = some.abs().transform(np.log)
     yield _combined(features, logs.assign(change=logs["target"] - logs["last"]), " · ")
 
 
