@@ -31,7 +31,7 @@ def against_champion(
     version : Version
         The challenger.
     holdout : DataFrame
-        Feature rows with `target`.
+        Feature rows with `valid_at` and `target`.
     challenger : array, shape (n,)
         Its predictions for them.
 
@@ -64,7 +64,7 @@ def against_champion(
     # The champion was fitted on targets known until then, and every held-out row is about a later time.
     is_unseen = _at(champion.tags["trained_until"]) <= _at(snapshot["holdout_start"])
     is_older = _at(snapshot["end"]) < _at(champion.tags["cut_at"])
-    proof = compare(actual, challenger, predicted, run.pipeline.promotion)
+    proof = compare(actual, challenger, predicted, run.pipeline.promotion, holdout["valid_at"])
     opponent = Opponent(proof, "", is_unseen, is_older, predicted)
     facts = {"version": champion.number, "metrics": score(run.pipeline.target, actual, predicted).to_dict()}
     return opponent, facts | {"is_unseen": is_unseen, "is_older": is_older}

@@ -95,7 +95,7 @@ def test_a_planted_leak_is_rejected_though_it_is_by_far_the_best(plant_world, re
     assert decision.reasons[0].startswith("the challenger was rejected: ")
     assert told in decision.reasons[0]
     assert decision.reasons[0].endswith("; the naive model serves when nothing else does")
-    assert decision.reasons[1].startswith("answers 20 golden rows identically")
+    assert decision.reasons[1].startswith("answers 50 golden rows identically")
     assert {rule["rule"] for rule in decision.evidence["rejected"]} == RULES
     assert [row.version for row in plant_world.rows("select version from ml.live_at('{name}', now())")] == [2]
 
