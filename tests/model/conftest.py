@@ -28,6 +28,7 @@ from include.features.table import record_due, refresh
 from include.lake.store import Lake
 from include.local import postgres
 from include.local.secrets import secret
+from include.registry import golden
 from include.sources.publication import available_at
 from include.spec.load import parse
 from include.spec.model import Pipeline
@@ -76,6 +77,21 @@ def mlflow_server(mlflow_folder: Path) -> Iterator[str]:
                 time.sleep(0.2)
             yield url
         finally:
+            server.terminate()
+
+
+@pytest.fixture(scope="package", autouse=True)
+def warm_clean_process(mlflow_folder: Path) -> Iterator[None]:
+    """Let golden rows be answered by forks of a process that has imported what they need."""
+    address, script = str(mlflow_folder / "golden.sock"), str(Path(__file__).with_name("clean_process.py"))
+    with socket.socket(socket.AF_UNIX) as listener, pytest.MonkeyPatch.context() as patch:
+        listener.bind(address)
+        listener.listen()
+        patch.setattr(golden, "COMMAND", (sys.executable, "-I", "-S", script, "ask", address))
+        number, root = str(listener.fileno()), Path(__file__).parents[2]
+        command = [sys.executable, "-m", "tests.model.clean_process", "serve", number]
+        with subprocess.Popen(command, pass_fds=[listener.fileno()], cwd=root) as server:
+            yield
             server.terminate()
 
 

@@ -20,6 +20,7 @@ from include.steps import train
 from include.steps.gate import Challenger, judge
 from tests.model.conftest import FIRST, SECOND
 
+FROM_NOTHING = golden.COMMAND  # not yet that of the forks
 RULES = {"better than the champion", "no leak", "beats naive", "answers"}
 
 
@@ -42,7 +43,13 @@ def with_spec(world, **blocks):
     return world
 
 
-def test_an_honest_challenger_passes_every_rule_that_the_spec_asks_for(loaded):
+@pytest.fixture
+def from_nothing(monkeypatch):
+    """Let golden rows be answered as in production, by a process that begins with nothing."""
+    monkeypatch.setattr(golden, "COMMAND", FROM_NOTHING)
+
+
+def test_an_honest_challenger_passes_every_rule_that_the_spec_asks_for(loaded, from_nothing):
     tests = (
         Direction(kind="direction", feature="first_sensor", never="lowers"),
         MinimumFunction(kind="minimum_function"),
@@ -135,7 +142,7 @@ def test_a_model_whose_bytes_were_changed_cannot_be_loaded_and_is_rejected(loade
     assert "the stored file is not the one that was registered" in decision.reasons[-1]
 
 
-def test_bytes_that_were_changed_on_their_way_are_no_answer_of_the_clean_process(trained, tmp_path):
+def test_bytes_that_were_changed_on_their_way_are_no_answer_of_the_clean_process(trained, from_nothing, tmp_path):
     version = by_alias(trained.spec.pipeline, CHAMPION)
     process = golden.start(version, str(tmp_path))
     assert golden.finish(process)["milliseconds"] > 0
@@ -144,7 +151,7 @@ def test_bytes_that_were_changed_on_their_way_are_no_answer_of_the_clean_process
     assert told == {"failure": "the stored file is not the one that was registered", "is_judged": True}
 
 
-def test_a_clean_process_that_was_killed_says_nothing_about_the_model(trained, tmp_path):
+def test_a_clean_process_that_was_killed_says_nothing_about_the_model(trained, from_nothing, tmp_path):
     process = golden.start(by_alias(trained.spec.pipeline, CHAMPION), str(tmp_path))
     process.kill()
     told = golden.finish(process)
