@@ -24,6 +24,7 @@ from include.steps.gate import judge
 from include.steps.snapshot import take_snapshot
 from tests.model.conftest import FIRST, PLANT, SECOND
 
+FROM_NOTHING = golden.COMMAND  # not yet that of the forks
 RULES = {"better than the champion", "no leak", "beats naive", "answers"}
 
 
@@ -54,7 +55,13 @@ def with_spec(world, **blocks):
     return world
 
 
-def test_an_honest_challenger_passes_every_rule_that_the_spec_asks_for(loaded):
+@pytest.fixture
+def from_nothing(monkeypatch):
+    """Let golden rows be answered as in production, by a process that begins with nothing."""
+    monkeypatch.setattr(golden, "COMMAND", FROM_NOTHING)
+
+
+def test_an_honest_challenger_passes_every_rule_that_the_spec_asks_for(loaded, from_nothing):
     tests = (
         Direction(kind="direction", feature="first_sensor", never="lowers"),
         MinimumFunction(kind="minimum_function"),
@@ -159,7 +166,7 @@ def test_a_model_whose_bytes_were_changed_cannot_be_loaded_and_is_rejected(loade
     assert "the stored file is not the one that was registered" in decision.reasons[-1]
 
 
-def test_bytes_that_were_changed_on_their_way_are_no_answer_of_the_clean_process(trained, tmp_path):
+def test_bytes_that_were_changed_on_their_way_are_no_answer_of_the_clean_process(trained, from_nothing, tmp_path):
     version = by_alias(trained.spec.pipeline, CHAMPION)
     process = golden.start(version, str(tmp_path))
     assert golden.finish(process)["milliseconds"] > 0
@@ -168,7 +175,7 @@ def test_bytes_that_were_changed_on_their_way_are_no_answer_of_the_clean_process
     assert told == {"failure": "the stored file is not the one that was registered", "is_judged": True}
 
 
-def test_a_clean_process_that_was_killed_says_nothing_about_the_model(trained, tmp_path):
+def test_a_clean_process_that_was_killed_says_nothing_about_the_model(trained, from_nothing, tmp_path):
     process = golden.start(by_alias(trained.spec.pipeline, CHAMPION), str(tmp_path))
     process.kill()
     told = golden.finish(process)
@@ -212,7 +219,7 @@ def test_where_a_person_approves_the_naive_model_waits_for_that_too(loaded):
 def test_done_again_a_training_that_fell_back_on_naive_comes_to_the_same_and_writes_nothing(loaded):
     with_spec(loaded, promotion={"minimums": Minimums(mae=0.001)})
     run = loaded.run("train", "first", FIRST)
-    snapshot = train.take_snapshot(run)
+    snapshot = take_snapshot(run)
     fitted = [train.fit_candidate(run, snapshot, name) for name in loaded.spec.training.candidates]
     decisions = []
     for _ in range(2):

@@ -47,13 +47,23 @@ def pin(world, kept):
         ledger.append(connection, world.spec.pipeline, FIRST, "hold", ["pin"], {"pin": kept}, 1, run)
 
 
-@pytest.fixture
-def turned(trained, readings):
+@pytest.fixture(scope="module")
+def at_second_champion(at_first_champion, readings):
     """The relation turned, and version 2, which learnt that, is the champion."""
-    for window in (SECOND, THIRD):
-        trained.load(window, readings(window, slope=-1.0))
-    assert trained.train("second", THIRD)["verdict"] == "promote"
-    return trained
+
+    def turn(plant):
+        for window in (SECOND, THIRD):
+            plant.load(window, readings(window, slope=-1.0))
+        assert plant.train("second", THIRD)["verdict"] == "promote"
+
+    return at_first_champion.then(turn)
+
+
+@pytest.fixture
+def turned(at_second_champion):
+    """Give the plant when version 2 is the champion."""
+    with at_second_champion.copy() as plant:
+        yield plant
 
 
 @pytest.fixture
