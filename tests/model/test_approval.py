@@ -120,19 +120,22 @@ def test_each_answer_is_in_the_ledger_once_and_only_approval_promotes(
     assert [row.version for row in live] == ([1] if stands else [])
 
 
-def test_an_answer_is_told_by_the_registry_too_and_a_cleared_run_asks_nobody_again(manual):
-    run, decision, question = asked(manual)
-    final = answered(run, decision, question, "Approve")
-    version = MlflowClient().get_model_version(manual.spec.pipeline, "1")
+def test_an_answer_is_told_by_the_registry_too_and_a_cleared_run_asks_nobody_again(loaded):
+    run = by_hand(loaded).run("train", "first", FIRST)
+    snapshot = take_snapshot(run)
+    fitted = [train.fit_candidate(run, snapshot, name) for name in loaded.spec.training.candidates]
+    decision = train.compare_and_decide(run, snapshot, fitted)
+    final = answered(run, decision, approval.show_evidence(run, decision), "Approve")
+    version = MlflowClient().get_model_version(loaded.spec.pipeline, "1")
     assert version.tags["verdict"] == "promote"
     assert "**Decision: promote**" in version.description
     assert "- approved by ada at 2024-02-01 09:00 UTC" in version.description
     assert "**Limits**" in version.description
-    again, decided, nobody = asked(manual)
-    assert (decided["decision_id"], nobody) == (decision["decision_id"], None)
-    assert approval.record_answer(again, decided, nobody, None) == final
-    assert train.apply_decision(again, final)
-    assert [row.verdict for row in manual.rows(LEDGER)] == ["hold", "promote"]
+    again = train.compare_and_decide(run, snapshot, fitted)
+    assert (again["decision_id"], approval.show_evidence(run, again)) == (decision["decision_id"], None)
+    assert approval.record_answer(run, again, None, None) == final
+    assert train.apply_decision(run, final)
+    assert [row.verdict for row in loaded.rows(LEDGER)] == ["hold", "promote"]
 
 
 def test_an_answer_does_not_count_once_another_champion_stands(manual, first):

@@ -11,6 +11,7 @@ from include.features.table import refresh
 from include.promotion.decide import Opponent
 from include.promotion.held_out import Challenge
 from include.promotion.proof import compare
+from include.quality.data_docs.files import page_of_run
 from include.registry import golden
 from include.registry.artifacts import load_file
 from include.registry.mlflow_registry import CHAMPION, by_alias, by_number, load
@@ -22,6 +23,7 @@ from include.spec.load import parse
 from include.steps import train
 from include.steps.gate import judge
 from include.steps.snapshot import take_snapshot
+from include.windows import Window
 from tests.model.conftest import FIRST, PLANT, SECOND
 
 FROM_NOTHING = golden.COMMAND  # not yet that of the forks
@@ -267,7 +269,8 @@ def test_the_report_of_a_training_is_kept_with_its_run_and_linked_from_it(traine
     decision = train.compare_and_decide(run, snapshot, fitted)
     for _ in range(2):
         draw_report(run, snapshot, decision)
-    [page] = (settings().var / "docs" / "training" / trained.spec.pipeline).glob("*.html")
+    name = page_of_run(Window.from_dict(decision), run.ref.dag_id, run.ref.run_id)
+    page = settings().var / "docs" / "training" / trained.spec.pipeline / name
     text = page.read_text("utf-8")
     assert load_file(by_number(trained.spec.pipeline, decision["version"]), train.REPORT).decode() == text
     assert "Rejected" in text or "Held" in text or "Promoted" in text
@@ -347,7 +350,7 @@ def test_a_champion_that_cannot_be_loaded_is_replaced_by_whoever_passes_every_ot
     [stored] = mlflow_folder.glob(f"artifacts/**/{model_id}/**/model.skops")
     stored.write_bytes(b"damaged")
     assert trained.train("second", SECOND)["verdict"] == "promote"
-    [*_, row] = last_decision(trained)
+    row = last_decision(trained)
     assert "version 1 cannot be loaded" in next(
         rule["text"] for rule in row.evidence["rules"] if rule["rule"] == "better than the champion"
     )
