@@ -86,6 +86,7 @@ def all_components() -> tuple[Component, ...]:
     if not options.mlflow_url:
         how = ("server", "--serve-artifacts", "--host", environment.HOST, "--workers", "1")
         components.append(_web_server("mlflow", "mlflow", *how, directory=options.var, needs=("databases",)))
+    components.append(_predictions())
     return (*components, *(() if options.airflow_url else airflow_components()))
 
 
@@ -101,6 +102,21 @@ def _web_server(name: str, module: str, *arguments: str, **more: Any) -> Compone
         port=port,
         port_variable=f"CICLO_{name.upper()}_PORT",
         **more,
+    )
+
+
+def _predictions() -> Component:
+    """Return the prediction service, which looks for champions by itself and waits for the first."""
+    port, url = settings().predictions_port, f"http://{environment.HOST}:{settings().predictions_port}"
+    return Component(
+        name="predictions",
+        command=(sys.executable, "-m", "include.serving", "--port", str(port)),
+        is_healthy=lambda _: health.answers(f"{url}/healthz"),
+        directory=settings().root,
+        needs=("warehouse", "mlflow"),
+        url=url,
+        port=port,
+        port_variable="CICLO_PREDICTIONS_PORT",
     )
 
 

@@ -31,6 +31,11 @@ def database_url(name: str) -> str:
     return with_database(superuser_url(), name, name, secret(f"postgres_{name}"))
 
 
+def serving_url() -> str:
+    """Return the URL of the warehouse as the role of the prediction service, password included."""
+    return with_database(superuser_url(), "warehouse", "serving", secret("postgres_serving"))
+
+
 def airflow_url() -> str:
     """Return the address of Airflow's web UI and API: the local one, or the one named."""
     return settings().airflow_url or f"http://{HOST}:{settings().airflow_port}"
@@ -61,6 +66,8 @@ def component_env() -> dict[str, str]:
         **_mlflow_env(options),
         **connection_env(dotenv | os.environ),
         **_platform_env(options),
+        "CICLO_SERVING_DATABASE": serving_url(),
+        "CICLO_SERVING_KEYS": f"1:{secret('serving_key')}",
         MARKER: str(options.var),
         "PYTHONPATH": os.pathsep.join([str(options.root), str(options.root / "config")]),
         "GX_ANALYTICS_ENABLED": "false",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection
 
 DATABASES = ("warehouse", "airflow", "mlflow", "core_banking")
+SERVING = "serving"  # the role of the prediction service, without a database of its own
 SYSTEM_USER = "pgserver"
 
 # One machine shared with Airflow and MLflow: small caches, enough connections for every
@@ -148,6 +149,9 @@ def create_databases(
         cursor.execute("select 1 from pg_roles where rolname = 'analyst'")
         if cursor.fetchone() is None:
             cursor.execute("create role analyst nologin")
+        cursor.execute("select 1 from pg_roles where rolname = %s", [SERVING])
+        verb, password = sql.SQL("alter" if cursor.fetchone() else "create"), sql.Literal(password_of("postgres_serving"))
+        cursor.execute(sql.SQL("{} role {} login password {}").format(verb, sql.Identifier(SERVING), password))
         for name in names:
             role, password = sql.Identifier(name), sql.Literal(password_of(f"postgres_{name}"))
             cursor.execute("select 1 from pg_roles where rolname = %s", [name])
