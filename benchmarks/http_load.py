@@ -8,6 +8,7 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import uvloop
@@ -24,7 +25,7 @@ class Asker(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Send the first request."""
-        self.transport = transport
+        self.transport: Any = transport
         self._ask()
 
     def data_received(self, data: bytes) -> None:
@@ -43,7 +44,7 @@ class Asker(asyncio.Protocol):
                 if now < self.until:
                     self._ask()
                 else:
-                    self.transport.close()  # type: ignore[attr-defined]
+                    self.transport.close()
                 return
         self.rest = data
 
@@ -56,7 +57,7 @@ class Asker(asyncio.Protocol):
 
     def _ask(self) -> None:
         self.start = time.perf_counter()
-        self.transport.write(self.request)  # type: ignore[attr-defined]
+        self.transport.write(self.request)
 
 
 async def ask(url: str, body: bytes, token: str, connections: int, seconds: float) -> dict[str, object]:
@@ -67,11 +68,12 @@ async def ask(url: str, body: bytes, token: str, connections: int, seconds: floa
         f"Authorization: Bearer {token}\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     loop = asyncio.get_running_loop()
+    host, port = parts.hostname or "", parts.port or 80
     start = time.perf_counter()
     until = start + seconds
     askers = [Asker(head.encode() + body, until, loop.create_future()) for _ in range(connections)]
     for asker in askers:
-        await loop.create_connection(lambda asker=asker: asker, parts.hostname, parts.port)  # type: ignore[misc]
+        await loop.create_connection(lambda asker=asker: asker, host, port)  # type: ignore[misc]
     await asyncio.gather(*(asker.done for asker in askers))
     elapsed = time.perf_counter() - start
     times = sorted(second for asker in askers for second in asker.seconds)

@@ -150,7 +150,10 @@ def create_databases(
         if cursor.fetchone() is None:
             cursor.execute("create role analyst nologin")
         cursor.execute("select 1 from pg_roles where rolname = %s", [SERVING])
-        verb, password = sql.SQL("alter" if cursor.fetchone() else "create"), sql.Literal(password_of("postgres_serving"))
+        verb, password = (
+            sql.SQL("alter" if cursor.fetchone() else "create"),
+            sql.Literal(password_of("postgres_serving")),
+        )
         cursor.execute(sql.SQL("{} role {} login password {}").format(verb, sql.Identifier(SERVING), password))
         for name in names:
             role, password = sql.Identifier(name), sql.Literal(password_of(f"postgres_{name}"))

@@ -1,4 +1,4 @@
-"""Bring a version's files from MLflow over its REST API, without paying for importing mlflow: the prediction service."""
+"""Bring a version's files from MLflow over its REST API: the prediction service need not import mlflow."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def keys(text: str) -> dict[str, str]:
     >>> keys("2026a:s3cret 2026b:s4cret")
     {'2026a': 's3cret', '2026b': 's4cret'}
     """
-    return dict(pair.split(":", 1) for pair in text.split())  # type: ignore[misc]
+    return dict(pair.split(":", 1) for pair in text.split())
 
 
 def issue(

@@ -56,7 +56,9 @@ def _prepare(folder: Path) -> None:
 
 def _listen(host: str, port: int) -> socket.socket:
     try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048)
+        return socket.create_server(
+            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048
+        )
     except (OSError, OverflowError) as error:
         way_out = "free the port or give another one with --port"
         raise ConfigError(f"The prediction service cannot listen on {host}:{port} ({error}): {way_out}.") from error

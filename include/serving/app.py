@@ -11,9 +11,10 @@ from typing import Any
 from fastapi import FastAPI, Response
 from starlette.routing import Route
 
-from include.serving.answering import Predict
+from include.serving.answering import Service
 from include.serving.catalog import Catalog
 from include.serving.guard import Guard
+from include.serving.http import Predict
 from include.serving.metrics import Metrics, text
 from include.serving.spool import Spool
 
@@ -36,9 +37,8 @@ def create_app(folder: Path, keys: dict[str, str], spool_bytes: int) -> FastAPI:
         spool.close()
 
     app = FastAPI(title="Ciclo: predictions", version="1", lifespan=lifespan, docs_url="/docs", redoc_url=None)
-    app.router.routes.insert(
-        0, Route("/v1/predict/{pipeline}", Predict(catalog, guard, spool, metrics), methods=["POST"])
-    )
+    service = Service(catalog, guard, spool, metrics)
+    app.router.routes.insert(0, Route("/v1/predict/{pipeline}", Predict(service), methods=["POST"]))
 
     @app.get("/healthz")
     def is_alive() -> dict[str, str]:

@@ -15,7 +15,7 @@ REVOKED = "revoked.json"
 
 
 class NotAllowed(Exception):
-    """A request without a token that is good for it: 401 where there is none, 403 where it is good for something else."""
+    """A request without a token that is good for it: 401 without a valid one, 403 with one for something else."""
 
     def __init__(self, status: int, title: str) -> None:
         super().__init__(title)

@@ -11,12 +11,14 @@ SECONDS = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.15, 0.5, 2
 
 
 class Metrics:
-    """Counters of one process; `text` adds up those of all. ``PROMETHEUS_MULTIPROC_DIR`` is set before it is imported."""
+    """Counters of one process; `text` adds up those of all in ``PROMETHEUS_MULTIPROC_DIR``."""
 
     def __init__(self) -> None:
         requests = Counter("ciclo_requests_total", "Requests for predictions, by their end.", ["pipeline", "status"])
         rows = Counter("ciclo_predictions_total", "Rows that were answered.", ["pipeline"])
-        latency = Histogram("ciclo_request_seconds", "Time of a request that was answered.", ["pipeline"], buckets=SECONDS)
+        latency = Histogram(
+            "ciclo_request_seconds", "Time of a request that was answered.", ["pipeline"], buckets=SECONDS
+        )
         self._requests, self._rows, self._latency = requests, rows, latency
         self.spool_bytes = Gauge(
             "ciclo_spool_bytes", "Answers that wait for the warehouse.", multiprocess_mode="mostrecent"

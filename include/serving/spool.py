@@ -22,7 +22,7 @@ class SpoolFull(Exception):
 
 
 class Spool:
-    """Append lines to segments of one worker; refuse them once all segments together reach a limit.
+    r"""Append lines to segments of one worker; refuse them once all segments together reach a limit.
 
     Parameters
     ----------
@@ -36,10 +36,10 @@ class Spool:
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
     ...     spool = Spool(Path(folder), 100)
-    ...     spool.append(b"1\\n")
+    ...     spool.append(b"1\n")
     ...     [segment] = waiting(Path(folder))
     ...     segment.read_bytes()
-    b'1\\n'
+    b'1\n'
     """
 
     def __init__(self, folder: Path, limit_bytes: int) -> None:

@@ -1,4 +1,4 @@
-"""One row through a forest in microseconds: treelite's predictor, built from the loaded model and proven equal to it."""
+"""One row through a forest in microseconds: treelite's predictor, built from a loaded model and proven equal to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the processes of the service do. Importing it imports what they share, before they are forked."""
+"""What the processes of the service do; what importing it imports is shared by all of them, for they are forked."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg2
-import treelite.gtil  # noqa: F401 — shared by the workers
-import treelite.sklearn  # noqa: F401
 import uvicorn
 
 from include.errors import CicloError
@@ -20,7 +18,6 @@ from include.security.tokens import keys
 from include.serving.app import create_app
 from include.serving.following import follow
 from include.serving.shipping import ship
-from include.settings import settings
 from include.spec.load import load_runnable
 
 if TYPE_CHECKING:

@@ -1,0 +1,92 @@
+"""HTTP as the hot routes speak it: plain ASGI, from the bytes of a request to those of its answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import msgspec
+
+from include.serving.answering import Service
+from include.serving.guard import NotAllowed
+from include.serving.inputs import BadRequest
+from include.serving.spool import SpoolFull
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+MOST_BYTES = 8 << 20
+RETRY_SECONDS = 5
+encode = msgspec.json.Encoder().encode
+
+
+class Endpoint:
+    """A route that answers with JSON, or with the problem that kept it from it."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+
+    async def respond(self, scope: Scope, receive: Receive) -> bytes:
+        """Return the body of the answer."""
+        raise NotImplementedError
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        try:
+            body = await self.respond(scope, receive)
+        except (NotAllowed, BadRequest, SpoolFull) as problem:
+            name = scope["path_params"].get("pipeline", "")
+            status = 503 if isinstance(problem, SpoolFull) else problem.status
+            self.service.metrics.refused(name if name in self.service.catalog.models else "", status)
+            await send_problem(send, status, str(problem), getattr(problem, "faults", []))
+            return
+        await send_json(send, 200, body)
+
+
+class Predict(Endpoint):
+    """``POST /v1/predict/{pipeline}``."""
+
+    async def respond(self, scope: Scope, receive: Receive) -> bytes:
+        """Return predictions for the rows of features in the body."""
+        start, service, name = time.perf_counter(), self.service, scope["path_params"]["pipeline"]
+        claims = service.guard.check(scope["headers"], "predict", name)
+        model = service.model(name)
+        rows = service.reader(model).read(await read_body(receive))
+        return encode(await service.answer(model, rows, claims.subject, start))
+
+
+async def send_json(send: Send, status: int, body: bytes, kind: bytes = b"application/json") -> None:
+    """Send a whole answer."""
+    headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def send_problem(send: Send, status: int, title: str, faults: list[str] | None = None) -> None:
+    """Send what went wrong, as RFC 9457 writes it; nothing of what only we should know."""
+    body = encode({"type": "about:blank", "title": title, "status": status, "errors": faults or []})
+    headers = [(b"content-type", b"application/problem+json"), (b"content-length", b"%d" % len(body))]
+    if status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    if status in (429, 503):
+        headers.append((b"retry-after", b"%d" % RETRY_SECONDS))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def read_body(receive: Receive) -> bytes:
+    """Return a request's whole body."""
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise BadRequest(400, "the request ended before its body")
+        part = message.get("body", b"")
+        size += len(part)
+        if size > MOST_BYTES:
+            raise BadRequest(413, f"the body is longer than {MOST_BYTES:,} bytes")
+        if not message.get("more_body"):
+            return part if not parts else b"".join([*parts, part])
+        parts.append(part)
