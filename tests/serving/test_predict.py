@@ -32,7 +32,8 @@ def test_what_was_answered_is_in_the_warehouse_once(shared_service: Service, pla
         shared_service.predict(plant, ROW | {"entity": "a\tb\\c", "valid_at": "2024-02-01T00:00:00Z"}).json()
         for _ in range(5)
     ]
-    query = "select request_id, predicted, entity, inputs->>'first_sensor', asked_by, latency_ms > 0 from ml.prediction where entity is not null"
+    columns = "request_id, predicted, entity, inputs->>'first_sensor', asked_by, latency_ms > 0"
+    query = f"select {columns} from ml.prediction where entity is not null"
     shared_service.wait_for(lambda: len(shared_service.rows(query)) == 5)
     assert {row[0] for row in shared_service.rows(query)} == {answer["request_id"] for answer in answers}
     assert {row[1:] for row in shared_service.rows(query)} == {
