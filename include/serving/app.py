@@ -15,7 +15,9 @@ from include.serving.answering import Service
 from include.serving.catalog import Catalog
 from include.serving.guard import Guard
 from include.serving.http import Predict
+from include.serving.inference import add_protocol
 from include.serving.metrics import Metrics, text
+from include.serving.openapi import describe_hot_routes
 from include.serving.spool import Spool
 
 LOOKS_SECONDS = 0.2  # how often a worker looks for another version, a revoked token, room in the spool
@@ -38,7 +40,9 @@ def create_app(folder: Path, keys: dict[str, str], spool_bytes: int) -> FastAPI:
 
     app = FastAPI(title="Ciclo: predictions", version="1", lifespan=lifespan, docs_url="/docs", redoc_url=None)
     service = Service(catalog, guard, spool, metrics)
+    add_protocol(app, service)
     app.router.routes.insert(0, Route("/v1/predict/{pipeline}", Predict(service), methods=["POST"]))
+    describe_hot_routes(app)
 
     @app.get("/healthz")
     def is_alive() -> dict[str, str]:

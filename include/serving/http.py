@@ -17,7 +17,8 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 MOST_BYTES = 8 << 20
-RETRY_SECONDS = 5
+RETRY = (b"retry-after", b"5")  # seconds
+MORE_HEADERS = {401: [(b"www-authenticate", b"Bearer")], 429: [RETRY], 503: [RETRY]}
 encode = msgspec.json.Encoder().encode
 
 
@@ -39,9 +40,15 @@ class Endpoint:
             name = scope["path_params"].get("pipeline", "")
             status = 503 if isinstance(problem, SpoolFull) else problem.status
             self.service.metrics.refused(name if name in self.service.catalog.models else "", status)
-            await send_problem(send, status, str(problem), getattr(problem, "faults", []))
+            told, kind = self.problem(status, str(problem), getattr(problem, "faults", []))
+            await send_body(send, status, told, kind)
             return
-        await send_json(send, 200, body)
+        await send_body(send, 200, body)
+
+    def problem(self, status: int, title: str, faults: list[str]) -> tuple[bytes, bytes]:
+        """Return what is sent instead of an answer, and its media type; nothing of what only we should know."""
+        problem = {"type": "about:blank", "title": title, "status": status, "errors": faults}
+        return encode(problem), b"application/problem+json"
 
 
 class Predict(Endpoint):
@@ -56,21 +63,9 @@ class Predict(Endpoint):
         return encode(await service.answer(model, rows, claims.subject, start))
 
 
-async def send_json(send: Send, status: int, body: bytes, kind: bytes = b"application/json") -> None:
+async def send_body(send: Send, status: int, body: bytes, kind: bytes = b"application/json") -> None:
     """Send a whole answer."""
-    headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
-async def send_problem(send: Send, status: int, title: str, faults: list[str] | None = None) -> None:
-    """Send what went wrong, as RFC 9457 writes it; nothing of what only we should know."""
-    body = encode({"type": "about:blank", "title": title, "status": status, "errors": faults or []})
-    headers = [(b"content-type", b"application/problem+json"), (b"content-length", b"%d" % len(body))]
-    if status == 401:
-        headers.append((b"www-authenticate", b"Bearer"))
-    if status in (429, 503):
-        headers.append((b"retry-after", b"%d" % RETRY_SECONDS))
+    headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body)), *MORE_HEADERS.get(status, ())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 

@@ -54,6 +54,12 @@ class Rows:
     warnings: list[list[str]]
 
 
+def refuse_size(count: int) -> None:
+    """Refuse a request with no row, or with too many: 413."""
+    if not 1 <= count <= MOST_ROWS:
+        raise BadRequest(413 if count else 422, f"there are {count:,} rows; send 1 to {MOST_ROWS:,} in one request")
+
+
 class RowReader:
     """Reads the rows of features of one model."""
 
@@ -80,19 +86,18 @@ class RowReader:
             rows = self._decode(body).rows  # type: ignore[attr-defined]
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise self._refused(body) from None
-        if not 1 <= len(rows) <= MOST_ROWS:
-            status = 413 if rows else 422
-            raise BadRequest(status, f"rows: there are {len(rows):,}; send 1 to {MOST_ROWS:,} in one request")
+        refuse_size(len(rows))
         tuples = [self._as_tuple(row) for row in rows]
         values = np.array([row[: self._count] for row in tuples], dtype="float64")
-        warnings = self._judge(values)
-        return Rows(
-            values,
-            [self._encode(row) for row in rows],
-            [row[-2] for row in tuples],
-            [row[-1] for row in tuples],
-            warnings,
-        )
+        texts = [self._encode(row) for row in rows]
+        return Rows(values, texts, [row[-2] for row in tuples], [row[-1] for row in tuples], self._judge(values))
+
+    def of_values(self, values: np.ndarray) -> Rows:
+        """Return rows that came as numbers in the order of the features; raises as `read` does."""
+        refuse_size(len(values))
+        rows = [[None if value != value else value for value in row] for row in values.tolist()]
+        texts = [self._encode(dict(zip(self.model.features, row, strict=True))) for row in rows]
+        return Rows(values, texts, [None for _ in rows], [None for _ in rows], self._judge(values))
 
     def _judge(self, values: np.ndarray) -> list[list[str]]:
         model = self.model
