@@ -17,6 +17,7 @@ from benchmarks import (
     promotion,
     quality,
     replay,
+    serving,
     task_overhead,
 )
 
@@ -42,6 +43,7 @@ BENCHMARKS = {
     "power": promotion.measure_power,
     "coverage": coverage.measure,
     "model_quality": model_quality.measure,
+    "serve": serving.measure,
 }
 
 
