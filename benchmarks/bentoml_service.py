@@ -1,8 +1,8 @@
-"""The forest behind BentoML, as its documentation has it: run by the benchmark ``serve`` in an environment of its own."""
+"""The forest behind BentoML, as its documentation has it, for the benchmark ``serve``: in an environment of its own."""
 
 import os
 
-import bentoml
+import bentoml  # type: ignore[import-not-found]
 import numpy as np
 
 
@@ -19,4 +19,4 @@ class Forest:
     @bentoml.api
     def predict(self, rows: list[list[float | None]]) -> list[float]:
         """Predict rows of features."""
-        return self.model.predict(np.array(rows, dtype="float64")).tolist()  # type: ignore[no-any-return]
+        return self.model.predict(np.array(rows, dtype="float64")).tolist()

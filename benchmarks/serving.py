@@ -42,6 +42,7 @@ LIMIT_P99_MS, LIMIT_MANY_MS = 8.0, 150.0
 def measure() -> Iterator[dict[str, Any]]:
     """Yield throughput and latency of single rows, of a large batch, and of the open protocol."""
     model, rows = _fitted()
+    names: list[str] = model.features_
     sent = [{key: None if value != value else value for key, value in row.items()} for row in rows.to_dict("records")]
     with tempfile.TemporaryDirectory(prefix="ciclo-bench-") as name, warehouse() as (_, superuser_url, _):
         folder = Path(name)
@@ -51,14 +52,15 @@ def measure() -> Iterator[dict[str, Any]]:
             tensor = {
                 "name": "features",
                 "datatype": "FP64",
-                "shape": [1, rows.shape[1]],
+                "shape": [1, len(names)],
                 "data": list(sent[0].values()),
             }
             protocol = _ask(folder, f"{url}/v2/models/{NAME}/infer", {"inputs": [tensor]}, token, FEW)
             batch = _batch(f"{url}/v1/predict/{NAME}", {"rows": sent}, token)
         with _mlflow(folder, model) as url:
-            split = {"columns": list(rows), "data": [list(row.values()) for row in sent]}
-            single = {"dataframe_split": split | {"data": split["data"][:1]}}
+            data = [[row[name] for name in names] for row in sent]
+            split = {"columns": names, "data": data}
+        X
             peer = _ask(folder, f"{url}/invocations", single, "", FEW)
             peer_batch = _batch(f"{url}/invocations", {"dataframe_split": split}, "")
         with _bentoml(folder, model) as url:
@@ -125,7 +127,7 @@ def _put(models: Path, model: Forecaster, rows: pd.DataFrame) -> None:
     (place / MODEL).write_bytes(content)
     (place / "golden.json").write_text(json.dumps(golden_set(model, rows)))
     (place / "pipeline.json").write_text(load_all()[NAME].model_dump_json(by_alias=True, exclude_unset=True))
-    (place / "reference.bin").write_bytes(Reference.of(rows, list(rows)).to_bytes())
+    (place / "reference.bin").write_bytes(Reference.of(rows, model.features_).to_bytes())
     tags = {"sha256": sha256(content), "data_origin": "real", "cut_at": "2005-04-01T00:00:00+00:00"}
     (place / TAGS).write_text(json.dumps(tags))
     point(models, NAME, {"version": 1})
