@@ -59,10 +59,9 @@ def measure() -> Iterator[dict[str, Any]]:
             batch = _batch(f"{url}/v1/predict/{NAME}", {"rows": sent}, token)
         with _mlflow(folder, model) as url:
             data = [[row[name] for name in names] for row in sent]
-            split = {"columns": names, "data": data}
-        X
+            single = {"dataframe_split": {"columns": names, "data": data[:1]}}
             peer = _ask(folder, f"{url}/invocations", single, "", FEW)
-            peer_batch = _batch(f"{url}/invocations", {"dataframe_split": split}, "")
+            peer_batch = _batch(f"{url}/invocations", {"dataframe_split": {"columns": names, "data": data}}, "")
         with _bentoml(folder, model) as url:
             bento = _ask(folder, f"{url}/predict", {"rows": [list(sent[0].values())]}, "", FEW)
     yield _figure("serve_throughput", one["rate"], peer["rate"], "requests/s", one["count"])
