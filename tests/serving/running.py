@@ -23,7 +23,7 @@ import requests
 from include.registry.golden import golden_set
 from include.registry.mlflow_access import TRUSTED_TYPES, sha256
 from include.security.tokens import issue
-from include.serving.versions import MODEL, TAGS, point
+from include.serving.versions import MODEL, TAGS, point, seal
 from include.spec.model import Pipeline
 from include.training.forecaster import Forecaster
 
@@ -48,6 +48,7 @@ def write_version(folder: Path, pipeline: Pipeline, number: int, model: Forecast
     (place / "reference.bin").write_bytes(Reference.of(features, list(features)).to_bytes())
     tags = {"sha256": sha256(content), "data_origin": "SIMULATED", "cut_at": "2024-01-21T00:00:00+00:00"}
     (place / TAGS).write_text(json.dumps(tags))
+    seal(place)
     return place
 
 
