@@ -11,6 +11,7 @@ from benchmarks import (
     dag_parse,
     drift,
     drifting,
+    durability,
     features,
     loading,
     model_quality,
@@ -42,6 +43,8 @@ BENCHMARKS = {
     "power": promotion.measure_power,
     "coverage": coverage.measure,
     "model_quality": model_quality.measure,
+    "log_durability": durability.measure,
+    "log_memory": durability.measure_memory,
 }
 
 

@@ -24,7 +24,8 @@ class PostgresServer:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self._port = int(probe.getsockname()[1])
         self.url = f"postgresql://postgres:bench@127.0.0.1:{self._port}/postgres"
-        self._folder, self._process = folder, None
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
         postgres.initialise(folder / "data", "bench")
 
     def start(self) -> None:
@@ -32,13 +33,16 @@ class PostgresServer:
         command = postgres.server_command(self._folder / "data", self._port)
         account = postgres.run_as(postgres.system_account())
         with (self._folder / "log").open("a") as log:
-            self._process: subprocess.Popen[bytes] | None = subprocess.Popen(
-                command, cwd=self._folder / "data", stdout=log, stderr=log, **account
-            )
+            self._process = subprocess.Popen(command, cwd=self._folder / "data", stdout=log, stderr=log, **account)
         while not postgres.answers(self.url):
             if self._process.poll() is not None:
                 raise RuntimeError(f"Postgres did not start: {(self._folder / 'log').read_text()[-2000:]}")
             time.sleep(0.05)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and not stopped since."""
+        return self._process is not None
 
     def kill(self) -> None:
         """Kill its first process with -9, and wait until the others have seen it."""

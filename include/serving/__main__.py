@@ -29,8 +29,12 @@ from include.settings import settings
 
 ENDS = (signal.SIGTERM, signal.SIGINT)
 LOCK_SECONDS, RESTART_SECONDS = 10.0, 0.5
+END_SECONDS = 15  # after which a process that does not end by itself is killed
 # Processes, not threads, share the cores; and threads of a library would not survive the fork.
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+ALONE = {
+    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",
+}
 log = logging.getLogger("ciclo.serving")
 
 
@@ -62,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _prepare(folder: Path) -> str:
     """Take the folder, make what is missing in it, and return the name of the service that it belongs to."""
-    os.environ |= {name: os.environ.get(name, "1") for name in THREADS}
+    os.environ |= ALONE
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     _lock(folder)
     (folder / "models").mkdir(mode=0o700, exist_ok=True)
@@ -112,9 +116,13 @@ def _supervise(parts: dict[str, Callable[[], None]]) -> int:
     def end(*_: object) -> None:
         nonlocal is_ending
         is_ending = True
+        send(signal.SIGTERM)
+        signal.alarm(END_SECONDS)
+
+    def send(number: int) -> None:
         for pid in running:
             with suppress(ProcessLookupError):  # it has just ended by itself
-                os.kill(pid, signal.SIGTERM)
+                os.kill(pid, number)
 
     def start(name: str) -> None:
         # A signal between the fork and its note would miss the new process.
@@ -125,6 +133,7 @@ def _supervise(parts: dict[str, Callable[[], None]]) -> int:
 
     for number in ENDS:
         signal.signal(number, end)
+    signal.signal(signal.SIGALRM, lambda *_: send(signal.SIGKILL))
     for name in parts:
         start(name)
     while running:

@@ -46,6 +46,11 @@ class Link:
         self._troubles.clear(self._part)
         return given
 
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection, as far as is known."""
+        return self._connection is not None
+
     def _open(self) -> PgConnection:
         if self._connection is None:
             connection = psycopg2.connect(self._url, connect_timeout=5, application_name="ciclo serving", **ALIVE)
