@@ -18,6 +18,7 @@ from benchmarks import (
     promotion,
     quality,
     replay,
+    serve_start,
     task_overhead,
 )
 
@@ -45,6 +46,7 @@ BENCHMARKS = {
     "model_quality": model_quality.measure,
     "log_durability": durability.measure,
     "log_memory": durability.measure_memory,
+    "serve_start": serve_start.measure,
 }
 
 

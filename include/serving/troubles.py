@@ -83,7 +83,7 @@ class KeeperState:
         """Return what is degraded; where the keeper has fallen silent, that is, too."""
         if time.time() - self._told_at < STALE_SECONDS:
             return self._troubles
-        why = "it does not run: no other version is followed, and answers wait in the spool"
+        why = "it is silent, killed or on a full disk: no other version is followed, and answers wait in the log"
         return self._troubles | {"keeper": {"since": _time(self._told_at), "why": why}}
 
 

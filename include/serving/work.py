@@ -65,8 +65,9 @@ def keep(folder: Path, service: str) -> None:
     while all(thread.is_alive() for thread in threads):
         try:
             _tell_workers(folder, shipper, troubles)
+            troubles.clear("state")
         except OSError as error:
-            log.error("the state of the keeper cannot be written: %s", error)
+            troubles.note("state", f"it cannot be written: {error}")
         time.sleep(TELLS_SECONDS)
     raise RuntimeError("a thread of the keeper has ended; its reason stands above")
 
