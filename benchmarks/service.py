@@ -59,7 +59,7 @@ def write_versions(folder: Path, name: str, candidates: dict[int, str]) -> dict[
         (place / MODEL).write_bytes(content)
         (place / "golden.json").write_text(json.dumps(golden_set(model, features)))
         (place / "pipeline.json").write_text(pipeline.model_dump_json(by_alias=True, exclude_unset=True))
-        (place / "reference.bin").write_bytes(Reference.of(features, list(features)).to_bytes())
+        (place / "reference.bin").write_bytes(Reference.of(features, pipeline.feature_names()).to_bytes())
         tags = {"sha256": sha256(content), "data_origin": "SIMULATED", "cut_at": "2024-01-01T00:00:00+00:00"}
         (place / TAGS).write_text(json.dumps(tags))
         seal(place)

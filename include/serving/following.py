@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import select
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,7 +111,7 @@ class Follower:
         tell(self._database, name, message, f"serving version {stored.version}")
         raise ContractBroken(reason)
 
-    def _needed(self, name: str, champion: Stored) -> Iterable[int]:
+    def _needed(self, name: str, champion: Stored) -> set[int]:
         previous = self._downloads.by_alias(name, "previous")
         named = standing(self._folder, name).values()
         numbers = {value for value in named if isinstance(value, int)}
