@@ -15,11 +15,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 # A server whose machine has vanished says nothing: it is given up within ten seconds.
 ALIVE: dict[str, Any] = {
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 10_000,
-}
+    "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000
+}  # fmt: skip
 
 
 class Link:

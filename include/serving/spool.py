@@ -55,7 +55,7 @@ class Spool:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._share = limit_bytes // (8 * writers)
         self._file, self._end = -1, 0
-        self._room = 0
+        self._room, self._why = 0, ""
         self._group: asyncio.Task[None] | None = None
         self._syncing = asyncio.Lock()
         self.measure()
@@ -75,7 +75,7 @@ class Spool:
         """
         if len(lines) >= self._room:
             self.close()  # what it holds may be in the warehouse: it can be deleted now
-            raise SpoolFull(f"the log holds {self.limit_bytes:,} bytes that the warehouse has not taken yet")
+            raise SpoolFull(self._why)
         if self._file < 0 or self._end >= min(SEGMENT_BYTES, self._share):
             self._begin()
         try:
@@ -117,6 +117,7 @@ class Spool:
         depth = stored_bytes(self.folder)
         # Every worker may have a share left from when it looked last: with that much aside, the limit holds.
         self._room = min(self._share, self.limit_bytes - self.writers * self._share - depth)
+        self._why = f"the log holds {self.limit_bytes:,} bytes that the warehouse has not taken yet"
         return depth
 
     def close(self) -> None:
@@ -137,14 +138,14 @@ class Spool:
             if self.syncs:
                 sync_folder(self.folder)
         except OSError as error:
-            raise SpoolFull(f"the log cannot be written: {error.strerror}") from error
+            raise self._undone(error.strerror) from error
         self.close()
         self._file, self._end = file, 0
 
     def _undone(self, reason: str | None) -> SpoolFull:
         self.close()  # what is half written never counts, and the segment can make room once it is in the warehouse
-        self._room = 0  # until it is measured again
-        return SpoolFull(f"the log cannot be written: {reason}")
+        self._room, self._why = 0, f"the log cannot be written: {reason}"  # until it is measured again
+        return SpoolFull(self._why)
 
 
 def waiting(folder: Path) -> list[Path]:

@@ -23,7 +23,7 @@ from include.local.secrets import secret
 from include.serving.versions import MODEL, point
 from include.spec.model import Pipeline
 from include.warehouse.migrate import upgrade
-from tests.serving.load import ROW, Clients, asking, assert_each_is_kept_once
+from tests.serving.load import BROKEN, ROW, Clients, asking, assert_each_is_kept_once
 from tests.serving.running import Service
 
 
@@ -76,7 +76,7 @@ def test_no_answer_is_lost_or_doubled_whichever_process_is_killed(service: Servi
         service.process.wait()  # type: ignore[union-attr]
         service.start()
         service.wait_for(clients.has_answers())
-    assert set(clients.failed) <= {"ConnectionError"}
+    assert set(clients.failed) <= {BROKEN}
     assert_each_is_kept_once(service, clients)
 
 
