@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -174,7 +175,7 @@ def service(
 
 def test_no_request_fails_while_champions_are_promoted_and_rolled_back(two: Plant, service: Service) -> None:
     row = dict.fromkeys(two.spec.feature_names(), 1.0)
-    service.wait_for(lambda: service.predict(two.spec, row).ok)
+    service.wait_for(lambda: service._versions(two.spec.pipeline) == {1})  # both workers have it
     with asking(service, two.spec, row=row, count=2) as clients:
         for number in (2, 1, 2, 1, 2):
             promote(two, number)
@@ -186,5 +187,6 @@ def test_a_move_is_told_when_it_is_committed(two: Plant, serving_url: str) -> No
     with closing(psycopg2.connect(serving_url)) as link:
         following._listen(link)
         promote(two, 2)
+        select.select([link], [], [], 60)
         link.poll()
         assert [notice.payload for notice in link.notifies] == [two.spec.pipeline]
