@@ -88,7 +88,7 @@ def roll_back(
         newest = ledger.live(connection, name)
         if newest is None or newest.decision_id != decision_id:
             raise NothingToDo(f"{name}: a later decision than {decision_id} has made another version live")
-        make_live(target, decision_id)
+        make_live(connection, target, decision_id)
     return {"decision_id": decision_id, "version": target.number, **window.to_dict()}
 
 
