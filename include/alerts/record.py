@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 LEVELS = ("info", "warning", "critical")
 SEVERITIES = {
     **{"failure": "critical", "overdue": "critical", "quality": "warning", "investigate": "warning"},
-    **{"approval": "warning", "rollback": "warning"},
+    **{"approval": "warning", "rollback": "warning", "skew": "warning"},
     **{"retrain": "info", "promotion": "info"},
 }
 log = logging.getLogger("ciclo.alert")

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 # Marks keep a row out whether they touch the row or what its prediction is compared with.
 MATURED = """
 select model_version, entity, valid_at, actual, predicted, lower_bound, upper_bound from mart.prediction_vs_actual p
-where pipeline = %(pipeline)s and known_at >= %(start)s and known_at < %(end)s
+where pipeline = %(pipeline)s and kind = 'batch' and known_at >= %(start)s and known_at < %(end)s
     and (%(keep)s or not exists (
         select from ops.excluded s
         where s.withdrawn_at is null and s.pipeline = p.pipeline and s.source in ('*', %(main)s)
@@ -49,7 +49,8 @@ WAITING = """
 select predicted from ml.prediction p
 where pipeline = %(pipeline)s and model_version = %(version)s and kind = 'batch' and is_honest
     and valid_at >= %(start)s and valid_at < %(end)s and not exists (
-        select from mart.prediction_vs_actual a where a.prediction_id = p.prediction_id and a.known_at < %(end)s)
+        select from mart.prediction_vs_actual a where a.pipeline = p.pipeline and a.prediction_id = p.prediction_id
+            and a.known_at < %(end)s)
 """
 OFF = """
 select value from ml.performance
