@@ -13,15 +13,17 @@ from starlette.routing import Route
 
 from include.serving.answering import Service
 from include.serving.catalog import Catalog
+from include.serving.endpoints import Explain, Feedback, Models
 from include.serving.guard import Guard
 from include.serving.http import Predict
 from include.serving.metrics import Metrics, text
 from include.serving.spool import Spool
+from include.serving.warehouse import Warehouse
 
 LOOKS_SECONDS = 0.2  # how often a worker looks for another version, a revoked token, room in the spool
 
 
-def create_app(folder: Path, keys: dict[str, str], spool_bytes: int) -> FastAPI:
+def create_app(folder: Path, keys: dict[str, str], spool_bytes: int, database: str) -> FastAPI:
     """Return the service over a folder of versions, see `include.serving.versions`."""
     catalog, guard, spool = Catalog(folder / "models"), Guard(keys, folder), Spool(folder / "spool", spool_bytes)
     metrics = Metrics()
@@ -37,8 +39,11 @@ def create_app(folder: Path, keys: dict[str, str], spool_bytes: int) -> FastAPI:
         spool.close()
 
     app = FastAPI(title="Ciclo: predictions", version="1", lifespan=lifespan, docs_url="/docs", redoc_url=None)
-    service = Service(catalog, guard, spool, metrics)
+    service = Service(catalog, guard, spool, metrics, Warehouse(database))
     app.router.routes.insert(0, Route("/v1/predict/{pipeline}", Predict(service), methods=["POST"]))
+    app.router.routes.append(Route("/v1/explain/{pipeline}", Explain(service), methods=["POST"]))
+    app.router.routes.append(Route("/v1/feedback", Feedback(service), methods=["POST"]))
+    app.router.routes.append(Route("/v1/models", Models(service), methods=["GET"]))
 
     @app.get("/healthz")
     def is_alive() -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,7 @@ def follow(downloads: Downloads, connection: PgConnection | None, folder: Path, 
         log.info("%s: version %d is here and answers as it did", pipeline, stored.version)
     current: dict[str, Any] = standing(folder, pipeline)
     if current.get("version") != stored.version:
-        current = {"version": stored.version}
+        current = {"version": stored.version, "since": datetime.now(UTC).isoformat()}
     if connection is not None:
         with connection, connection.cursor() as cursor:
             cursor.execute(INTERVAL, (pipeline, stored.version))

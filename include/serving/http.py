@@ -12,6 +12,7 @@ from include.serving.answering import Service
 from include.serving.guard import NotAllowed
 from include.serving.inputs import BadRequest
 from include.serving.spool import SpoolFull
+from include.serving.warehouse import WarehouseDown
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]
@@ -19,6 +20,10 @@ Send = Callable[[Any], Awaitable[None]]
 MOST_BYTES = 8 << 20
 RETRY_SECONDS = 5
 encode = msgspec.json.Encoder().encode
+
+
+class Accepted(bytes):
+    """A body whose request is kept, and takes effect later."""
 
 
 class Endpoint:
@@ -35,24 +40,24 @@ class Endpoint:
         """Answer one request."""
         try:
             body = await self.respond(scope, receive)
-        except (NotAllowed, BadRequest, SpoolFull) as problem:
+        except (NotAllowed, BadRequest, SpoolFull, WarehouseDown) as problem:
             name = scope["path_params"].get("pipeline", "")
-            status = 503 if isinstance(problem, SpoolFull) else problem.status
+            status = getattr(problem, "status", 503)
             self.service.metrics.refused(name if name in self.service.catalog.models else "", status)
             await send_problem(send, status, str(problem), getattr(problem, "faults", []))
             return
-        await send_json(send, 200, body)
+        await send_json(send, 202 if isinstance(body, Accepted) else 200, body)
 
 
 class Predict(Endpoint):
     """``POST /v1/predict/{pipeline}``."""
 
     async def respond(self, scope: Scope, receive: Receive) -> bytes:
-        """Return predictions for the rows of features in the body."""
+        """Return predictions for the rows of features in the body, or that it names; see docs/serving.md."""
         start, service, name = time.perf_counter(), self.service, scope["path_params"]["pipeline"]
         claims = service.guard.check(scope["headers"], "predict", name)
         model = service.model(name)
-        rows = service.reader(model).read(await read_body(receive))
+        rows = await service.read(model, await read_body(receive))
         return encode(await service.answer(model, rows, claims.subject, start))
 
 

@@ -30,7 +30,7 @@ log = logging.getLogger("ciclo.serving")
 
 def answer(folder: Path, listener: socket.socket) -> None:
     """Answer requests until told to stop."""
-    app = create_app(folder, keys(os.environ["CICLO_SERVING_KEYS"]), SPOOL_BYTES)
+    app = create_app(folder, keys(os.environ["CICLO_SERVING_KEYS"]), SPOOL_BYTES, os.environ["CICLO_SERVING_DATABASE"])
     config = uvicorn.Config(
         app, loop="uvloop", http="httptools", ws="none", log_level="warning", access_log=False, lifespan="on",
         timeout_graceful_shutdown=5, backlog=2048, server_header=False, date_header=False,

@@ -151,8 +151,9 @@ class Predictions(Strict):
     )
     limits: ServingLimits = Field(ServingLimits(), description="Limits of what the prediction service does.")
     due: ClockTime | None = Field(
-        None, description="When the prediction for the next day of the target's calendar has to be there, in the"
-        " schedule's zone, on each day the calendar has; later than that it is told as overdue."
+        None,
+        description="When the prediction for the next day of the target's calendar has to be there, in the"
+        " schedule's zone, on each day the calendar has; later than that it is told as overdue.",
     )
 
 
