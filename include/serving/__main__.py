@@ -48,7 +48,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _prepare(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    (folder / "models").mkdir(mode=0o700, exist_ok=True)
+    for name in ("models", "spool"):
+        (folder / name).mkdir(mode=0o700, exist_ok=True)
     shutil.rmtree(folder / "metrics", ignore_errors=True)
     (folder / "metrics").mkdir(mode=0o700)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder / "metrics")
