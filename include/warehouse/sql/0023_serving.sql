@@ -80,6 +80,8 @@ comment on column ml.feedback.outcome is 'What came of it for the business, by n
 comment on column ml.feedback.given_by is 'Subject of the token that told';
 comment on column ml.feedback.given_at is 'When, UTC';
 
+create index prediction_served_about on ml.prediction (pipeline, coalesce(valid_at, predicted_at)) where kind = 'served';
+
 create or replace view mart.prediction_vs_actual as
 select p.prediction_id, p.pipeline, p.entity, p.valid_at, p.target_at, p.predicted, p.lower_bound, p.upper_bound,
        t.target as actual, t.target - p.predicted as error,

@@ -14,6 +14,7 @@ downgrade = run(
     "drop view mart.serving_daily, mart.prediction_vs_actual",
     _VIEW.partition(";")[0],
     "drop table ml.feedback, ml.spool",
+    "drop index ml.prediction_served_about",
     "delete from ml.prediction where request_id is not null",
     "alter table ml.prediction drop column request_id, drop column row_number, drop column inputs,"
     " drop column warnings, drop column latency_ms, drop column asked_by",
