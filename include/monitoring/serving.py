@@ -122,11 +122,11 @@ def differences(served: pd.DataFrame, built: pd.DataFrame, features: Sequence[st
     theirs = both[[f"{name} built" for name in features]].to_numpy("float64")
     is_same = np.isclose(own, theirs, rtol=SAME, atol=SAME, equal_nan=True)
     places = (both["request_id"].tolist(), both["row_number"].tolist())
-    found = [
+    odd = [
         Difference(places[0][row], places[1][row], features[place], float(own[row, place]), float(theirs[row, place]))
         for row, place in np.argwhere(~is_same).tolist()
     ]
-    return found, len(both)
+    return odd, len(both)
 
 
 def _held(subject: str, statistic: str, value: float, most: float | None, rows: int) -> Measure:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 
 from include.serving.inputs import BadRequest, Entity, Instant, RowReader, Rows
-from include.serving.lookup import Found, look_up
+from include.serving.lookup import Completed, look_up
 from include.serving.raw import build_features, raw_rows
 from include.serving.warehouse import Warehouse
 
@@ -65,25 +65,25 @@ async def complete(warehouse: Warehouse, reader: RowReader, request: dict[str, A
     model = reader.model
     if "raw" in request:
         frame = raw_rows(reader, _converted(request, Raw).raw)
-        found = await warehouse.run(lambda connection: build_features(connection, model, frame))
+        completed = await warehouse.run(lambda connection: build_features(connection, model, frame))
     else:
         lookups = _lookups(request)
-        found = await warehouse.run(lambda connection: look_up(connection, model, lookups))
-    warnings = reader.judge(found.values, refuses="raw" in request and not reader.flags_range)
+        completed = await warehouse.run(lambda connection: look_up(connection, model, lookups))
+    warnings = reader.judge(completed.values, refuses="raw" in request and not reader.flags_range)
     allowed = stale_after(model.pipeline)
-    for place, (known_at, asked_at) in enumerate(zip(found.known_at, found.asked_at, strict=True)):
+    for place, (known_at, asked_at) in enumerate(zip(completed.known_at, completed.asked_at, strict=True)):
         if known_at is not None and asked_at - known_at > allowed:
             text = f"stale: its newest features were known {asked_at - known_at} before, at {known_at.isoformat()}"
             warnings[place] = [*warnings[place], text]
-    return Rows(found.values, _texts(model, found), list(found.entities), list(found.times), warnings)
+    return Rows(completed.values, _texts(model, completed), list(completed.entities), list(completed.times), warnings)
 
 
-def _texts(model: ServedModel, found: Found) -> list[bytes]:
+def _texts(model: ServedModel, completed: Completed) -> list[bytes]:
     """Return each row as JSON, as a request with ready features would have sent it."""
-    rows = [[None if value != value else value for value in row] for row in found.values.tolist()]
+    rows = [[None if value != value else value for value in row] for row in completed.values.tolist()]
     return [
         msgspec.json.encode(dict(zip(model.features, row, strict=True)) | {"entity": entity, "valid_at": at})
-        for row, entity, at in zip(rows, found.entities, found.times, strict=True)
+        for row, entity, at in zip(rows, completed.entities, completed.times, strict=True)
     ]
 
 

@@ -31,8 +31,8 @@ order by wanted.place
 
 
 @dataclass(frozen=True)
-class Found:
-    """Features that were found or built for a request, and what each row is about.
+class Completed:
+    """Features that were looked up or built for a request, and what each row is about.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class Found:
     asked_at: list[datetime]
 
 
-def look_up(connection: PgConnection, model: ServedModel, lookups: Sequence[tuple[str, datetime]]) -> Found:
+def look_up(connection: PgConnection, model: ServedModel, lookups: Sequence[tuple[str, datetime]]) -> Completed:
     """Return the newest features that were known at each instant, of the set of features a version was trained on."""
     from include.features.sets import table_name
 
@@ -70,4 +70,4 @@ def look_up(connection: PgConnection, model: ServedModel, lookups: Sequence[tupl
         faults = [f"{entities[n]!r} at {instants[n].isoformat()}: nothing was known" for n in unknown[:MOST_FAULTS]]
         raise BadRequest(404, "there are no features of that entity at that time", faults)
     values = np.array([row[2:] for row in rows], dtype="float64")
-    return Found(values, entities, [row[0] for row in rows], [row[1] for row in rows], instants)
+    return Completed(values, entities, [row[0] for row in rows], [row[1] for row in rows], instants)

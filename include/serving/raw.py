@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from include.serving.inputs import MOST_FAULTS, BadRequest, RowReader
-from include.serving.lookup import Found
+from include.serving.lookup import Completed
 from include.windows import Window, midnight
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _moment(pipeline: Pipeline, value: Any) -> datetime:
     return at.astimezone(UTC)
 
 
-def build_features(connection: PgConnection, model: ServedModel, asked: pd.DataFrame) -> Found:
+def build_features(connection: PgConnection, model: ServedModel, asked: pd.DataFrame) -> Completed:
     """Return the features of raw rows, built by the loop's own function from them and what the warehouse has."""
     from include.features.build import build
     from include.features.context import read_context
@@ -91,7 +91,7 @@ def build_features(connection: PgConnection, model: ServedModel, asked: pd.DataF
     rows = built.loc[places]
     main, has_lags = tables[pipeline.main], main_rows(pipeline) > 0
     known = [_known_before(main, key, row) if has_lags else None for _, row in asked.iterrows()]
-    return Found(
+    return Completed(
         rows[list(model.features)].to_numpy("float64"),
         [entity for entity, _ in places],
         [at.to_pydatetime() for _, at in places],
