@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 LEVELS = ("info", "warning", "critical")
 SEVERITIES = {
     **dict.fromkeys(("failure", "overdue", "serving"), "critical"),
-    **dict.fromkeys(("quality", "investigate", "approval", "rollback"), "warning"),
+    **dict.fromkeys(("quality", "investigate", "approval", "rollback", "skew"), "warning"),
     **dict.fromkeys(("retrain", "promotion"), "info"),
 }
 log = logging.getLogger("ciclo.alert")

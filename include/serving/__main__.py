@@ -69,7 +69,8 @@ def _prepare(folder: Path) -> str:
     os.environ |= ALONE
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     _lock(folder)
-    (folder / "models").mkdir(mode=0o700, exist_ok=True)
+    for room in ("models", "spool"):
+        (folder / room).mkdir(mode=0o700, exist_ok=True)
     (folder / STATE).unlink(missing_ok=True)
     shutil.rmtree(folder / "metrics", ignore_errors=True)
     (folder / "metrics").mkdir(mode=0o700)

@@ -11,11 +11,13 @@ import msgspec
 import numpy as np
 
 from include.serving.catalog import Catalog
+from include.serving.completing import complete
 from include.serving.guard import Guard
-from include.serving.inputs import BadRequest, RowReader, Rows
+from include.serving.inputs import MOST_FAULTS, BadRequest, OtherForm, RowReader, Rows
 from include.serving.metrics import Metrics
 from include.serving.model import ServedModel
 from include.serving.spool import Spool
+from include.serving.warehouse import Warehouse
 
 FEW_ROWS = 8  # are answered at once; more go to a thread, so that others need not wait
 NULL = r"\N"
@@ -46,12 +48,14 @@ class Service:
 
     Attributes
     ----------
-    catalog, guard, spool, metrics
-        The versions that answer, who may ask, the log of answers, and what Prometheus is told.
+    catalog, guard, spool, metrics, warehouse
+        The versions that answer, who may ask, the log of answers, what Prometheus is told, and where features are
+        looked up.
     """
 
-    def __init__(self, catalog: Catalog, guard: Guard, spool: Spool, metrics: Metrics) -> None:
+    def __init__(self, catalog: Catalog, guard: Guard, spool: Spool, metrics: Metrics, warehouse: Warehouse) -> None:
         self.catalog, self.guard, self.spool, self.metrics = catalog, guard, spool, metrics
+        self.warehouse = warehouse
         self._readers: dict[str, RowReader] = {}
         self._prefix, self._count = os.urandom(8).hex(), 0
 
@@ -73,8 +77,26 @@ class Service:
         """Return what reads rows of features for a version."""
         reader = self._readers.get(model.pipeline.pipeline)
         if reader is None or reader.model is not model:
-            reader = self._readers[model.pipeline.pipeline] = RowReader(model)
+            reader = self._readers[model.pipeline.pipeline] = RowReader(
+                model, model.pipeline.predictions.out_of_range == "flag"
+            )
         return reader
+
+    async def read(self, model: ServedModel, body: bytes) -> Rows:
+        """Return the rows of features that a request asks for, in whichever form.
+
+        Raises
+        ------
+        BadRequest
+            What is wrong with it.
+        WarehouseDown
+            Its features have to be looked up and cannot be.
+        """
+        reader = self.reader(model)
+        try:
+            return reader.read(body)
+        except OtherForm as other:
+            return await complete(self.warehouse, reader, other.request)
 
     async def answer(self, model: ServedModel, rows: Rows, subject: str, start: float) -> Answers:
         """Predict rows and keep the answers; once it returns they are in the log.
@@ -93,6 +115,10 @@ class Service:
         """
         few = len(rows.values) <= FEW_ROWS
         predicted = model.answer(rows.values) if few else await asyncio.to_thread(model.answer, rows.values)
+        if not np.isfinite(predicted).all():
+            places, anchor = np.flatnonzero(~np.isfinite(predicted)), model.forecaster.anchor
+            faults = [f"rows[{place}].{anchor}: is missing" for place in places]
+            raise BadRequest(422, "without the feature it starts from there is no prediction", faults[:MOST_FAULTS])
         self._count += 1
         answers = _answers(f"{self._prefix}{self._count:010x}", model, predicted, rows)
         seconds = time.perf_counter() - start

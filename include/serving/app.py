@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from include.serving.answering import Service
 from include.serving.catalog import Catalog
+from include.serving.endpoints import Explain, Feedback, Models
 from include.serving.guard import Guard
 from include.serving.http import Predict
 from include.serving.inference import add_protocol
@@ -20,11 +21,12 @@ from include.serving.metrics import Metrics, reserve, text
 from include.serving.openapi import describe_hot_routes
 from include.serving.spool import Spool
 from include.serving.troubles import KeeperState
+from include.serving.warehouse import Warehouse
 
 LOOKS_SECONDS = 0.2  # how often a worker looks for another version, a revoked token, room in the spool
 
 
-def create_app(folder: Path, keys: dict[str, str], spool: Spool) -> FastAPI:
+def create_app(folder: Path, keys: dict[str, str], spool: Spool, warehouse: Warehouse) -> FastAPI:
     """Return the service over a folder of versions, see `include.serving.versions`."""
     catalog, guard, state = Catalog(folder / "models"), Guard(keys, folder), KeeperState(folder)
     metrics = Metrics()
@@ -52,9 +54,12 @@ def create_app(folder: Path, keys: dict[str, str], spool: Spool) -> FastAPI:
         spool.close()
 
     app = FastAPI(title="Ciclo: predictions", version="1", lifespan=lifespan, docs_url="/docs", redoc_url=None)
-    service = Service(catalog, guard, spool, metrics)
+    service = Service(catalog, guard, spool, metrics, warehouse)
     add_protocol(app, service)
     app.router.routes.insert(0, Route("/v1/predict/{pipeline}", Predict(service), methods=["POST"]))
+    app.router.routes.append(Route("/v1/explain/{pipeline}", Explain(service), methods=["POST"]))
+    app.router.routes.append(Route("/v1/feedback", Feedback(service), methods=["POST"]))
+    app.router.routes.append(Route("/v1/models", Models(service), methods=["GET"]))
     describe_hot_routes(app)
 
     @app.get("/healthz")

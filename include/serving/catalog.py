@@ -67,10 +67,11 @@ class Catalog:
         if standing is None or self._held.get(name) != key:
             standing = load(folder / str(current["version"]))
             self._held[name] = key
-        as_of, width = current.get("interval_as_of"), current.get("half_width")
+        as_of, width, since = (current.get(key) for key in ("interval_as_of", "half_width", "since"))
         return replace(
             standing,
             half_width=standing.forecaster.half_width_ if width is None else width,
+            since=datetime.fromisoformat(since) if since else None,
             interval_as_of=datetime.fromisoformat(as_of) if as_of else None,
         )
 

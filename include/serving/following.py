@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import select
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,7 +94,7 @@ class Follower:
         if wanted.items() <= standing(self._folder, name).items():
             return
         self._prove(name, stored, place)
-        point(self._folder, name, wanted)
+        point(self._folder, name, wanted | {"since": datetime.now(UTC).isoformat()})
         log.info("%s: version %d answers", name, stored.version)
         prune(self._folder, name, self._needed(name, stored))
 

@@ -12,6 +12,7 @@ from include.serving.answering import Service
 from include.serving.guard import NotAllowed
 from include.serving.inputs import BadRequest
 from include.serving.spool import SpoolFull
+from include.serving.warehouse import WarehouseDown
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]
@@ -20,6 +21,10 @@ MOST_BYTES = 8 << 20
 RETRY = (b"retry-after", b"5")  # seconds
 MORE_HEADERS = {401: [(b"www-authenticate", b"Bearer")], 429: [RETRY], 503: [RETRY]}
 encode = msgspec.json.Encoder().encode
+
+
+class Accepted(bytes):
+    """A body whose request is kept, and takes effect later."""
 
 
 class Endpoint:
@@ -36,14 +41,14 @@ class Endpoint:
         """Answer one request."""
         try:
             body = await self.respond(scope, receive)
-        except (NotAllowed, BadRequest, SpoolFull) as problem:
+        except (NotAllowed, BadRequest, SpoolFull, WarehouseDown) as problem:
             name = scope["path_params"].get("pipeline", "")
-            status = 503 if isinstance(problem, SpoolFull) else problem.status
+            status = getattr(problem, "status", 503)
             self.service.metrics.refused(name if name in self.service.catalog.models else "", status)
             told, kind = self.problem(status, str(problem), getattr(problem, "faults", []))
             await send_body(send, status, told, kind)
             return
-        await send_body(send, 200, body)
+        await send_body(send, 202 if isinstance(body, Accepted) else 200, body)
 
     def problem(self, status: int, title: str, faults: list[str]) -> tuple[bytes, bytes]:
         """Return what is sent instead of an answer, and its media type; nothing of what only we should know."""
@@ -55,11 +60,11 @@ class Predict(Endpoint):
     """``POST /v1/predict/{pipeline}``."""
 
     async def respond(self, scope: Scope, receive: Receive) -> bytes:
-        """Return predictions for the rows of features in the body."""
+        """Return predictions for the rows of features in the body, or that it names; see docs/serving.md."""
         start, service, name = time.perf_counter(), self.service, scope["path_params"]["pipeline"]
         claims = service.guard.check(scope["headers"], "predict", name)
         model = service.model(name)
-        rows = service.reader(model).read(await read_body(receive))
+        rows = await service.read(model, await read_body(receive))
         return encode(await service.answer(model, rows, claims.subject, start))
 
 

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import numpy as np
 
 from include.serving.model import ServedModel
 
+if TYPE_CHECKING:
+    from include.spec.inputs import InputRecord
+
 MOST_ROWS = 10_000
 MOST_FAULTS = 50  # that are told
+OTHER_FORMS = {"entity", "at", "lookups", "raw"}  # keys of requests without ready features
+Entity = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]{0,500}$")]
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class BadRequest(Exception):
@@ -29,6 +36,14 @@ class BadRequest(Exception):
     def __init__(self, status: int, title: str, faults: list[str] | None = None) -> None:
         super().__init__(title)
         self.status, self.title, self.faults = status, title, faults or []
+
+
+class OtherForm(Exception):
+    """A request without ready features; see `include.serving.completing`."""
+
+    def __init__(self, request: dict[str, Any]) -> None:
+        super().__init__("the request has no ready features")
+        self.request = request
 
 
 @dataclass(frozen=True)
@@ -65,7 +80,7 @@ class RowReader:
 
     def __init__(self, model: ServedModel, flags_range: bool = False) -> None:
         self.model, self.flags_range = model, flags_range
-        about: list[Any] = [("entity", str | None, None), ("valid_at", datetime | None, None)]
+        about: list[Any] = [("entity", Entity | None, None), ("valid_at", Instant | None, None)]
         own = [(name, float | None) for name in model.features]
         self._count = len(own)
         row = msgspec.defstruct("Row", [*own, *about], forbid_unknown_fields=True, frozen=True, gc=False)
@@ -74,6 +89,18 @@ class RowReader:
         self._encode = msgspec.json.Encoder().encode
         self._as_tuple = msgspec.structs.astuple
 
+    @cached_property
+    def record(self) -> type[InputRecord]:
+        """What checks a raw row of the main source; without bounds where values outside them are only flagged."""
+        from include.spec.inputs import input_model
+
+        pipeline = self.model.pipeline
+        source = pipeline.sources[pipeline.main]
+        if self.flags_range:
+            columns = {k: one.model_copy(update={"min": None, "max": None}) for k, one in source.columns.items()}
+            source = source.model_copy(update={"columns": columns})
+        return input_model(pipeline.model_copy(update={"sources": pipeline.sources | {pipeline.main: source}}))
+
     def read(self, body: bytes) -> Rows:
         """Return the rows of a request's body.
 
@@ -81,6 +108,8 @@ class RowReader:
         ------
         BadRequest
             400 where it is no JSON, 413 for too many rows, 422 naming each value that is wrong.
+        OtherForm
+            It has no rows of features.
         """
         try:
             rows = self._decode(body).rows  # type: ignore[attr-defined]
@@ -89,23 +118,32 @@ class RowReader:
         refuse_size(len(rows))
         tuples = [self._as_tuple(row) for row in rows]
         values = np.array([row[: self._count] for row in tuples], dtype="float64")
+        warnings = self.judge(values, refuses=not self.flags_range)
         texts = [self._encode(row) for row in rows]
-        return Rows(values, texts, [row[-2] for row in tuples], [row[-1] for row in tuples], self._judge(values))
+        return Rows(values, texts, [row[-2] for row in tuples], [row[-1] for row in tuples], warnings)
 
     def of_values(self, values: np.ndarray) -> Rows:
         """Return rows that came as numbers in the order of the features; raises as `read` does."""
         refuse_size(len(values))
+        warnings = self.judge(values, refuses=not self.flags_range)
         rows = [[None if value != value else value for value in row] for row in values.tolist()]
         texts = [self._encode(dict(zip(self.model.features, row, strict=True))) for row in rows]
-        return Rows(values, texts, [None for _ in rows], [None for _ in rows], self._judge(values))
+        return Rows(values, texts, [None for _ in rows], [None for _ in rows], warnings)
 
-    def _judge(self, values: np.ndarray) -> list[list[str]]:
+    def judge(self, values: np.ndarray, refuses: bool) -> list[list[str]]:
+        """Return the warnings of each row.
+
+        Raises
+        ------
+        BadRequest
+            422 naming each value outside the contract, where these are refused.
+        """
         model = self.model
         outside = (values < model.low) | (values > model.high)
         unseen = (values < model.seen_low) | (values > model.seen_high)
         if not outside.any() and not unseen.any():
-            return [[]] * len(values)
-        if outside.any() and not self.flags_range:
+            return [[] for _ in values]
+        if refuses and outside.any():
             faults = [self._range(values, *place) for place in np.argwhere(outside)[:MOST_FAULTS]]
             raise BadRequest(422, "values outside what the contract allows", faults)
         warnings: list[list[str]] = [[] for _ in values]
@@ -126,6 +164,8 @@ class RowReader:
             request = msgspec.json.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             return BadRequest(400, f"the body is no JSON that can be read: {error}")
+        if isinstance(request, dict) and "rows" not in request and OTHER_FORMS & request.keys():
+            raise OtherForm(request)
         if not isinstance(request, dict) or not isinstance(request.get("rows"), list):
             return BadRequest(422, 'expected an object with a list "rows", an object of features each')
         faults = [f"{key}: there is no such field" for key in request if key != "rows"]
@@ -145,10 +185,12 @@ class RowReader:
                 faults.append(f"{place}.{name}: is missing; where nobody knows it, send null")
             elif isinstance(row[name], bool) or not isinstance(row[name], int | float | None):
                 faults.append(f"{place}.{name} = {row[name]!r:.60}: expected a number or null")
-        if not isinstance(row.get("entity"), str | None):
-            faults.append(f"{place}.entity: expected a text")
         try:
-            msgspec.convert(row.get("valid_at"), datetime | None)
+            msgspec.convert(row.get("entity"), Entity | None)
+        except msgspec.ValidationError:
+            faults.append(f"{place}.entity: expected a text of at most 500 letters")
+        try:
+            msgspec.convert(row.get("valid_at"), Instant | None)
         except msgspec.ValidationError:
             faults.append(f"{place}.valid_at: expected a time such as 2026-01-31T14:00:00Z")
         return faults or [f"{place}: cannot be read"]

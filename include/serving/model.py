@@ -28,8 +28,12 @@ class ServedModel:
         Least and largest value that the contract allows, each in the feature's unit; infinite where it says nothing.
     seen_low, seen_high : array, shape (f,)
         Least and largest value it was trained on.
+    usual : array, shape (f,)
+        The median of each feature where it was trained; NaN where it never had a value.
     half_width : float
         Of the interval; NaN where there is none.
+    since : datetime or None
+        When it was named to answer here, UTC; None where nobody noted it.
     interval_as_of : datetime or None
         When the newest truth became known that the interval was made from, UTC.
     """
@@ -41,9 +45,11 @@ class ServedModel:
     high: np.ndarray
     seen_low: np.ndarray
     seen_high: np.ndarray
+    usual: np.ndarray
     is_simulated: bool
     cut_at: datetime
     half_width: float = float("nan")
+    since: datetime | None = None
     interval_as_of: datetime | None = None
     trees: Any = field(default=None)
 

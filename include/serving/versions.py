@@ -145,6 +145,7 @@ def _loaded(place: Path, where: str) -> ServedModel:
     pipeline = Pipeline.model_validate_json((place / "pipeline.json").read_bytes())
     subjects = Reference.from_bytes((place / "reference.bin").read_bytes()).subjects
     grids = [subjects[name].grid if name in subjects else None for name in forecaster.features_]
+    usual = [subjects[name].median if name in subjects else np.nan for name in forecaster.features_]
     low, high = _limits(pipeline, forecaster.features_)
     model = ServedModel(
         pipeline=pipeline,
@@ -154,6 +155,7 @@ def _loaded(place: Path, where: str) -> ServedModel:
         high=high,
         seen_low=np.array([grid.smallest if grid else -np.inf for grid in grids]),
         seen_high=np.array([grid.largest if grid else np.inf for grid in grids]),
+        usual=np.array(usual, dtype="float64"),
         is_simulated=tags["data_origin"] == "SIMULATED",
         cut_at=datetime.fromisoformat(tags["cut_at"]),
         half_width=float(forecaster.half_width_),

@@ -23,6 +23,7 @@ from include.serving.shipping import Shipper
 from include.serving.spool import END, REFUSED, Spool, sizes
 from include.serving.troubles import Troubles, write_state
 from include.serving.versions import clean
+from include.serving.warehouse import Warehouse
 from include.settings import settings
 
 SHIPS_SECONDS, TELLS_SECONDS = 0.25, 1.0
@@ -42,7 +43,8 @@ def answer(folder: Path, listener: socket.socket, workers: int) -> None:
     sys.setswitchinterval(0.001)  # while another version is loaded, requests wait the less for their turn
     options = settings()
     spool = Spool(folder / "spool", options.serving_spool_mb << 20, workers, options.serving_sync)
-    app = create_app(folder, keys(os.environ["CICLO_SERVING_KEYS"]), spool)
+    warehouse = Warehouse(os.environ["CICLO_SERVING_DATABASE"])
+    app = create_app(folder, keys(os.environ["CICLO_SERVING_KEYS"]), spool, warehouse)
     config = uvicorn.Config(
         app, loop="uvloop", http="httptools", ws="none", log_level="warning", access_log=False, lifespan="on",
         timeout_graceful_shutdown=5, backlog=2048, server_header=False, date_header=False,

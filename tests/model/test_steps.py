@@ -21,7 +21,7 @@ from include.reporting.window_page import draw_report
 from include.settings import settings
 from include.spec.monitoring import Costs
 from include.steps import monitor, score, train
-from include.steps.look import kept_reference
+from include.steps.inputs import kept_reference
 from include.windows import Window
 from tests.model.conftest import FIRST, SECOND, THIRD
 

@@ -128,6 +128,19 @@ class Service:
             cursor.execute(query)
             return cursor.fetchall()
 
+    @contextmanager
+    def keeper_held(self) -> Iterator[None]:
+        """Hold what brings the log to the warehouse."""
+        import psutil
+
+        assert self.process is not None
+        keeper = min(psutil.Process(self.process.pid).children(), key=lambda child: child.pid)  # forked first
+        keeper.suspend()
+        try:
+            yield
+        finally:
+            keeper.resume()
+
     def stop(self) -> None:
         """End it as a supervisor does."""
         if self.process is not None and self.process.poll() is None:

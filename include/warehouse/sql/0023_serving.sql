@@ -59,7 +59,7 @@ end $$;
 
 -- The service tells people itself what it cannot mend: a champion that fails to load, an answer that cannot be kept.
 comment on column ops.alert.kind is
-    'failure, quality, overdue, retrain, investigate, approval, promotion, rollback or serving';
+    'failure, quality, overdue, retrain, investigate, approval, promotion, rollback, serving or skew';
 do $$
 begin
     if exists (select from pg_roles where rolname = 'serving') then
@@ -67,3 +67,119 @@ begin
         grant insert on ops.alert to serving;
     end if;
 end $$;
+-- What came of answers, told later; served answers in the marts.
+create table ml.feedback (
+    feedback_id bigint generated always as identity primary key,
+    request_id text not null,
+    row_number integer not null check (row_number >= 0),
+    version integer not null check (version > 0),
+    pipeline text not null,
+    actual double precision,
+    outcome jsonb,
+    given_by text not null,
+    given_at timestamptz not null default now(),
+    unique (request_id, row_number, version),
+    check (num_nonnulls(actual, outcome) > 0)
+);
+comment on table ml.feedback is 'What came of served answers: the truth, the outcome for the business; what was told otherwise later is a version of its own, and the newest counts';
+comment on column ml.feedback.feedback_id is 'Number of the feedback';
+comment on column ml.feedback.request_id is 'Request that was answered: ml.prediction; its answer may still be on its way there';
+comment on column ml.feedback.row_number is 'Place of the row in its request, from 0';
+comment on column ml.feedback.version is 'Which telling it is, from 1; the newest counts and holds what earlier ones told of other things';
+comment on column ml.feedback.pipeline is 'Pipeline';
+comment on column ml.feedback.actual is 'What came, in the target''s unit; null where nobody has told';
+comment on column ml.feedback.outcome is 'What came of it for the business, by name: numbers, or true and false; null where nobody has told';
+comment on column ml.feedback.given_by is 'Subject of the token that told';
+comment on column ml.feedback.given_at is 'When, UTC';
+
+create index prediction_served_about on ml.prediction (pipeline, coalesce(valid_at, predicted_at)) where kind = 'served';
+
+create or replace view mart.prediction_vs_actual as
+select p.prediction_id, p.pipeline, p.entity, p.valid_at, p.target_at, p.predicted, p.lower_bound, p.upper_bound,
+       t.target as actual, t.target - p.predicted as error,
+       t.target between p.lower_bound and p.upper_bound as is_hit,
+       t.first_known_at as known_at, p.model_version, p.is_simulated, p.predicted_at, p.kind, p.request_id, p.row_number
+from ml.prediction p
+join feature.target t on t.pipeline = p.pipeline and t.entity = p.entity and t.valid_at = p.valid_at
+join mart.live_version l on l.pipeline = p.pipeline and l.version = p.model_version
+    and p.valid_at >= l.from_at and (l.to_at is null or p.valid_at < l.to_at)
+where p.kind = 'batch' and p.is_honest
+union all
+select p.prediction_id, p.pipeline, coalesce(p.entity, ''), p.valid_at, coalesce(p.target_at, t.target_at), p.predicted,
+       p.lower_bound, p.upper_bound, a.actual, a.actual - p.predicted, a.actual between p.lower_bound and p.upper_bound,
+       a.known_at, p.model_version, p.is_simulated, p.predicted_at, p.kind, p.request_id, p.row_number
+from ml.prediction p
+left join feature.target t on t.pipeline = p.pipeline and t.entity = coalesce(p.entity, '') and t.valid_at = p.valid_at
+left join lateral (
+    select f.actual, f.given_at from ml.feedback f where f.request_id = p.request_id and f.row_number = p.row_number
+    order by f.version desc limit 1
+) f on true
+cross join lateral (
+    select coalesce(f.actual, t.target) as actual, case when f.actual is null then t.first_known_at else f.given_at end as known_at
+) a
+where p.kind = 'served' and p.is_honest and a.actual is not null;
+comment on view mart.prediction_vs_actual is 'What the version that was live predicted, before it could know, against what came: of runs (batch) and of answered requests (served)';
+comment on column mart.prediction_vs_actual.entity is 'Key columns of the row joined by |; empty when valid_at alone is the key, and where a request named none';
+comment on column mart.prediction_vs_actual.actual is 'What came, as last revised, in the target''s unit; of a request that was told the truth, what it was told';
+comment on column mart.prediction_vs_actual.known_at is 'When the actual was first known, or told, UTC';
+comment on column mart.prediction_vs_actual.kind is 'batch: of a row of the warehouse; served: the answer to a request';
+comment on column mart.prediction_vs_actual.request_id is 'Request that was answered; null for predictions of a run';
+comment on column mart.prediction_vs_actual.row_number is 'Place of the row in its request, from 0; null for predictions of a run';
+
+create view mart.serving_daily as
+with served as (
+    select p.pipeline, (p.predicted_at at time zone 'UTC')::date as served_date, p.model_version, p.row_number,
+           p.warnings, p.latency_ms, v.error, v.is_hit, f.outcome
+    from ml.prediction p
+    left join mart.prediction_vs_actual v on v.prediction_id = p.prediction_id
+    left join lateral (
+        select f.outcome from ml.feedback f where f.request_id = p.request_id and f.row_number = p.row_number
+        order by f.version desc limit 1
+    ) f on true
+    where p.kind = 'served'
+), told as (
+    select pipeline, served_date, model_version, jsonb_object_agg(name, mean) as outcome_means
+    from (
+        select pipeline, served_date, model_version, o.key as name,
+               avg(case jsonb_typeof(o.value) when 'boolean' then (o.value::text)::boolean::int else (o.value::text)::float8 end) as mean
+        from served, jsonb_each(outcome) o
+        where jsonb_typeof(o.value) in ('boolean', 'number')
+        group by pipeline, served_date, model_version, o.key
+    ) m
+    group by pipeline, served_date, model_version
+)
+select s.pipeline, s.served_date, s.model_version, count(*) filter (where s.row_number = 0) as request_count,
+       count(*) as answer_count, avg((cardinality(s.warnings) > 0)::int)::float8 as warned_share,
+       percentile_cont(0.5) within group (order by s.latency_ms) filter (where s.row_number = 0) as latency_p50_ms,
+       percentile_cont(0.99) within group (order by s.latency_ms) filter (where s.row_number = 0) as latency_p99_ms,
+       count(s.error) as truth_count, avg(abs(s.error)) as mean_absolute_error, avg(s.is_hit::int)::float8 as hit_share,
+       count(s.outcome) as outcome_count, t.outcome_means
+from served s left join told t using (pipeline, served_date, model_version)
+group by s.pipeline, s.served_date, s.model_version, t.outcome_means;
+comment on view mart.serving_daily is 'What the prediction service answered, by day and version: how much, how fast, how oddly, how well, and what came of it';
+comment on column mart.serving_daily.pipeline is 'Pipeline';
+comment on column mart.serving_daily.served_date is 'Day of the answers, UTC';
+comment on column mart.serving_daily.model_version is 'Version that answered';
+comment on column mart.serving_daily.request_count is 'Requests that were answered';
+comment on column mart.serving_daily.answer_count is 'Rows that were answered';
+comment on column mart.serving_daily.warned_share is 'Share of rows with a warning, 0 to 1';
+comment on column mart.serving_daily.latency_p50_ms is 'Time of an answer, median of the requests, ms';
+comment on column mart.serving_daily.latency_p99_ms is 'Time of an answer that one request of a hundred exceeds, ms';
+comment on column mart.serving_daily.truth_count is 'Answers whose truth is known, from the warehouse or from feedback';
+comment on column mart.serving_daily.mean_absolute_error is 'Mean of the absolute errors of these, in the target''s unit; null without any';
+comment on column mart.serving_daily.hit_share is 'Share of these that lie in their interval, 0 to 1; null without any or without intervals';
+comment on column mart.serving_daily.outcome_count is 'Answers whose outcome for the business was told';
+comment on column mart.serving_daily.outcome_means is 'Mean of each outcome by name; of true and false the share of true, 0 to 1; null where none was told';
+
+do $$
+begin
+    if exists (select from pg_roles where rolname = 'serving') then
+        grant select (request_id, row_number, pipeline) on ml.prediction to serving;
+        grant select, insert on ml.feedback to serving;
+    end if;
+    if exists (select from pg_roles where rolname = 'analyst') then
+        grant select on mart.serving_daily to analyst;
+    end if;
+end $$;
+comment on column ml.drift.kind is 'covariate, joint, target, prediction, concept, error, bias, business, staleness, quality or serving';
+comment on column ml.performance.kind is 'covariate, joint, target, prediction, concept, error, bias, business, staleness, quality or serving: of answered requests';
