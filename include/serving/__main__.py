@@ -29,21 +29,29 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--certificate", help="PEM file of the certificate and its chain: HTTPS instead of HTTP")
+    parser.add_argument("--key", help="PEM file of its private key")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     folder = settings().var / "serving"
     try:
         listener = _listen(options.host, options.port)
         _prepare(folder)
+        _check_certificate(options.certificate, options.key)
+        _check_keys()
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
     from include.serving import work
 
-    log.info("the prediction service listens on http://%s:%d", options.host, options.port)
-    keeper = lambda: work.keep(folder)  # noqa: E731
-    worker = lambda: work.answer(folder, listener)  # noqa: E731
-    return _supervise({"keeper": keeper} | {f"worker-{n}": worker for n in range(options.workers)})
+    scheme = "https" if options.certificate else "http"
+    log.info("the prediction service listens on %s://%s:%d", scheme, options.host, options.port)
+    parts: dict[str, Callable[[], None]] = {
+        "keeper": lambda: work.keep(folder),
+        "doorkeeper": lambda: work.keep_door(folder),
+    }
+    worker = lambda: work.answer(folder, listener, options.workers, options.certificate, options.key)  # noqa: E731
+    return _supervise(parts | {f"worker-{n}": worker for n in range(options.workers)})
 
 
 def _prepare(folder: Path) -> None:
@@ -52,6 +60,30 @@ def _prepare(folder: Path) -> None:
     shutil.rmtree(folder / "metrics", ignore_errors=True)
     (folder / "metrics").mkdir(mode=0o700)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder / "metrics")
+
+
+def _check_certificate(certificate: str | None, key: str | None) -> None:
+    import ssl
+
+    if not certificate and not key:
+        return
+    if not certificate or not key:
+        raise ConfigError("HTTPS needs both --certificate and --key: give the other one as well, or none of the two.")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(
+            f"{certificate} and {key} cannot be used for HTTPS ({error}): correct one of them."
+        ) from error
+
+
+def _check_keys() -> None:
+    from include.serving.work import key_ring
+
+    if not key_ring().in_use():
+        raise ConfigError(
+            "There is no key to check tokens with: ciclo token rotate makes one, or set CICLO_SERVING_KEYS."
+        )
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -8,36 +8,41 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from include.serving.answering import Service
+from include.serving.audit import Audit
 from include.serving.catalog import Catalog
 from include.serving.guard import Guard
-from include.serving.http import Predict
+from include.serving.http import Predict, problem_of
 from include.serving.metrics import Metrics, text
 from include.serving.spool import Spool
 
+AUDIT_BYTES = 64 << 20
 LOOKS_SECONDS = 0.2  # how often a worker looks for another version, a revoked token, room in the spool
 
 
-def create_app(folder: Path, keys: dict[str, str], spool_bytes: int) -> FastAPI:
+def create_app(folder: Path, guard: Guard, spool_bytes: int) -> FastAPI:
     """Return the service over a folder of versions, see `include.serving.versions`."""
-    catalog, guard, spool = Catalog(folder / "models"), Guard(keys, folder), Spool(folder / "spool", spool_bytes)
-    metrics = Metrics()
+    catalog, spool = Catalog(folder / "models"), Spool(folder / "spool", spool_bytes)
+    audit, metrics = Audit(Spool(folder / "audit", AUDIT_BYTES)), Metrics()
     catalog.refresh()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        looking = asyncio.create_task(_look(catalog, guard, spool, metrics))
+        looking = asyncio.create_task(_look(catalog, guard, spool, audit, metrics))
         yield
         looking.cancel()
         with suppress(asyncio.CancelledError):
             await looking
         spool.close()
+        audit.close()
 
     app = FastAPI(title="Ciclo: predictions", version="1", lifespan=lifespan, docs_url="/docs", redoc_url=None)
-    service = Service(catalog, guard, spool, metrics)
+    service = Service(catalog, guard, spool, audit, metrics)
+    _answer_faults(app, service)
     app.router.routes.insert(0, Route("/v1/predict/{pipeline}", Predict(service), methods=["POST"]))
 
     @app.get("/healthz")
@@ -49,7 +54,8 @@ def create_app(folder: Path, keys: dict[str, str], spool_bytes: int) -> FastAPI:
     def is_ready() -> dict[str, Any]:
         """Tell which versions answer, and what is degraded."""
         versions = {name: model.version for name, model in catalog.models.items()}
-        return {"status": "degraded" if catalog.troubles else "ready", "models": versions, "troubles": catalog.troubles}
+        troubles = catalog.troubles | ({"tokens": guard.trouble} if guard.trouble else {})
+        return {"status": "degraded" if troubles else "ready", "models": versions, "troubles": troubles}
 
     @app.get("/metrics")
     def show_metrics() -> Response:
@@ -59,9 +65,28 @@ def create_app(folder: Path, keys: dict[str, str], spool_bytes: int) -> FastAPI:
     return app
 
 
-async def _look(catalog: Catalog, guard: Guard, spool: Spool, metrics: Metrics) -> None:
+def _answer_faults(app: FastAPI, service: Service) -> None:
+    """Let whatever goes wrong be a bare problem to the client; the traceback goes to the log alone."""
+
+    def fault_of_ours(request: Request, _: Exception) -> Response:
+        service.refused(request.scope, 500)
+        return _problem(500, "the service has a fault; it is in its log")
+
+    def no_such_thing(_: Request, error: Any) -> Response:
+        return _problem(error.status_code, str(error.detail))
+
+    app.add_exception_handler(Exception, fault_of_ours)
+    app.add_exception_handler(HTTPException, no_such_thing)
+
+
+def _problem(status: int, title: str) -> Response:
+    return Response(problem_of(status, title), status, media_type="application/problem+json")
+
+
+async def _look(catalog: Catalog, guard: Guard, spool: Spool, audit: Audit, metrics: Metrics) -> None:
     while True:
         await asyncio.to_thread(catalog.refresh)
         guard.refresh()
+        audit.flush()
         metrics.spool_bytes.set(spool.measure())
         await asyncio.sleep(LOOKS_SECONDS)

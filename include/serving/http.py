@@ -17,7 +17,8 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 MOST_BYTES = 8 << 20
-RETRY_SECONDS = 5
+RETRY_SECONDS = {429: 1, 503: 5}
+NO_ROOM = "answers cannot be kept at the moment, so none is given: ask again later"
 encode = msgspec.json.Encoder().encode
 
 
@@ -36,10 +37,10 @@ class Endpoint:
         try:
             body = await self.respond(scope, receive)
         except (NotAllowed, BadRequest, SpoolFull) as problem:
-            name = scope["path_params"].get("pipeline", "")
             status = 503 if isinstance(problem, SpoolFull) else problem.status
-            self.service.metrics.refused(name if name in self.service.catalog.models else "", status)
-            await send_problem(send, status, str(problem), getattr(problem, "faults", []))
+            self.service.refused(scope, status)
+            title = NO_ROOM if isinstance(problem, SpoolFull) else problem.title
+            await send_problem(send, status, title, getattr(problem, "faults", []))
             return
         await send_json(send, 200, body)
 
@@ -65,14 +66,19 @@ async def send_json(send: Send, status: int, body: bytes, kind: bytes = b"applic
 
 async def send_problem(send: Send, status: int, title: str, faults: list[str] | None = None) -> None:
     """Send what went wrong, as RFC 9457 writes it; nothing of what only we should know."""
-    body = encode({"type": "about:blank", "title": title, "status": status, "errors": faults or []})
+    body = problem_of(status, title, faults)
     headers = [(b"content-type", b"application/problem+json"), (b"content-length", b"%d" % len(body))]
     if status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
-    if status in (429, 503):
-        headers.append((b"retry-after", b"%d" % RETRY_SECONDS))
+    if status in RETRY_SECONDS:
+        headers.append((b"retry-after", b"%d" % RETRY_SECONDS[status]))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+def problem_of(status: int, title: str, faults: list[str] | None = None) -> bytes:
+    """Return the body of a problem."""
+    return encode({"type": "about:blank", "title": title, "status": status, "errors": faults or []})
 
 
 async def read_body(receive: Receive) -> bytes:

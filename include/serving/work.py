@@ -14,26 +14,36 @@ import uvicorn
 
 from include.errors import CicloError
 from include.registry.download import Downloads
-from include.security.tokens import keys
+from include.security.keys import KeyRing
+from include.serving import doorkeeping
 from include.serving.app import create_app
 from include.serving.following import follow
+from include.serving.guard import Guard
 from include.serving.shipping import ship
+from include.settings import settings
 from include.spec.load import load_runnable
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as PgConnection
 
 SPOOL_BYTES = 1 << 30
-FOLLOWS_SECONDS, SHIPS_SECONDS = 1.0, 0.25
+FOLLOWS_SECONDS, SHIPS_SECONDS, DOOR_SECONDS = 1.0, 0.25, 0.5
 log = logging.getLogger("ciclo.serving")
 
 
-def answer(folder: Path, listener: socket.socket) -> None:
-    """Answer requests until told to stop."""
-    app = create_app(folder, keys(os.environ["CICLO_SERVING_KEYS"]), SPOOL_BYTES)
+def key_ring() -> KeyRing:
+    """Return the keys of this installation, wherever they come from."""
+    return KeyRing(settings().serving_keys, settings().var / "secrets" / "serving_keys")
+
+
+def answer(folder: Path, listener: socket.socket, workers: int, certificate: str | None, key: str | None) -> None:
+    """Answer requests until told to stop; of each subject this worker's share of what it may ask."""
+    guard = Guard(key_ring(), folder, settings().predictions_rate / workers)
+    app = create_app(folder, guard, SPOOL_BYTES)
     config = uvicorn.Config(
         app, loop="uvloop", http="httptools", ws="none", log_level="warning", access_log=False, lifespan="on",
         timeout_graceful_shutdown=5, backlog=2048, server_header=False, date_header=False,
+        ssl_certfile=certificate, ssl_keyfile=key,
     )  # fmt: skip
     uvicorn.Server(config).run(sockets=[listener])
 
@@ -55,6 +65,20 @@ def keep(folder: Path) -> None:
             log.warning("the warehouse does not answer, what was answered waits: %s", error)
             connection = None
         time.sleep(SHIPS_SECONDS)
+
+
+def keep_door(folder: Path) -> None:
+    """Tell the workers which tokens were revoked and bring what they refused on record, until told to stop."""
+    connection = None
+    while True:
+        connection = _connected(connection)
+        try:
+            if connection is not None:
+                doorkeeping.keep_door(folder, connection)
+        except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+            log.warning("the warehouse does not answer, the last list of revoked tokens holds: %s", error)
+            connection = None
+        time.sleep(DOOR_SECONDS)
 
 
 def _follow(downloads: Downloads, connection: PgConnection | None, folder: Path, name: str) -> None:

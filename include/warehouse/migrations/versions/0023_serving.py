@@ -6,7 +6,7 @@ revision = "0023"
 down_revision = "0021"
 upgrade = run_file("0023_serving.sql")
 downgrade = run(
-    "drop table ml.spool",
+    "drop table ml.spool, ops.token, ops.service_audit",
     "delete from ml.prediction where request_id is not null",
     "alter table ml.prediction drop column request_id, drop column row_number, drop column inputs,"
     " drop column warnings, drop column latency_ms, drop column asked_by",
