@@ -42,7 +42,7 @@ def answer(folder: Path, listener: socket.socket, workers: int, certificate: str
     app = create_app(folder, guard, SPOOL_BYTES)
     config = uvicorn.Config(
         app, loop="uvloop", http="httptools", ws="none", log_level="warning", access_log=False, lifespan="on",
-        timeout_graceful_shutdown=5, backlog=2048, server_header=False, date_header=False,
+        timeout_graceful_shutdown=5, backlog=2048, server_header=False, date_header=False, proxy_headers=False,
         ssl_certfile=certificate, ssl_keyfile=key,
     )  # fmt: skip
     uvicorn.Server(config).run(sockets=[listener])

@@ -134,7 +134,7 @@ def test_what_is_refused_is_on_record_with_who_asked(service: Service, plant: Pi
 
 def test_a_fault_of_ours_is_a_bare_problem_to_the_client_and_on_record(service: Service, plant: Pipeline) -> None:
     point(service.folder / "models", plant.pipeline, {"version": 1, "half_width": "wide"})
-    answer = service.wait_for(lambda: (a := service.predict(plant, ROW)).status_code == 500 and a)
+    answer = service.wait_for(lambda: [a for a in [service.predict(plant, ROW)] if a.status_code == 500])[0]
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json() == {
         "type": "about:blank",
