@@ -42,13 +42,13 @@ def main(arguments: list[str] | None = None) -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
-    from include.serving import work
+    from include.serving import doorkeeping, work
 
     scheme = "https" if options.certificate else "http"
     log.info("the prediction service listens on %s://%s:%d", scheme, options.host, options.port)
     parts: dict[str, Callable[[], None]] = {
         "keeper": lambda: work.keep(folder),
-        "doorkeeper": lambda: work.keep_door(folder),
+        "doorkeeper": lambda: doorkeeping.keep_door(folder, os.environ["CICLO_SERVING_DATABASE"]),
     }
     worker = lambda: work.answer(folder, listener, options.workers, options.certificate, options.key)  # noqa: E731
     return _supervise(parts | {f"worker-{n}": worker for n in range(options.workers)})

@@ -20,14 +20,13 @@ from include.serving.http import Predict, problem_of
 from include.serving.metrics import Metrics, text
 from include.serving.spool import Spool
 
-AUDIT_BYTES = 64 << 20
 LOOKS_SECONDS = 0.2  # how often a worker looks for another version, a revoked token, room in the spool
 
 
 def create_app(folder: Path, guard: Guard, spool_bytes: int) -> FastAPI:
     """Return the service over a folder of versions, see `include.serving.versions`."""
     catalog, spool = Catalog(folder / "models"), Spool(folder / "spool", spool_bytes)
-    audit, metrics = Audit(Spool(folder / "audit", AUDIT_BYTES)), Metrics()
+    audit, metrics = Audit(folder / "audit"), Metrics()
     catalog.refresh()
 
     @asynccontextmanager
@@ -38,7 +37,7 @@ def create_app(folder: Path, guard: Guard, spool_bytes: int) -> FastAPI:
         with suppress(asyncio.CancelledError):
             await looking
         spool.close()
-        audit.close()
+        audit.flush(at_once=True)
 
     app = FastAPI(title="Ciclo: predictions", version="1", lifespan=lifespan, docs_url="/docs", redoc_url=None)
     service = Service(catalog, guard, spool, audit, metrics)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,8 +20,8 @@ COLUMNS = (
 log = logging.getLogger(__name__)
 
 
-def ship(folder: Path, connection: PgConnection, table: str = "ml.prediction", columns: Sequence[str] = COLUMNS) -> int:
-    """Bring every whole line that waits to a table, and delete segments that are through; return the bytes.
+def ship(folder: Path, connection: PgConnection) -> int:
+    """Bring every whole line that waits to the warehouse, and delete segments that are through; return the bytes.
 
     Lines and the place they were read up to are committed together, so that a kill at any moment loses no line and
     doubles none.
@@ -36,14 +34,14 @@ def ship(folder: Path, connection: PgConnection, table: str = "ml.prediction", c
     shipped = 0
     for segment in waiting(folder):
         closed = is_closed(segment)  # before it is read: what came after is not missed
-        while count := _ship_batch(segment, connection, table, columns):
+        while count := _ship_batch(segment, connection):
             shipped += count
         if closed:
             segment.unlink()
     return shipped
 
 
-def _ship_batch(segment: Path, connection: PgConnection, table: str, columns: Sequence[str]) -> int:
+def _ship_batch(segment: Path, connection: PgConnection) -> int:
     with connection, connection.cursor() as cursor:
         cursor.execute(
             "insert into ml.spool (segment, position) values (%s, 0) on conflict (segment) do update"
@@ -56,10 +54,15 @@ def _ship_batch(segment: Path, connection: PgConnection, table: str, columns: Se
             lines = file.read(BATCH_BYTES) + file.readline()
         lines = lines[: lines.rfind(b"\n") + 1]
         if lines:
-            statement = f"copy {table} ({', '.join(columns)}) from stdin"
-            cursor.copy_expert(statement, io.BytesIO(lines))
+            _copy(cursor, lines)
             cursor.execute(
                 "update ml.spool set position = %s, shipped_at = now() where segment = %s",
                 (position + len(lines), segment.stem),
             )
     return len(lines)
+
+
+def _copy(cursor: object, lines: bytes) -> None:
+    import io
+
+    cursor.copy_expert(f"copy ml.prediction ({', '.join(COLUMNS)}) from stdin", io.BytesIO(lines))  # type: ignore[attr-defined]

@@ -15,7 +15,6 @@ import uvicorn
 from include.errors import CicloError
 from include.registry.download import Downloads
 from include.security.keys import KeyRing
-from include.serving import doorkeeping
 from include.serving.app import create_app
 from include.serving.following import follow
 from include.serving.guard import Guard
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as PgConnection
 
 SPOOL_BYTES = 1 << 30
-FOLLOWS_SECONDS, SHIPS_SECONDS, DOOR_SECONDS = 1.0, 0.25, 0.5
+FOLLOWS_SECONDS, SHIPS_SECONDS = 1.0, 0.25
 log = logging.getLogger("ciclo.serving")
 
 
@@ -65,20 +64,6 @@ def keep(folder: Path) -> None:
             log.warning("the warehouse does not answer, what was answered waits: %s", error)
             connection = None
         time.sleep(SHIPS_SECONDS)
-
-
-def keep_door(folder: Path) -> None:
-    """Tell the workers which tokens were revoked and bring what they refused on record, until told to stop."""
-    connection = None
-    while True:
-        connection = _connected(connection)
-        try:
-            if connection is not None:
-                doorkeeping.keep_door(folder, connection)
-        except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
-            log.warning("the warehouse does not answer, the last list of revoked tokens holds: %s", error)
-            connection = None
-        time.sleep(DOOR_SECONDS)
 
 
 def _follow(downloads: Downloads, connection: PgConnection | None, folder: Path, name: str) -> None:

@@ -62,7 +62,7 @@ def test_compose_builds_on_the_same_base_and_names_the_image_by_the_version_of_t
     services = load()["services"].values()
     [built] = [service for service in services if "build" in service]
     assert built["build"]["args"]["BASE_IMAGE"] == f"${{CICLO_BASE_IMAGE:-{base}}}"
-    assert {service["image"] for service in services} == {f"ciclo:{version}", "postgres:18.4"}
+    assert {service["image"] for service in services} == {f"ciclo:{version}", "postgres:18.4", "haproxy:3.2.23-alpine"}
 
 
 def test_compose_gives_away_no_folder_that_the_image_does_not_make_for_its_user() -> None:

@@ -26,14 +26,15 @@ NEEDED = (
     "select half_width, as_of from ml.interval where pipeline = 'p'",
     "select table_name from feature.set",
     "select * from feature.readings",
+    "select * from core.readings",
     "select token_id from ops.token where revoked_at is not null and expires_at > now()",
-    "insert into ops.service_audit (minute_at, subject, pipeline, status, request_count) "
-    " values (now(), '', '', 401, 1)",
+    "insert into ops.service_audit (batch_id, minute_at, subject, pipeline, status, request_count) "
+    " values ('b', now(), '', '', 401, 1) on conflict do nothing",
 )
 FORBIDDEN = (
     "select * from raw.payload",
-    "select * from core.readings",
-    "select * from core.readings_client",
+    "insert into core.readings values (1)",
+    "update core.readings set a = 1",
     "select * from ops.run",
     "select * from ops.quarantine",
     "select subject from ops.token",
@@ -77,7 +78,6 @@ def server(own_postgres_url: str) -> str:
     upgrade(owner)
     with closing(psycopg2.connect(owner)) as link, link, link.cursor() as cursor:
         cursor.execute("create table feature.readings (a int); create table core.readings (a int)")
-        cursor.execute("create table core.readings_client (client_name text)")
     return own_postgres_url
 
 

@@ -44,12 +44,14 @@ do $$
 begin
     if exists (select from pg_roles where rolname = 'serving') then
         execute format('grant connect on database %I to serving', current_database());
-        grant usage on schema ml, feature, ops to serving;
+        grant usage on schema ml, feature, core, ops to serving;
         grant insert on ml.prediction to serving;
         grant select, insert, update on ml.spool to serving;
         grant select on ml.interval, feature.set to serving;
         alter default privileges in schema feature grant select on tables to serving;
+        alter default privileges in schema core grant select on tables to serving;
         grant select on all tables in schema feature to serving;
+        grant select on all tables in schema core to serving;
     end if;
 end $$;
 
@@ -81,15 +83,18 @@ comment on column ops.token.reason is 'Why it was revoked';
 comment on column ops.token.revoked_by is 'User of the machine who revoked it';
 
 create table ops.service_audit (
+    batch_id text not null,
     minute_at timestamptz not null,
     subject text not null,
     pipeline text not null,
     status smallint not null,
     request_count integer not null check (request_count > 0),
-    recorded_at timestamptz not null default now()
+    recorded_at timestamptz not null default now(),
+    primary key (batch_id, minute_at, subject, pipeline, status)
 );
 create index service_audit_by_minute on ops.service_audit (minute_at);
 comment on table ops.service_audit is 'Requests for predictions that were not answered, counted: several rows a minute, to be added up. Those that were answered are in ml.prediction';
+comment on column ops.service_audit.batch_id is 'What a worker wrote down together; it is kept once';
 comment on column ops.service_audit.minute_at is 'Minute in which they came, UTC';
 comment on column ops.service_audit.subject is 'Subject of the token that asked, also of one that had expired or was revoked; empty where no token of ours was sent';
 comment on column ops.service_audit.pipeline is 'Pipeline that was asked for; empty where there is none of that name';
