@@ -62,17 +62,28 @@ class Guard:
             self._keys, self._revoked = keys, frozenset(revoked)
             self._known.clear()
 
+    def count(self, headers: Headers) -> None:
+        """Count a request, whatever it asks for; to be called once for each.
+
+        Raises
+        ------
+        NotAllowed
+            429 where its subject asks too often.
+        """
+        claims = self._known.get(_place(_given(headers)))
+        if claims is not None and not self._limit.takes(claims.subject, time.monotonic()):
+            raise NotAllowed(429, "too many requests in a second")
+
     def check(self, headers: Headers, act: str, pipeline: str) -> Claims:
         """Return who asks.
 
         Raises
         ------
         NotAllowed
-            401 without a valid token, 403 where it is valid for something else, 429 where its subject asks too often.
+            401 without a valid token, 403 where it is valid for something else.
         """
         given = _given(headers)
-        # Looked up by its hash, so that no comparison of secrets takes the longer the nearer a guess is.
-        place = hashlib.blake2b(given, digest_size=16).digest()
+        place = _place(given)
         claims = self._known.get(place)
         if claims is None:
             claims = self._verified(given)
@@ -83,8 +94,6 @@ class Guard:
             raise NotAllowed(401, INVALID)
         if not claims.may(act, pipeline):
             raise NotAllowed(403, f"the token is not good for {act}:{pipeline}")
-        if not self._limit.takes(claims.subject, time.monotonic()):
-            raise NotAllowed(429, "too many requests in a second")
         return claims
 
     def subject(self, headers: Headers) -> str:
@@ -102,6 +111,11 @@ class Guard:
         if claims.token_id in self._revoked:
             raise NotAllowed(401, INVALID)
         return claims
+
+
+def _place(given: bytes) -> bytes:
+    """Return where a token is remembered: by its hash, so that no look-up takes the longer the nearer a guess is."""
+    return hashlib.blake2b(given, digest_size=16).digest()
 
 
 def _token(given: bytes) -> str:

@@ -35,6 +35,7 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         try:
+            self.service.guard.count(scope["headers"])
             body = await self.respond(scope, receive)
         except (NotAllowed, BadRequest, SpoolFull) as problem:
             status = 503 if isinstance(problem, SpoolFull) else problem.status

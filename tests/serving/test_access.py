@@ -111,6 +111,17 @@ def test_a_revoked_token_is_refused_within_two_seconds_by_every_worker(
     assert statuses(shared_service, plant, other) == {200}
 
 
+def test_a_revoked_token_stays_refused_while_the_warehouse_is_away(unstarted_service: Service, plant: Pipeline) -> None:
+    service = unstarted_service
+    lost, good = service.token(), service.token()
+    number = jwt.decode(lost, options={"verify_signature": False})["jti"]
+    (service.folder / "revoked.json").write_text(json.dumps([number]))
+    service.environment["CICLO_SERVING_DATABASE"] = "postgresql://serving:x@127.0.0.1:1/warehouse"
+    service.start()
+    service.wait_for(lambda: "the last list of revoked tokens holds" in service.log.read_text())
+    assert (statuses(service, plant, lost), statuses(service, plant, good)) == ({401}, {200})
+
+
 def statuses(service: Service, plant: Pipeline, token: str) -> set[int]:
     """Return what a dozen requests are answered with, each on a connection of its own, so that both workers answer."""
     url, headers = f"{service.url}/v1/predict/{plant.pipeline}", {"Authorization": f"Bearer {token}"}
