@@ -43,7 +43,14 @@ def unsigned() -> str:
     return f"{none.decode()}.{claims}."
 
 
+def nested() -> str:
+    """Return a token whose head is nested deeper than a parser goes."""
+    head = base64.urlsafe_b64encode(b'{"kid":' + b"[" * 2500).rstrip(b"=")
+    return f"{head.decode()}.{signed().partition('.')[2]}"
+
+
 BAD = {
+    "nested": nested,
     "alg_none": unsigned,
     "forged": lambda: signed(key="6" * 64),
     "changed": lambda: signed()[:-3] + "AAA",
