@@ -14,7 +14,7 @@ from pathlib import Path
 
 MOST_KINDS = 1000  # that are kept apart in one file
 MOST_FILES = 1000  # of all workers, that wait for the warehouse
-FLUSHES_SECONDS = 1.0
+FLUSHES_SECONDS = 5.0
 SUFFIX = ".json"
 log = logging.getLogger(__name__)
 
