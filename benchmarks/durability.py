@@ -106,7 +106,8 @@ def _break_everything(server: PostgresServer, service: BenchService, clients: Cl
         _wait(lambda: clients.rows >= share * ROWS)
 
     at(0.15)
-    for victim in service.children()[:2]:  # the keeper, and a worker
+    keeper, _, worker, *_ = service.children()
+    for victim in (keeper, worker):
         os.kill(victim, signal.SIGKILL)
     at(0.3)
     service.kill()

@@ -39,7 +39,7 @@ def measure() -> Iterator[dict[str, Any]]:
         (folder / "pipelines" / "added").mkdir()
         figures = {"start_s": service.start()}
         try:
-            memory = [memory_mb(pid) for pid in service.children()[1:]]
+            memory = [memory_mb(pid) for pid in service.children()[2:]]
             figures |= {"worker_mb": max(each["Pss"] for each in memory)}
             figures |= {"worker_rss_mb": max(each["Rss"] for each in memory)}
             one_model, reloads = _reloads(service, models)
@@ -72,11 +72,11 @@ def _point(service: BenchService, models: Path, version: int) -> None:
 
 
 def _resident(service: BenchService) -> float:
-    return sum(memory_mb(pid)["Rss"] for pid in service.children()[1:])
+    return sum(memory_mb(pid)["Rss"] for pid in service.children()[2:])
 
 
 def _next_worker(service: BenchService) -> float:
-    _, worker = service.children()
+    *_, worker = service.children()
     begin = time.perf_counter()
     os.kill(worker, signal.SIGKILL)
     _wait(lambda: service.get("/healthz") is not None)

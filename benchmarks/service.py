@@ -107,7 +107,7 @@ class BenchService:
             link.close()
 
     def children(self) -> list[int]:
-        """Return the forked processes, the keeper first as long as none was started again."""
+        """Return the forked processes, the keeper and the doorkeeper first as long as none was started again."""
         if self._process is None:
             return []
         task = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")

@@ -86,7 +86,8 @@ def all_components() -> tuple[Component, ...]:
     if not options.mlflow_url:
         how = ("server", "--serve-artifacts", "--host", environment.HOST, "--workers", "1")
         components.append(_web_server("mlflow", "mlflow", *how, directory=options.var, needs=("databases",)))
-    components.append(_predictions())
+    if not options.predictions_url:
+        components.append(_predictions())
     return (*components, *(() if options.airflow_url else airflow_components()))
 
 
@@ -107,15 +108,19 @@ def _web_server(name: str, module: str, *arguments: str, **more: Any) -> Compone
 
 def _predictions() -> Component:
     """Return the prediction service, which looks for champions by itself and waits for the first."""
-    port, url = settings().predictions_port, f"http://{environment.HOST}:{settings().predictions_port}"
+    options, [url] = settings(), environment.predictions_urls()
+    tls = ("--certificate", str(options.predictions_certificate), "--key", str(options.predictions_key))
     return Component(
         name="predictions",
-        command=(sys.executable, "-m", "include.serving", "--port", str(port)),
-        is_healthy=lambda _: health.answers(f"{url}/healthz"),
-        directory=settings().root,
+        command=(
+            *(sys.executable, "-m", "include.serving", "--port", str(options.predictions_port)),
+            *(tls if options.predictions_certificate else ()),
+        ),
+        is_healthy=lambda _: health.answers(f"{url}/healthz", certificate=options.predictions_certificate),
+        directory=options.root,
         needs=("warehouse", "mlflow"),
         url=url,
-        port=port,
+        port=options.predictions_port,
         port_variable="CICLO_PREDICTIONS_PORT",
     )
 

@@ -51,6 +51,12 @@ def sandbox_url() -> str:
     return settings().sandbox_url or f"http://{HOST}:{settings().sandbox_port}"
 
 
+def predictions_urls() -> list[str]:
+    """Return the addresses of the prediction service: the local one, or those named."""
+    scheme = "https" if settings().predictions_certificate else "http"
+    return (settings().predictions_url or f"{scheme}://{HOST}:{settings().predictions_port}").split(",")
+
+
 def component_env() -> dict[str, str]:
     """Return what every component finds in its environment, on top of the caller's own.
 
@@ -67,7 +73,7 @@ def component_env() -> dict[str, str]:
         **connection_env(dotenv | os.environ),
         **_platform_env(options),
         "CICLO_SERVING_DATABASE": serving_url(),
-        "CICLO_SERVING_KEYS": f"1:{secret('serving_key')}",
+        "CICLO_SERVING_HASH_KEY": secret("hash_key"),
         MARKER: str(options.var),
         "PYTHONPATH": os.pathsep.join([str(options.root), str(options.root / "config")]),
         "GX_ANALYTICS_ENABLED": "false",

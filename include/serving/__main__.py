@@ -1,7 +1,7 @@
 """Start the prediction service: ``python -m include.serving --port 8000 --workers 2``.
 
-One process listens and forks: workers that answer, and a keeper that follows the registry and brings the log of
-answers to the warehouse. It starts again what ends, and all end with it.
+One process listens and forks: workers that answer, a keeper that follows the registry and brings the log of answers to
+the warehouse, and a doorkeeper that looks for revoked tokens. It starts again what ends, and all end with it.
 """
 
 from __future__ import annotations
@@ -44,24 +44,35 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--certificate", help="PEM file of the certificate and its chain: HTTPS instead of HTTP")
+    parser.add_argument("--key", help="PEM file of its private key")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     folder = settings().var / "serving"
     try:
         service = _prepare(folder)
         listener = _listen(options.host, options.port)
+        _check_certificate(options.certificate, options.key)
+        _check_keys()
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
-    from include.serving import work
+    from include.serving import doorkeeping, work
 
     def keep() -> None:
         listener.close()
         work.keep(folder, service)
 
-    log.info("the prediction service listens on http://%s:%d", options.host, options.port)
-    worker = partial(work.answer, folder, listener, options.workers)
-    return _supervise({"keeper": keep} | {f"worker-{n}": worker for n in range(options.workers)})
+    def keep_door() -> None:
+        listener.close()
+        doorkeeping.keep_door(folder, os.environ["CICLO_SERVING_DATABASE"])
+
+    scheme = "https" if options.certificate else "http"
+    log.info("the prediction service listens on %s://%s:%d", scheme, options.host, options.port)
+    worker = partial(work.answer, folder, listener, options.workers, options.certificate, options.key)
+    return _supervise(
+        {"keeper": keep, "doorkeeper": keep_door} | {f"worker-{n}": worker for n in range(options.workers)}
+    )
 
 
 def _prepare(folder: Path) -> str:
@@ -94,6 +105,30 @@ def _lock(folder: Path) -> None:
                 way_out = "stop it, or give this one a folder of its own with CICLO_VAR"
                 raise ConfigError(f"Another prediction service works in {folder}: {way_out}.") from None
             time.sleep(0.1)
+
+
+def _check_certificate(certificate: str | None, key: str | None) -> None:
+    import ssl
+
+    if not certificate and not key:
+        return
+    if not certificate or not key:
+        raise ConfigError("HTTPS needs both --certificate and --key: give the other one as well, or none of the two.")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(
+            f"{certificate} and {key} cannot be used for HTTPS ({error}): correct one of them."
+        ) from error
+
+
+def _check_keys() -> None:
+    from include.serving.work import key_ring
+
+    if not key_ring().in_use():
+        raise ConfigError(
+            "There is no key to check tokens with: ciclo token rotate makes one, or set CICLO_SERVING_KEYS."
+        )
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 import numpy as np
 
+from include.serving.audit import Audit
 from include.serving.catalog import Catalog
 from include.serving.completing import complete
 from include.serving.guard import Guard
@@ -48,13 +51,15 @@ class Service:
 
     Attributes
     ----------
-    catalog, guard, spool, metrics, warehouse
-        The versions that answer, who may ask, the log of answers, what Prometheus is told, and where features are
-        looked up.
+    catalog, guard, spool, audit, metrics, warehouse
+        The versions that answer, who may ask, the log of answers, that of refusals, what Prometheus is told, and where
+        features are looked up.
     """
 
-    def __init__(self, catalog: Catalog, guard: Guard, spool: Spool, metrics: Metrics, warehouse: Warehouse) -> None:
-        self.catalog, self.guard, self.spool, self.metrics = catalog, guard, spool, metrics
+    def __init__(
+        self, catalog: Catalog, guard: Guard, spool: Spool, audit: Audit, metrics: Metrics, warehouse: Warehouse
+    ) -> None:
+        self.catalog, self.guard, self.spool, self.audit, self.metrics = catalog, guard, spool, audit, metrics
         self.warehouse = warehouse
         self._readers: dict[str, RowReader] = {}
         self._prefix, self._count = os.urandom(8).hex(), 0
@@ -97,6 +102,13 @@ class Service:
             return reader.read(body)
         except OtherForm as other:
             return await complete(self.warehouse, reader, other.request)
+
+    def refused(self, scope: Mapping[str, Any], status: int) -> None:
+        """Count a request that was not answered, and put on record who sent it."""
+        name = scope.get("path_params", {}).get("pipeline", "")
+        pipeline = name if name in self.catalog.models else ""
+        self.metrics.refused(pipeline, status)
+        self.audit.refused(self.guard.subject(scope["headers"]), pipeline, status)
 
     async def answer(self, model: ServedModel, rows: Rows, subject: str, start: float) -> Answers:
         """Predict rows and keep the answers; once it returns they are in the log.

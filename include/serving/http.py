@@ -18,8 +18,8 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 MOST_BYTES = 8 << 20
-RETRY = (b"retry-after", b"5")  # seconds
-MORE_HEADERS = {401: [(b"www-authenticate", b"Bearer")], 429: [RETRY], 503: [RETRY]}
+RETRY_SECONDS = {429: b"1", 503: b"5"}
+NO_ROOM = "answers cannot be kept at the moment, so none is given: ask again later"
 encode = msgspec.json.Encoder().encode
 
 
@@ -40,20 +40,20 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         try:
+            self.service.guard.count(scope["headers"])
             body = await self.respond(scope, receive)
         except (NotAllowed, BadRequest, SpoolFull, WarehouseDown) as problem:
-            name = scope["path_params"].get("pipeline", "")
             status = getattr(problem, "status", 503)
-            self.service.metrics.refused(name if name in self.service.catalog.models else "", status)
-            told, kind = self.problem(status, str(problem), getattr(problem, "faults", []))
-            await send_body(send, status, told, kind)
+            self.service.refused(scope, status)
+            title = NO_ROOM if isinstance(problem, SpoolFull) else str(problem)
+            body, kind = self.problem(status, title, getattr(problem, "faults", []))
+            await send_body(send, status, body, kind)
             return
         await send_body(send, 202 if isinstance(body, Accepted) else 200, body)
 
     def problem(self, status: int, title: str, faults: list[str]) -> tuple[bytes, bytes]:
         """Return what is sent instead of an answer, and its media type; nothing of what only we should know."""
-        problem = {"type": "about:blank", "title": title, "status": status, "errors": faults}
-        return encode(problem), b"application/problem+json"
+        return problem_of(status, title, faults), b"application/problem+json"
 
 
 class Predict(Endpoint):
@@ -70,9 +70,18 @@ class Predict(Endpoint):
 
 async def send_body(send: Send, status: int, body: bytes, kind: bytes = b"application/json") -> None:
     """Send a whole answer."""
-    headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body)), *MORE_HEADERS.get(status, ())]
+    headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
+    if status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    if status in RETRY_SECONDS:
+        headers.append((b"retry-after", RETRY_SECONDS[status]))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+def problem_of(status: int, title: str, faults: list[str] | None = None) -> bytes:
+    """Return the body of a problem."""
+    return encode({"type": "about:blank", "title": title, "status": status, "errors": faults or []})
 
 
 async def read_body(receive: Receive) -> bytes:

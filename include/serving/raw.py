@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from include.errors import ConfigError
 from include.serving.inputs import MOST_FAULTS, BadRequest, RowReader
 from include.serving.lookup import Completed
+from include.settings import settings
 from include.windows import Window, midnight
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ def raw_rows(reader: RowReader, records: list[dict[str, Any]]) -> pd.DataFrame:
     import pandas as pd
     from pydantic import ValidationError
 
+    from include.sources.masking import masked_row
     from include.sources.publication import available_at
     from include.spec.inputs import faults
 
@@ -39,9 +42,12 @@ def raw_rows(reader: RowReader, records: list[dict[str, Any]]) -> pd.DataFrame:
         own = {key: value for key, value in record.items() if key != "valid_at"}
         wrong += [f"raw[{number}].{key}: holds a NUL" for key, value in own.items() if "\0" in str(value)]
         try:
-            rows.append(wanted(**own).model_dump() | {"valid_at": _moment(pipeline, record.get("valid_at"))})
+            values = masked_row(source.columns, wanted(**own).model_dump(), settings().serving_hash_key)
+            rows.append(values | {"valid_at": _moment(pipeline, record.get("valid_at"))})
         except ValidationError as error:
             wrong += [f"raw[{number}].{fault}" for fault in faults(error)]
+        except ConfigError as error:
+            wrong.append(f"raw[{number}]: {error}")
         except (TypeError, ValueError):
             wrong.append(f"raw[{number}].valid_at: expected a time such as 2026-01-31T14:00:00Z")
     times = [row["valid_at"] for row in rows]

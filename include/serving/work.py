@@ -14,10 +14,11 @@ from threading import Thread
 import uvicorn
 
 from include.registry.download import Downloads
-from include.security.tokens import keys
+from include.security.keys import KeyRing
 from include.serving.alerting import tell
 from include.serving.app import create_app
 from include.serving.following import Follower
+from include.serving.guard import Guard
 from include.serving.link import Link
 from include.serving.shipping import Shipper
 from include.serving.spool import END, REFUSED, Spool, sizes
@@ -38,16 +39,22 @@ for name in SHARED:
 log = logging.getLogger("ciclo.serving")
 
 
-def answer(folder: Path, listener: socket.socket, workers: int) -> None:
-    """Answer requests until told to stop."""
+def key_ring() -> KeyRing:
+    """Return the keys of this installation, wherever they come from."""
+    return KeyRing(settings().serving_keys, settings().var / "secrets" / "serving_keys")
+
+
+def answer(folder: Path, listener: socket.socket, workers: int, certificate: str | None, key: str | None) -> None:
+    """Answer requests until told to stop; of each subject this worker's share of what it may ask."""
     sys.setswitchinterval(0.001)  # while another version is loaded, requests wait the less for their turn
     options = settings()
+    guard = Guard(key_ring(), folder, options.predictions_rate / workers)
     spool = Spool(folder / "spool", options.serving_spool_mb << 20, workers, options.serving_sync)
-    warehouse = Warehouse(os.environ["CICLO_SERVING_DATABASE"])
-    app = create_app(folder, keys(os.environ["CICLO_SERVING_KEYS"]), spool, warehouse)
+    app = create_app(folder, guard, spool, Warehouse(os.environ["CICLO_SERVING_DATABASE"]))
     config = uvicorn.Config(
         app, loop="uvloop", http="httptools", ws="none", log_level="warning", access_log=False, lifespan="on",
-        timeout_graceful_shutdown=5, backlog=2048, server_header=False, date_header=False,
+        timeout_graceful_shutdown=5, backlog=2048, server_header=False, date_header=False, proxy_headers=False,
+        ssl_certfile=certificate, ssl_keyfile=key,
     )  # fmt: skip
     uvicorn.Server(config).run(sockets=[listener])
 

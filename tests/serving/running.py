@@ -64,27 +64,40 @@ class Service:
     workers: int = 2
     log_file: Path | None = None
     file_bytes: int | None = None
+    options: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = None
     session: requests.Session = field(default_factory=requests.Session)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http{'s' if '--certificate' in self.options else ''}://127.0.0.1:{self.port}"
 
     @property
     def log(self) -> Path:
         return self.log_file or self.folder / "service.log"
 
-    def start(self) -> None:
+    @property
+    def command(self) -> list[str]:
+        own = ["--port", str(self.port), "--workers", str(self.workers), *self.options]
+        return [sys.executable, "-m", "include.serving", *own]
+
+    def run(self) -> tuple[int, str]:
+        """Start it where it cannot, and return its exit code and what it says."""
+        done = subprocess.run(
+            self.command, env=os.environ | self.environment, capture_output=True, text=True, timeout=60, check=False
+        )
+        return done.returncode, done.stderr
+
+    def start(self, certificate: Path | None = None) -> None:
         """Start it, and wait until it answers."""
-        command = [sys.executable, "-m", "include.serving", "--port", str(self.port), "--workers", str(self.workers)]
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                command, env=os.environ | self.environment, stdout=output, stderr=output, start_new_session=True
+                self.command, env=os.environ | self.environment, stdout=output, stderr=output, start_new_session=True
             )
         if self.file_bytes is not None:
             resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (self.file_bytes, self.file_bytes))
-        self.wait_for(lambda: requests.get(f"{self.url}/healthz", timeout=2).ok)
+        verify = str(certificate) if certificate else True
+        self.wait_for(lambda: requests.get(f"{self.url}/healthz", timeout=2, verify=verify).ok)
 
     def wait_for(self, condition: Callable[[], Any], seconds: float = START_SECONDS) -> Any:
         """Wait until a condition holds, and return what it gave."""
@@ -140,6 +153,11 @@ class Service:
             yield
         finally:
             keeper.resume()
+
+    def write(self, statement: str) -> None:
+        """Change the warehouse, as its owner."""
+        with closing(psycopg2.connect(self.warehouse)) as link, link, link.cursor() as cursor:
+            cursor.execute(statement)
 
     def stop(self) -> None:
         """End it as a supervisor does."""

@@ -51,7 +51,7 @@ def on_mortal(unstarted_service: Service, mortal_postgres: PostgresServer) -> Se
 
 
 def children(service: Service) -> list[int]:
-    """Return the processes that a service has forked, the keeper first as long as none was started again."""
+    """Return the processes that a service has forked, the keeper and the doorkeeper first as long as none was started again."""
     assert service.process is not None
     task = Path(f"/proc/{service.process.pid}/task/{service.process.pid}/children")
     return [int(pid) for pid in task.read_text().split()]
@@ -66,12 +66,12 @@ def ready(service: Service) -> dict[str, Any]:
 
 
 def test_no_answer_is_lost_or_doubled_whichever_process_is_killed(service: Service, plant: Pipeline) -> None:
-    keeper, *workers = children(service)
+    keeper, _, *workers = children(service)
     with asking(service, plant, rows=3) as clients:
         for victim in (keeper, *workers):
             os.kill(victim, signal.SIGKILL)
             service.wait_for(clients.has_answers())
-        service.wait_for(lambda: len(children(service)) == 3)
+        service.wait_for(lambda: len(children(service)) == 4)
         os.killpg(service.process.pid, signal.SIGKILL)  # type: ignore[union-attr]
         service.process.wait()  # type: ignore[union-attr]
         service.start()

@@ -77,14 +77,6 @@ def test_a_wrong_request_is_refused_with_what_is_wrong(
     assert text in answer.text
 
 
-def test_without_a_good_token_nothing_is_answered(shared_service: Service, plant: Pipeline) -> None:
-    assert shared_service.predict(plant, ROW, token="forged.forged.forged").status_code == 401
-    assert shared_service.predict(plant, ROW, token=shared_service.token("predict:other")).status_code == 403
-    assert (
-        shared_service.predict(plant, ROW, token=shared_service.token(f"predict:{plant.pipeline}")).status_code == 200
-    )
-
-
 def test_another_version_answers_within_two_seconds(service: Service, plant: Pipeline) -> None:
     service.point(plant, 2)
     assert service.predict(plant, ROW).json()["model_version"] == 2

@@ -13,7 +13,7 @@ upgrade = run_file("0023_serving.sql")
 downgrade = run(
     "drop view mart.serving_daily, mart.prediction_vs_actual",
     _VIEW.partition(";")[0],
-    "drop table ml.feedback, ml.spool",
+    "drop table ml.feedback, ml.spool, ops.token, ops.service_audit",
     "drop index ml.prediction_served_about",
     "delete from ml.prediction where request_id is not null",
     "alter table ml.prediction drop column request_id, drop column row_number, drop column inputs,"
