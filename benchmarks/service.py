@@ -22,7 +22,7 @@ from benchmarks.server import PostgresServer
 from include.local.postgres import with_database
 from include.local.secrets import secret
 from include.monitoring.reference import Reference
-from include.registry.golden import golden_set
+from include.registry import golden
 from include.registry.mlflow_access import sha256
 from include.security.tokens import issue
 from include.serving.versions import MODEL, TAGS, point, seal
@@ -57,7 +57,7 @@ def write_versions(folder: Path, name: str, candidates: dict[int, str]) -> dict[
         place.mkdir(parents=True)
         content = skops.io.dumps(model)
         (place / MODEL).write_bytes(content)
-        (place / "golden.json").write_text(json.dumps(golden_set(model, features)))
+        (place / "golden.json").write_text(json.dumps(golden.ask(model, features)))
         (place / "pipeline.json").write_text(pipeline.model_dump_json(by_alias=True, exclude_unset=True))
         (place / "reference.bin").write_bytes(Reference.of(features, pipeline.feature_names()).to_bytes())
         tags = {"sha256": sha256(content), "data_origin": "SIMULATED", "cut_at": "2024-01-01T00:00:00+00:00"}

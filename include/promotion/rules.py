@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from include.spec.model import Promotion
     from include.training.behaviour import Outcome
 
-SLICE_ROWS = 24  # with fewer a slice is not judged
+SLICE_ROWS = 24  # of as many moments; with fewer a slice is not judged
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Answers:
 
     Attributes
     ----------
-    predicted : sequence of float, or None
-        Its answers; None where it gave none.
+    rows, differing, largest : int, int, float
+        Golden rows, how many it answered otherwise and by how much at most; None where it gave no answers.
     milliseconds : float or None
         Time of an answer to one row.
     failure : str
@@ -34,7 +34,9 @@ class Answers:
         Whether the process ran at all: one that could not says nothing about the model.
     """
 
-    predicted: Sequence[float] | None = None
+    rows: int | None = None
+    differing: int | None = None
+    largest: float | None = None
     milliseconds: float | None = None
     failure: str = ""
     is_judged: bool = True
@@ -54,14 +56,15 @@ def beats_naive(chosen: str, naive: str, comparison: Comparison | None) -> Check
 def reaches_minimums(metrics: Mapping[str, float | None], policy: Promotion) -> Check:
     """Ask whether a challenger reaches what the spec asks for, whoever stands."""
     rule, asked = "minimums", policy.minimums
-    named = {"r2": asked.r2, "mae": asked.mae, "rmse": asked.rmse}
-    limits = {name: limit for name, limit in named.items() if limit is not None}
+    least = {"r2": asked.r2, "roc_auc": asked.roc_auc}
+    most = {"mae": asked.mae, "rmse": asked.rmse, "brier": asked.brier, "log_loss": asked.log_loss}
+    limits = {name: limit for name, limit in {**least, **most}.items() if limit is not None}
     missed, unknown = [], []
     for name, limit in limits.items():
-        value, word = metrics.get(name), "below" if name == "r2" else "above"
+        value, word = metrics.get(name), "below" if name in least else "above"
         if value is None or not np.isfinite(value):
             unknown.append(f"{name} is unknown")
-        elif value < limit if name == "r2" else value > limit:
+        elif value < limit if name in least else value > limit:
             missed.append(f"{name} {value:.4g} is {word} promotion.minimums.{name} = {limit:g}")
     figures = {name: metrics.get(name) for name in limits}
     if missed or unknown:
@@ -76,15 +79,18 @@ def no_slice_worse(
     champion: np.ndarray | None,
     slices: Mapping[str, np.ndarray],
     policy: Promotion,
+    at: np.ndarray | None = None,
 ) -> Check:
     """Ask whether a challenger is much worse than the champion in some slice, and not by luck.
 
     Parameters
     ----------
     actual, challenger, champion : array, shape (n,)
-        Targets and predictions of the held-out rows in time order; no champion, nobody to be worse than.
+        Targets and predictions of the held-out rows; no champion, nobody to be worse than.
     slices : mapping of str to array of bool, shape (n,)
         Which rows each slice has.
+    at : array of time, shape (n,), optional
+        The moment of each row, see `include.promotion.proof.compare`.
 
     Returns
     -------
@@ -96,11 +102,15 @@ def no_slice_worse(
     rule, limit = "no slice worse", policy.slice_max_loss_pct
     if champion is None or limit is None:
         return Check(rule, "passed", "there is no champion whose slices could be compared")
-    judged = {label: rows for label, rows in slices.items() if rows.sum() >= SLICE_ROWS}
+    moments = np.arange(len(actual)) if at is None else at
+    judged = {label: rows for label, rows in slices.items() if len(np.unique(moments[rows])) >= SLICE_ROWS}
     if not judged:
         return Check(rule, "unknown", f"no slice of the held-out rows has {SLICE_ROWS} rows to judge it by")
     shared = policy.model_copy(update={"confidence": 1 - (1 - policy.confidence) / len(judged)})
-    proofs = {label: compare(actual[rows], challenger[rows], champion[rows], shared) for label, rows in judged.items()}
+    proofs = {
+        label: compare(actual[rows], challenger[rows], champion[rows], shared, moments[rows])
+        for label, rows in judged.items()
+    }
     figures = {label: {"gain_pct": proof.gain_pct, "rows": proof.rows} for label, proof in proofs.items()}
     turned = {label: proof for label, proof in proofs.items() if proof.high < 0}
     worse = [
@@ -129,23 +139,23 @@ def behaves(outcomes: Sequence[Outcome]) -> Check:
     return Check(rule, "passed", told, figures)
 
 
-def answers(expected: Sequence[float], given: Answers, policy: Promotion) -> Check:
+def answers(given: Answers, policy: Promotion) -> Check:
     """Ask whether the registered version, loaded in a clean process, gives the very same answers, and in time.
 
     The time is no part of a passed check: another look at the same version comes to the same words.
     """
-    rule, figures = "answers", {"rows": len(expected), "latency_ms_max": policy.latency_ms}
-    if not given.is_judged or (given.predicted is None and not given.failure):
+    rule, figures = "answers", {"rows": given.rows, "latency_ms_max": policy.latency_ms}
+    if not given.is_judged or (given.differing is None and not given.failure):
         return Check(rule, "unknown", f"whether it answers is unknown: {given.failure or 'it was not asked'}", figures)
-    if given.predicted is None:
+    if given.differing is None:
         return Check(rule, "failed", f"it cannot be loaded: {given.failure}", figures)
-    if not np.array_equal(expected, given.predicted):
-        off = len(expected) != len(given.predicted) or int(np.sum(np.not_equal(expected, given.predicted)))
-        told = f"in a clean process {off} of {len(expected)} golden rows are answered otherwise"
+    if given.differing:
+        told = f"in a clean process {given.differing} of {given.rows} golden rows are answered otherwise"
+        told += f", by up to {given.largest:.3g}"
         return Check(rule, "failed", told, figures)
     if given.milliseconds is None or given.milliseconds > policy.latency_ms:
         slow = "an unknown time" if given.milliseconds is None else f"{given.milliseconds:.0f} ms"
         told = f"an answer takes {slow}, promotion.latency_ms allows {policy.latency_ms:g}"
         return Check(rule, "unknown" if given.milliseconds is None else "failed", told, figures)
-    told = f"answers {len(expected)} golden rows identically in a clean process, within {policy.latency_ms:g} ms each"
+    told = f"answers {given.rows} golden rows identically in a clean process, within {policy.latency_ms:g} ms each"
     return Check(rule, "passed", told, figures)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from include.errors import ConfigError, ContractBroken, SourceUnavailable
 
@@ -54,6 +54,34 @@ def stored(uri: str) -> bytes:
         return (Path(download_artifacts(uri, dst_path=folder)) / FILE).read_bytes()
 
 
+def intact(uri: str, expected: str | None, where: str, way_out: str) -> bytes:
+    """Return the bytes of a stored model, checked against the hash that was kept with it.
+
+    Raises
+    ------
+    ContractBroken
+        If they are gone, or are not those that were registered; not retried.
+    SourceUnavailable
+        If MLflow does not answer; a retry may help.
+    """
+    try:
+        with answering():
+            content = stored(uri)
+    except FileNotFoundError:
+        raise ContractBroken(f"{where}: the stored file is gone: {way_out}") from None
+    if sha256(content) != expected:
+        raise ContractBroken(f"{where}: the stored file is not the one that was registered: {way_out}")
+    return content
+
+
+def rebuild(content: bytes, where: str) -> Any:
+    """Return the model in its bytes; no code of it runs, and a type that nobody has reviewed breaks the contract."""
+    import skops.io
+
+    with reviewed(where):
+        return skops.io.loads(content, trusted=TRUSTED_TYPES)
+
+
 def sha256(content: bytes) -> str:
     """Return the hash that says whether a model's bytes are those that were logged."""
     return hashlib.sha256(content).hexdigest()
@@ -61,14 +89,13 @@ def sha256(content: bytes) -> str:
 
 @contextmanager
 def reviewed(where: str) -> Iterator[None]:
-    """Turn a type that nobody has reviewed into an error that says what to do."""
-    from mlflow.exceptions import MlflowException
+    """Turn a type that nobody has reviewed into an error that says what to do; a clean process has no MLflow."""
     from skops.io.exceptions import UntrustedTypesFoundException
 
     try:
         yield
-    except (UntrustedTypesFoundException, MlflowException) as error:
-        root = error.__context__ if isinstance(error, MlflowException) else error  # MLflow wraps it in one of its own
+    except Exception as error:
+        root = error if isinstance(error, UntrustedTypesFoundException) else error.__context__  # MLflow wraps it
         if not isinstance(root, UntrustedTypesFoundException):
             raise
         finding = str(root).splitlines()[0]

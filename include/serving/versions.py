@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from include.errors import ContractBroken
-from include.registry.mlflow_access import sha256
+from include.registry.mlflow_access import rebuild, sha256
 from include.serving.model import ServedModel
 
 if TYPE_CHECKING:
@@ -128,20 +128,13 @@ def load(place: Path) -> ServedModel:
 
 
 def _loaded(place: Path, where: str) -> ServedModel:
-    import skops.io
-    from skops.io.exceptions import UntrustedTypesFoundException
-
     from include.monitoring.reference import Reference
-    from include.registry.mlflow_access import TRUSTED_TYPES
     from include.spec.model import Pipeline
 
     tags, content = json.loads((place / TAGS).read_text()), (place / MODEL).read_bytes()
     if sha256(content) != tags["sha256"]:
         raise ContractBroken(f"{where}: the stored file is not the one that was registered")
-    try:
-        forecaster = skops.io.loads(content, trusted=TRUSTED_TYPES)
-    except UntrustedTypesFoundException as error:
-        raise ContractBroken(f"{where}: {str(error).splitlines()[0]}") from error
+    forecaster = rebuild(content, where)
     pipeline = Pipeline.model_validate_json((place / "pipeline.json").read_bytes())
     subjects = Reference.from_bytes((place / "reference.bin").read_bytes()).subjects
     grids = [subjects[name].grid if name in subjects else None for name in forecaster.features_]

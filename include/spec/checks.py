@@ -203,12 +203,33 @@ def _predictions(pipeline: Parts) -> Iterator[Fault]:
     own, other = (("brier", "log_loss"), "values") if is_probability else (("mae", "rmse"), "probabilities")
     if metric not in own:
         yield Fault(("promotion", "metric"), f"{metric} is an error of {other}; choose {' or '.join(own)}")
+    limits = ("roc_auc", "brier", "log_loss") if is_probability else ("r2", "mae", "rmse")
+    for name in pipeline.promotion.minimums.model_dump(exclude_none=True):
+        if name not in limits:
+            text = f"{name} is measured of {other}; choose {', '.join(limits[:-1])} or {limits[-1]}"
+            yield Fault(("promotion", "minimums", name), text)
     for key, candidate in pipeline.training.candidates.items():
         path = ("training", "candidates", key)
         if is_probability and candidate.kind in VALUES_ONLY:
             yield Fault((*path, "kind"), f"{candidate.kind} predicts values and target.above asks for a probability")
+        if isinstance(candidate, Naive):
+            yield from (Fault((*path, *field), what) for field, what in _naive(pipeline, candidate))
         if not is_probability and getattr(candidate, "calibration", None):
             yield Fault((*path, "calibration"), "is for probabilities; remove it, or give target.above")
+
+
+def _naive(pipeline: Parts, candidate: Naive) -> Iterator[tuple[Path, str]]:
+    target, season = pipeline.target, candidate.season
+    column = pipeline.sources[pipeline.main].columns.get(target.column)
+    if candidate.majority and not target.is_probability:
+        yield ("majority",), "is for probabilities; remove it, or give target.above"
+    if season and target.is_probability:
+        yield ("season",), "repeats a value and target.above asks for a probability; remove it"
+    elif season and season <= target.horizon:
+        yield ("season",), f"a value {season} rows before the target is not known yet; give more than target.horizon"
+    elif season and column and column.type in NUMBERS and not pipeline.season_feature(season):
+        lag = f"{{kind: lag, column: {target.column}, periods: [{season - target.horizon}]}}"
+        yield ("season",), f"no feature is the target's column {season} rows before it; add {lag} to features"
 
 
 def _feature_references(pipeline: Parts) -> Iterator[Fault]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # Rows that both have predicted before either could know the truth.
 BOTH = """
-select t.target as actual, c.predicted as champion, p.predicted as previous
+select t.target as actual, c.predicted as champion, p.predicted as previous, extract(epoch from valid_at) as at
 from ml.prediction p
 join ml.prediction c using (pipeline, entity, valid_at)
 join feature.target t using (pipeline, entity, valid_at)
@@ -44,10 +44,12 @@ def shadow_of(run: Run, champion: Version, window: Window, looks: int = 0) -> Ve
         newest = ledger.live(connection, name)
         if not windows or newest is None or (newest.verdict, newest.version) != ("promote", champion.number):
             return None
+        # Windows that came while a person was still asked have not been predicted by it as the champion.
         since = connection.exec_driver_sql(
-            "select count(distinct window_end_at) from ops.run where pipeline = %s and window_end_at > %s"
-            " and window_end_at <= %s",
-            (name, newest.from_at, window.end),
+            "select count(distinct window_end_at) from ops.run where pipeline = %(name)s"
+            " and window_end_at > %(from_at)s and window_end_at <= %(end)s"
+            " and loaded_at > (select decided_at from ml.decision where decision_id = %(id)s)",
+            {"name": name, "from_at": newest.from_at, "end": window.end, "id": newest.decision_id},
         ).scalar_one()
     return by_alias(name, PREVIOUS) if window.end > newest.from_at and since <= windows + looks else None
 
@@ -79,8 +81,8 @@ def end_probation(run: Run, measured: dict[str, str]) -> dict[str, Any] | None:
         place = {"pipeline": name, "champion": champion.number, "previous": previous.number, "now": run.run_after}
         rows = connection.exec_driver_sql(BOTH, place).all()
         pin = ledger.standing_pin(connection, name, datetime.now(UTC))
-    actual, ours, before = np.asarray([tuple(row) for row in rows], dtype="float64").reshape(-1, 3).T
-    worse = proven_worse(actual, ours, before, run.pipeline.promotion)
+    actual, ours, before, at = np.asarray([tuple(row) for row in rows], dtype="float64").reshape(-1, 4).T
+    worse = proven_worse(actual, ours, before, run.pipeline.promotion, at)
     if worse is None:
         log.info("%s: version %d is on probation, not proven worse on %d rows", name, champion.number, len(rows))
         return None

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from include.registry.provenance import code_version, packages
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
     from include.decisions import Verdict
@@ -21,19 +19,11 @@ if TYPE_CHECKING:
 SPEC = "pipeline.json"
 
 
-def keep_origin(run: Run, version: Version, holdout: pd.DataFrame) -> None:
-    """Keep the spec a version was trained by, and what it answers some held-out rows; idempotent.
-
-    One that cannot be loaded has no answers: the gate says so.
-    """
-    from include.errors import ContractBroken
+def keep_spec(run: Run, version: Version) -> None:
+    """Keep the spec a version was trained by; idempotent."""
     from include.registry.artifacts import keep_file
-    from include.registry.mlflow_registry import load
-    from include.steps.rollback import keep_answers
 
     keep_file(version.run_id, SPEC, run.pipeline.model_dump_json(by_alias=True, exclude_unset=True).encode())
-    with suppress(ContractBroken):
-        keep_answers(version.run_id, load(version), holdout)
 
 
 def kept_spec(version: Version) -> Pipeline | None:
@@ -46,21 +36,21 @@ def kept_spec(version: Version) -> Pipeline | None:
 
 
 def describe_version(
-    run: Run, version: Version, window: Window, verdict: Verdict, metrics: dict[str, Any], held_out: np.ndarray
+    run: Run, version: Version, window: Window, verdict: Verdict, metrics: dict[str, Any], held_out: pd.DataFrame
 ) -> None:
     """Set a version's tags and its model card by the decision on it; idempotent.
 
     Parameters
     ----------
-    held_out : array, shape (2, n)
-        The truth of the held-out rows and what the version predicts.
+    held_out : DataFrame
+        The held-out rows: `valid_at`, `target`, and `predicted` by the version.
     """
     from include.promotion.card import model_card
     from include.promotion.proof import compare
     from include.registry.artifacts import describe
     from include.steps.challenge import standing
 
-    actual, predicted = held_out
+    actual, predicted = (held_out[name].to_numpy("float64") for name in ("target", "predicted"))
     target = json.dumps(run.pipeline.target.model_dump(mode="json"), sort_keys=True)
     tags = {
         "window": str(window),
@@ -71,9 +61,19 @@ def describe_version(
         "target": target,
         "changed": _changed(standing(version), version.tags.get("feature_set"), target),
     }
-    error = compare(actual, actual, predicted, run.pipeline.promotion)
+    error = compare(actual, actual, predicted, run.pipeline.promotion, held_out["valid_at"])
     card = model_card(run.pipeline, version.number, version.tags | tags, metrics, error, verdict.reasons)
     describe(version, tags, card)
+
+
+def describe_verdict(version: Version, verdict: Verdict) -> None:
+    """Let a version's tag and model card say what was decided on it later, by a person or in shadow; idempotent."""
+    from include.promotion.card import with_decision
+    from include.registry.artifacts import describe, description
+
+    describe(
+        version, {"verdict": verdict.verdict}, with_decision(description(version), verdict.verdict, verdict.reasons)
+    )
 
 
 def _changed(champion: Version | None, feature_set: str | None, target: str) -> str:

@@ -21,7 +21,7 @@ import psycopg2
 import pytest
 import requests
 
-from include.registry.golden import golden_set
+from include.registry import golden
 from include.registry.mlflow_access import TRUSTED_TYPES, sha256
 from include.security.tokens import issue
 from include.serving.versions import MODEL, TAGS, point, seal
@@ -44,7 +44,7 @@ def write_version(folder: Path, pipeline: Pipeline, number: int, model: Forecast
     assert set(skops.io.get_untrusted_types(data=content)) <= set(TRUSTED_TYPES)
     (place / MODEL).write_bytes(content)
     features = rows.drop(columns="target")
-    (place / "golden.json").write_text(json.dumps(golden_set(model, features)))
+    (place / "golden.json").write_text(json.dumps(golden.ask(model, features)))
     (place / "pipeline.json").write_text(pipeline.model_dump_json(by_alias=True, exclude_unset=True))
     (place / "reference.bin").write_bytes(Reference.of(features, list(features)).to_bytes())
     tags = {"sha256": sha256(content), "data_origin": "SIMULATED", "cut_at": "2024-01-21T00:00:00+00:00"}

@@ -51,7 +51,7 @@ def on_mortal(unstarted_service: Service, mortal_postgres: PostgresServer) -> Se
 
 
 def children(service: Service) -> list[int]:
-    """Return the processes that a service has forked, the keeper and the doorkeeper first as long as none was started again."""
+    """Return what a service has forked, the keeper and the doorkeeper first as long as none was started again."""
     assert service.process is not None
     task = Path(f"/proc/{service.process.pid}/task/{service.process.pid}/children")
     return [int(pid) for pid in task.read_text().split()]

@@ -7,9 +7,9 @@ from include.warehouse.migrate import run, run_file
 _BEFORE = (Path(__file__).parents[2] / "sql" / "0006_predictions.sql").read_text(encoding="utf-8")
 _VIEW = f"create view mart.prediction_vs_actual {_BEFORE.partition('create view mart.prediction_vs_actual')[2]}"
 
-revision = "0023"
-down_revision = "0021"
-upgrade = run_file("0023_serving.sql")
+revision = "0024"
+down_revision = "0023"
+upgrade = run_file("0024_serving.sql")
 downgrade = run(
     "drop view mart.serving_daily, mart.prediction_vs_actual",
     _VIEW.partition(";")[0],
