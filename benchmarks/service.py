@@ -27,7 +27,9 @@ from include.registry.mlflow_access import sha256
 from include.security.tokens import issue
 from include.serving.versions import MODEL, TAGS, point, seal
 from include.spec.load import ROOT, parse
+from include.spec.model import Pipeline
 from include.training.candidates import make
+from include.training.forecaster import Forecaster
 
 KEY = "5" * 64
 SPEC = Path(__file__).with_name("rows.yaml")
@@ -41,10 +43,23 @@ ONE_CANDIDATE = (
 )
 
 
-def write_versions(folder: Path, name: str, candidates: dict[int, str]) -> dict[str, float]:
-    """Put versions of a pipeline on disk, as if they had been brought from MLflow; return a row of its features."""
+def write_version(place: Path, pipeline: Pipeline, model: Forecaster, features: pd.DataFrame) -> None:
+    """Put a fitted model on disk as a version, as if it had been brought from MLflow."""
     import skops.io
 
+    place.mkdir(parents=True)
+    content = skops.io.dumps(model)
+    (place / MODEL).write_bytes(content)
+    (place / "golden.json").write_text(json.dumps(golden.ask(model, features)))
+    (place / "pipeline.json").write_text(pipeline.model_dump_json(by_alias=True, exclude_unset=True))
+    (place / "reference.bin").write_bytes(Reference.of(features, pipeline.feature_names()).to_bytes())
+    tags = {"sha256": sha256(content), "data_origin": "SIMULATED", "cut_at": "2024-01-01T00:00:00+00:00"}
+    (place / TAGS).write_text(json.dumps(tags))
+    seal(place)
+
+
+def write_versions(folder: Path, name: str, candidates: dict[int, str]) -> dict[str, float]:
+    """Put versions of a pipeline of the benchmark's own on disk; return a row of its features."""
     text = SPEC.read_text("utf-8").replace("pipeline: bench", f"pipeline: {name}")
     pipeline = parse(text.replace(*ONE_FEATURE).replace(*ONE_CANDIDATE), SPEC.name)
     random = np.random.default_rng(11)
@@ -53,16 +68,7 @@ def write_versions(folder: Path, name: str, candidates: dict[int, str]) -> dict[
     for number, candidate in candidates.items():
         model = make(pipeline, candidate).fit(features[:800], target[:800])
         model = model.calibrate(features[800:], target[800:])
-        place = folder / name / str(number)
-        place.mkdir(parents=True)
-        content = skops.io.dumps(model)
-        (place / MODEL).write_bytes(content)
-        (place / "golden.json").write_text(json.dumps(golden.ask(model, features)))
-        (place / "pipeline.json").write_text(pipeline.model_dump_json(by_alias=True, exclude_unset=True))
-        (place / "reference.bin").write_bytes(Reference.of(features, pipeline.feature_names()).to_bytes())
-        tags = {"sha256": sha256(content), "data_origin": "SIMULATED", "cut_at": "2024-01-01T00:00:00+00:00"}
-        (place / TAGS).write_text(json.dumps(tags))
-        seal(place)
+        write_version(folder / name / str(number), pipeline, model, features)
     point(folder, name, {"version": min(candidates)})
     return {str(feature): float(value) for feature, value in features.iloc[0].items()}
 

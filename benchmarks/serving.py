@@ -17,7 +17,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +25,8 @@ import requests
 from benchmarks.peers import environment
 from benchmarks.replay import NAME, _frame
 from benchmarks.rows import warehouse
+from benchmarks.service import BenchService, serving_url, token, write_version
+from include.serving.versions import point
 from include.spec.load import ROOT, load_all
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from include.training.forecaster import Forecaster
 
 SECONDS, FEW, MANY, BATCH = 8, 8, 512, 10_000
-KEYS = {"1": "b" * 64}
+SETTLES_SECONDS = 2  # for the other processes of a server that answers already
 BENTOML = ["bentoml==1.4.40", "scikit-learn==1.9.1", "pandas==3.1.1", "numpy==2.4.6", "skops==0.16.0"]
 LIMIT_P99_MS, LIMIT_MANY_MS = 8.0, 150.0
 
@@ -46,17 +47,17 @@ def measure() -> Iterator[dict[str, Any]]:
     sent = [{key: None if value != value else value for key, value in row.items()} for row in rows.to_dict("records")]
     with tempfile.TemporaryDirectory(prefix="ciclo-bench-") as name, warehouse() as (_, superuser_url, _):
         folder = Path(name)
-        with _ours(folder, superuser_url, model, rows) as (url, token):
-            one = _ask(folder, f"{url}/v1/predict/{NAME}", {"rows": sent[:1]}, token, FEW)
-            many = _ask(folder, f"{url}/v1/predict/{NAME}", {"rows": sent[:1]}, token, MANY)
+        with _ours(folder, superuser_url, model, rows) as (url, bearer):
+            one = _ask(folder, f"{url}/v1/predict/{NAME}", {"rows": sent[:1]}, bearer, FEW)
+            many = _ask(folder, f"{url}/v1/predict/{NAME}", {"rows": sent[:1]}, bearer, MANY)
             tensor = {
                 "name": "features",
                 "datatype": "FP64",
                 "shape": [1, len(names)],
                 "data": list(sent[0].values()),
             }
-            protocol = _ask(folder, f"{url}/v2/models/{NAME}/infer", {"inputs": [tensor]}, token, FEW)
-            batch = _batch(f"{url}/v1/predict/{NAME}", {"rows": sent}, token)
+            protocol = _ask(folder, f"{url}/v2/models/{NAME}/infer", {"inputs": [tensor]}, bearer, FEW)
+            batch = _batch(f"{url}/v1/predict/{NAME}", {"rows": sent}, bearer)
         with _mlflow(folder, model) as url:
             data = [[row[name] for name in names] for row in sent]
             single = {"dataframe_split": {"columns": names, "data": data[:1]}}
@@ -94,42 +95,17 @@ def _fitted() -> tuple[Forecaster, pd.DataFrame]:
 
 @contextmanager
 def _ours(folder: Path, superuser_url: str, model: Forecaster, rows: pd.DataFrame) -> Iterator[tuple[str, str]]:
-    from include.local.postgres import with_database
-    from include.local.secrets import secret
-    from include.security.tokens import issue
-
-    _put(folder / "var" / "serving" / "models", model, rows)
-    given = {
-        "CICLO_VAR": str(folder / "var"),
-        "CICLO_SERVING_KEYS": " ".join(f"{name}:{key}" for name, key in KEYS.items()),
-        "CICLO_SERVING_DATABASE": with_database(superuser_url, "warehouse", "serving", secret("postgres_serving")),
-        "MLFLOW_TRACKING_URI": "http://127.0.0.1:9",  # nobody listens there: what stands goes on
-    }
-    port = _free_port()
-    command = [sys.executable, "-m", "include.serving", "--port", str(port), "--workers", "2"]
-    with _running(command, f"http://127.0.0.1:{port}/healthz", given):
-        yield f"http://127.0.0.1:{port}", issue(KEYS, "bench", ["predict:*"], timedelta(hours=1))[0]
-
-
-def _put(models: Path, model: Forecaster, rows: pd.DataFrame) -> None:
-    """Put the model on disk as a version that answers."""
-    import skops.io
-
-    from include.monitoring.reference import Reference
-    from include.registry import golden
-    from include.registry.mlflow_access import sha256
-    from include.serving.versions import MODEL, TAGS, point
-
-    place = models / NAME / "1"
-    place.mkdir(parents=True)
-    content = skops.io.dumps(model)
-    (place / MODEL).write_bytes(content)
-    (place / "golden.json").write_text(json.dumps(golden.ask(model, rows)))
-    (place / "pipeline.json").write_text(load_all()[NAME].model_dump_json(by_alias=True, exclude_unset=True))
-    (place / "reference.bin").write_bytes(Reference.of(rows, model.features_).to_bytes())
-    tags = {"sha256": sha256(content), "data_origin": "real", "cut_at": "2005-04-01T00:00:00+00:00"}
-    (place / TAGS).write_text(json.dumps(tags))
+    service = BenchService(folder, serving_url(superuser_url), _free_port())
+    models = service.folder / "models"
+    write_version(models / NAME / "1", load_all()[NAME], model, rows)
     point(models, NAME, {"version": 1})
+    (folder / "pipelines" / NAME).mkdir()
+    service.start()
+    try:
+        time.sleep(SETTLES_SECONDS)
+        yield f"http://127.0.0.1:{service.port}", token()
+    finally:
+        service.stop()
 
 
 @contextmanager
@@ -173,7 +149,7 @@ def _running(command: list[str], sign: str, given: dict[str, str]) -> Iterator[N
                     log.seek(0)
                     raise RuntimeError(f"{command[:4]} did not start: {log.read().decode()[-2000:]}")
                 time.sleep(0.1)
-            time.sleep(2)  # for the other processes of a server that answers already
+            time.sleep(SETTLES_SECONDS)
             yield
         finally:
             os.killpg(process.pid, signal.SIGTERM)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
-from include.serving.inputs import BadRequest, Entity, Instant, RowReader, Rows
+from include.serving.inputs import BadRequest, Entity, Instant, RowReader, Rows, in_utc
 from include.serving.lookup import Completed, look_up
 from include.serving.raw import build_features, raw_rows
 from include.serving.warehouse import Warehouse
@@ -124,9 +124,10 @@ def _lookups(request: dict[str, Any]) -> list[tuple[str, datetime]]:
     """Return the entities and instants of a request."""
     now = datetime.now(UTC)
     if "lookups" in request:
-        return [(one.entity, one.at or now) for one in _converted(request, Several).lookups]
+        several = enumerate(_converted(request, Several).lookups)
+        return [(one.entity, in_utc(f"lookups[{number}].at", one.at or now)) for number, one in several]
     single = _converted(request, Single)
     instants = single.at if isinstance(single.at, list) else [single.at or now]
     if not 1 <= len(instants) <= MOST:
         raise BadRequest(422, f"at: there are {len(instants):,} instants; send 1 to {MOST:,} in one request")
-    return [(single.entity, instant) for instant in instants]
+    return [(single.entity, in_utc("at", instant)) for instant in instants]

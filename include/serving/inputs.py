@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import numpy as np
 
+from include.features.due import FIRST, LAST
 from include.serving.model import ServedModel
 
 if TYPE_CHECKING:
@@ -69,6 +70,20 @@ class Rows:
     warnings: list[list[str]]
 
 
+def in_utc(place: str, at: datetime) -> datetime:
+    """Return an instant in UTC.
+
+    Raises
+    ------
+    BadRequest
+        422 where it lies beyond the years that are kept.
+    """
+    if not FIRST <= at < LAST:
+        faults = [f"{place} = {at.isoformat()}: expected a time from {FIRST.year} until {LAST.year}"]
+        raise BadRequest(422, "a time that nothing can be about", faults)
+    return at.astimezone(UTC)
+
+
 def refuse_size(count: int) -> None:
     """Refuse a request with no row, or with too many: 413."""
     if not 1 <= count <= MOST_ROWS:
@@ -117,10 +132,11 @@ class RowReader:
             raise self._refused(body) from None
         refuse_size(len(rows))
         tuples = [self._as_tuple(row) for row in rows]
+        times = [row[-1] and in_utc(f"rows[{number}].valid_at", row[-1]) for number, row in enumerate(tuples)]
         values = np.array([row[: self._count] for row in tuples], dtype="float64")
         warnings = self.judge(values, refuses=not self.flags_range)
         texts = [self._encode(row) for row in rows]
-        return Rows(values, texts, [row[-2] for row in tuples], [row[-1] for row in tuples], warnings)
+        return Rows(values, texts, [row[-2] for row in tuples], times, warnings)
 
     def of_values(self, values: np.ndarray) -> Rows:
         """Return rows that came as numbers in the order of the features; raises as `read` does."""

@@ -8,6 +8,8 @@ import msgspec
 from fastapi import FastAPI
 
 from include.serving.answering import Answers
+from include.serving.completing import Raw, Several, Single
+from include.serving.feedback import Items, Told
 from include.serving.inference import InferRequest
 from include.serving.inputs import MOST_ROWS
 
@@ -70,27 +72,38 @@ def describe_hot_routes(app: FastAPI) -> None:
 
 
 def _add(schema: dict[str, Any]) -> None:
-    _, parts = msgspec.json.schema_components([Answers, InferRequest], ref_template=PLACE)
+    kinds = [Answers, InferRequest, Items, Raw, Several, Single, Told]
+    _, parts = msgspec.json.schema_components(kinds, ref_template=PLACE)
     components = schema.setdefault("components", {})
     components.setdefault("schemas", {}).update(parts | {"Problem": PROBLEM, "Rows": ROWS})
     components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
-    predict = _operation("Predict rows of features", "Rows", "Answers", ["pipeline"])
-    schema["paths"]["/v1/predict/{pipeline}"] = {"post": predict}
+    paths, forms = schema["paths"], ("Rows", "Single", "Several", "Raw")
+    paths["/v1/predict/{pipeline}"] = {"post": _operation("Predict", forms, "Answers", ["pipeline"])}
+    explain = "Predict, and tell what each feature contributes"
+    paths["/v1/explain/{pipeline}"] = {"post": _operation(explain, forms, None, ["pipeline"])}
+    paths["/v1/feedback"] = {"post": _operation("Tell what came of answers", ("Items",), "Told", [])}
+    paths["/v1/models"] = {"get": _operation("Tell which versions answer", (), None, [])}
     for path, names in (("", ["pipeline"]), ("/versions/{version}", ["pipeline", "version"])):
-        infer = _operation("Predict, by the Open Inference Protocol", "InferRequest", None, names)
-        schema["paths"][f"/v2/models/{{pipeline}}{path}/infer"] = {"post": infer}
+        title = "Predict, by the Open Inference Protocol"
+        infer = _operation(title, ("InferRequest",), None, names, problem=None)
+        paths[f"/v2/models/{{pipeline}}{path}/infer"] = {"post": infer}
 
 
-def _operation(summary: str, body: str, answer: str | None, names: list[str]) -> dict[str, Any]:
-    def content(name: str | None, kind: str = "application/json") -> dict[str, Any]:
-        return {kind: {"schema": {"$ref": PLACE.format(name=name)} if name else {"type": "object"}}}
+def _operation(
+    summary: str, bodies: tuple[str, ...], answer: str | None, names: list[str], problem: str | None = "Problem"
+) -> dict[str, Any]:
+    """Return what is told of a route: the forms of its body, its answer and its refusals."""
 
-    problem = content("Problem", "application/problem+json") if answer else content(None)
-    refusals = {status: {"description": text, "content": problem} for status, text in REFUSALS.items()}
+    def content(*schemas: str | None, kind: str = "application/json") -> dict[str, Any]:
+        parts = [{"$ref": PLACE.format(name=name)} for name in schemas if name] or [{"type": "object"}]
+        return {kind: {"schema": parts[0] if len(parts) == 1 else {"anyOf": parts}}}
+
+    told = content(problem, kind="application/problem+json" if problem else "application/json")
+    refusals = {status: {"description": text, "content": told} for status, text in REFUSALS.items()}
     return {
         "summary": summary,
         "security": [{"bearer": []}],
         "parameters": [{"name": n, "in": "path", "required": True, "schema": {"type": "string"}} for n in names],
-        "requestBody": {"required": True, "content": content(body)},
-        "responses": {"200": {"description": "Predictions", "content": content(answer)}} | refusals,
+        **({"requestBody": {"required": True, "content": content(*bodies)}} if bodies else {}),
+        "responses": {"200": {"description": "What was asked for", "content": content(answer)}} | refusals,
     }

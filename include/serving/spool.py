@@ -15,6 +15,8 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+from include.serving.troubles import Troubles
+
 SEGMENT_BYTES = 16 << 20
 SUFFIX = ".rows"
 REFUSED = "refused"  # the folder beside the spool, with lines that the warehouse will never take
@@ -39,6 +41,11 @@ class Spool:
     syncs : bool
         Whether answers wait until they would survive a loss of power, see `settle`.
 
+    Attributes
+    ----------
+    troubles : Troubles
+        Why the disk took no line when one was written last.
+
     Examples
     --------
     >>> from tempfile import TemporaryDirectory
@@ -53,6 +60,7 @@ class Spool:
     def __init__(self, folder: Path, limit_bytes: int, writers: int = 1, syncs: bool = False) -> None:
         self.folder, self.limit_bytes, self.writers, self.syncs = folder, limit_bytes, writers, syncs
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.troubles = Troubles()
         self._share = limit_bytes // (8 * writers)
         self._file, self._end = -1, 0
         self._room, self._why = 0, ""
@@ -86,6 +94,7 @@ class Spool:
             raise self._undone("no space is left")
         self._end += written
         self._room -= written
+        self.troubles.clear("log")
 
     async def settle(self) -> None:
         """Wait until what was appended is on the disk itself; all who wait meanwhile share one fsync.
@@ -145,6 +154,7 @@ class Spool:
     def _undone(self, reason: str | None) -> SpoolFull:
         self.close()  # what is half written never counts, and the segment can make room once it is in the warehouse
         self._room, self._why = 0, f"the log cannot be written: {reason}"  # until it is measured again
+        self.troubles.note("log", self._why)
         return SpoolFull(self._why)
 
 

@@ -61,7 +61,6 @@ def answer(folder: Path, listener: socket.socket, workers: int, certificate: str
 
 def keep(folder: Path, service: str) -> None:
     """Follow the registry and bring the log to the warehouse, until told to stop; tell the workers how that goes."""
-    (folder / "spool").mkdir(mode=0o700, exist_ok=True)
     clean(folder / "models")
     database, troubles = os.environ["CICLO_SERVING_DATABASE"], Troubles()
     follower = Follower(folder / "models", Downloads(os.environ["MLFLOW_TRACKING_URI"]), database, troubles)
@@ -99,7 +98,7 @@ def _ship(shipper: Shipper, database: str, troubles: Troubles) -> None:
 def _tell_workers(folder: Path, shipper: Shipper, troubles: Troubles) -> None:
     refused = sum(path.read_bytes().count(END) for path, _ in sizes(folder / REFUSED))
     if refused:
-        troubles.note("refused", f"the warehouse refused {refused:,} answers, see {folder / REFUSED}")
+        troubles.note("refused", f"the warehouse refused {refused:,} answers, see the folder {REFUSED}")
     else:
         troubles.clear("refused")
     state = {"troubles": troubles.standing(), "waiting_bytes": shipper.waiting_bytes(), "refused_lines": refused}

@@ -160,7 +160,7 @@ def test_a_fault_of_ours_is_a_bare_problem_to_the_client_and_on_record(service: 
         "status": 500,
         "errors": [],
     }
-    assert "TypeError" in service.log.read_text()
+    service.wait_for(lambda: "TypeError" in service.log.read_text())
     service.wait_for(lambda: [row for row in service.rows(AUDIT) if row[:3] == ("test", plant.pipeline, 500)])
 
 

@@ -20,6 +20,7 @@ import requests
 from benchmarks.server import PostgresServer
 from include.local.postgres import create_databases, with_database
 from include.local.secrets import secret
+from include.serving.http import NO_ROOM
 from include.serving.versions import MODEL, point
 from include.spec.model import Pipeline
 from include.warehouse.migrate import upgrade
@@ -141,7 +142,7 @@ def test_a_full_log_refuses_with_503_until_the_warehouse_is_back(
     on_mortal.start()
     refused = fill(on_mortal, mortal_postgres, plant, rows=20)
     assert refused.headers["Retry-After"] == "5"
-    assert "the warehouse has not taken yet" in refused.json()["title"]
+    assert refused.json()["title"] == NO_ROOM
 
 
 @pytest.fixture
@@ -166,7 +167,8 @@ def test_a_full_disk_refuses_with_503_until_the_warehouse_is_back(
 ) -> None:
     on_small_disk.start()
     refused = fill(on_small_disk, mortal_postgres, plant, rows=20)
-    assert "the log cannot be written" in refused.json()["title"]
+    assert refused.json()["title"] == NO_ROOM
+    assert "the log cannot be written" in on_small_disk.log.read_text()
 
 
 def fill(service: Service, postgres: PostgresServer, plant: Pipeline, rows: int) -> requests.Response:

@@ -76,6 +76,7 @@ def asked(
     folder: Path = tmp_path_factory.mktemp("lookup")
     rows = world[1]
     with unstarted(folder, free_ports(), free_ports(), postgres_url, shared_warehouse_url) as service:
+        (folder / "pipelines" / lagged.pipeline).mkdir()
         write_version(service.folder / "models", lagged, 1, model, rows[[*lagged.feature_names(), "target"]])
         point(service.folder / "models", lagged.pipeline, {"version": 1})
         service.start()

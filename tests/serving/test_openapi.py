@@ -35,5 +35,6 @@ def test_nothing_ends_in_a_servers_error(shared_service: Service, plant: Pipelin
             continue  # there is no wrong way to ask for it
         asking = given(case=operation.as_strategy(generation_mode=mode))(ask)
         settings(max_examples=MOST_EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))(asking)()
-    assert {"POST /v1/predict/{pipeline}", "POST /v2/models/{pipeline}/infer"} <= set(statuses)
+    posts = {"/v1/predict/{pipeline}", "/v1/explain/{pipeline}", "/v1/feedback", "/v2/models/{pipeline}/infer"}
+    assert {f"POST {path}" for path in posts} <= set(statuses)
     assert statuses["POST /v1/predict/{pipeline}"] & {400, 422}

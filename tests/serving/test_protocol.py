@@ -76,7 +76,7 @@ def test_answers_are_kept_like_any_other(
 def test_a_client_without_a_token_gets_no_answer(client: Any, plant: Pipeline) -> None:
     matrix = triton.InferInput("features", [1, 3], "FP64")
     matrix.set_data_from_numpy(np.ones((1, 3)), binary_data=False)
-    with pytest.raises(InferenceServerException, match="send a token"):
+    with pytest.raises(InferenceServerException, match="send a valid token"):
         client.infer(plant.pipeline, [matrix])
 
 
