@@ -16,9 +16,9 @@ RUN python -m venv /opt/ciclo \
  && /opt/ciclo/bin/python -m pip check
 
 # Every folder a service writes to; a named volume takes its owner from here. Any user of group 0 may run the image.
-RUN install -d -o 50000 -g 0 -m 0770 /var/lib/ciclo /var/lib/ciclo/airflow /var/lib/ciclo/docs /var/lib/ciclo/files \
+RUN install -d -o 50000 -g 0 -m 0770 /var/lib/ciclo /var/lib/ciclo/airflow /var/lib/ciclo/balancer /var/lib/ciclo/docs /var/lib/ciclo/files \
       /var/lib/ciclo/lake /var/lib/ciclo/log /var/lib/ciclo/mlflow /var/lib/ciclo/run /var/lib/ciclo/sandbox \
-      /var/lib/ciclo/secrets /var/lib/ciclo/uci
+      /var/lib/ciclo/secrets /var/lib/ciclo/serving /var/lib/ciclo/uci
 
 WORKDIR ${AIRFLOW_HOME}
 COPY . .

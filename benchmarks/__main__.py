@@ -11,12 +11,15 @@ from benchmarks import (
     dag_parse,
     drift,
     drifting,
+    durability,
     features,
     loading,
     model_quality,
     promotion,
     quality,
     replay,
+    serve_start,
+    serving,
     task_overhead,
 )
 
@@ -42,6 +45,10 @@ BENCHMARKS = {
     "power": promotion.measure_power,
     "coverage": coverage.measure,
     "model_quality": model_quality.measure,
+    "serve": serving.measure,
+    "log_durability": durability.measure,
+    "log_memory": durability.measure_memory,
+    "serve_start": serve_start.measure,
 }
 
 

@@ -3,14 +3,15 @@
 `ml.decision`, from `feature.<pipeline>`, the predictions in `ml.prediction` and the champion in MLflow.
 
 **Steps**: `measure` compares features, target and predictions with the champion's training data, measures what the
-live version had predicted before the truth was known, and compares the champion with its own recipe fitted on newer
-data; `decide` weighs harm, worth and cause by the pipeline's policy (`monitoring` in pipeline.yaml,
-docs/monitoring.md) and writes the verdict with its reasons; `draw_report` draws all of it (the button "Monitoring
-report"); on `retrain` it goes on to `trigger_training`. Earlier windows that a load opened again, or that somebody
-asks for, are measured with the version that was live then; the newest window alone is decided on. `end_trials` brings
-the previous version back where a champion on probation is proven worse (docs/undo.md), and promotes or rejects a
-challenger whose time in shadow is over (docs/promotion.md). Where pipeline.yaml says `monitoring.label`,
-`request_labels` asks people for the target of its most doubtful rows (docs/people.md).
+live version had predicted before the truth was known, compares the champion with its own recipe fitted on newer data,
+and measures what the prediction service answered (docs/serving.md); `decide` weighs harm, worth and cause by the
+pipeline's policy (`monitoring` in pipeline.yaml, docs/monitoring.md) and writes the verdict with its reasons;
+`draw_report` draws all of it (the button "Monitoring report"); on `retrain` it goes on to `trigger_training`. Earlier
+windows that a load opened again, or that somebody asks for, are measured with the version that was live then; the
+newest window alone is decided on. `end_trials` brings the previous version back where a champion on probation is proven
+worse (docs/undo.md), and promotes or rejects a challenger whose time in shadow is over (docs/promotion.md). Where
+pipeline.yaml says `monitoring.label`, `request_labels` asks people for the target of its most doubtful rows
+(docs/people.md).
 
 **Params**: `start` and `end`, a half-open window in UTC; without them the window that was just
 loaded: `airflow dags trigger monitor_<pipeline>`

@@ -36,6 +36,16 @@ class Settings(BaseSettings):
         An MLflow server to use instead of a local one.
     sandbox_url, airflow_url
         A sandbox and an Airflow that run elsewhere, as in containers, to use instead of local ones.
+    predictions_url
+        Prediction services that run elsewhere, as in containers: one address, or several with a comma between.
+    predictions_certificate, predictions_key
+        PEM files with which the prediction service speaks HTTPS.
+    predictions_rate
+        Requests a second that one subject may send to the prediction service; 0 for no limit.
+    serving_keys
+        Keys of its tokens from a secrets backend, see ``include.security.keys``; by default they are files in `var`.
+    serving_hash_key
+        The key with which its raw rows are hashed where a column is personal: that of the sources' connection.
     dags
         Folder of the DAG files.
     pipelines
@@ -47,6 +57,10 @@ class Settings(BaseSettings):
         How many tasks run at the same time.
     warm_workers
         Whether task processes inherit the heavy imports (see ``include.local.warm``).
+    serving_spool_mb
+        How much of what the prediction service answered may wait for the warehouse, MB.
+    serving_sync
+        Whether each prediction waits until its log would survive a loss of power.
     """
 
     model_config = SettingsConfigDict(
@@ -64,11 +78,19 @@ class Settings(BaseSettings):
     mlflow_url: str | None = Field(default=None, pattern=r"^https?://\S+[^/\s]$")
     sandbox_url: str | None = Field(default=None, pattern=r"^https?://\S+[^/\s]$")
     airflow_url: str | None = Field(default=None, pattern=r"^https?://\S+[^/\s]$")
+    predictions_url: str | None = Field(default=None, pattern=r"^https?://\S+[^/\s]$")
+    predictions_certificate: Path | None = None
+    predictions_key: Path | None = None
+    predictions_rate: float = Field(default=20_000, ge=0)
+    serving_keys: str = Field(default="", repr=False)
+    serving_hash_key: str = Field(default="", repr=False)
     dags: Path = Path("dags")
     pipelines: Path = Path("include/pipelines")
     lake: str = ""
     scheduler_workers: int = Field(default=4, ge=1)
     warm_workers: bool = True
+    serving_spool_mb: int = Field(default=1024, ge=1)
+    serving_sync: bool = False
 
     @field_validator("lake")
     @classmethod
@@ -79,8 +101,9 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _resolve(self) -> "Settings":
-        for name in ("var", "dags", "pipelines"):
-            setattr(self, name, (self.root / getattr(self, name)).resolve())
+        for name in ("var", "dags", "pipelines", "predictions_certificate", "predictions_key"):
+            if (path := getattr(self, name)) is not None:
+                setattr(self, name, (self.root / path).resolve())
         self.lake = self.lake or f"file://{self.var}/lake"
         return self
 

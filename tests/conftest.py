@@ -106,6 +106,19 @@ def migrated_template(postgres_url: str) -> str:
 @pytest.fixture
 def warehouse_url(postgres_url: str, migrated_template: str) -> Iterator[str]:
     """Give a warehouse of the test's own, migrated and empty, as the role that owns it."""
+    with _warehouse(postgres_url, migrated_template) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def shared_warehouse_url(postgres_url: str, migrated_template: str) -> Iterator[str]:
+    """Give a warehouse that the tests of a file share."""
+    with _warehouse(postgres_url, migrated_template) as url:
+        yield url
+
+
+@contextmanager
+def _warehouse(postgres_url: str, migrated_template: str) -> Iterator[str]:
     from include.local import postgres
 
     name = f"warehouse_{uuid4().hex[:12]}"
@@ -115,10 +128,10 @@ def warehouse_url(postgres_url: str, migrated_template: str) -> Iterator[str]:
         cursor.execute(f"drop database {name} with (force)")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def free_ports() -> Callable[[], int]:
     """Give a function that finds a TCP port nobody listens on."""
-    return _free_port
+    return free_port
 
 
 def _as_warehouse(superuser_url: str, database: str) -> str:
@@ -128,7 +141,8 @@ def _as_warehouse(superuser_url: str, database: str) -> str:
     return postgres.with_database(superuser_url, database, "warehouse", secret("postgres_warehouse"))
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a TCP port nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
 
@@ -137,7 +151,7 @@ def _free_port() -> int:
 def _running_postgres(data: Path) -> Iterator[str]:
     from include.local import postgres
 
-    port, password = _free_port(), uuid4().hex
+    port, password = free_port(), uuid4().hex
     url = f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres"
     postgres.initialise(data, password)
     log = data.with_suffix(".log")

@@ -8,13 +8,14 @@ from typing import Annotated
 
 import typer
 
-from include.commands import inject, quarantine, replay, undo
+from include.commands import inject, quarantine, replay, token, undo
 from include.errors import CicloError, ConfigError
 
 app = typer.Typer(
     help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
 )
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(token.app, name="token")
 app.command("inject")(inject.inject)
 app.command("replay")(replay.replay)
 app.add_typer(undo.ledger, name="ledger")

@@ -68,7 +68,7 @@ def pin(
 
     known_pipelines(pipeline)
     _ask_reason(reason)
-    kept = Pin(getpass.getuser(), reason, _instant(until) if until else None)
+    kept = Pin(getpass.getuser(), reason, instant(until) if until else None)
     _record(pipeline, f"the champion is {kept}", kept.to_dict())
     typer.echo(f"{pipeline}: {kept}")
 
@@ -137,7 +137,14 @@ def _ask_reason(reason: str) -> None:
         raise ConfigError('give a reason, which is kept on record: --reason "…"')
 
 
-def _instant(text: str) -> datetime:
+def instant(text: str) -> datetime:
+    """Return the instant to come that was written behind ``--until``.
+
+    Raises
+    ------
+    ConfigError
+        It is no time, or has passed.
+    """
     try:
         at = datetime.fromisoformat(text)
     except ValueError:

@@ -25,8 +25,7 @@ CHUNK_BYTES = 1 << 19  # of text make a frame; Arrow reads 32 of them ahead
 # Rows of a window lie side by side; of those before and after it only each entity's nearest count.
 MAIN = """
 with near as materialized (
-    select n.* from (select distinct {key} from core.{table} where valid_at >= %(start)s and valid_at < %(end)s) e,
-    lateral (
+    select n.* from {entities}, lateral (
         (select {columns}, recorded_at, false as is_gone from core.{table} t where {same} and t.valid_at < %(start)s
          order by t.valid_at desc limit %(before)s)
         union all
@@ -47,6 +46,7 @@ select {columns}, is_gone from (
     {gone}
 ) v order by recorded_at, available_at
 """
+OF_WINDOW = "(select distinct {key} from core.{table} where valid_at >= %(start)s and valid_at < %(end)s) e"
 # Rows that the source deleted, with what they were and a last version without values: from then on they are no more.
 GONE_OF_MAIN = """
     union all
@@ -79,23 +79,31 @@ select valid_at from core.{table} t where {column} is not null and valid_at < %(
     and not exists (select from core.{history} h where h.valid_at = t.valid_at and h.{column} is null)
 order by valid_at desc offset %(rows)s limit 1
 """
+NOTHING = sql.SQL("")
 TIMES = {"valid_at": "timestamp", "available_at": "timestamp"}
 
 
-def read_context(cursor: PgCursor, pipeline: Pipeline, window: Window) -> dict[str, pd.DataFrame]:
+def read_context(
+    cursor: PgCursor, pipeline: Pipeline, window: Window, asked: pd.DataFrame | None = None
+) -> dict[str, pd.DataFrame]:
     """Return, for each source, every version of the rows that features and targets of a window reach.
 
     Parameters
     ----------
     window : Window
         Of the main source's `valid_at`.
+    asked : DataFrame, optional
+        Rows of the main source that the warehouse need not have, all in the window: `valid_at`, `available_at` (UTC)
+        and its columns. They stand in place of those it has, and what they reach is read for them.
 
     Returns
     -------
     dict of str to DataFrame
         As `include.features.build.build` takes them; only columns that recipes or the target read.
     """
-    tables = {pipeline.main: _read_main(cursor, pipeline, window)}
+    tables = {pipeline.main: _read_main(cursor, pipeline, window, asked)}
+    if asked is not None:
+        tables[pipeline.main] = _with(tables[pipeline.main], asked, pipeline.sources[pipeline.main].key)
     known = tables[pipeline.main]["available_at"]
     first, last = (known.min(), known.max()) if len(known) else (window.start, window.end)
     for source in pipeline.sources:
@@ -104,13 +112,36 @@ def read_context(cursor: PgCursor, pipeline: Pipeline, window: Window) -> dict[s
     return tables
 
 
-def _read_main(cursor: PgCursor, pipeline: Pipeline, window: Window) -> pd.DataFrame:
+def _with(rows: pd.DataFrame, asked: pd.DataFrame, key: tuple[str, ...]) -> pd.DataFrame:
+    """Return rows with others in place of every version of theirs."""
+    import pandas as pd
+
+    place = [*key, "valid_at"]
+    asked = asked.assign(is_gone=False).reindex(columns=rows.columns).astype(rows.dtypes.to_dict())
+    kept = rows[~pd.MultiIndex.from_frame(rows[place]).isin(pd.MultiIndex.from_frame(asked[place]))]
+    return pd.concat([kept, asked], ignore_index=True) if len(kept) else asked
+
+
+def _read_main(cursor: PgCursor, pipeline: Pipeline, window: Window, asked: pd.DataFrame | None) -> pd.DataFrame:
     wanted = {r.column for r in reaches(pipeline) if r.source == pipeline.main} | {pipeline.target.column}
     values: dict[str, Any] = {"start": window.start, "end": window.end}
     values |= {"before": main_rows(pipeline), "after": pipeline.target.horizon}
-    return _read(
-        cursor, pipeline, pipeline.main, wanted | _divisors(pipeline, pipeline.main), MAIN, GONE_OF_MAIN, values
-    )
+    wanted |= _divisors(pipeline, pipeline.main)
+    if asked is None:
+        entities = sql.SQL(OF_WINDOW).format(**key_names(pipeline, pipeline.main))
+    else:
+        entities = _entities(asked, pipeline.sources[pipeline.main].key, values)
+    return _read(cursor, pipeline, pipeline.main, wanted, MAIN, GONE_OF_MAIN, values, entities)
+
+
+def _entities(asked: pd.DataFrame, key: tuple[str, ...], values: dict[str, Any]) -> sql.Composed:
+    """Return the entities of rows as a table `e` of a statement, and add their keys to its values."""
+    if not key:
+        return sql.SQL("(values (true)) e (is_alone)").format()
+    rows = asked[list(key)].drop_duplicates()
+    values |= {f"entity_{name}": rows[name].astype("object").tolist() for name in key}
+    arrays, names = (sql.Placeholder(f"entity_{name}") for name in key), map(sql.Identifier, key)
+    return sql.SQL("unnest({}) e ({})").format(sql.SQL(", ").join(arrays), sql.SQL(", ").join(names))
 
 
 def _read_beside(cursor: PgCursor, pipeline: Pipeline, source: str, first: datetime, last: datetime) -> pd.DataFrame:
@@ -163,6 +194,7 @@ def _read(
     statement: str,
     gone: str,
     values: dict[str, Any],
+    entities: sql.Composable = NOTHING,
 ) -> pd.DataFrame:
     """Read rows through COPY; a table or column that is not there yet gives none."""
     types = {name: column.computed_type for name, column in pipeline.sources[source].stored.items()}
@@ -186,7 +218,7 @@ def _read(
             "joined": sql.SQL("and" if is_told.string else "where"),
             **key_names(pipeline, source),
         }
-        query = sql.SQL(statement).format(gone=sql.SQL(gone).format(**pieces), **pieces)
+        query = sql.SQL(statement).format(entities=entities, gone=sql.SQL(gone).format(**pieces), **pieces)
         frame = copy_frame(cursor, query, values, facts)
     names += types.keys() & {"is_gone"}
     return frame.reindex(columns=names).astype({name: TYPES[types[name]].pandas for name in names})

@@ -86,6 +86,8 @@ def all_components() -> tuple[Component, ...]:
     if not options.mlflow_url:
         how = ("server", "--serve-artifacts", "--host", environment.HOST, "--workers", "1")
         components.append(_web_server("mlflow", "mlflow", *how, directory=options.var, needs=("databases",)))
+    if not options.predictions_url:
+        components.append(_predictions())
     return (*components, *(() if options.airflow_url else airflow_components()))
 
 
@@ -101,6 +103,25 @@ def _web_server(name: str, module: str, *arguments: str, **more: Any) -> Compone
         port=port,
         port_variable=f"CICLO_{name.upper()}_PORT",
         **more,
+    )
+
+
+def _predictions() -> Component:
+    """Return the prediction service, which looks for champions by itself and waits for the first."""
+    options, [url] = settings(), environment.predictions_urls()
+    tls = ("--certificate", str(options.predictions_certificate), "--key", str(options.predictions_key))
+    return Component(
+        name="predictions",
+        command=(
+            *(sys.executable, "-m", "include.serving", "--port", str(options.predictions_port)),
+            *(tls if options.predictions_certificate else ()),
+        ),
+        is_healthy=lambda _: health.answers(f"{url}/healthz", certificate=options.predictions_certificate),
+        directory=options.root,
+        needs=("warehouse", "mlflow"),
+        url=url,
+        port=options.predictions_port,
+        port_variable="CICLO_PREDICTIONS_PORT",
     )
 
 

@@ -57,6 +57,9 @@ def print_status(status: dict[str, Any], as_json: bool) -> None:
         for incident in service["incidents"]:
             console.print(f"  {name} ended at {incident['at']} ({incident['how']}) and was started again")
     console.print(_pipelines_table(status))
+    console.print(_predictions_table(status["predictions"]))
+    for line in _degraded(status["predictions"]):
+        console.print(f"  {line}", markup=False, soft_wrap=True)
     for name, state in status["pipelines"].items():
         for remark in _remarks(name, state):
             console.print(f"  {name}{remark}", markup=False, soft_wrap=True)
@@ -84,6 +87,36 @@ def _pipelines_table(status: dict[str, Any]) -> Table:
             f"{state['rows']:,}" if state else "-",
         )
     return table
+
+
+def _predictions_table(service: dict[str, Any]) -> Table:
+    """Return a row a pipeline: which version answers, and how; what nobody could ask is unknown, and not nothing."""
+    table = Table("pipeline", "version", title="Predictions since the service was started")
+    for name in ("requests", "refused", "errors", "p99"):
+        table.add_column(name, justify="right")
+
+    def shown(figures: dict[str, Any], name: str, form: str) -> str:
+        value = figures[name]
+        return format(value, form) if value is not None else "unknown" if figures["requests"] is None else "-"
+
+    for name, figures in service["pipelines"].items():
+        table.add_row(
+            name,
+            ", ".join(map(str, figures["versions"])) if figures["versions"] else "none answers",
+            shown(figures, "requests", ",d"),
+            shown(figures, "refused", ",d"),
+            shown(figures, "error_share", ".2%"),
+            f"{shown(figures, 'p99_ms', '.1f')}{' ms' if figures['p99_ms'] is not None else ''}",
+        )
+    return table
+
+
+def _degraded(service: dict[str, Any]) -> Iterator[str]:
+    """Yield what the prediction service lacks, and how much of its log waits."""
+    waiting = service["spool_bytes"]
+    size = "it is unknown how many bytes wait" if waiting is None else f"{waiting:,} bytes wait"
+    yield f"predictions: {size} for the warehouse"
+    yield from (f"predictions: degraded, {line}" for line in service["degraded"])
 
 
 def _remarks(name: str, state: dict[str, Any]) -> Iterator[str]:

@@ -9,6 +9,7 @@ import sys
 
 from include.errors import CicloError
 from include.local import airflow_settings, environment, preflight, preparation
+from include.settings import settings
 
 
 def prepare() -> None:
@@ -23,11 +24,19 @@ def prepare() -> None:
     """
     preflight.check_postgres("correct CICLO_SECRET_POSTGRES in .env, or see the log of the service postgres")
     preparation.prepare_files()
+    _lay_out_balancer()
     preparation.create_databases()
     preparation.migrate_warehouse()
     preparation.seed_core_banking()
     variables = os.environ | environment.connection_env(os.environ)
     airflow_settings.apply(airflow_settings.read(airflow_settings.FILE, variables), migrate=True)
+
+
+def _lay_out_balancer() -> None:
+    """Copy the load balancer's configuration to its volume, where every user can read it."""
+    folder = settings().var / "balancer"
+    folder.mkdir(exist_ok=True)
+    (folder / "haproxy.cfg").write_text((settings().root / "config" / "haproxy.cfg").read_text("utf-8"), "utf-8")
 
 
 if __name__ == "__main__":

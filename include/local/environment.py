@@ -31,6 +31,11 @@ def database_url(name: str) -> str:
     return with_database(superuser_url(), name, name, secret(f"postgres_{name}"))
 
 
+def serving_url() -> str:
+    """Return the URL of the warehouse as the role of the prediction service, password included."""
+    return with_database(superuser_url(), "warehouse", "serving", secret("postgres_serving"))
+
+
 def airflow_url() -> str:
     """Return the address of Airflow's web UI and API: the local one, or the one named."""
     return settings().airflow_url or f"http://{HOST}:{settings().airflow_port}"
@@ -44,6 +49,12 @@ def mlflow_url() -> str:
 def sandbox_url() -> str:
     """Return the address of the sandbox that stands in for the public sources: the local one, or the one named."""
     return settings().sandbox_url or f"http://{HOST}:{settings().sandbox_port}"
+
+
+def predictions_urls() -> list[str]:
+    """Return the addresses of the prediction service: the local one, or those named."""
+    scheme = "https" if settings().predictions_certificate else "http"
+    return (settings().predictions_url or f"{scheme}://{HOST}:{settings().predictions_port}").split(",")
 
 
 def component_env() -> dict[str, str]:
@@ -61,6 +72,8 @@ def component_env() -> dict[str, str]:
         **_mlflow_env(options),
         **connection_env(dotenv | os.environ),
         **_platform_env(options),
+        "CICLO_SERVING_DATABASE": serving_url(),
+        "CICLO_SERVING_HASH_KEY": secret("hash_key"),
         MARKER: str(options.var),
         "PYTHONPATH": os.pathsep.join([str(options.root), str(options.root / "config")]),
         "GX_ANALYTICS_ENABLED": "false",

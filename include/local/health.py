@@ -5,17 +5,33 @@
 
 import argparse
 import json
+import ssl
 import sys
 from datetime import datetime
 from http.client import HTTPException
-from urllib.request import ProxyHandler, build_opener
+from pathlib import Path
+from urllib.request import HTTPSHandler, OpenerDirector, ProxyHandler, build_opener
 
 _DIRECT = build_opener(ProxyHandler({}))  # our own ports are never behind the company's proxy
 
 
-def answers(url: str, seconds: float = 3) -> bool:
+def answers(url: str, seconds: float = 3, certificate: Path | None = None) -> bool:
     """Tell whether a GET of `url` is answered with a success within `seconds`."""
-    return _get(url, seconds) is not None
+    return content(url, seconds, certificate) is not None
+
+
+def content(url: str, seconds: float = 3, certificate: Path | None = None) -> bytes | None:
+    """Return what a GET of `url` is answered with, or None without a success within `seconds`.
+
+    Where our own service speaks HTTPS, it has to have the `certificate` that it was given; for whom that was made does
+    not matter on this machine.
+    """
+    try:
+        opener = _DIRECT if certificate is None else _trusting(certificate)
+        with opener.open(url, timeout=seconds) as response:
+            return bytes(response.read())
+    except (OSError, HTTPException, ValueError):
+        return None
 
 
 def airflow_part_beats(url: str, part: str, started: float) -> bool:
@@ -26,7 +42,7 @@ def airflow_part_beats(url: str, part: str, started: float) -> bool:
     the old one's good name.
     """
     try:
-        beat = json.loads(_get(f"{url}/api/v2/monitor/health", 3) or "{}").get(part) or {}
+        beat = json.loads(content(f"{url}/api/v2/monitor/health", 3) or "{}").get(part) or {}
     except (ValueError, AttributeError):  # it is not Airflow that answers
         return False
     at = beat.get(f"latest_{part}_heartbeat")
@@ -47,12 +63,11 @@ def main(arguments: list[str]) -> int:
     return int(bool(silent))
 
 
-def _get(url: str, seconds: float) -> bytes | None:
-    try:
-        with _DIRECT.open(url, timeout=seconds) as response:
-            return bytes(response.read())
-    except (OSError, HTTPException, ValueError):
-        return None
+def _trusting(certificate: Path) -> OpenerDirector:
+    context = ssl.create_default_context(cafile=certificate)
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return build_opener(ProxyHandler({}), HTTPSHandler(context=context))
 
 
 if __name__ == "__main__":

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection
 
 DATABASES = ("warehouse", "airflow", "mlflow", "core_banking")
+SERVING = "serving"  # the role of the prediction service, without a database of its own
+SERVING_SECONDS = {"statement_timeout": 30, "idle_in_transaction_session_timeout": 30, "lock_timeout": 10}
 SYSTEM_USER = "pgserver"
 
 # One machine shared with Airflow and MLflow: small caches, enough connections for every
@@ -148,6 +150,18 @@ def create_databases(
         cursor.execute("select 1 from pg_roles where rolname = 'analyst'")
         if cursor.fetchone() is None:
             cursor.execute("create role analyst nologin")
+        cursor.execute("select 1 from pg_roles where rolname = %s", [SERVING])
+        verb, password = (
+            sql.SQL("alter" if cursor.fetchone() else "create"),
+            sql.Literal(password_of("postgres_serving")),
+        )
+        cursor.execute(sql.SQL("{} role {} login password {}").format(verb, sql.Identifier(SERVING), password))
+        for option, seconds in SERVING_SECONDS.items():
+            cursor.execute(
+                sql.SQL("alter role {} set {} = {}").format(
+                    sql.Identifier(SERVING), sql.Identifier(option), sql.Literal(f"{seconds}s")
+                )
+            )
         for name in names:
             role, password = sql.Identifier(name), sql.Literal(password_of(f"postgres_{name}"))
             cursor.execute("select 1 from pg_roles where rolname = %s", [name])
@@ -157,7 +171,7 @@ def create_databases(
             if cursor.fetchone() is None:
                 cursor.execute(sql.SQL("grant {} to current_user").format(role))  # a managed superuser needs it
                 cursor.execute(sql.SQL("create database {} owner {}").format(role, role))
-                cursor.execute(sql.SQL("revoke connect on database {} from public").format(role))
+                cursor.execute(sql.SQL("revoke all on database {} from public").format(role))
 
 
 def _initdb(data: Path, password_file: Path, account: pwd.struct_passwd | None) -> None:

@@ -14,7 +14,7 @@ from include.errors import ConfigError
 from include.local import environment, postgres
 from include.local.components import Step
 from include.local.launch import last_error_line
-from include.local.secrets import secret, write_private
+from include.local.secrets import secret, serving_keys, write_private
 from include.settings import settings
 
 
@@ -25,6 +25,7 @@ def prepare_files() -> None:
         (options.var / name).mkdir(mode=0o700, parents=True, exist_ok=True)
     passwords = {"admin": secret("airflow_admin")}
     write_private(options.var / "secrets" / "airflow_passwords.json", json.dumps(passwords) + "\n")
+    serving_keys()
     if not options.postgres_url:
         postgres.initialise(options.var / "postgres", secret("postgres"))
 

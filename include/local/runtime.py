@@ -104,6 +104,8 @@ def external_services() -> dict[str, dict[str, Any]]:
     for name, url in (("mlflow", options.mlflow_url), ("sandbox", options.sandbox_url)):
         if url:
             states[name] = unknown | {"healthy": health.answers(f"{url}/health"), "url": preflight.address(url)}
+    for number, url in enumerate(options.predictions_url.split(",") if options.predictions_url else (), 1):
+        states[f"predictions-{number}"] = unknown | {"healthy": health.answers(f"{url}/healthz"), "url": url}
     for part in airflow_components() if options.airflow_url else ():
         states[part.name] = unknown | {"healthy": part.is_healthy(0), "url": part.url}
     return states
@@ -112,9 +114,9 @@ def external_services() -> dict[str, dict[str, Any]]:
 def status() -> dict[str, Any]:
     """Return ``services`` (see `services`) and ``pipelines`` (rows, last window, champion, last decision).
 
-    ``health`` has each pipeline's word and what to do, the worst first; ``faults`` what is wrong in the files people
-    write, by pipeline; ``injections`` what stands of `ciclo inject`. What cannot be read, the warehouse or MLflow, is
-    left out; ``problem`` says all of it in words.
+    ``predictions`` tells how the prediction service is; ``health`` has each pipeline's word and what to do, the worst
+    first; ``faults`` what is wrong in the files people write, by pipeline; ``injections`` what stands of `ciclo
+    inject`. What cannot be read, the warehouse or MLflow, is left out; ``problem`` says all of it in words.
     """
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -140,9 +142,23 @@ def status() -> dict[str, Any]:
         problems.append(f"The warehouse cannot be read ({reason}); start the runtime with make run or ciclo up.")
     except SourceUnavailable as error:
         problems.append(str(error))
+    state["predictions"] = predictions(list(load_runnable()))
     health = health_of_all(state["pipelines"], faults, list(load_runnable()))
     state["health"] = {name: one._asdict() for name, one in health.items()}
     return state | ({"problem": "\n".join(problems)} if problems else {})
+
+
+def predictions(names: list[str]) -> dict[str, Any]:
+    """Return how the prediction service is, see `include.reporting.service`; asked for two seconds, not longer."""
+    from include.reporting.service import service
+
+    certificate = settings().predictions_certificate
+
+    def ask(url: str) -> tuple[bytes | None, bytes | None]:
+        ready = health.content(f"{url}/readyz", 2, certificate)
+        return ready, health.content(f"{url}/metrics", 2, certificate) if ready else None
+
+    return service({url: ask(url) for url in environment.predictions_urls()}, names)
 
 
 def faults_here() -> dict[str, list[str]]:

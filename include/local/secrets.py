@@ -5,8 +5,12 @@ import secrets as random
 import tempfile
 import uuid
 from base64 import urlsafe_b64encode
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
+from include.errors import ConfigError
+from include.security.keys import Key, KeyRing
 from include.settings import settings
 
 
@@ -30,6 +34,46 @@ def secret(name: str) -> str:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_private(path, _make(name), replace=False)
     return path.read_text()
+
+
+def serving_keys() -> KeyRing:
+    """Return the keys of the prediction service's tokens; where they are files, the first call makes the first."""
+    ring = KeyRing(settings().serving_keys, settings().var / "secrets" / "serving_keys")
+    if not ring.all():
+        add_serving_key(ring)
+    return ring
+
+
+def add_serving_key(ring: KeyRing) -> str:
+    """Make a key that signs from now on, and return its id.
+
+    Raises
+    ------
+    ConfigError
+        The keys come from the environment and not from files.
+    """
+    key_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
+    _write_key(ring, key_id, Key(random.token_hex(32)))
+    return key_id
+
+
+def retire_serving_keys(ring: KeyRing, until: datetime) -> list[str]:
+    """Let every key but the newest check tokens until an instant and no longer; return their ids; raises as above."""
+    *old, _ = ring.all().items()
+    for key_id, key in old:
+        if key.until is None or key.until > until:
+            _write_key(ring, key_id, replace(key, until=until))
+    return [key_id for key_id, _ in old]
+
+
+def _write_key(ring: KeyRing, key_id: str, key: Key) -> None:
+    if ring.given:
+        raise ConfigError(
+            "The keys of tokens come from CICLO_SERVING_KEYS: add <id>:<new secret> there, with an id greater than the"
+            " others', and :<time> behind the old secret, until when it checks tokens; then start the service again."
+        )
+    ring.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_private(ring.folder / key_id, str(key))
 
 
 def secret_path(name: str) -> Path:

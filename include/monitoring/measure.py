@@ -15,7 +15,7 @@ class Measure:
     Attributes
     ----------
     kind : str
-        covariate, joint, target, prediction, concept, error, bias, business, staleness or quality.
+        covariate, joint, target, prediction, concept, error, bias, business, staleness, quality or serving.
     subject, statistic : str
         What was measured (a feature, target, prediction, loss, rows) and how (psi, ks, r2, mae …).
     value : float or None

@@ -72,6 +72,16 @@ class Subject:
         """The normal score of each cell."""
         return scores_of(self.whole.cells)
 
+    @property
+    def median(self) -> float:
+        """The middle of the cell that holds the median; NaN where it never had a value."""
+        if self.grid is None:
+            return float("nan")
+        cell = int(np.searchsorted(self.whole.cells.cumsum(), self.whole.cells.sum() / 2))
+        if self.grid.is_exact:
+            return float(self.grid.origin + self.grid.held[cell])
+        return float(self.grid.edges[cell : cell + 2].mean())
+
     def merged(self, first: int = 0, last: int | None = None) -> np.ndarray:
         """Return the coarse counts of some blocks together, shape (coarse cells + 1,); missing rows last."""
         return self.blocks[first:last].sum(axis=0)

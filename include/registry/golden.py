@@ -31,15 +31,19 @@ PATIENCE_SECONDS = 180  # for a process that imports and loads a model, on a mac
 
 
 def keep(version: Version, model: Forecaster, rows: pd.DataFrame) -> None:
-    """Keep some of the rows, from the first to the last, and a model's answers to them, with its run; idempotent."""
-    import numpy as np
-
+    """Keep golden rows and a model's answers to them with its run; idempotent."""
     from include.registry.artifacts import keep_file
+
+    keep_file(version.run_id, FILE, json.dumps(ask(model, rows)).encode())
+
+
+def ask(model: Forecaster, rows: pd.DataFrame) -> dict[str, Any]:
+    """Return some of the rows, from the first to the last, and a model's answers to them."""
+    import numpy as np
 
     chosen = rows.iloc[np.unique(np.linspace(0, len(rows) - 1, min(ROWS, len(rows))).astype(int))][model.features_]
     values = [[None if value != value else float(value) for value in row] for row in chosen.to_numpy("float64")]
-    golden = {"features": list(chosen), "rows": values, "predicted": model.predict(chosen).tolist()}
-    keep_file(version.run_id, FILE, json.dumps(golden).encode())
+    return {"features": list(chosen), "rows": values, "predicted": model.predict(chosen).tolist()}
 
 
 def read(version: Version) -> dict[str, Any] | None:
@@ -66,7 +70,7 @@ def compare(model: Forecaster, golden: dict[str, Any], tolerance: float = 0.0) -
     """
     import numpy as np
 
-    predicted, expected = model.predict(_frame(golden)), np.asarray(golden["predicted"])
+    predicted, expected = model.predict(frame(golden)), np.asarray(golden["predicted"])
     is_same = np.isclose(predicted, expected, rtol=tolerance, atol=tolerance / 1000)
     largest = float(np.abs(predicted - expected).max())
     return {"rows": len(expected), "differing": int((~is_same).sum()), "largest": largest}
@@ -74,7 +78,7 @@ def compare(model: Forecaster, golden: dict[str, Any], tolerance: float = 0.0) -
 
 def fastest(model: Forecaster, golden: dict[str, Any]) -> float:
     """Return the time of a model's fastest answer to one row, in ms: others tell how busy the machine is."""
-    rows, seconds = _frame(golden), []
+    rows, seconds = frame(golden), []
     for number in range(TIMED):
         start = time.perf_counter()
         model.predict(rows.iloc[[number % len(rows)]])
@@ -82,7 +86,8 @@ def fastest(model: Forecaster, golden: dict[str, Any]) -> float:
     return 1000 * min(seconds)
 
 
-def _frame(golden: dict[str, Any]) -> pd.DataFrame:
+def frame(golden: dict[str, Any]) -> pd.DataFrame:
+    """Return golden rows as a model is asked them, shape (n, f)."""
     import pandas as pd
 
     return pd.DataFrame(golden["rows"], columns=golden["features"], dtype="float64")

@@ -112,7 +112,8 @@ def _means(connection: Connection, values: Mapping[str, Any]) -> dict[str, list[
 
 def _distributions(run: Run, window: Window, version: Version | None) -> dict[str, Any]:
     """Return each feature's outline in the champion's training data and in the window, on the same edges."""
-    from include.steps.look import kept_reference, seen_rows
+    from include.steps.inputs import kept_reference
+    from include.steps.look import seen_rows
 
     reference = kept_reference(run, version) if version is not None else None
     if reference is None:

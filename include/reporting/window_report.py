@@ -25,7 +25,10 @@ VERDICTS = {
 }
 WHOLE = ("target", "prediction", "loss")  # no features
 ORDER = {"breach": 0, "unknown": 1, "ok": 2}
-KINDS = ("error", "concept", "business", "bias", "target", "prediction", "joint", "covariate", "quality", "staleness")
+KINDS = (
+    *("error", "concept", "business", "serving", "bias", "target", "prediction", "joint", "covariate"),
+    *("quality", "staleness"),
+)
 MOVING = ("covariate", "joint", "target", "prediction")
 WORDS = {
     **{"psi": "population stability index", "js": "Jensen–Shannon distance", "ks": "Kolmogorov–Smirnov distance"},
@@ -40,6 +43,9 @@ WORDS = {
     },
     **{"row_share": "share of rows", "between_slices": "bias, largest less smallest slice"},
     **{"age_days": "age, days", "mae_estimate": "mean absolute error, estimated"},
+    **{"count": "requests answered", "warned_share": "share of answers with a warning", "outcome_mean": "mean told"},
+    **{"latency_p50_ms": "time of an answer, median, ms", "latency_p99_ms": "time of an answer, 99 of 100, ms"},
+    "skew_share": "share from other features than the loop's",
     "mae_estimate_off_pct": "how far the estimate was off, %",
 }
 

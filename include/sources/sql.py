@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,6 +14,7 @@ from psycopg2.extensions import connection
 from psycopg2.sql import SQL, Composed
 
 from include.sources import frame, postgres
+from include.sources.masking import keyed_hash
 from include.sources.payload import MIB, Endpoint, Extract, Limits, Opener, Payload, Spool
 from include.sources.postgres import Page
 from include.sources.publication import UTC_MICROSECONDS
@@ -81,22 +80,6 @@ def _request(extract: Extract, source: SqlSource, columns: list[str], hashed: se
     if source.incremental.by == "time":
         return timed
     return timed | {"key": source.incremental.column, "after": page.after, "until": page.until}
-
-
-def keyed_hash(hash_key: str, value: str | None) -> str | None:
-    """Return HMAC-SHA256 of a value, cut to 16 bytes, as 32 hexadecimal digits; None stays None.
-
-    The same value and key always give the same hash, so rows of one client can be counted
-    and joined; without the key nobody can try out names against it.
-
-    Examples
-    --------
-    >>> keyed_hash("key", "client 1") == keyed_hash("key", "client 1") != keyed_hash("another key", "client 1")
-    True
-    """
-    if value is None:
-        return None
-    return hmac.digest(hash_key.encode(), value.encode(), hashlib.sha256)[:16].hex()
 
 
 def csv_line(values: Iterable[str | None]) -> bytes:

@@ -36,7 +36,7 @@ def whole_pipeline(pipeline: Parts) -> Iterator[Fault]:
     if pipeline.promotion.slice_max_loss_pct is not None and not pipeline.monitoring.slices:
         what = "compares the slices of `monitoring.slices`, of which there are none; list some, or remove it"
         yield Fault(("promotion", "slice_max_loss_pct"), what)
-    if pipeline.predictions and pipeline.target.horizon and pipeline.target.calendar is None:
+    if pipeline.predictions.due and pipeline.target.horizon and pipeline.target.calendar is None:
         yield Fault(("predictions", "due"), "nobody knows for which time; say when targets come: target.calendar")
     if pipeline.replay.first < pipeline.schedule.start:
         key = "history" if pipeline.replay.history else "start"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, tzinfo
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, PrivateAttr
 
 from include.spec.behaviour import Behaviour
 from include.spec.faults import Fault
-from include.spec.fields import Address, ClockTime, ConnectionId, Cron, Day, Name, Span, Strict, Zone
+from include.spec.fields import Address, ClockTime, ConnectionId, Cron, Day, Name, Share, Span, Strict, Zone
 from include.spec.kinds import AnySource, SqlSource
 from include.spec.learning import SHADOW_ROWS, Promotion, Target, Thresholds, Training
 from include.spec.lines import Document
@@ -25,12 +25,15 @@ MOST_WINDOWS = 2000
 SHORTEST_DAYS = {"day": 1, "week": 7, "month": 28, "quarter": 90, "year": 365}
 
 Topic = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$", examples=["desk.operation"])]
-Event = Literal["failure", "quality", "overdue", "retrain", "investigate", "approval", "promotion", "rollback"]
+Event = Literal[
+    "failure", "quality", "overdue", "retrain", "investigate", "approval", "promotion", "rollback", "serving", "skew"
+]
 Severity = Annotated[
     Literal["info", "warning", "critical"],
     Field(
-        description="Only what is at least as severe: a failure or something overdue is critical, low quality, a doubt,"
-        " a promotion to approve or a rollback a warning, a training or a promotion an info."
+        description="Only what is at least as severe: a failure, something overdue or a service in trouble is critical,"
+        " low quality, a doubt, a promotion to approve, a rollback or a skew a warning,"
+        " a training or a promotion an info."
     ),
 ]
 
@@ -117,7 +120,7 @@ class Alerts(Strict):
     """Who hears about it."""
 
     on: tuple[Event, ...] = Field(
-        ("failure", "quality", "overdue", "retrain", "investigate", "approval", "promotion", "rollback"),
+        get_args(Event),
         description="Which events are told.",
     )
     to: tuple[Annotated[Webhook | Email, Field(discriminator="kind")], ...] = Field(
@@ -125,12 +128,35 @@ class Alerts(Strict):
     )
 
 
+class ServingLimits(Strict):
+    """Limits of what the prediction service did in a window; beyond them a figure is a breach, which is told."""
+
+    latency_ms: Annotated[float | None, Field(json_schema_extra={"unit": "ms"})] = Field(
+        None, gt=0, description="Time of an answer that at most one request of a hundred may exceed."
+    )
+    warned_share: Share | None = Field(None, ge=0, le=1, description="Share of answered rows that may have a warning.")
+    error: Annotated[float | None, Field(json_schema_extra={"unit": "the target's"})] = Field(
+        None, gt=0, description="Mean loss of answers whose truth is known: of `mae` in the target's unit."
+    )
+    outcomes: dict[Name, float] = Field({}, description="Least mean of outcomes that feedback tells, by their name.")
+
+
 class Predictions(Strict):
     """What the applications that ask for predictions may count on."""
 
-    due: ClockTime = Field(
+    out_of_range: Literal["refuse", "flag"] = Field(
+        "refuse", description="A value outside the contract's bounds is refused, or answered with a warning."
+    )
+    stale_after: Span | None = Field(
+        None,
+        description="Features that are looked up and older than this have a warning; by default twice the longest time"
+        " between two runs of the schedule.",
+    )
+    limits: ServingLimits = Field(ServingLimits(), description="Limits of what the prediction service does.")
+    due: ClockTime | None = Field(
+        None,
         description="When the prediction for the next day of the target's calendar has to be there, in the"
-        " schedule's zone, on each day the calendar has; later than that it is told as overdue."
+        " schedule's zone, on each day the calendar has; later than that it is told as overdue.",
     )
 
 
@@ -187,7 +213,9 @@ class Parts(Strict):
     quality: Quality = Field(Quality(), description="What is asked of the data's quality as a whole.")
     promotion: Promotion = Field(Promotion(), description="What a challenger has to show.")
     behaviour: tuple[Behaviour, ...] = Field((), description="How a challenger has to behave, a test each.")
-    predictions: Predictions | None = Field(None, description="What is promised to those who ask for predictions.")
+    predictions: Predictions = Field(
+        Predictions(), description="What is promised to those who ask for predictions, and asked of them."
+    )
     alerts: Alerts = Field(Alerts(), description="Who hears about it.")
     replay: Replay = Field(description="What `make run` plays through the scheduler.")
     _file: str = PrivateAttr(default="pipeline.yaml")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from include.monitoring.reference import Reference
     from include.registry.mlflow_registry import Version
     from include.spec.model import Pipeline
     from include.steps.run import Run
@@ -21,6 +22,18 @@ def pipeline_of(run: Run, version: Version) -> Pipeline:
             if one.set_id == wanted and one.is_filled and one.is_readable:
                 return one.pipeline
     return run.pipeline
+
+
+def kept_reference(run: Run, version: Version) -> Reference | None:
+    """Return what a version learnt from, of an older one from its artifact; None where nobody kept it."""
+    from include.monitoring.record import read_reference
+    from include.monitoring.reference import Reference
+    from include.registry.artifacts import REFERENCE, load_file
+
+    with run.engine.connect() as connection:
+        content = read_reference(connection, run.pipeline.pipeline, version.number)
+    content = content or load_file(version, REFERENCE)
+    return Reference.from_bytes(content) if content else None
 
 
 def changed_inputs(run: Run, version: Version) -> str | None:

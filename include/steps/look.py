@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from include.monitoring.decide import Rules
     from include.monitoring.history import Look
     from include.monitoring.measure import Measure
-    from include.monitoring.reference import Reference
     from include.registry.mlflow_registry import Version
     from include.spec.model import Pipeline
     from include.steps.run import Run
@@ -31,7 +30,7 @@ log = logging.getLogger(__name__)
 # Marks keep a row out whether they touch the row or what its prediction is compared with.
 MATURED = """
 select model_version, entity, valid_at, actual, predicted, lower_bound, upper_bound from mart.prediction_vs_actual p
-where pipeline = %(pipeline)s and known_at >= %(start)s and known_at < %(end)s
+where pipeline = %(pipeline)s and kind = 'batch' and known_at >= %(start)s and known_at < %(end)s
     and (%(keep)s or not exists (
         select from ops.excluded s
         where s.withdrawn_at is null and s.pipeline = p.pipeline and s.source in ('*', %(main)s)
@@ -49,7 +48,8 @@ WAITING = """
 select predicted from ml.prediction p
 where pipeline = %(pipeline)s and model_version = %(version)s and kind = 'batch' and is_honest
     and valid_at >= %(start)s and valid_at < %(end)s and not exists (
-        select from mart.prediction_vs_actual a where a.prediction_id = p.prediction_id and a.known_at < %(end)s)
+        select from mart.prediction_vs_actual a where a.pipeline = p.pipeline and a.prediction_id = p.prediction_id
+            and a.known_at < %(end)s)
 """
 OFF = """
 select value from ml.performance
@@ -92,18 +92,6 @@ def seen_rows(run: Run, window: Window, version: Version | None) -> pd.DataFrame
     return rows.assign(prediction=predicted, loss=loss)
 
 
-def kept_reference(run: Run, version: Version) -> Reference | None:
-    """Return what a version learnt from, of an older one from its artifact; None where nobody kept it."""
-    from include.monitoring.record import read_reference
-    from include.monitoring.reference import Reference
-    from include.registry.artifacts import REFERENCE, load_file
-
-    with run.engine.connect() as connection:
-        content = read_reference(connection, run.pipeline.pipeline, version.number)
-    content = content or load_file(version, REFERENCE)
-    return Reference.from_bytes(content) if content else None
-
-
 def measure_window(
     run: Run, window: Window, version: Version | None, is_newest: bool = False
 ) -> Metrics | ProbabilityMetrics | None:
@@ -114,6 +102,7 @@ def measure_window(
     from include.monitoring.blocks import block_means
     from include.monitoring.performance import measure_errors, score_of
     from include.monitoring.record import PERFORMANCE, record_look, record_measures
+    from include.steps.served import served_measures
 
     name, rows = run.pipeline.pipeline, _matured(run, window)
     own = {int(number): rows[rows["model_version"] == number] for number in rows["model_version"].unique()}
@@ -131,7 +120,7 @@ def measure_window(
             is_standing = version is not None and version.number == number
             measures = measure_errors(part, run.pipeline, promised_by(version) if version and is_standing else ())
             if version is not None and is_standing:
-                measures += _around(run, window, version, part)
+                measures += _around(run, window, version, part) + served_measures(run, window, version, is_newest)
             record_measures(connection, PERFORMANCE, (name, window, number), measures, run.ref)
             log.info("version %d on %d rows it had not seen: %s", number, len(part), _told(part, run.pipeline))
         record_look(connection, name, window, run.ref, **facts)

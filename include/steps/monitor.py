@@ -161,7 +161,8 @@ def _measure_drift(run: Run, window: Window, version: Version | None) -> tuple[i
     from include.monitoring.limits import Limits
     from include.monitoring.measure import out_of_limits
     from include.monitoring.record import DRIFT, record_measures
-    from include.steps.look import kept_reference, seen_rows
+    from include.steps.inputs import kept_reference
+    from include.steps.look import seen_rows
 
     rows = seen_rows(run, window, version)
     if version is None:

@@ -33,7 +33,7 @@ def is_healthy(project: Project) -> None:
     """Bring everything up; each service that stays says that it is well."""
     project.run("up", "--wait")
     ill = {name: told["Health"] for name, told in project.services().items() if told["Health"] != "healthy"}
-    if ill or len(project.services()) < 7:
+    if ill or len(project.services()) < 10:
         raise Failed(f"not healthy: {ill}; running: {', '.join(project.services())}")
 
 
@@ -89,11 +89,27 @@ def plays_the_loops(project: Project) -> None:
     print(table[table.index("What the loops did") :].rstrip())
 
 
+def predicts(project: Project) -> None:
+    """The prediction service answers whoever has a token, nobody else, and goes on while one instance is dead."""
+    bearer = f"Authorization: Bearer {project.ciclo('token').strip()}"
+    path, body = "v1/predict/usdmxn", {"rows": []}  # which is refused for its content, by who lets us in
+    project.run("kill", "predictions-1")
+    for header, status in ((bearer, "422"), ("Authorization: Bearer wrong", "401")):
+        try:
+            ask(project, path, body, header, port="PREDICTIONS")
+        except Failed as refused:
+            if status in str(refused):
+                continue
+            raise
+        raise Failed(f"{header.split()[0]} is answered without a row")
+    project.run("up", "--wait")
+
+
 def tells_how_it_is(project: Project) -> None:
     """``ciclo status``, ``psql`` and ``quarantine`` work in a container of their own."""
     state = json.loads(project.ciclo("status", "--json"))
     ill = [name for name, service in state["services"].items() if not service["healthy"]]
-    if ill or "problem" in state or len(state["services"]) != 7:
+    if ill or "problem" in state or len(state["services"]) != 9:
         raise Failed(f"ill: {ill}, problem: {state.get('problem')}, services: {', '.join(state['services'])}")
     if "warehouse" not in project.ciclo("psql", "-c", "select current_database()"):
         raise Failed("psql is in another database")
@@ -171,6 +187,7 @@ PROOFS: "tuple[tuple[str, Callable[[Project], None]], ...]" = (
     ("the published port lets in who has the password", lets_in),
     ("Ctrl-C ends a replay and its container", is_interrupted),
     ("a replay plays every loop", plays_the_loops),
+    ("the prediction service lets in who has a token", predicts),
     ("ciclo status, psql and quarantine work", tells_how_it_is),
     ("a killed scheduler starts again by itself", starts_again),
     ("killed all at once and up again, nothing is lost", survives_a_kill),

@@ -10,10 +10,11 @@ import socket
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 from include.local.containers import COMPOSE, REQUIRED, ROOT, add_secrets
 
-PORTS = ("AIRFLOW", "MLFLOW", "POSTGRES", "SANDBOX")
+PORTS = ("AIRFLOW", "MLFLOW", "POSTGRES", "PREDICTIONS", "SANDBOX")
 FOREIGN = ("CICLO_", "BANXICO_", "INEGI_", "UCI_", "INTERNAL_DB_", "COMPOSE_PROJECT", "COMPOSE_FILE")
 
 
@@ -69,11 +70,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def ask(project: Project, path: str, body: "dict[str, str] | None", *headers: str) -> str:
-    """Ask Airflow on its published port; what is secret goes through standard input."""
+def ask(project: Project, path: str, body: "dict[str, Any] | None", *headers: str, port: str = "AIRFLOW") -> str:
+    """Ask Airflow on its published port, or another service; what is secret goes through standard input."""
     told = [f'header = "{line}"' for line in (*headers, "Content-Type: application/json")]
     told += [f"data = {json.dumps(json.dumps(body))}"] if body else []
-    url = f"http://127.0.0.1:{project.ports['AIRFLOW']}/{path}"
+    url = f"http://127.0.0.1:{project.ports[port]}/{path}"
     reach = shlex.split(os.environ.get("CICLO_CONTAINERS_REACH", ""))
     command = [*reach, "curl", "--noproxy", "*", "--max-time", "60", "-fsS", "--config", "-", url]
     done = subprocess.run(command, input="\n".join(told), capture_output=True, text=True, check=False)

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from include.security.tokens import verify
 from tests.containers import checks
 from tests.containers.compose import ROOT, environment, load, resolve, variables
 
@@ -107,8 +108,11 @@ def _the_command_works(environ: dict[str, str], folder: Path, server: str) -> No
     assert "warehouse@warehouse" in ciclo("psql", "-c", "select current_user || '@' || current_database()").stdout
     assert ciclo("quarantine", "list").stdout == "Nothing in quarantine.\n"
     services = json.loads(ciclo("status", "--json").stdout)["services"]
-    assert set(services) == set(load()["services"]) - {"init", "replay", "ciclo"}
+    # Of the prediction service its instances are told, each by itself, and not what stands in front of them.
+    assert set(services) == set(load()["services"]) - {"init", "replay", "ciclo", "predictions"}
     assert {name for name, service in services.items() if service["healthy"]} == {"postgres"}
+    token = ciclo("token").stdout.strip()
+    assert verify({"1": environ["CICLO_SECRET_SERVING_KEY"]}, token).may("predict", "usdmxn")
     assert written_outside("ciclo", folder) == set()
 
 

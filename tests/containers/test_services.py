@@ -190,6 +190,35 @@ def test_postgres_is_the_version_that_the_embedded_server_is() -> None:
     assert services()["postgres"]["image"] == f"postgres:{told.split()[-1]}"
 
 
+def unbalanced(configuration: str) -> set[str]:
+    """Return the instances that only one of the two knows, Compose or the load balancer's configuration."""
+    instances = {name for name, s in services().items() if s["command"][:3] == ["python", "-m", "include.serving"]}
+    return instances ^ set(re.findall(r"^    server \S+ ([\w-]+):8000$", configuration, re.MULTILINE))
+
+
+def test_every_instance_of_the_prediction_service_stands_behind_the_load_balancer() -> None:
+    configuration = (ROOT / "config" / "haproxy.cfg").read_text()
+    assert unbalanced(configuration) == set()
+    assert unbalanced(configuration.replace("    server predictions-2", "    # server predictions-2")) == {
+        "predictions-2"
+    }
+
+
+def test_every_instance_keeps_its_answers_in_a_volume_of_its_own() -> None:
+    volumes = [v for name in ("predictions-1", "predictions-2") for v in services()[name]["volumes"]]
+    assert volumes == ["predictions-1:/var/lib/ciclo/serving", "predictions-2:/var/lib/ciclo/serving"]
+
+
+def test_the_keys_of_tokens_are_the_same_for_who_issues_and_who_checks() -> None:
+    from include.security.keys import KeyRing
+
+    given = {"CICLO_SECRET_SERVING_KEY": "5" * 64, "CICLO_SERVING_KEYS": f"2:{'6' * 64}"}
+    found = services(required() | given)
+    texts = {found[name]["environment"]["CICLO_SERVING_KEYS"] for name in ("ciclo", "predictions-1", "predictions-2")}
+    [text] = texts
+    assert KeyRing(text, ROOT).in_use() == {"1": "5" * 64, "2": "6" * 64}
+
+
 def test_the_prediction_service_has_an_entry_as_soon_as_there_is_one_to_start() -> None:
     is_there = importlib.util.find_spec("include.serving") is not None
     assert ("predictions" in services()) == is_there

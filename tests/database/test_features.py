@@ -16,6 +16,7 @@ import pytest
 
 from include.features import sets, table
 from include.features.build import build
+from include.features.context import read_context
 from include.features.reach import reaches
 from include.features.read import feature_rows, newest_rows
 from include.lake.store import Lake
@@ -427,3 +428,33 @@ def test_every_column_of_features_says_what_it_is_and_in_which_unit(world_of):
         )  # fmt: skip
     assert all(comments.values()), comments
     assert comments["co_lag_3"] == "The value some rows earlier; of: Carbon monoxide. Unit: mg/m3"
+
+
+@pytest.mark.parametrize("key", ["key: [station]", ""])
+def test_rows_that_nobody_loaded_get_the_features_they_would_have_in_the_table(world_of, key):
+    """So the service builds features of raw rows: from them and what the warehouse has around them."""
+    world, random = world_of(key=key), np.random.default_rng(8)
+    for source in ("rates", "operations", *["reading"] * 6):
+        world.load(source, some_rows(random, source, bool(key)), START + timedelta(days=20))
+    stations = ["a", "b"] if key else ["a"]
+    times = [START + timedelta(hours=hour) for hour in (300, 301, 302)]
+    new = [
+        {"valid_at": at, "station": one, "co": 5.0, "under": 2.0, "is_valid": True} for at in times for one in stations
+    ]
+    valid_at = pd.Series([row["valid_at"] for row in new]).astype("datetime64[us, UTC]")
+    published = available_at(valid_at, world.spec.sources["reading"].published)
+    asked = pd.DataFrame(new).assign(valid_at=valid_at, available_at=published)
+    window = Window(times[0], times[-1] + timedelta(microseconds=1))
+    with transaction(world.engine) as connection, connection.cursor() as cursor:
+        unloaded = build(world.spec, read_context(cursor, world.spec, window, asked), window)
+        one = build(world.spec, read_context(cursor, world.spec, window, asked[-1:]), window)
+    world.load("reading", new, START + timedelta(days=21))
+    table.refresh(world.engine, world.spec)
+    stored = feature_rows(world.engine, world.spec, window, START + timedelta(days=90))
+    names = ["entity", "valid_at", "available_at", *world.spec.feature_names()]
+    pd.testing.assert_frame_equal(unloaded[names], stored[names], check_exact=True, check_dtype=False)
+    assert len(one) == 1, "only what was asked for is there"
+    with transaction(world.engine) as connection, connection.cursor() as cursor:  # again, in place of what is there now
+        again = build(world.spec, read_context(cursor, world.spec, window, asked.assign(co=6.0)), window)
+    assert again["co"].tolist() == [6.0] * len(new)
+    pd.testing.assert_series_equal(again["tiie"], stored["tiie"], check_dtype=False)

@@ -132,7 +132,7 @@ def test_predictions_against_what_came_give_the_error_that_the_monitor_measured(
             f"select p.row_count, round(p.value::numeric, 9), count(*), round(avg({loss})::numeric, 9)"
             " from ml.performance p join mart.prediction_vs_actual v on v.pipeline = p.pipeline"
             " and v.model_version = p.model_version and v.known_at >= p.window_start_at"
-            " and v.known_at < p.window_end_at"
+            " and v.known_at < p.window_end_at and v.kind = 'batch'"
             f" where p.pipeline = '{name}' and (p.kind, p.statistic, p.slice) = ('error', '{statistic}', '')"
             " group by p.window_start_at, p.row_count, p.value"
         )

@@ -110,6 +110,15 @@ def test_status_says_why_it_cannot_tell_about_the_pipelines(ciclo: Ciclo):
     assert "The warehouse cannot be read" in status["problem"]
 
 
+def test_status_calls_unknown_what_the_prediction_service_does_not_tell(ciclo: Ciclo, options: Settings):
+    service = json.loads(ciclo("status", "--json").stdout)["predictions"]
+    assert set(service["pipelines"]["usdmxn"].values()) == {None}
+    assert service["degraded"] == [f"http://127.0.0.1:{options.predictions_port} does not answer"]
+    shown = ciclo("status").stdout
+    assert "none answers" in shown
+    assert "unknown" in shown
+
+
 def test_status_shows_servers_that_are_not_ours(ciclo: Ciclo, external: Settings):
     postgres = json.loads(ciclo("status", "--json").stdout)["services"]["postgres"]
     assert (postgres["state"], postgres["healthy"]) == ("EXTERNAL", True)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from include.local import environment
+from include.local.components import all_components
 from include.settings import Settings, settings
 
 
@@ -74,3 +75,19 @@ def test_hosts_that_are_asked_directly_grow_by_our_own_only_once(options: Settin
     assert once == "intranet.example.org,127.0.0.1,localhost"
     monkeypatch.setenv("no_proxy", once)
     assert environment.component_env()["no_proxy"] == once
+
+
+def test_a_certificate_makes_the_prediction_service_speak_https(options: Settings, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("CICLO_PREDICTIONS_CERTIFICATE", "/srv/own.pem")
+    monkeypatch.setenv("CICLO_PREDICTIONS_KEY", "/srv/own.key")
+    settings.cache_clear()
+    [service] = [component for component in all_components() if component.name == "predictions"]
+    assert service.command[-4:] == ("--certificate", "/srv/own.pem", "--key", "/srv/own.key")
+    assert service.url == f"https://127.0.0.1:{options.predictions_port}"
+
+
+def test_prediction_services_elsewhere_are_not_started_here(options: Settings, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("CICLO_PREDICTIONS_URL", "http://one:8000,http://two:8000")
+    settings.cache_clear()
+    assert "predictions" not in [component.name for component in all_components()]
+    assert environment.predictions_urls() == ["http://one:8000", "http://two:8000"]

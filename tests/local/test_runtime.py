@@ -54,7 +54,7 @@ def test_a_changed_setting_starts_everything_anew(small, monkeypatch: pytest.Mon
 
 def test_no_command_line_and_no_configuration_file_carries_a_secret(small):
     small.up()
-    secrets = [file.read_text().strip() for file in (small.options.var / "secrets").iterdir()]
+    secrets = [file.read_text().strip() for file in (small.options.var / "secrets").rglob("*") if file.is_file()]
     told = [word for process in small.leftovers() for word in process.cmdline()]
     told.append(small.supervisor.conf.read_text())
     assert len(secrets) > 5

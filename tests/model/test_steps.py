@@ -22,7 +22,7 @@ from include.settings import settings
 from include.spec.behaviour import MinimumFunction
 from include.spec.monitoring import Costs
 from include.steps import monitor, score, train
-from include.steps.look import kept_reference
+from include.steps.inputs import kept_reference
 from include.steps.snapshot import take_snapshot
 from include.windows import Window
 from tests.model.conftest import FIRST, SECOND, THIRD

@@ -1,0 +1,212 @@
+"""Start the prediction service: ``python -m include.serving --port 8000 --workers 2``.
+
+One process listens and forks: workers that answer, a keeper that follows the registry and brings the log of answers to
+the warehouse, and a doorkeeper that looks for revoked tokens. It starts again what ends, and all end with it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import fcntl
+import gc
+import logging
+import os
+import shutil
+import signal
+import socket
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+from include.errors import ConfigError
+from include.serving.troubles import STATE
+from include.settings import settings
+
+ENDS = (signal.SIGTERM, signal.SIGINT)
+LOCK_SECONDS, RESTART_SECONDS = 10.0, 0.5
+END_SECONDS = 15  # after which a process that does not end by itself is killed
+# Processes, not threads, share the cores; and threads of a library would not survive the fork.
+ALONE = {
+    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",
+}
+log = logging.getLogger("ciclo.serving")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until told to stop; return 2 with one sentence on stderr if it cannot start."""
+    parser = argparse.ArgumentParser(prog="python -m include.serving", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--certificate", help="PEM file of the certificate and its chain: HTTPS instead of HTTP")
+    parser.add_argument("--key", help="PEM file of its private key")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    folder = settings().var / "serving"
+    try:
+        service = _prepare(folder)
+        listener = _listen(options.host, options.port)
+        _check_certificate(options.certificate, options.key)
+        _check_keys()
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    from include.serving import doorkeeping, work
+
+    def keep() -> None:
+        listener.close()
+        work.keep(folder, service)
+
+    def keep_door() -> None:
+        listener.close()
+        doorkeeping.keep_door(folder, os.environ["CICLO_SERVING_DATABASE"])
+
+    scheme = "https" if options.certificate else "http"
+    log.info("the prediction service listens on %s://%s:%d", scheme, options.host, options.port)
+    worker = partial(work.answer, folder, listener, options.workers, options.certificate, options.key)
+    return _supervise(
+        {"keeper": keep, "doorkeeper": keep_door} | {f"worker-{n}": worker for n in range(options.workers)}
+    )
+
+
+def _prepare(folder: Path) -> str:
+    """Take the folder, make what is missing in it, and return the name of the service that it belongs to."""
+    os.environ |= ALONE
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _lock(folder)
+    for room in ("models", "spool"):
+        (folder / room).mkdir(mode=0o700, exist_ok=True)
+    (folder / STATE).unlink(missing_ok=True)
+    shutil.rmtree(folder / "metrics", ignore_errors=True)
+    (folder / "metrics").mkdir(mode=0o700)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder / "metrics")
+    name = folder / "service"
+    if not name.exists():
+        name.write_text(uuid.uuid4().hex)
+    return name.read_text()
+
+
+def _lock(folder: Path) -> None:
+    """Keep others off a folder until the last process of this service, which all inherit the lock, has ended."""
+    file = os.open(folder / "lock", os.O_WRONLY | os.O_CREAT, 0o600)
+    deadline = time.monotonic() + LOCK_SECONDS  # one that was killed has workers that finish what they answer
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                way_out = "stop it, or give this one a folder of its own with CICLO_VAR"
+                raise ConfigError(f"Another prediction service works in {folder}: {way_out}.") from None
+            time.sleep(0.1)
+
+
+def _check_certificate(certificate: str | None, key: str | None) -> None:
+    import ssl
+
+    if not certificate and not key:
+        return
+    if not certificate or not key:
+        raise ConfigError("HTTPS needs both --certificate and --key: give the other one as well, or none of the two.")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(
+            f"{certificate} and {key} cannot be used for HTTPS ({error}): correct one of them."
+        ) from error
+
+
+def _check_keys() -> None:
+    from include.serving.work import key_ring
+
+    if not key_ring().in_use():
+        raise ConfigError(
+            "There is no key to check tokens with: ciclo token rotate makes one, or set CICLO_SERVING_KEYS."
+        )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server(
+            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048
+        )
+    except (OSError, OverflowError) as error:
+        way_out = "free the port or give another one with --port"
+        raise ConfigError(f"The prediction service cannot listen on {host}:{port} ({error}): {way_out}.") from error
+
+
+def _supervise(parts: dict[str, Callable[[], None]]) -> int:
+    """Run each part in a process of its own, start it again where it ends, and end all when told to."""
+    from prometheus_client.multiprocess import mark_process_dead
+
+    gc.freeze()
+    running: dict[int, str] = {}
+    is_ending = False
+
+    def end(*_: object) -> None:
+        nonlocal is_ending
+        is_ending = True
+        send(signal.SIGTERM)
+        signal.alarm(END_SECONDS)
+
+    def send(number: int) -> None:
+        for pid in running:
+            with suppress(ProcessLookupError):  # it has just ended by itself
+                os.kill(pid, number)
+
+    def start(name: str) -> None:
+        # A signal between the fork and its note would miss the new process.
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
+        if not is_ending:
+            running[_fork(parts[name])] = name
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)
+
+    for number in ENDS:
+        signal.signal(number, end)
+    signal.signal(signal.SIGALRM, lambda *_: send(signal.SIGKILL))
+    for name in parts:
+        start(name)
+    while running:
+        pid, status = os.wait()
+        name = running.pop(pid)
+        mark_process_dead(pid)
+        if not is_ending:
+            log.error("%s (%d) ended with %d; it is started again", name, pid, os.waitstatus_to_exitcode(status))
+            time.sleep(RESTART_SECONDS)
+            start(name)
+    return 0
+
+
+def _fork(part: Callable[[], None]) -> int:
+    parent = os.getpid()
+    pid = os.fork()
+    if pid:
+        return pid
+    for number in ENDS:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)
+    _end_with(parent)
+    try:
+        part()
+    except BaseException:
+        log.exception("it ends")
+        os._exit(1)
+    os._exit(0)
+
+
+def _end_with(parent: int) -> None:
+    """Let this process end when its parent does, however that ends."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,169 @@
+"""What came of answers, told later: the truth, and the outcome for the business."""
+
+from __future__ import annotations
+
+import mmap
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+from psycopg2.extras import Json, execute_values
+
+from include.serving.inputs import MOST_FAULTS, BadRequest
+from include.serving.spool import waiting
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as PgConnection
+
+    from include.serving.catalog import Catalog
+
+MOST = 1_000  # items in one request
+OutcomeName = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]{0,62}$")]
+ANSWERED = """
+select p.request_id, p.row_number, p.pipeline from ml.prediction p
+where p.request_id = any(%s)
+"""
+# What was told of other things stays; the same again is no version.
+TELL = """
+insert into ml.feedback (request_id, row_number, version, pipeline, actual, outcome, given_by)
+select n.request_id, n.row_number, coalesce(before.version, 0) + 1, n.pipeline, coalesce(n.actual, before.actual),
+    case when n.outcome is null then before.outcome else coalesce(before.outcome, '{}') || n.outcome end, n.given_by
+from (values %s) n (request_id, row_number, pipeline, actual, outcome, given_by)
+left join lateral (
+    select * from ml.feedback f where (f.request_id, f.row_number) = (n.request_id, n.row_number)
+    order by f.version desc limit 1
+) before on true
+where (coalesce(n.actual, before.actual), case when n.outcome is null then before.outcome
+        else coalesce(before.outcome, '{}') || n.outcome end) is distinct from (before.actual, before.outcome)
+returning 1
+"""
+LOCK = "select pg_advisory_xact_lock(hashtext('feedback:' || id)) from unnest(%s::text[]) id order by id"
+
+
+class Item(msgspec.Struct, forbid_unknown_fields=True):
+    """What came of one answer."""
+
+    request_id: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]{1,64}$")]
+    row_number: Annotated[int, msgspec.Meta(ge=0, lt=10_000)] = 0
+    actual: float | None = None
+    outcome: Annotated[dict[OutcomeName, bool | float], msgspec.Meta(min_length=1, max_length=20)] | None = None
+
+
+class Items(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of a request with feedback."""
+
+    items: Annotated[list[Item], msgspec.Meta(min_length=1, max_length=MOST)]
+
+
+class Told(msgspec.Struct):
+    """The body of its answer: items, those that told something new, and requests whose answers are on their way."""
+
+    received: int
+    recorded: int
+    waiting: list[str]
+
+
+Place = tuple[str, int]
+_decode = msgspec.json.Decoder(Items).decode
+
+
+def read(body: bytes) -> list[Item]:
+    """Return the items of a request's body.
+
+    Raises
+    ------
+    BadRequest
+        400 where it is no JSON, 422 with the place of what is wrong.
+    """
+    try:
+        items = _decode(body).items
+    except msgspec.ValidationError as error:
+        raise BadRequest(422, "the feedback cannot be read", [str(error)]) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequest(400, f"the body is no JSON that can be read: {error}") from None
+    faults = [f"items[{n}]: give actual, outcome or both" for n, i in enumerate(items) if i.actual is i.outcome is None]
+    places = [(item.request_id, item.row_number) for item in items]
+    faults += [f"items[{n}]: is there twice" for n, place in enumerate(places) if places.index(place) < n]
+    if faults:
+        raise BadRequest(422, "the feedback cannot be read", faults[:MOST_FAULTS])
+    return items
+
+
+def check(items: list[Item], pipelines: dict[Place, str], catalog: Catalog) -> None:
+    """Refuse a truth that the target cannot be.
+
+    Raises
+    ------
+    BadRequest
+        422 naming each.
+    """
+    faults = []
+    for number, item in enumerate(items):
+        model = catalog.models.get(pipelines[item.request_id, item.row_number])
+        if model is None or item.actual is None:
+            continue
+        pipeline = model.pipeline
+        column = pipeline.sources[pipeline.main].columns[pipeline.target.column]
+        low, high = (0.0, 1.0) if pipeline.target.is_probability else (column.min, column.max)
+        if (low is not None and item.actual < low) or (high is not None and item.actual > high):
+            faults.append(f"items[{number}].actual = {item.actual:.15g}: the contract allows {low} to {high}")
+    if faults:
+        raise BadRequest(422, "a truth that the target cannot be", faults[:MOST_FAULTS])
+
+
+def locate(connection: PgConnection, spool: Path, items: list[Item]) -> tuple[dict[Place, str], list[str]]:
+    """Return the pipeline of each item's answer, and the requests whose answers still wait in the spool.
+
+    Raises
+    ------
+    BadRequest
+        404 naming each answer that nobody gave.
+    """
+    wanted = {(item.request_id, item.row_number) for item in items}
+    answered = _answered(connection, wanted)
+    on_their_way = _in_spool(spool, wanted - answered.keys()) if wanted - answered.keys() else {}
+    if missing := wanted - answered.keys() - on_their_way.keys():
+        answered |= _answered(connection, missing)  # they may have arrived while the spool was read
+        if missing := missing - answered.keys():
+            faults = [f"{request_id}, row {number}: there is no such answer" for request_id, number in sorted(missing)]
+            raise BadRequest(404, "feedback to answers that nobody gave", faults[:MOST_FAULTS])
+    return answered | on_their_way, sorted({request_id for request_id, _ in on_their_way})
+
+
+def tell(connection: PgConnection, items: list[Item], pipelines: dict[Place, str], subject: str) -> int:
+    """Keep feedback and return how many items told something new; the same again changes nothing."""
+    rows = [
+        (item.request_id, item.row_number, pipelines[item.request_id, item.row_number], item.actual,
+         Json(item.outcome, dumps=_dumps) if item.outcome is not None else None, subject)
+        for item in items
+    ]  # fmt: skip
+    template = "(%s, %s, %s, %s::float8, %s::jsonb, %s)"
+    with connection.cursor() as cursor:
+        cursor.execute(LOCK, (sorted({item.request_id for item in items}),))
+        return len(execute_values(cursor, TELL, rows, template, page_size=MOST, fetch=True))
+
+
+def _dumps(outcome: dict[str, Any]) -> str:
+    return msgspec.json.encode(outcome).decode()
+
+
+def _answered(connection: PgConnection, wanted: set[Place]) -> dict[Place, str]:
+    with connection.cursor() as cursor:
+        cursor.execute(ANSWERED, (sorted({request_id for request_id, _ in wanted}),))
+        return {(row[0], row[1]): row[2] for row in cursor.fetchall() if (row[0], row[1]) in wanted}
+
+
+def _in_spool(folder: Path, wanted: set[Place]) -> dict[Place, str]:
+    """Return the pipeline of each answer whose line waits for the warehouse."""
+    pipelines: dict[Place, str] = {}
+    for segment in waiting(folder):
+        try:
+            with segment.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as lines:
+                for request_id, number in wanted - pipelines.keys():
+                    start = f"{request_id}\t{number}\t".encode()
+                    at = 0 if lines[: len(start)] == start else lines.find(b"\n" + start) + 1
+                    if at or lines[: len(start)] == start:
+                        pipelines[request_id, number] = lines[at : lines.find(b"\n", at)].split(b"\t")[2].decode()
+        except (FileNotFoundError, ValueError):  # it was brought to the warehouse meanwhile, or is empty yet
+            continue
+    return pipelines

@@ -1,0 +1,101 @@
+"""HTTP as the hot routes speak it: plain ASGI, from the bytes of a request to those of its answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import msgspec
+
+from include.serving.answering import Service
+from include.serving.guard import NotAllowed
+from include.serving.inputs import BadRequest
+from include.serving.spool import SpoolFull
+from include.serving.warehouse import WarehouseDown
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+MOST_BYTES = 8 << 20
+RETRY_SECONDS = {429: b"1", 503: b"5"}
+NO_ROOM = "answers cannot be kept at the moment, so none is given: ask again later"
+encode = msgspec.json.Encoder().encode
+
+
+class Accepted(bytes):
+    """A body whose request is kept, and takes effect later."""
+
+
+class Endpoint:
+    """A route that answers with JSON, or with the problem that kept it from it."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+
+    async def respond(self, scope: Scope, receive: Receive) -> bytes:
+        """Return the body of the answer."""
+        raise NotImplementedError
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        try:
+            self.service.guard.count(scope["headers"])
+            body = await self.respond(scope, receive)
+        except (NotAllowed, BadRequest, SpoolFull, WarehouseDown) as problem:
+            status = getattr(problem, "status", 503)
+            self.service.refused(scope, status)
+            title = NO_ROOM if isinstance(problem, SpoolFull) else str(problem)
+            body, kind = self.problem(status, title, getattr(problem, "faults", []))
+            await send_body(send, status, body, kind)
+            return
+        await send_body(send, 202 if isinstance(body, Accepted) else 200, body)
+
+    def problem(self, status: int, title: str, faults: list[str]) -> tuple[bytes, bytes]:
+        """Return what is sent instead of an answer, and its media type; nothing of what only we should know."""
+        return problem_of(status, title, faults), b"application/problem+json"
+
+
+class Predict(Endpoint):
+    """``POST /v1/predict/{pipeline}``."""
+
+    async def respond(self, scope: Scope, receive: Receive) -> bytes:
+        """Return predictions for the rows of features in the body, or that it names; see docs/serving.md."""
+        start, service, name = time.perf_counter(), self.service, scope["path_params"]["pipeline"]
+        claims = service.guard.check(scope["headers"], "predict", name)
+        model = service.model(name)
+        rows = await service.read(model, await read_body(receive))
+        return encode(await service.answer(model, rows, claims.subject, start))
+
+
+async def send_body(send: Send, status: int, body: bytes, kind: bytes = b"application/json") -> None:
+    """Send a whole answer."""
+    headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
+    if status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    if status in RETRY_SECONDS:
+        headers.append((b"retry-after", RETRY_SECONDS[status]))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def problem_of(status: int, title: str, faults: list[str] | None = None) -> bytes:
+    """Return the body of a problem."""
+    return encode({"type": "about:blank", "title": title, "status": status, "errors": faults or []})
+
+
+async def read_body(receive: Receive) -> bytes:
+    """Return a request's whole body."""
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise BadRequest(400, "the request ended before its body")
+        part = message.get("body", b"")
+        size += len(part)
+        if size > MOST_BYTES:
+            raise BadRequest(413, f"the body is longer than {MOST_BYTES:,} bytes")
+        if not message.get("more_body"):
+            return part if not parts else b"".join([*parts, part])
+        parts.append(part)

@@ -1,0 +1,225 @@
+"""The Open Inference Protocol, version 2, beside our own: the same checks, tokens and log, for clients that speak it.
+
+https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import msgspec
+import numpy as np
+from fastapi import FastAPI, Response
+from starlette.routing import Route
+
+from include.serving.answering import Answers, Service
+from include.serving.http import Endpoint, Receive, Scope, encode, read_body
+from include.serving.inputs import BadRequest
+from include.serving.model import ServedModel
+
+MATRIX = "features"  # the input that has every feature as a column
+NUMBERS = ("FP64", "FP32", "INT64", "INT32", "INT16", "INT8", "UINT64", "UINT32", "UINT16", "UINT8")
+
+
+class Tensor(msgspec.Struct):
+    """An input: numbers in the order of its shape, flat or nested once; null where nobody knows a value."""
+
+    name: str
+    shape: list[int]
+    datatype: str
+    data: list[float | list[float | None] | None]
+    parameters: dict[str, Any] | None = None
+
+
+class Wanted(msgspec.Struct):
+    """An output that is asked for."""
+
+    name: str
+    parameters: dict[str, Any] | None = None
+
+
+class InferRequest(msgspec.Struct):
+    """The body of a request."""
+
+    inputs: list[Tensor]
+    id: str | None = None
+    outputs: list[Wanted] | None = None
+    parameters: dict[str, Any] | None = None
+
+
+decode = msgspec.json.Decoder(InferRequest).decode
+
+
+class Infer(Endpoint):
+    """``POST /v2/models/{pipeline}[/versions/{version}]/infer``."""
+
+    def problem(self, status: int, title: str, faults: list[str]) -> tuple[bytes, bytes]:
+        """Return an error as the protocol writes it."""
+        return encode({"error": "; ".join([title, *faults])}), b"application/json"
+
+    async def respond(self, scope: Scope, receive: Receive) -> bytes:
+        """Return predictions for tensors of features."""
+        start, service, path = time.perf_counter(), self.service, scope["path_params"]
+        claims = service.guard.check(scope["headers"], "predict", path["pipeline"])
+        model = service.model(path["pipeline"])
+        refuse_other(model, path.get("version"))
+        try:
+            request = decode(await read_body(receive))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            status = 422 if isinstance(error, msgspec.ValidationError) else 400
+            raise BadRequest(status, f"the body is no inference request: {error}") from None
+        names = outputs(model, request)
+        rows = service.reader(model).of_values(matrix(model, request.inputs))
+        answers = await service.answer(model, rows, claims.subject, start)
+        return encode(inferred(answers, request.id, names))
+
+
+def add_protocol(app: FastAPI, service: Service) -> None:
+    """Add the routes of the protocol; those that tell of models and health need no token."""
+    infer = Infer(service)
+    for path in ("/v2/models/{pipeline}/infer", "/v2/models/{pipeline}/versions/{version}/infer"):
+        app.router.routes.insert(0, Route(path, infer, methods=["POST"]))
+
+    @app.get("/v2")
+    def server() -> dict[str, Any]:
+        """Tell what this server is."""
+        return {"name": "ciclo", "version": app.version, "extensions": []}
+
+    @app.get("/v2/health/live")
+    def is_live() -> dict[str, bool]:
+        """Tell that this process answers."""
+        return {"live": True}
+
+    @app.get("/v2/health/ready")
+    def is_ready(response: Response) -> dict[str, bool]:
+        """Tell whether any model answers."""
+        response.status_code = 200 if service.catalog.models else 503
+        return {"ready": bool(service.catalog.models)}
+
+    @app.get("/v2/models/{pipeline}")
+    @app.get("/v2/models/{pipeline}/versions/{version}")
+    def metadata(pipeline: str, response: Response, version: str | None = None) -> dict[str, Any]:
+        """Tell what a model is asked and answers."""
+        try:
+            model = service.model(pipeline)
+            refuse_other(model, version)
+        except BadRequest as refused:
+            response.status_code = refused.status
+            return {"error": str(refused)}
+        return describe(model)
+
+    @app.get("/v2/models/{pipeline}/ready")
+    @app.get("/v2/models/{pipeline}/versions/{version}/ready")
+    def is_model_ready(pipeline: str, response: Response, version: str | None = None) -> dict[str, Any]:
+        """Tell whether a model, or a version of it, answers."""
+        model = service.catalog.models.get(pipeline)
+        is_ready = model is not None and version in (None, str(model.version))
+        response.status_code = 200 if is_ready else 404
+        return {"name": pipeline, "ready": is_ready}
+
+
+def refuse_other(model: ServedModel, version: str | None) -> None:
+    """Refuse a version that does not answer.
+
+    Raises
+    ------
+    BadRequest
+        404, which names the version that does.
+    """
+    if version is not None and version != str(model.version):
+        raise BadRequest(404, f"{model.pipeline.pipeline} version {version} does not answer; {model.version} does")
+
+
+def describe(model: ServedModel) -> dict[str, Any]:
+    """Return a version's metadata."""
+    return {
+        "name": model.pipeline.pipeline,
+        "versions": [str(model.version)],
+        "platform": "ciclo",
+        "inputs": [
+            {
+                "name": MATRIX,
+                "datatype": "FP64",
+                "shape": [-1, len(model.features)],
+                "parameters": {"names": list(model.features)},
+            }
+        ],
+        "outputs": [{"name": name, "datatype": "FP64", "shape": [-1]} for name in output_names(model)],
+    }
+
+
+def matrix(model: ServedModel, inputs: list[Tensor]) -> np.ndarray:
+    """Return the rows of features, shape (n, f): of the one input ``features``, or of an input a feature.
+
+    Raises
+    ------
+    BadRequest
+        422, naming each input that is unknown, missing, or of another shape than it says.
+    """
+    given = {tensor.name: _numbers(tensor) for tensor in inputs}
+    count = len(model.features)
+    if len(given) < len(inputs):
+        raise BadRequest(422, "an input is there twice")
+    if list(given) == [MATRIX]:
+        values = given[MATRIX]
+        if values.ndim != 2 or values.shape[1] != count:
+            raise BadRequest(422, f"{MATRIX}: expected the shape [n, {count}], got {list(values.shape)}")
+        return values
+    faults = [f"{name}: there is no such input" for name in given if name not in model.features]
+    faults += [f"{name}: is missing" for name in model.features if name not in given]
+    if faults:
+        raise BadRequest(422, "the inputs are not the model's features", faults)
+    columns = [given[name].reshape(-1) for name in model.features]
+    if len({len(column) for column in columns}) > 1:
+        raise BadRequest(422, "the inputs have different numbers of rows")
+    return np.column_stack(columns)
+
+
+def _numbers(tensor: Tensor) -> np.ndarray:
+    if tensor.datatype not in NUMBERS:
+        raise BadRequest(422, f"{tensor.name}: {tensor.datatype} is no type of numbers; send FP64")
+    flat = [value for each in tensor.data for value in (each if isinstance(each, list) else (each,))]
+    if any(size < 0 for size in tensor.shape) or int(np.prod(tensor.shape, dtype=object)) != len(flat):
+        raise BadRequest(422, f"{tensor.name}: its shape {tensor.shape} is not that of its {len(flat)} numbers")
+    return np.array(flat, dtype="float64").reshape(tensor.shape)
+
+
+def output_names(model: ServedModel) -> list[str]:
+    """Return what a version answers: a probability has no interval."""
+    return ["predicted"] if model.half_width != model.half_width else ["predicted", "lower_bound", "upper_bound"]
+
+
+def outputs(model: ServedModel, request: InferRequest) -> list[str]:
+    """Return the outputs that are asked for, all of them where none is named.
+
+    Raises
+    ------
+    BadRequest
+        422 for an output that there is not.
+    """
+    there = output_names(model)
+    names = [wanted.name for wanted in request.outputs or ()] or there
+    if unknown := [name for name in names if name not in there]:
+        raise BadRequest(422, f"{', '.join(unknown)}: there is no such output; there are {', '.join(there)}")
+    return names
+
+
+def inferred(answers: Answers, request_id: str | None, names: list[str]) -> dict[str, Any]:
+    """Return answers as the protocol writes them."""
+    each = answers.predictions
+    warnings = sorted({text for answer in each for text in answer.warnings})
+    return {
+        "model_name": answers.pipeline,
+        "model_version": str(answers.model_version),
+        **({} if request_id is None else {"id": request_id}),
+        "parameters": {
+            "request_id": answers.request_id,
+            "is_simulated": answers.is_simulated,
+            **({"warnings": "; ".join(warnings)} if warnings else {}),
+        },
+        "outputs": [
+            {"name": name, "datatype": "FP64", "shape": [len(each)], "data": [getattr(one, name) for one in each]}
+            for name in names
+        ],
+    }

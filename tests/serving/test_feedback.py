@@ -1,0 +1,114 @@
+"""Feedback to answers: what is kept of it, what is refused, and what while the answer is still on its way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from include.spec.model import Pipeline
+from tests.serving.running import Service
+
+ROW = {"first_sensor": 10.0, "second_sensor": 5.0, "hour_of_day": 3}
+
+
+def answered(service: Service, plant: Pipeline, **about: Any) -> str:
+    """Ask, wait until the answer is in the warehouse, and return the request."""
+    request_id = str(service.predict(plant, ROW | about).json()["request_id"])
+    service.wait_for(lambda: service.rows(f"select 1 from ml.prediction where request_id = '{request_id}'"))
+    return request_id
+
+
+def tell(service: Service, *items: dict[str, Any], token: str | None = None) -> Any:
+    return service.post("/v1/feedback", {"items": list(items)}, token)
+
+
+def kept(service: Service, request_id: str) -> list[Any]:
+    columns = "version, actual, outcome, given_by"
+    return service.rows(f"select {columns} from ml.feedback where request_id = '{request_id}' order by version")
+
+
+def test_the_same_feedback_again_changes_nothing_and_another_one_is_a_version(
+    shared_service: Service, plant: Pipeline
+) -> None:
+    request_id = answered(shared_service, plant)
+    item = {"request_id": request_id, "actual": 9.5}
+    assert tell(shared_service, item).json() == {"received": 1, "recorded": 1, "waiting": []}
+    assert tell(shared_service, item).json()["recorded"] == 0
+    desk = shared_service.token(f"feedback:{plant.pipeline}", subject="desk")
+    assert tell(shared_service, item | {"actual": 9.75}, token=desk).json()["recorded"] == 1
+    more = {"request_id": request_id, "outcome": {"accepted": True, "margin_mxn": 3.5}}
+    assert tell(shared_service, more).json()["recorded"] == 1
+    assert tell(shared_service, more | {"outcome": {"accepted": True}}).json()["recorded"] == 0
+    told = {"accepted": True, "margin_mxn": 3.5}
+    assert kept(shared_service, request_id) == [
+        (1, 9.5, None, "test"), (2, 9.75, None, "desk"), (3, 9.75, told, "test"),
+    ]  # fmt: skip
+
+
+def test_the_marts_join_answers_with_what_came_of_them(shared_service: Service, plant: Pipeline) -> None:
+    request_id = answered(shared_service, plant, valid_at="2024-02-01T00:00:00Z")
+    query = "select kind, actual, error is not null from mart.prediction_vs_actual"
+    assert shared_service.rows(f"{query} where request_id = '{request_id}'") == []
+    tell(shared_service, {"request_id": request_id, "actual": 9.5, "outcome": {"accepted": False}})
+    assert shared_service.rows(f"{query} where request_id = '{request_id}'") == [("served", 9.5, True)]
+    [day] = shared_service.rows(
+        "select request_count >= 1, truth_count >= 1, latency_p99_ms > 0 from mart.serving_daily"
+    )
+    assert day == (True, True, True)
+    [[means]] = shared_service.rows("select outcome_means from mart.serving_daily")
+    assert 0 <= means["accepted"] < 1
+
+
+def test_feedback_to_an_unknown_answer_is_refused_by_name(shared_service: Service, plant: Pipeline) -> None:
+    request_id = answered(shared_service, plant)
+    for item in ({"request_id": "ffff", "actual": 1.0}, {"request_id": request_id, "row_number": 1, "actual": 1.0}):
+        refused = tell(shared_service, item, {"request_id": request_id, "actual": 1.0})
+        assert (refused.status_code, item["request_id"] in refused.json()["errors"][0]) == (404, True)
+    assert kept(shared_service, request_id) == [], "all items of a request are kept, or none"
+
+
+def test_feedback_needs_a_token_for_the_pipeline_of_the_answer(shared_service: Service, plant: Pipeline) -> None:
+    item = {"request_id": answered(shared_service, plant), "actual": 1.0}
+    assert tell(shared_service, item, token=shared_service.token("predict:*")).status_code == 403
+    assert tell(shared_service, item, token=shared_service.token("feedback:other")).status_code == 403
+    assert tell(shared_service, item, token="forged.forged.forged").status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "text"),
+    [
+        ({"items": []}, 422, "items"),
+        ({"items": [{"request_id": "a"}]}, 422, "give actual, outcome or both"),
+        ({"items": [{"request_id": "a", "actual": 1.0}] * 2}, 422, "is there twice"),
+        ({"items": [{"request_id": "a\0", "actual": 1.0}]}, 422, "request_id"),
+        ({"items": [{"request_id": "a", "actual": "1"}]}, 422, "actual"),
+        ({"items": [{"request_id": "a", "outcome": {"Näme": 1}}]}, 422, "outcome"),
+        ({"items": [{"request_id": "a", "outcome": {"list": []}}]}, 422, "outcome"),
+        ({"items": [{"request_id": "a", "colour": 1}]}, 422, "colour"),
+        (b'{"items": [{"request_id": "a", "actual": NaN}]}', 400, "no JSON"),
+        (b"\xff", 400, "no JSON"),
+    ],
+)
+def test_wrong_feedback_is_refused(shared_service: Service, body: Any, status: int, text: str) -> None:
+    refused = shared_service.post("/v1/feedback", body)
+    assert (refused.status_code, text in refused.text) == (status, True), refused.text
+
+
+def test_feedback_to_an_answer_that_waits_in_the_spool_is_accepted_and_joined_later(
+    service: Service, plant: Pipeline
+) -> None:
+    with service.keeper_held():
+        request_id = service.predict(plant, ROW).json()["request_id"]
+        early = tell(service, {"request_id": request_id, "actual": 9.5})
+        assert (early.status_code, early.json()["waiting"]) == (202, [request_id])
+        assert service.rows("select count(*) from ml.prediction") == [(0,)]
+    query = f"select actual from mart.prediction_vs_actual where request_id = '{request_id}'"
+    assert service.wait_for(lambda: service.rows(query)) == [(9.5,)]
+
+
+def test_while_the_warehouse_is_down_feedback_is_to_be_sent_again(unstarted_service: Service) -> None:
+    unstarted_service.environment["CICLO_SERVING_DATABASE"] = "postgresql://serving@127.0.0.1:9/nothing"
+    unstarted_service.start()
+    refused = tell(unstarted_service, {"request_id": "a", "actual": 1.0})
+    assert (refused.status_code, "retry-after" in refused.headers) == (503, True)
