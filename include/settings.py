@@ -44,8 +44,6 @@ class Settings(BaseSettings):
         Requests a second that one subject may send to the prediction service; 0 for no limit.
     serving_keys
         Keys of its tokens from a secrets backend, see ``include.security.keys``; by default they are files in `var`.
-    serving_hash_key
-        The key with which its raw rows are hashed where a column is personal: that of the sources' connection.
     dags
         Folder of the DAG files.
     pipelines
@@ -83,7 +81,6 @@ class Settings(BaseSettings):
     predictions_key: Path | None = None
     predictions_rate: float = Field(default=20_000, ge=0)
     serving_keys: str = Field(default="", repr=False)
-    serving_hash_key: str = Field(default="", repr=False)
     dags: Path = Path("dags")
     pipelines: Path = Path("include/pipelines")
     lake: str = ""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from include.errors import ConfigError
 from include.serving.inputs import MOST_FAULTS, BadRequest, RowReader
 from include.serving.lookup import Completed
-from include.settings import settings
 from include.windows import Window, midnight
 
 if TYPE_CHECKING:
@@ -38,11 +38,12 @@ def raw_rows(reader: RowReader, records: list[dict[str, Any]]) -> pd.DataFrame:
 
     pipeline, wanted = reader.model.pipeline, reader.record
     source, rows, wrong = pipeline.sources[pipeline.main], [], list[str]()
+    hash_key = os.environ.get("CICLO_SERVING_HASH_KEY", "")
     for number, record in enumerate(records):
         own = {key: value for key, value in record.items() if key != "valid_at"}
         wrong += [f"raw[{number}].{key}: holds a NUL" for key, value in own.items() if "\0" in str(value)]
         try:
-            values = masked_row(source.columns, wanted(**own).model_dump(), settings().serving_hash_key)
+            values = masked_row(source.columns, wanted(**own).model_dump(), hash_key)
             rows.append(values | {"valid_at": _moment(pipeline, record.get("valid_at"))})
         except ValidationError as error:
             wrong += [f"raw[{number}].{fault}" for fault in faults(error)]

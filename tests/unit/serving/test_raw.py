@@ -10,7 +10,6 @@ import pytest
 
 from include.serving.inputs import BadRequest
 from include.serving.raw import raw_rows
-from include.settings import settings
 from include.sources.masking import keyed_hash
 from include.spec.inputs import input_model
 from include.spec.load import parse
@@ -46,34 +45,23 @@ def reader() -> Any:
     return SimpleNamespace(model=SimpleNamespace(pipeline=pipeline), record=input_model(pipeline))
 
 
-@pytest.fixture
-def hash_key(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Give a function that sets the key of the hashes."""
-
-    def set_key(value: str) -> None:
-        monkeypatch.setenv("CICLO_SERVING_HASH_KEY", value)
-        settings.cache_clear()
-
-    yield set_key
-    monkeypatch.undo()
-    settings.cache_clear()
-
-
-def test_who_a_raw_row_is_about_is_hashed_as_the_warehouse_has_it(reader: Any, hash_key: Any) -> None:
-    hash_key("key")
+def test_who_a_raw_row_is_about_is_hashed_as_the_warehouse_has_it(reader: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CICLO_SERVING_HASH_KEY", "key")
     rows = raw_rows(reader, [ROW | {"owner": "Ana Pérez"}])
     assert rows["owner"].tolist() == [keyed_hash("key", "Ana Pérez")]
 
 
-def test_what_never_leaves_its_source_is_not_taken_in_a_raw_row(reader: Any, hash_key: Any) -> None:
-    hash_key("key")
+def test_what_never_leaves_its_source_is_not_taken_in_a_raw_row(reader: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CICLO_SERVING_HASH_KEY", "key")
     with pytest.raises(BadRequest) as refused:
         raw_rows(reader, [ROW | {"owner": "1", "owner_name": "Ana Pérez"}])
     assert refused.value.faults == ["raw[0].owner_name: there is no such field"]
 
 
-def test_a_raw_row_about_a_person_is_refused_where_there_is_no_key(reader: Any, hash_key: Any) -> None:
-    hash_key("")
+def test_a_raw_row_about_a_person_is_refused_where_there_is_no_key(
+    reader: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CICLO_SERVING_HASH_KEY", raising=False)
     with pytest.raises(BadRequest) as refused:
         raw_rows(reader, [ROW | {"owner": "Ana Pérez"}])
     assert refused.value.faults == ["raw[0]: owner must be hashed and there is no hash_key: set it"]
