@@ -84,7 +84,7 @@ TIMES = {"valid_at": "timestamp", "available_at": "timestamp"}
 
 
 def read_context(
-    cursor: PgCursor, pipeline: Pipeline, window: Window, asked: pd.DataFrame | None = None
+    cursor: PgCursor, pipeline: Pipeline, window: Window, given: pd.DataFrame | None = None
 ) -> dict[str, pd.DataFrame]:
     """Return, for each source, every version of the rows that features and targets of a window reach.
 
@@ -92,7 +92,7 @@ def read_context(
     ----------
     window : Window
         Of the main source's `valid_at`.
-    asked : DataFrame, optional
+    given : DataFrame, optional
         Rows of the main source that the warehouse need not have, all in the window: `valid_at`, `available_at` (UTC)
         and its columns. They stand in place of those it has, and what they reach is read for them.
 
@@ -101,9 +101,9 @@ def read_context(
     dict of str to DataFrame
         As `include.features.build.build` takes them; only columns that recipes or the target read.
     """
-    tables = {pipeline.main: _read_main(cursor, pipeline, window, asked)}
-    if asked is not None:
-        tables[pipeline.main] = _with(tables[pipeline.main], asked, pipeline.sources[pipeline.main].key)
+    tables = {pipeline.main: _read_main(cursor, pipeline, window, given)}
+    if given is not None:
+        tables[pipeline.main] = _with(tables[pipeline.main], given, pipeline.sources[pipeline.main].key)
     known = tables[pipeline.main]["available_at"]
     first, last = (known.min(), known.max()) if len(known) else (window.start, window.end)
     for source in pipeline.sources:
@@ -112,33 +112,33 @@ def read_context(
     return tables
 
 
-def _with(rows: pd.DataFrame, asked: pd.DataFrame, key: tuple[str, ...]) -> pd.DataFrame:
+def _with(rows: pd.DataFrame, given: pd.DataFrame, key: tuple[str, ...]) -> pd.DataFrame:
     """Return rows with others in place of every version of theirs."""
     import pandas as pd
 
     place = [*key, "valid_at"]
-    asked = asked.assign(is_gone=False).reindex(columns=rows.columns).astype(rows.dtypes.to_dict())
-    kept = rows[~pd.MultiIndex.from_frame(rows[place]).isin(pd.MultiIndex.from_frame(asked[place]))]
-    return pd.concat([kept, asked], ignore_index=True) if len(kept) else asked
+    given = given.assign(is_gone=False).reindex(columns=rows.columns).astype(rows.dtypes.to_dict())
+    kept = rows[~pd.MultiIndex.from_frame(rows[place]).isin(pd.MultiIndex.from_frame(given[place]))]
+    return pd.concat([kept, given], ignore_index=True) if len(kept) else given
 
 
-def _read_main(cursor: PgCursor, pipeline: Pipeline, window: Window, asked: pd.DataFrame | None) -> pd.DataFrame:
+def _read_main(cursor: PgCursor, pipeline: Pipeline, window: Window, given: pd.DataFrame | None) -> pd.DataFrame:
     wanted = {r.column for r in reaches(pipeline) if r.source == pipeline.main} | {pipeline.target.column}
     values: dict[str, Any] = {"start": window.start, "end": window.end}
     values |= {"before": main_rows(pipeline), "after": pipeline.target.horizon}
     wanted |= _divisors(pipeline, pipeline.main)
-    if asked is None:
+    if given is None:
         entities = sql.SQL(OF_WINDOW).format(**key_names(pipeline, pipeline.main))
     else:
-        entities = _entities(asked, pipeline.sources[pipeline.main].key, values)
+        entities = _entities(given, pipeline.sources[pipeline.main].key, values)
     return _read(cursor, pipeline, pipeline.main, wanted, MAIN, GONE_OF_MAIN, values, entities)
 
 
-def _entities(asked: pd.DataFrame, key: tuple[str, ...], values: dict[str, Any]) -> sql.Composed:
+def _entities(given: pd.DataFrame, key: tuple[str, ...], values: dict[str, Any]) -> sql.Composed:
     """Return the entities of rows as a table `e` of a statement, and add their keys to its values."""
     if not key:
         return sql.SQL("(values (true)) e (is_alone)").format()
-    rows = asked[list(key)].drop_duplicates()
+    rows = given[list(key)].drop_duplicates()
     values |= {f"entity_{name}": rows[name].astype("object").tolist() for name in key}
     arrays, names = (sql.Placeholder(f"entity_{name}") for name in key), map(sql.Identifier, key)
     return sql.SQL("unnest({}) e ({})").format(sql.SQL(", ").join(arrays), sql.SQL(", ").join(names))

@@ -85,7 +85,7 @@ def _occlusion(model: ServedModel, rows: np.ndarray) -> tuple[np.ndarray, np.nda
     count, width = rows.shape
     hidden = np.repeat(rows[:, None, :], width, axis=1)
     hidden[:, np.arange(width), np.arange(width)] = model.usual
-    asked = np.concatenate([rows, hidden.reshape(-1, width), model.usual[None]])
-    predicted = model.answer(asked)
+    tried = np.concatenate([rows, hidden.reshape(-1, width), model.usual[None]])
+    predicted = model.answer(tried)
     parts = predicted[:count, None] - predicted[count:-1].reshape(count, width)
     return np.full(count, predicted[-1]), parts

@@ -80,7 +80,7 @@ def _moment(pipeline: Pipeline, value: Any) -> datetime:
     return at.astimezone(UTC)
 
 
-def build_features(connection: PgConnection, model: ServedModel, asked: pd.DataFrame) -> Completed:
+def build_features(connection: PgConnection, model: ServedModel, given: pd.DataFrame) -> Completed:
     """Return the features of raw rows, built by the loop's own function from them and what the warehouse has."""
     from include.features.build import build
     from include.features.context import read_context
@@ -89,21 +89,21 @@ def build_features(connection: PgConnection, model: ServedModel, asked: pd.DataF
 
     pipeline = model.pipeline
     key = list(pipeline.sources[pipeline.main].key)
-    window = Window(asked["valid_at"].min().to_pydatetime(), asked["valid_at"].max().to_pydatetime() + INSTANT)
+    window = Window(given["valid_at"].min().to_pydatetime(), given["valid_at"].max().to_pydatetime() + INSTANT)
     with connection.cursor() as cursor:
-        tables = read_context(cursor, pipeline, window, asked)
+        tables = read_context(cursor, pipeline, window, given)
     built = build(pipeline, tables, window).set_index(["entity", "valid_at"])
-    names = asked[key].astype("str").agg("|".join, axis=1) if key else [""] * len(asked)
-    places = list(zip(names, asked["valid_at"], strict=True))
+    names = given[key].astype("str").agg("|".join, axis=1) if key else [""] * len(given)
+    places = list(zip(names, given["valid_at"], strict=True))
     rows = built.loc[places]
     main, has_lags = tables[pipeline.main], main_rows(pipeline) > 0
-    known = [_known_before(main, key, row) if has_lags else None for _, row in asked.iterrows()]
+    known = [_known_before(main, key, row) if has_lags else None for _, row in given.iterrows()]
     return Completed(
         rows[list(model.features)].to_numpy("float64"),
         [entity for entity, _ in places],
         [at.to_pydatetime() for _, at in places],
         known,
-        [at.to_pydatetime() for at in asked["valid_at"]],
+        [at.to_pydatetime() for at in given["valid_at"]],
     )
 
 

@@ -414,7 +414,7 @@ def test_a_pin_is_shown_by_status_until_it_is_taken_off(ciclo: Ciclo):
     assert (state["live"]["version"], state["live"]["verdict"]) == (1, "rollback")
     shown = ciclo("status").stdout
     assert "air_quality: version 1 came back at " in shown
-    assert "ciclo unpin air_quality takes it off" in shown
+    assert "ciclo unpin air_quality --reason … takes it off" in shown
     assert "unpinned; it was pinned by " in ciclo("unpin", "air_quality", "--reason", "done").stdout
     assert ciclo("unpin", "air_quality", "--reason", "done").stdout == "air_quality is not pinned.\n"
     assert json.loads(ciclo("status", "--json").stdout)["pipelines"]["air_quality"]["pin"] is None
