@@ -55,9 +55,9 @@ def beats_naive(chosen: str, naive: str, comparison: Comparison | None) -> Check
 
 def reaches_minimums(metrics: Mapping[str, float | None], policy: Promotion) -> Check:
     """Ask whether a challenger reaches what the spec asks for, whoever stands."""
-    rule, asked = "minimums", policy.minimums
-    least = {"r2": asked.r2, "roc_auc": asked.roc_auc}
-    most = {"mae": asked.mae, "rmse": asked.rmse, "brier": asked.brier, "log_loss": asked.log_loss}
+    rule, minimums = "minimums", policy.minimums
+    least = {"r2": minimums.r2, "roc_auc": minimums.roc_auc}
+    most = {"mae": minimums.mae, "rmse": minimums.rmse, "brier": minimums.brier, "log_loss": minimums.log_loss}
     limits = {name: limit for name, limit in {**least, **most}.items() if limit is not None}
     missed, unknown = [], []
     for name, limit in limits.items():
