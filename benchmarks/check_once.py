@@ -98,14 +98,14 @@ def _single(source: Any) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
     yield "mark", "pulse_count", "not_be_in_set", {"column": "pulse_count", "value_set": [5000, 9999]}
 
 
-def _plain(frame: Any, asked: Iterator[tuple[str, str, str, dict[str, Any]]]) -> Iterator[list[Any]]:
+def _plain(frame: Any, expectations: Iterator[tuple[str, str, str, dict[str, Any]]]) -> Iterator[list[Any]]:
     """Yield rule, column, verdict and count of each expectation."""
     import great_expectations as gx
     from great_expectations.core.expectation_suite import ExpectationSuite
     from great_expectations.data_context.types.base import ProgressBarsConfig
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
-    rules = list(asked)
+    rules = list(expectations)
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
     asset = context.data_sources.add_pandas("rows").add_dataframe_asset("rows")

@@ -55,7 +55,7 @@ def _air_quality() -> pd.DataFrame:
         rows = frame[(frame["valid_at"] >= window.start) & (frame["valid_at"] < window.end) & frame["target"].notna()]
         if len(known) < spec.training.min_rows or rows.empty:
             continue
-        cut = split(spec, known, holdout_start(spec, known))
+        cut = split(spec, known, holdout_start(spec, known["valid_at"].max()))
         model = fit(spec, "random_forest", cut.fit)
         held_out = np.abs(cut.holdout["target"] - model.predict(cut.holdout)).to_numpy()
         errors = np.abs(rows["target"] - model.predict(rows)).to_numpy()

@@ -98,9 +98,10 @@ def whole(run: Run, rows: int) -> dict[str, float]:
 def train(run: Run, rows: int) -> dict[str, float]:
     """Train the champion on the first days, and leave behind what scoring and monitoring of all later days do."""
     from include.steps import train as steps
+    from include.steps.snapshot import take_snapshot
 
     run = _of(run, Window(START, START + TRAINED))
-    snapshot = steps.take_snapshot(run)
+    snapshot = take_snapshot(run)
     fitted = [steps.fit_candidate(run, snapshot, name) for name in run.pipeline.training.candidates]
     if not steps.apply_decision(run, steps.compare_and_decide(run, snapshot, fitted)):
         raise RuntimeError("no champion was made")

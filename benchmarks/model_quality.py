@@ -27,6 +27,7 @@ from benchmarks.replay import NAME, _frame
 from include.spec.load import ROOT
 
 SEEDS, BUDGET = (0, 1, 2), 60  # of the random splits; seconds for each
+PATIENCE_SECONDS = 300  # with a peer on one split, reading and writing included
 FLAML, SKFORECAST = ["flaml[automl]==2.7.0"], ["skforecast==0.26.0"]
 LAGS, MEANS = (1, 2, 3), (24,)  # hours
 
@@ -131,6 +132,6 @@ def _peer(python: Path, script: str, rows: pd.DataFrame, cut: Cut, *options: str
         parts = {"inputs": inputs[cut.fit], "target": target[cut.fit], "judged": inputs[cut.judged]}
         np.savez(given, **parts)
         command = [str(python), str(ROOT / "benchmarks" / script), str(given), str(made), *options]
-        subprocess.run(command, cwd=name, stdout=sys.stderr, check=True)
+        subprocess.run(command, cwd=name, stdout=sys.stderr, check=True, timeout=PATIENCE_SECONDS)
         predicted: np.ndarray = np.load(made)
         return predicted

@@ -73,27 +73,30 @@ def measure_regret() -> Iterator[dict[str, Any]]:
 
 @cache
 def _matrix(recipe: str) -> Matrix:
+    from include.monitoring.gate import train
     from include.monitoring.ground import Ground
-    from include.monitoring.refits import refit
     from include.spec.load import load_all
 
     spec = load_all()[NAME]
-    return refit(Ground(spec, _frame(), spec.replay.windows(spec.zone)[:MONTHS]), recipe)
+    return train(Ground(spec, _frame(), spec.replay.windows(spec.zone)[:MONTHS]), recipe)
 
 
 @cache
 def _frame() -> pd.DataFrame:
     """Return the features of the whole file, built as a task builds them."""
     import pyarrow as pa
+    from dotenv import dotenv_values
 
     from include.features.build import build
     from include.sandbox.station import simulate
     from include.sandbox.uci import pack, read_csv
+    from include.settings import env_file
     from include.sources import parse
     from include.spec.load import load_all
     from include.windows import Window
 
-    named, spec = os.environ.get("UCI_AIR_QUALITY_FILE"), load_all()[NAME]
+    named = (dotenv_values(env_file()) | os.environ).get("UCI_AIR_QUALITY_FILE")
+    spec = load_all()[NAME]
     if not named:
         print("UCI_AIR_QUALITY_FILE is not set: replay and regret are measured on SIMULATED data", file=sys.stderr)
     zipped = pack(read_csv(Path(named).read_bytes()) if named else simulate())

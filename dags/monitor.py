@@ -6,10 +6,11 @@
 live version had predicted before the truth was known, and compares the champion with its own recipe fitted on newer
 data; `decide` weighs harm, worth and cause by the pipeline's policy (`monitoring` in pipeline.yaml,
 docs/monitoring.md) and writes the verdict with its reasons; `draw_report` draws all of it (the button "Monitoring
-report"); on `retrain` it goes on to `trigger_training`. Earlier windows that a load opened again, or that
-somebody asks for, are measured with the version that was live then; the newest window alone is decided on. Where
-pipeline.yaml says `monitoring.label`, `request_labels` asks people for the target of its most doubtful rows
-(docs/people.md).
+report"); on `retrain` it goes on to `trigger_training`. Earlier windows that a load opened again, or that somebody
+asks for, are measured with the version that was live then; the newest window alone is decided on. `end_trials` brings
+the previous version back where a champion on probation is proven worse (docs/undo.md), and promotes or rejects a
+challenger whose time in shadow is over (docs/promotion.md). Where pipeline.yaml says `monitoring.label`,
+`request_labels` asks people for the target of its most doubtful rows (docs/people.md).
 
 **Params**: `start` and `end`, a half-open window in UTC; without them the window that was just
 loaded: `airflow dags trigger monitor_<pipeline>`
@@ -48,7 +49,7 @@ def build(spec: Pipeline) -> None:
         with run_of(context) as run:
             decision = decide(run, **measured)
         context["ti"].xcom_push(key="decision", value=decision)
-        return ["draw_report", "end_probation"] + ["trigger_training"] * (decision["verdict"] == "retrain")
+        return ["draw_report", "end_trials"] + ["trigger_training"] * (decision["verdict"] == "retrain")
 
     @task
     def draw_report() -> None:
@@ -66,16 +67,18 @@ def build(spec: Pipeline) -> None:
             request_labels(run)
 
     @task.short_circuit
-    def end_probation() -> dict | None:
+    def end_trials() -> dict | None:
         from include.steps.probation import end_probation
+        from include.steps.shadow import end_shadow
 
         context = get_current_context()
+        measured = context["ti"].xcom_pull(task_ids="decide", key="decision")["decided_on"]
         with run_of(context) as run:
-            return end_probation(run, context["ti"].xcom_pull(task_ids="decide", key="decision")["decided_on"])
+            return end_probation(run, measured) or end_shadow(run)
 
     @task(outlets=[wiring.champion_ready(spec)])
-    def wake_scoring(rollback: dict) -> None:
-        wiring.announce_champion(get_current_context(), spec, rollback)
+    def wake_scoring(change: dict) -> None:
+        wiring.announce_champion(get_current_context(), spec, change)
 
     def decided(key: str) -> str:
         return "{{ ti.xcom_pull(task_ids='decide', key='decision')['" + key + "'] }}"
@@ -94,9 +97,9 @@ def build(spec: Pipeline) -> None:
             skip_when_already_exists=True,
             conf={key: decided(key) for key in ("start", "end", "reason")},
         )
-        measured, rollback = measure(), end_probation()
-        decide(measured) >> [draw_report(), trigger_training, rollback]
-        wake_scoring(rollback)
+        measured, change = measure(), end_trials()
+        decide(measured) >> [draw_report(), trigger_training, change]
+        wake_scoring(change)
         if spec.monitoring.label:
             measured >> request_labels()
 

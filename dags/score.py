@@ -3,7 +3,8 @@
 `feature.<pipeline>` and the champion in MLflow.
 
 **Steps**: `predict` scores every row of the window with the champion that stands, before anybody measures or trains
-on what the window brought; `wake_monitor` hands the window on. A change of champion wakes it, too: then only rows
+on what the window brought, and beside it, in shadow, the version before it while it is on probation, and a challenger
+that waits for its turn; `wake_monitor` hands the window on. A change of champion wakes it, too: then only rows
 whose truth is not known yet are scored, and nobody is woken.
 
 **Params**: `start` and `end`, a half-open window in UTC; without them the window that was just

@@ -1,6 +1,6 @@
 """
-**Makes** a new version of the registered model `<pipeline>` in MLflow and a verdict, promote or
-reject, in `ml.decision`, from everything in `core` whose target was known before the window's end.
+**Makes** a new version of the registered model `<pipeline>` in MLflow and a verdict, promote, reject
+or hold, in `ml.decision`, from everything in `core` whose target was known before the window's end.
 
 **Steps**: `take_snapshot` keeps the exact rows in the lake; `fit_candidate` fits every candidate
 side by side and logs it to MLflow, or takes it from an earlier run where nothing changed;
@@ -10,7 +10,9 @@ MLflow `report.html` of its run); `apply_decision` moves the aliases `champion` 
 champion stands now, `wake_scoring` has the rows scored again whose truth is not known yet. A snapshot that
 was trained before is not trained again, unless with `force`. Where pipeline.yaml says `promotion.approval:
 manual`, the run waits before the aliases move: `show_evidence` asks, `approve` waits in the web UI (Required
-Actions), and `record_answer` writes who answered what, when, to the ledger (docs/people.md).
+Actions), and `record_answer` writes who answered what, when, to the ledger (docs/people.md). Where the pipeline is
+`tier_1`, a challenger that passes is held: it predicts in shadow first, and `monitor_<pipeline>` ends that. Where
+nothing serves yet and the challenger is rejected, the naive candidate becomes the first champion.
 
 **Params**: `start` and `end`, a half-open window in UTC, by default the newest loaded; `reason`, kept
 with the decision; `force`, to train on fewer rows than `training.min_rows` (promotion stays strict):
@@ -42,7 +44,7 @@ def build(spec: Pipeline) -> None:
 
     @task
     def take_snapshot() -> dict:
-        from include.steps.train import take_snapshot
+        from include.steps.snapshot import take_snapshot
 
         with run_of(get_current_context()) as run:
             return take_snapshot(run)

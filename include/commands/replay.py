@@ -11,7 +11,6 @@ from include.errors import ConfigError
 
 if TYPE_CHECKING:
     from include.monitoring.decide import Rules
-    from include.monitoring.matrix import Matrix
     from include.reporting.replays import Played
     from include.spec.model import Pipeline
 
@@ -26,13 +25,14 @@ def replay(
     start: Annotated[str | None, typer.Option("--from", help="First day, instead of the replay plan's.")] = None,
     end: Annotated[str | None, typer.Option("--to", help="Day after the last, instead of what is loaded.")] = None,
     candidate: Annotated[
-        str | None, typer.Option("--candidate", help="The recipe to refit; the champion's when left out.")
+        str | None, typer.Option("--candidate", help="The recipe to train; the champion's when left out.")
     ] = None,
     price: Annotated[
         float | None, typer.Option("--price", min=0, help="Price of all trainings, % of the error; the pipeline's.")
     ] = None,
     all_candidates: Annotated[
-        bool, typer.Option("--all-candidates", help="Do whole trainings: all candidates, and the promotion's gate.")
+        bool,
+        typer.Option("--all-candidates", help="Train all candidates; cross-validation chooses one."),
     ] = False,
     suggest: Annotated[
         bool, typer.Option("--suggest", help="Search a policy on the first part; report it on the rest.")
@@ -89,6 +89,7 @@ def _play(
     from include.commands import replaying
     from include.commands.system import warehouse
     from include.monitoring.decide import Rules
+    from include.monitoring.gate import train
     from include.monitoring.replay import price, walk
     from include.monitoring.schedule import optima
     from include.reporting.replays import Played
@@ -100,7 +101,7 @@ def _play(
         recipe = "" if all_candidates else candidate or replaying.champions_candidate(engine, spec)
         ground = replaying.read_ground(engine, spec, replaying.windows_of(engine, spec, *span))
         simulated = replaying.simulated_data(engine, spec)
-    matrix: Matrix = replaying.fit(ground, recipe)
+    matrix = train(ground, recipe)
     rules = Rules.of(spec)
     if price_pct is not None:
         rules = replace(rules, costs=Costs(training_pct=price_pct))

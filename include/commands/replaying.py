@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
 
     from include.monitoring.ground import Ground
-    from include.monitoring.matrix import Matrix
     from include.spec.model import Pipeline
 
 CANDIDATE = """
@@ -42,7 +41,7 @@ def champions_candidate(engine: Engine, spec: Pipeline) -> str:
         return str(result)
     what = f"its champion is a {result}, which pipeline.yaml no longer has" if result else "it has no champion yet"
     choice = ", ".join(spec.training.candidates)
-    raise ConfigError(f"{spec.pipeline}: {what}; say which recipe to refit with --candidate, one of {choice}")
+    raise ConfigError(f"{spec.pipeline}: {what}; say which recipe to train with --candidate, one of {choice}")
 
 
 def windows_of(engine: Engine, spec: Pipeline, start: str | None, end: str | None) -> list[Window]:
@@ -96,19 +95,10 @@ def read_ground(engine: Engine, spec: Pipeline, windows: Sequence[Window]) -> Gr
     return Ground(spec, frame, windows, seen)
 
 
-def fit(ground: Ground, recipe: str) -> Matrix:
-    """Fit one recipe at every time, or where none is given every candidate, with the gate of a promotion."""
-    from include.monitoring.gate import train_all
-    from include.monitoring.refits import refit
-
-    return refit(ground, recipe) if recipe else train_all(ground)
-
-
 def told(recipe: str) -> str:
     """Return what a training does in a replay, in words."""
-    if recipe:
-        return f"Each training refits {recipe} on all that was known and replaces the champion, without a gate."
-    return "Each training fits every candidate on all but the held-out days, and promotes one that is proven better."
+    who = f"fits {recipe}" if recipe else "fits every candidate"
+    return f"Each training {who} on all but the held-out days; the gate's rules on errors and leaks let it take over."
 
 
 def simulated_data(engine: Engine, spec: Pipeline) -> str:

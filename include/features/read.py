@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import pandas as pd
 from psycopg2 import sql
 
 from include.errors import NothingToDo
-from include.features.context import copy_frame, frame_of, has_corrections
+from include.features.context import copy_frame, copy_frames, frame_of, has_corrections
 from include.features.due import FIRST
 from include.features.sets import FeatureSet, set_id, sets
 from include.spec.fields import span
@@ -17,6 +17,7 @@ from include.warehouse.engine import transaction
 from include.windows import Window
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     from psycopg2.extensions import cursor as PgCursor
@@ -37,7 +38,8 @@ from feature.{table} f left join lateral (
         order by h.recorded_at desc limit 1
     ) where f.target_since_at >= %(known_before)s and f.target_known_at < %(known_before)s
 ) r on true
-left join ops.label_request l on l.pipeline = {pipeline} and l.entity = f.entity and l.valid_at = f.valid_at
+left join ops.label_request l on l.pipeline = {pipeline} and l.target in ('', {target})
+    and l.entity = f.entity and l.valid_at = f.valid_at
     and l.answered_at < %(known_before)s
 where f.valid_at >= %(start)s and f.valid_at < %(end)s
 order by f.entity, f.valid_at
@@ -66,7 +68,16 @@ def feature_rows(engine: Engine, pipeline: Pipeline, window: Window | None, know
         If the warehouse does not answer; a retry may help.
     """
     with transaction(engine) as connection, connection.cursor() as cursor:
-        return _rows(cursor, _set(cursor, pipeline), window or Window(FIRST, known_before), known_before)
+        about = window or Window(FIRST, known_before)
+        return next(_frames(cursor, _set(cursor, pipeline), about, known_before, None))
+
+
+def feature_frames(
+    engine: Engine, pipeline: Pipeline, known_before: datetime, spool: BinaryIO
+) -> Iterator[pd.DataFrame]:
+    """Yield all rows as `feature_rows` returns them, some thousand at a time, by way of a file on the disk."""
+    with transaction(engine) as connection, connection.cursor() as cursor:
+        return _frames(cursor, _set(cursor, pipeline), Window(FIRST, known_before), known_before, spool)
 
 
 def newest_rows(engine: Engine, pipeline: Pipeline, entity: str, instant: datetime) -> pd.DataFrame:
@@ -123,13 +134,18 @@ def _types(feature_set: FeatureSet) -> dict[str, str]:
     return times | dict.fromkeys(feature_set.pipeline.feature_names(), "number") | target
 
 
-def _rows(cursor: PgCursor, feature_set: FeatureSet, window: Window, known_before: datetime) -> pd.DataFrame:
-    """Read rows of a set; a target that changed at `known_before` or later is read from the history of its row."""
+def _frames(
+    cursor: PgCursor, feature_set: FeatureSet, window: Window, known_before: datetime, spool: BinaryIO | None
+) -> Iterator[pd.DataFrame]:
+    """Read rows of a set, at once or by way of a file.
+
+    A target that changed at `known_before` or later is read from the history of its row.
+    """
     pipeline, types = feature_set.pipeline, _types(feature_set)
     key, table = pipeline.sources[pipeline.main].key, pipeline.table(pipeline.main)
     cursor.execute("select to_regclass(%s) is not null", (f'core."{table}"',))
     if not cursor.fetchone()[0]:  # type: ignore[index]
-        return frame_of(io.BytesIO(), types)
+        return iter([frame_of(io.BytesIO(), types)])
     if not feature_set.is_filled:
         raise NothingToDo(
             f"{pipeline.pipeline}: its features are still being built (set {feature_set.set_id}):"
@@ -148,13 +164,16 @@ def _rows(cursor: PgCursor, feature_set: FeatureSet, window: Window, known_befor
         columns=sql.SQL(", ").join(columns),
         table=sql.Identifier(feature_set.table),
         pipeline=sql.Literal(pipeline.pipeline),
+        target=sql.Literal(pipeline.target.identity),
         history=sql.Identifier(f"{table}_history"),
         told=told,
         entity=entity if key else sql.SQL("''"),
         is_told=sql.SQL("and not h.is_corrected") if has_corrections(cursor, table) else sql.SQL(""),
     )
     values = {"start": window.start, "end": window.end, "known_before": known_before}
-    return copy_frame(cursor, query, values, types)
+    if spool is None:
+        return iter([copy_frame(cursor, query, values, types)])
+    return copy_frames(cursor, query, values, types, spool)
 
 
 def read_marks(engine: Engine, pipeline: Pipeline) -> list[Window]:

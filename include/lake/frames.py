@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
+from collections.abc import Iterator
+from itertools import chain
 from typing import BinaryIO
 
 import pandas as pd
@@ -18,35 +21,45 @@ from include.lake.files import Files
 FRAME = re.compile(r"(?:.*/)?((?:batches|snapshots)(?:/[A-Za-z0-9_=\-][A-Za-z0-9_=.\-]*)+\.parquet)")
 
 GROUP = 131_072  # rows
+COPY_BYTES = 1_048_576
 
 
 def put_frame(files: Files, name: str, frame: pd.DataFrame) -> str:
     """Write a frame, without its index, as Parquet and return its URI.
 
-    A name ``batches/…`` is replaced when written again and swept by `Lake.clean`, one ``snapshots/…`` is kept
-    and takes only the same rows.
+    Its name is ``batches/…``: it is replaced when written again, and swept by `Lake.clean`.
 
     Raises
     ------
     ContractBroken
-        The name is none, or the snapshot exists with other rows. A retry brings the same.
+        The name is none. A retry brings the same.
     SourceUnavailable
         The store does not take it. A retry may help.
     """
     name = f"{name}.parquet"
     match = FRAME.fullmatch(name)
-    if match is None or match[1] != name:
-        raise ContractBroken(
-            f"{name!r} cannot be a frame's name: begin with batches/ or snapshots/, then letters, digits and _=.-/"
-        )
-    if name.startswith("batches/") or not files.exists(name):
-        with files.writing(name) as file:
-            _write_parquet(frame, file)
-        return files.uri(name)
-    buffer = io.BytesIO()
-    _write_parquet(frame, buffer)
-    if not get_frame(files, name).equals(_from_parquet(buffer.getvalue())):
-        raise ContractBroken(f"{files.uri(name)} holds other rows already: give the snapshot a new name")
+    if match is None or match[1] != name or not name.startswith("batches/"):
+        raise ContractBroken(f"{name!r} cannot be a frame's name: begin with batches/, then letters, digits and _=.-/")
+    with files.writing(name) as file:
+        write_parquet(_groups(frame), file)
+    return files.uri(name)
+
+
+def put_snapshot(files: Files, name: str, file: BinaryIO) -> str:
+    """Keep a file of Parquet as a snapshot that is named by the hash of its rows, and return its URI.
+
+    One that is there already has the same rows and stays.
+
+    Raises
+    ------
+    SourceUnavailable
+        The store does not take it. A retry may help.
+    """
+    name = f"snapshots/{name}.parquet"
+    if not files.exists(name):
+        file.seek(0)
+        with files.writing(name) as target:
+            shutil.copyfileobj(file, target, COPY_BYTES)
     return files.uri(name)
 
 
@@ -76,13 +89,25 @@ def frame_name(uri: str) -> str:
     return match[1]
 
 
-def _write_parquet(frame: pd.DataFrame, file: BinaryIO) -> None:
-    """Write in row groups, so that no second copy of the whole frame is made."""
-    schema = pa.Schema.from_pandas(frame, preserve_index=False)
+def write_parquet(frames: Iterator[pd.DataFrame], file: BinaryIO) -> None:
+    """Write frames of the same columns, at least one, as row groups of one file, each when it comes."""
+    first = next(frames)
+    schema = pa.Schema.from_pandas(first, preserve_index=False)
     with pq.ParquetWriter(file, schema, compression="zstd") as writer:
-        for first in range(0, len(frame), GROUP):
-            part = frame.iloc[first : first + GROUP]
-            writer.write_table(pa.Table.from_pandas(part, schema=schema, preserve_index=False))
+        for frame in chain([first], frames):
+            writer.write_table(pa.Table.from_pandas(frame, schema=schema, preserve_index=False))
+
+
+def read_parquet(file: BinaryIO, columns: list[str]) -> Iterator[pd.DataFrame]:
+    """Yield some columns of a file of Parquet, some ten thousand rows at a time."""
+    for batch in pq.ParquetFile(file).iter_batches(columns=columns):
+        yield batch.to_pandas()
+
+
+def _groups(frame: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """Cut a frame, so that no second copy of the whole is made."""
+    for first in range(0, max(len(frame), 1), GROUP):
+        yield frame.iloc[first : first + GROUP]
 
 
 def _from_parquet(content: bytes) -> pd.DataFrame:

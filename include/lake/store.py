@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from include.errors import ContractBroken
 from include.lake import batches
 from include.lake.files import Files
-from include.lake.frames import frame_name, get_frame, put_frame
+from include.lake.frames import frame_name, get_frame, put_frame, put_snapshot
 from include.lake.manifest import Fetch, Kind, Stored, complete_fetches, file_name, folder, overlaps, put_together
 from include.lake.stream import open_verified, write_compressed
 from include.windows import Window
@@ -182,6 +182,10 @@ class Lake:
     def put_frame(self, name: str, frame: pd.DataFrame) -> str:
         """Write a frame as Parquet and return its URI: see `include.lake.frames.put_frame`."""
         return put_frame(self._files, name, frame)
+
+    def put_snapshot(self, name: str, file: BinaryIO) -> str:
+        """Keep a file of Parquet as a snapshot and return its URI: see `include.lake.frames.put_snapshot`."""
+        return put_snapshot(self._files, name, file)
 
     def get_frame(self, uri: str) -> pd.DataFrame:
         """Return a frame as it was put: see `include.lake.frames.get_frame`."""

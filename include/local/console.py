@@ -94,6 +94,8 @@ def _remarks(name: str, state: dict[str, Any]) -> Iterator[str]:
         yield f": version {live['version']} came back at {live['since_at'][:16]}: {'; '.join(live['reasons'][:2])}"
     if pin := state["pin"]:
         yield f": {pin}; ciclo unpin {name} takes it off"
+    if shadow := state["shadow"]:
+        yield f": {shadow}"
     if (drill := state["drill"]) is not None:
         yield f": undo rehearsed at {drill['drilled_at'][:16]}: {drill['status']}, {drill['seconds']:.1f} s"
     unloaded = state["unloaded_windows"]

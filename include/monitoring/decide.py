@@ -90,9 +90,9 @@ def decide(history: Sequence[Look], rules: Rules) -> Verdict:
     if newest.usable_rows < rules.training_rows:
         return Verdict("hold", [f"{newest.usable_rows} rows with a known target, training needs {rules.training_rows}"])
     if newest.champion is None:
-        return _asked(history, "first", f"there is no champion yet and {newest.usable_rows} rows to train on")
+        return _train_once(history, "first", f"there is no champion yet and {newest.usable_rows} rows to train on")
     if newest.must:
-        return _asked(history, "inputs", newest.must)
+        return _train_once(history, "inputs", newest.must)
     judged = _judge(history, rules)
     firing = [clause for clause in judged.clauses if clause.fires]
     evidence = {"figures": {k: v for clause in judged.clauses for k, v in clause.figures.items()}}
@@ -108,7 +108,7 @@ def decide(history: Sequence[Look], rules: Rules) -> Verdict:
     return Verdict("hold", [*(texts or ["the policy trains never again"]), *moved], evidence)
 
 
-def _asked(history: Sequence[Look], cause: str, reason: str) -> Verdict:
+def _train_once(history: Sequence[Look], cause: str, reason: str) -> Verdict:
     """Ask for a training that no governor delays, once a window."""
     if repeated := governor.repeated(history, (cause,)):
         return Verdict("hold", [repeated, reason], {"figures": {}})
@@ -269,13 +269,13 @@ def _unknown(history: Sequence[Look], rules: Rules, judged: Judged) -> str:
     return f"for {most} windows nobody could judge how well it does"
 
 
-def _governed(history: Sequence[Look], policy: Policy, asked: Verdict) -> Verdict:
+def _governed(history: Sequence[Look], policy: Policy, verdict: Verdict) -> Verdict:
     """Return what was asked for, or why not: asked before, refused too often, too soon or too often."""
-    cause, evidence = asked.evidence["cause"], asked.evidence
+    cause, evidence = verdict.evidence["cause"], verdict.evidence
     if repeated := governor.repeated(history, cause):
-        return Verdict("hold", [repeated, *asked.reasons], evidence)
+        return Verdict("hold", [repeated, *verdict.reasons], evidence)
     if rejected := governor.rejected(history, policy):
-        return _investigate(history, "rejected", [rejected, *asked.reasons], evidence)
+        return _investigate(history, "rejected", [rejected, *verdict.reasons], evidence)
     if refused := governor.refused(history, policy, cause):
-        return Verdict("hold", [refused, *asked.reasons], evidence)
-    return asked
+        return Verdict("hold", [refused, *verdict.reasons], evidence)
+    return verdict

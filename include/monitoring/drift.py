@@ -133,15 +133,15 @@ def _shape(subject: Subject, counts: Counts, limits: Limits, worth: float) -> It
     own = figures_of(subject, counts)
     most = usual_distances(subject, counts.values, worth)
     for figure, value in own.items():
-        asked = getattr(limits, figure)
-        status, limit = judge(value, asked, most[figure], BLIND[figure] * asked)
+        tolerated = getattr(limits, figure)
+        status, limit = judge(value, tolerated, most[figure], BLIND[figure] * tolerated)
         above, reason = f"{WORDS[figure]} {value:.3g} is above", ""
         if status == "breach":
             reason = f"the shape moved: {above} {limit:.3g}"
         elif status == "unknown":
-            reason = f"{SHORT}: {above} {asked:g}, but up to {most[figure]:.3g} may be"
-        elif is_beyond(value, asked):
-            reason = f"{above} {asked:g}, but up to {limit:.3g} is usual for so many rows"
+            reason = f"{SHORT}: {above} {tolerated:g}, but up to {most[figure]:.3g} may be"
+        elif is_beyond(value, tolerated):
+            reason = f"{above} {tolerated:g}, but up to {limit:.3g} is usual for so many rows"
         yield Measure("", "", figure, value, status, reason, None, limit, rows=counts.values)
 
 
@@ -152,17 +152,17 @@ def _missing(subject: Subject | None, counts: Counts | None, limits: Limits, wor
         return Measure("", "", figure, None, "unknown", why)
     share, before = counts.missing / counts.rows, subject.whole.missing / subject.whole.rows
     stretch = min(usual_missing(subject, counts.rows), NEARLY_ALL)
-    asked = before + limits.missing_share
+    tolerated = before + limits.missing_share
     usual = usual_share(subject.whole.missing, subject.whole.rows, counts.rows, worth)
-    plain = min(max(asked + PLAIN_SHARE, stretch), NEARLY_ALL)
-    status, limit = judge(share, max(asked, stretch), usual, before + BLIND_SHARE, plain)
+    plain = min(max(tolerated + PLAIN_SHARE, stretch), NEARLY_ALL)
+    status, limit = judge(share, max(tolerated, stretch), usual, before + BLIND_SHARE, plain)
     reason = f"{share:.1%} of {counts.rows} rows have no value; in the reference it was {before:.1%}"
     if not counts.values:
         status = "breach"
     elif status == "unknown":
         reason += f". {SHORT.capitalize()}"
     elif status == "ok":
-        reason = f"{reason}, up to {limit:.1%} is usual" if is_beyond(share, asked) else ""
+        reason = f"{reason}, up to {limit:.1%} is usual" if is_beyond(share, tolerated) else ""
     return Measure("", "", figure, share, status, reason, before, limit, rows=counts.rows)
 
 
@@ -181,9 +181,9 @@ def _shares(subject: Subject, counts: Counts, limits: Limits, worth: float) -> I
 def _share(figure: str, before: tuple[int, Counts], now: tuple[int, Counts], limits: Limits, worth: float) -> Measure:
     (few, whole), (own, counts) = before, now
     share, reference = own / counts.values, few / whole.values
-    asked, usual = reference + getattr(limits, figure), usual_share(few, whole.values, counts.values, worth)
-    status, limit = judge(share, asked, usual, reference + BLIND_SHARE, asked + PLAIN_SHARE)
-    reason = f"{own} of {counts.values} values {SHARES[figure]}; {limit:.2%} may" if is_beyond(share, asked) else ""
+    tolerated, usual = reference + getattr(limits, figure), usual_share(few, whole.values, counts.values, worth)
+    status, limit = judge(share, tolerated, usual, reference + BLIND_SHARE, tolerated + PLAIN_SHARE)
+    reason = f"{own} of {counts.values} values {SHARES[figure]}; {limit:.2%} may" if is_beyond(share, tolerated) else ""
     reason += f". {SHORT.capitalize()}" if status == "unknown" else ""
     return Measure("", "", figure, share, status, reason, reference, limit, rows=counts.values)
 

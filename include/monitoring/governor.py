@@ -63,6 +63,8 @@ def _refusals(history: Sequence[Look], policy: Policy, cause: Sequence[str]) -> 
             f"a training because of {', '.join(cause)} was rejected on {before.window.end:%Y-%m-%d}: the same asks"
             f" again with {NEW} times the rows that were new to the champion then ({rows:,}), or {NEW} times the gain"
         )
+    if any(look.outcome == "in shadow" for look in _of_champion(history)):
+        yield "a challenger waits in shadow: a training now would put another in its place"
     trained = [(place, look) for place, look in enumerate(history) if look.verdict == "retrain"]
     ago = len(history) - 1 - trained[-1][0] if trained else 0
     if trained and policy.cooldown and ago <= policy.cooldown:

@@ -93,16 +93,16 @@ def _judged(
 
     Where chance may do far more than is asked for, a shift between both is unknown.
     """
-    (shift, held), (asked, limit) = shifts, limits
+    (shift, held), (tolerated, limit) = shifts, limits
     is_exact, is_held = (is_beyond(abs(one), limit) for one in shifts)
     told, status = "", "ok"
     if is_exact != is_held and (wild := _wild(level, counts)):
         unit = "%" if figure == "mean_shift_pct" else "deviations"
         told = f", but {wild} did it: without such values it moved {held:+.3g} {unit}"
         is_exact = is_held
-    elif is_beyond(abs(shift), asked) and not is_exact:
+    elif is_beyond(abs(shift), tolerated) and not is_exact:
         told = f", no more than chance may do: {limit:.3g}"
-        status = "unknown" if limit > BLIND * asked else "ok"
+        status = "unknown" if limit > BLIND * tolerated else "ok"
     if is_exact:
         return _measure(figure, shift, "breach", f"{moved}{told}; allowed are ±{limit:.3g}", level, limit, counts)
     return _measure(figure, shift, status, f"{moved}{told}" if told else "", level, limit, counts)

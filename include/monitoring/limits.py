@@ -65,19 +65,19 @@ def is_beyond(value: float, limit: float) -> bool:
     return value > limit and not math.isclose(value, limit, rel_tol=1e-9)
 
 
-def judge(value: float, asked: float, usual: float, blind: float, plain: float = math.inf) -> tuple[str, float]:
+def judge(value: float, tolerated: float, usual: float, blind: float, plain: float = math.inf) -> tuple[str, float]:
     """Return the status of a figure and the limit it was held against.
 
     Parameters
     ----------
-    asked : float
+    tolerated : float
         Up to here it is ok.
     usual : float
         Up to here chance, or what the reference itself did, may explain it.
     blind : float
-        Where so much or more would be usual nobody can tell: a figure above `asked` is unknown.
+        Where so much or more would be usual nobody can tell: a figure above `tolerated` is unknown.
     plain : float
-        A figure above it, and above `asked`, is a breach whatever would be usual.
+        A figure above it, and above `tolerated`, is a breach whatever would be usual.
 
     Examples
     --------
@@ -86,9 +86,9 @@ def judge(value: float, asked: float, usual: float, blind: float, plain: float =
     >>> [judge(value, 0.2, 1.0, 0.4, 0.7) for value in (0.1, 0.3, 0.71)]
     [('ok', 0.2), ('unknown', 0.2), ('breach', 0.7)]
     """
-    limit = max(asked, min(usual, plain))
+    limit = max(tolerated, min(usual, plain))
     if is_beyond(value, limit):
         return "breach", limit
     if usual > blind:
-        return "unknown" if is_beyond(value, asked) else "ok", asked
+        return "unknown" if is_beyond(value, tolerated) else "ok", tolerated
     return "ok", limit

@@ -75,6 +75,8 @@ class Matrix:
     shifts : function
         How far the means of the watched features in a window are from those that a training learnt from, by the places
         of the training and of the window: as the monitor measures it.
+    refusal : function
+        Why a challenger is refused, given what `successor` is: a sentence each; nothing where it takes over.
     """
 
     periods: tuple[Period, ...]
@@ -82,11 +84,13 @@ class Matrix:
     probe: Callable[[int, int, str], tuple[np.ndarray, np.ndarray] | str]
     successor: Callable[[int, Key | None], Key | None]
     shifts: Callable[[int, int], tuple[Measure, ...]] = lambda trained, place: ()
+    refusal: Callable[[int, Key | None], tuple[str, ...]] = lambda place, stood: ()
 
-    @property
+    @cached_property
     def first(self) -> int:
-        """The place of the window at whose end the first model is trained: every policy's."""
-        return min(place for place, _ in self.models)
+        """The place of the window at whose end the first model is promoted, every policy's; the last where none is."""
+        places = sorted({place for place, _ in self.models})
+        return next((place for place in places if self.successor(place, None) is not None), self.last)
 
     @property
     def last(self) -> int:

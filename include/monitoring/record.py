@@ -34,20 +34,28 @@ select l.*, d.decision_id, d.verdict, d.evidence->'cause' as cause, t.verdict as
 from ml.look l
 left join lateral (
     select decision_id, verdict, evidence from ml.decision d
-    where d.pipeline = l.pipeline and d.dag_id = 'monitor_' || l.pipeline
+    where d.pipeline = l.pipeline and d.dag_id = 'monitor_' || l.pipeline and not d.evidence ? 'shadow'
         and (d.window_start_at, d.window_end_at) = (l.window_start_at, l.window_end_at)
         and not (d.verdict = 'retrain' and d.run_id = %s)
     order by (d.verdict = 'retrain') desc, decision_id desc limit 1
 ) d on true
 left join lateral (
-    select verdict from ml.decision t
+    select case when verdict <> 'hold' then verdict else (
+        select case when s.evidence->'shadow' ? 'replaced_by' then null when s.verdict = 'hold' then 'shadow'
+            else s.verdict end
+        from ml.decision s
+        where s.pipeline = t.pipeline and s.model_version = t.model_version and s.decision_id >= t.decision_id
+            and s.evidence ? 'shadow'
+            and not exists (select from ml.decision v where v.voids = s.decision_id and v.voids is not null)
+        order by s.decision_id desc limit 1) end as verdict
+    from ml.decision t
     where t.pipeline = l.pipeline and t.dag_id = 'train_' || l.pipeline and t.run_id = 'decision_' || d.decision_id
     order by decision_id desc limit 1
 ) t on true
 where l.pipeline = %s and l.window_end_at <= %s
 order by l.window_end_at desc, l.window_start_at desc limit %s
 """
-OUTCOMES = {"promote": "promoted", "reject": "rejected"}
+OUTCOMES = {"promote": "promoted", "reject": "rejected", "shadow": "in shadow"}
 
 
 def record_measures(
@@ -168,7 +176,7 @@ def decided_before(connection: Connection, pipeline: str, window: Window) -> tup
     """Return the decision that stands on a window: its number, its verdict and the run that took it; None of none."""
     row = connection.exec_driver_sql(
         "select decision_id, verdict, run_id from ml.decision where pipeline = %s and dag_id = %s"
-        " and (window_start_at, window_end_at) = (%s, %s)"
+        " and not evidence ? 'shadow' and (window_start_at, window_end_at) = (%s, %s)"
         " order by (verdict = 'retrain') desc, decision_id desc limit 1",
         (pipeline, f"monitor_{pipeline}", window.start, window.end),
     ).first()

@@ -1,4 +1,4 @@
-"""Fit a recipe at every time it could have been trained, and judge each model in every later window. Pure."""
+"""What a history of trainings is made of: recipes fitted, probes that compare them, and how far means moved. Pure."""
 
 from __future__ import annotations
 
@@ -11,17 +11,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from include.errors import NothingToDo
-from include.monitoring.ground import Ground, first_place
+from include.monitoring.ground import Ground
 from include.monitoring.histogram import count
 from include.monitoring.joint import worth_of
 from include.monitoring.levels import Level, shift_in_per_cent
 from include.monitoring.limits import Limits
-from include.monitoring.matrix import Key, Matrix, Model
 from include.monitoring.measure import Measure
 from include.monitoring.reference import Reference, Subject
 from include.training.candidates import make, make_cheaply
-from include.training.snapshot import holdout_start, split
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,37 +33,6 @@ R = TypeVar("R")
 def fit(pipeline: Pipeline, recipe: str, rows: pd.DataFrame) -> Forecaster:
     """Return a candidate, fitted on rows."""
     return make(pipeline, recipe).fit(rows[pipeline.feature_names()], rows["target"])
-
-
-def refit(ground: Ground, recipe: str) -> Matrix:
-    """Fit one recipe at the end of each window, and for the probes at the middle of what they compare on.
-
-    What a model promises is what its recipe, fitted at the middle of the window before it was trained, erred on the
-    newer half: the newest rows, which nobody had seen. The first model's recipe, and one before which the window has
-    too few rows, is tried on the rows that a training holds out. A training replaces who stands, without a gate.
-
-    Raises
-    ------
-    NothingToDo
-        Too few windows have enough rows before them.
-    """
-    first = first_place(ground)
-    probe = prober(ground)
-
-    def trained(place: int) -> tuple[Key, Model]:
-        rows = ground.usable(ground.windows[place].end)
-        compared = probe(place - 1, place, recipe) if place > first else ""
-        tried = _tried(ground, recipe, rows) if isinstance(compared, str) else compared[0]
-        losses = ground.losses_after(fit(ground.pipeline, recipe, rows), place)
-        return (place, recipe), Model(tried, losses)
-
-    models: dict[Key, Model] = dict(in_threads(trained, ground.trainable))
-
-    def successor(place: int, stood: Key | None) -> Key | None:
-        return (place, recipe) if (place, recipe) in models else stood
-
-    shifts = shifter(ground, lambda place: ground.usable(ground.windows[place].end))
-    return Matrix(ground.periods, models, probe, successor, shifts)
 
 
 def prober(ground: Ground) -> Callable[[int, int, str], tuple[np.ndarray, np.ndarray] | str]:
@@ -116,12 +82,3 @@ def in_threads(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
     """Do work for each item on all cores, the last first, as they take longest; scikit-learn lets threads go on."""
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         return list(pool.map(work, reversed(items)))[::-1]
-
-
-def _tried(ground: Ground, recipe: str, rows: pd.DataFrame) -> np.ndarray:
-    """Return a recipe's absolute errors on the rows that a training holds out; none where they cannot be cut."""
-    try:
-        parts = split(ground.pipeline, rows, holdout_start(ground.pipeline, rows))
-    except NothingToDo:
-        return np.empty(0)
-    return ground.losses(fit(ground.pipeline, recipe, parts.fit), parts.holdout)

@@ -1,6 +1,6 @@
 """Play a policy on history: the very decision that the monitor takes, on what was known at each window's end. Pure.
 
-Every model that could have stood was fitted before (`include.monitoring.refits`), so a walk only looks up what the
+Every model that could have stood was fitted before (`include.monitoring.gate`), so a walk only looks up what the
 one that stands has erred: any number of policies costs next to nothing.
 """
 
@@ -30,6 +30,8 @@ class Step:
         When it was trained and by which candidate.
     error : float
         Sum of absolute errors over `rows` rows, in the target's unit.
+    refusal : tuple of str
+        Why the gate refused the challenger of a training at its end, a sentence each.
     """
 
     look: Look
@@ -37,6 +39,7 @@ class Step:
     error: float
     rows: int
     reasons: tuple[str, ...] = ()
+    refusal: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ def walk(matrix: Matrix, rules: Rules) -> Walk:
     for place in range(len(matrix.periods)):
         stood = champion
         reasons: tuple[str, ...] = ()
+        refusal: tuple[str, ...] = ()
         is_probed = rules.policy.worth is not None and place < matrix.last
         look = look_at(matrix, place, stood, version, since if is_probed else None)
         since = place if look.probe else since
@@ -87,8 +91,10 @@ def walk(matrix: Matrix, rules: Rules) -> Walk:
                 look = replace(look, outcome="promoted" if champion != stood else "rejected")
                 if champion != stood:
                     since, version = place, version + 1
+                else:
+                    refusal = matrix.refusal(place, stood)
         losses = matrix.models[stood].losses[place] if stood else np.empty(0)
-        steps.append(Step(look, stood, float(losses.sum()), len(losses), reasons))
+        steps.append(Step(look, stood, float(losses.sum()), len(losses), reasons, refusal))
     probes, error = sum(step.look.probe is not None for step in steps), sum(step.error for step in steps)
     return Walk(tuple(steps), tuple(trainings), version - 1, probes, error)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,8 @@ from include.monitoring.histogram import column, is_number, names_of, parts_of
 from include.monitoring.slow import DOUBLINGS, squared_error, variances_of
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from include.monitoring.axis import Axis
     from include.monitoring.grid import Grid
 
@@ -30,6 +32,12 @@ def grouped(name: str, values: Any) -> tuple[list[str], np.ndarray]:
     """
     own, places = np.unique(np.asarray(values, "float64"), return_inverse=True)
     return [f"{name}={value:.15g}" if value == value else f"{name} missing" for value in own], places
+
+
+def cut(names: Iterable[str], rows: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Return which rows each slice of some features has, an array of bool of shape (n,) each."""
+    own = [grouped(name, rows[name]) for name in names]
+    return {label: places == place for labels, places in own for place, label in enumerate(labels)}
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from include.promotion import shadow
 from include.promotion.decide import Check, decide
 
 if TYPE_CHECKING:
@@ -46,8 +47,9 @@ class Shown:
 
     @property
     def is_asked(self) -> bool:
-        """Whether nothing but the approval is missing."""
-        return [rule["rule"] for rule in self.evidence["rules"] if rule["status"] != "passed"] == [RULE]
+        """Whether nothing but the approval is missing, and the time in shadow that comes after it."""
+        missing = [rule["rule"] for rule in self.evidence["rules"] if rule["status"] != "passed"]
+        return [rule for rule in missing if rule != shadow.RULE] == [RULE]
 
     @property
     def digest(self) -> str:
@@ -151,10 +153,11 @@ def body(shown: Shown, links: Mapping[str, str], expires: str) -> str:
         After how long without an answer it is rejected.
     """
     evidence, standing = shown.evidence, f"version {shown.champion}" if shown.champion else "no champion"
+    unseen = " in shadow" if any(rule["rule"] == shadow.RULE for rule in evidence["rules"]) else ""
     parts = [
         f"{shown.reasons[0]}. Trained on {evidence.get('data_origin', 'unknown')} data;"
         f" asked for by: {evidence.get('asked_by') or 'nobody said'}.",
-        f"**Approve**: version {shown.version} predicts from now on. **Reject**, or no answer for {expires}:"
+        f"**Approve**: version {shown.version} predicts{unseen} from now on. **Reject**, or no answer for {expires}:"
         f" {f'{standing} stays' if shown.champion else 'there is still none that predicts'}.",
         "### Candidates on the held-out rows\n\n" + _candidates(evidence),
         f"### Against {standing}\n\n" + _against(evidence),

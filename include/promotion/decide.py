@@ -7,7 +7,7 @@ cannot be judged yet holds it: who stands goes on serving.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from include.decisions import Verdict
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from include.spec.model import Promotion
+
+OF_NAIVE = ("answers", "not pinned", "a person approves")  # rules that the naive model has to pass to serve at all
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class Opponent:
         again. It may well be better in its own time, which says nothing about what comes next.
     predicted : array or None, shape (n,)
         The champion's predictions of the held-out rows.
+    stands : bool
+        Whether somebody stands who could not be compared: then a person decides.
     """
 
     comparison: Comparison | None = None
@@ -59,6 +63,7 @@ class Opponent:
     is_unseen: bool = True
     is_older: bool = False
     predicted: np.ndarray | None = field(default=None, compare=False)
+    stands: bool = False
 
 
 def decide(chosen: str, checks: Sequence[Check]) -> Verdict:
@@ -120,11 +125,31 @@ def choose(losses: Mapping[str, float], naive: str, against_naive: Mapping[str, 
     return naive, f"{naive}: {best} errs least in cross-validation, but is not proven better than it"
 
 
+def serve_naive(rejected: Verdict, checks: Sequence[Check]) -> Verdict:
+    """Decide whether the naive candidate becomes the first champion, where the challenger was rejected and none serves.
+
+    Parameters
+    ----------
+    checks : sequence of Check
+        What every rule saw of the naive candidate: that it answers counts, and what a person says; nothing else.
+
+    Examples
+    --------
+    >>> leak = decide("linear", [Check("no leak", "failed", "a leak: x explains 100 % of the change")])
+    >>> serve_naive(leak, [Check("minimums", "failed", ""), Check("answers", "passed", "answers")]).reasons[0]
+    'the challenger was rejected: a leak: x explains 100 % of the change; the naive model serves when nothing else does'
+    """
+    failed = "; ".join(rule["text"] for rule in rejected.evidence["rules"] if rule["status"] == "failed")
+    reason = f"the challenger was rejected: {failed}; the naive model serves when nothing else does"
+    verdict = decide(reason, [check for check in checks if check.rule in OF_NAIVE])
+    return replace(verdict, evidence=verdict.evidence | {"rejected": rejected.evidence["rules"]})
+
+
 def is_better_than_champion(opponent: Opponent, policy: Promotion) -> Check:
     """Ask whether the challenger is proven better than who stands, on rows that chose neither."""
     rule, proof = "better than the champion", opponent.comparison
     if proof is None:
-        return Check(rule, "passed", opponent.unopposed)
+        return Check(rule, "unknown" if opponent.stands else "passed", opponent.unopposed)
     figures = proof.to_dict()
     told = f"{policy.metric} {abs(proof.gain_pct):.1f} % {'smaller' if proof.gain_pct >= 0 else 'larger'}"
     told += f" than the champion's on the same {proof.rows} held-out rows"

@@ -72,10 +72,10 @@ def _changes(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
     # The row's own target, which may be known at the very moment, is not one that was known before.
     before = rows["available_at"] - pd.Timedelta(1, "us")
     is_ahead = (rows["target_known_at"] > rows["available_at"]).any()
-    asked = rows.assign(asked_at=rows["available_at"] if is_ahead else before).sort_values("asked_at", kind="stable")
+    timed = rows.assign(asked_at=rows["available_at"] if is_ahead else before).sort_values("asked_at", kind="stable")
     known = rows[["entity", "target_known_at", "target"]].rename(columns={"target": "last", "target_known_at": "at"})
     known = known.dropna().sort_values("at", kind="stable")
-    joined = pd.merge_asof(asked, known, left_on="asked_at", right_on="at", by="entity")
+    joined = pd.merge_asof(timed, known, left_on="asked_at", right_on="at", by="entity")
     joined = joined.sort_values(["entity", "valid_at"], kind="stable")
     targets = joined.groupby("entity", sort=False)["target"]
     ahead = {f"later_{n}": targets.shift(-n) - joined["last"] for n in range(1, LATER + 1)}

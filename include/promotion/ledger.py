@@ -48,8 +48,8 @@ def append(
 ) -> int:
     """Append a decision and return its number; the database chains it to the one before it.
 
-    A task that is retried after its decision was committed finds the same decision and adds
-    none; a run that is cleared and decides otherwise adds a new one. Two at once wait for each
+    A task that is retried after its decision was committed finds the same decision on the same version and adds
+    none, unless that is void; a run that is cleared and decides otherwise adds a new one. Two at once wait for each
     other, so that numbers and chain have one order.
 
     Parameters
@@ -60,10 +60,11 @@ def append(
     facts = (verdict, reasons, json.dumps(evidence, sort_keys=True), version, voids)
     connection.exec_driver_sql("select pg_advisory_xact_lock(hashtext(%s))", (f"ledger:{pipeline}",))
     last = connection.exec_driver_sql(
-        "select decision_id, verdict = %s and reasons = %s and evidence = %s::jsonb and model_version is not distinct"
-        " from %s and voids is not distinct from %s"
-        " from ml.decision where dag_id = %s and run_id = %s order by decision_id desc limit 1",
-        (*facts, run.dag_id, run.run_id),
+        "select decision_id, verdict = %s and reasons = %s and evidence = %s::jsonb and voids is not distinct from %s"
+        " and not exists (select from ml.decision v where v.voids = d.decision_id)"
+        " from ml.decision d where dag_id = %s and run_id = %s and model_version is not distinct from %s"
+        " order by decision_id desc limit 1",
+        (*facts[:3], voids, run.dag_id, run.run_id, version),
     ).first()
     if last is not None and last[1]:
         return int(last[0])
@@ -85,6 +86,14 @@ def moving(engine: Engine, pipeline: str) -> Iterator[Connection]:
         yield connection
 
 
+@contextmanager
+def alone(engine: Engine, pipeline: str) -> Iterator[None]:
+    """Keep everybody else from moving the pipeline's champion while the block takes its several transactions."""
+    with engine.connect() as lock:
+        lock.exec_driver_sql("select pg_advisory_lock(hashtext(%s))", (f"champion:{pipeline}",))
+        yield  # the lock ends with its connection
+
+
 def live(connection: Connection, pipeline: str, besides: int = 0) -> Live | None:
     """Return the newest decision that made a version live, other than the one numbered `besides`; None before any."""
     row = connection.exec_driver_sql(LIVE, (pipeline, besides)).first()
@@ -103,7 +112,8 @@ def standing_pin(connection: Connection, pipeline: str, now: datetime) -> Pin | 
     from include.promotion.rollback import Pin
 
     newest = connection.exec_driver_sql(
-        "select evidence->'pin' from ml.decision where pipeline = %s and evidence ? 'pin'"
+        "select evidence->'pin' from ml.decision d where pipeline = %s and evidence ? 'pin'"
+        " and not exists (select from ml.decision v where v.voids = d.decision_id)"
         " order by decision_id desc limit 1",
         (pipeline,),
     ).scalar()

@@ -225,14 +225,14 @@ class BatchCheck:
 
     def _judge(self, stage: str, columns: dict[str, pa.Array], row_count: int, faulty: set[int]) -> list[Fault]:
         """Run a stage's rules that Great Expectations judges."""
-        asked = [rule for rule in self._rules if rule.stage == stage and rule.expectation]
-        for rule in asked:
+        rules = [rule for rule in self._rules if rule.stage == stage and rule.expectation]
+        for rule in rules:
             self._count(rule.rule, rule.column, row_count - (len(faulty) if rule.is_row_level else 0), 0)
         rows = pa.RecordBatch.from_pydict(
-            as_floats(columns) | {rule.reads[0]: truth(rule, columns) for rule in asked if rule.derived}
+            as_floats(columns) | {rule.reads[0]: truth(rule, columns) for rule in rules if rule.derived}
         )
         faults: list[Fault] = []
-        for rule, count, positions, reasons in judge_part(rows, asked, faulty, is_first=not self.received):
+        for rule, count, positions, reasons in judge_part(rows, rules, faulty, is_first=not self.received):
             self._count(rule.rule, rule.column, 0, count)
             self._remember(rule.rule, rule.column, reasons)
             if rule.quarantines:

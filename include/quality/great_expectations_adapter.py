@@ -47,10 +47,10 @@ def validate(rows: pa.Table | pa.RecordBatch, rules: list[Rule]) -> list[tuple[i
     for rule in sorted(rules, key=lambda rule: not rule.is_row_level):  # one about single rows asks for all of them
         distinct.setdefault(_question(rule), rule)
     answers: dict[tuple[str, str], Any] = {}
-    for asked in [distinct] if rows.num_rows <= FEW_ROWS else _few_columns(distinct):
-        columns = {name for rule in asked.values() for name in rule.columns}
+    for part in [distinct] if rows.num_rows <= FEW_ROWS else _few_columns(distinct):
+        columns = {name for rule in part.values() for name in rule.columns}
         frame = _frame(rows.select([name for name in rows.column_names if name in columns] or rows.column_names))
-        answers |= dict(zip(asked, _run(frame, list(asked.values())), strict=True))
+        answers |= dict(zip(part, _run(frame, list(part.values())), strict=True))
     outcomes = []
     for rule in rules:
         item = answers[_question(rule)]
@@ -69,10 +69,10 @@ def _few_columns(rules: dict[tuple[str, str], Rule]) -> Iterator[dict[tuple[str,
 
 
 def _question(rule: Rule) -> tuple[str, str]:
-    return rule.expectation, json.dumps(_asked(rule), sort_keys=True, default=str)
+    return rule.expectation, json.dumps(_limits(rule), sort_keys=True, default=str)
 
 
-def _asked(rule: Rule) -> dict[str, Any]:
+def _limits(rule: Rule) -> dict[str, Any]:
     return {name: value for name, value in rule.arguments.items() if name != "mostly"}
 
 
@@ -124,7 +124,7 @@ def _run(frame: pd.DataFrame, rules: list[Rule]) -> list[Any]:
         name="contract",
         expectations=[
             # Without `mostly`: where a share holds, the rows that broke it are not told.
-            ExpectationConfiguration(type=rule.expectation, kwargs=_asked(rule), meta={"place": place})
+            ExpectationConfiguration(type=rule.expectation, kwargs=_limits(rule), meta={"place": place})
             for place, rule in enumerate(rules)
         ],
     )

@@ -161,10 +161,10 @@ def _bounds_text(low: float | None, high: float | None) -> str:
 
 
 def _row(
-    rule: str, name: str, kind: str, expected: str, stage: Stage = "core", dimension: str = "validity", **asked: Any
+    rule: str, name: str, kind: str, expected: str, stage: Stage = "core", dimension: str = "validity", **limits: Any
 ) -> Rule:
     """Return a rule that Great Expectations judges by an expectation about one column."""
-    arguments = {"column": name, **asked}
+    arguments = {"column": name, **limits}
     theirs = f"expect_column_{kind}"
     return Rule(rule, name, "stop", expected, True, stage, dimension, expectation=theirs, arguments=arguments)
 

@@ -139,7 +139,7 @@ def reasons(connection: Connection, wanted: Wanted, limit: int = 5) -> list[tupl
 def _clause(wanted: Wanted) -> tuple[str, tuple[Any, ...]]:
     if wanted.status not in STATUSES:
         raise ConfigError(f"there is no status {wanted.status}; there are {', '.join(STATUSES)}")
-    asked: list[tuple[str, Any]] = [
+    conditions: list[tuple[str, Any]] = [
         ("pipeline = %s", wanted.pipeline),
         ("source = %s", wanted.source),
         ("rule = %s", wanted.rule),
@@ -149,5 +149,5 @@ def _clause(wanted: Wanted) -> tuple[str, tuple[Any, ...]]:
         ("is_waiting = %s", True if wanted.status == "waiting" else None),
         ("status = %s", wanted.status if wanted.status not in ("waiting", "all") else None),
     ]
-    given = [(clause, value) for clause, value in asked if value is not None]
+    given = [(clause, value) for clause, value in conditions if value is not None]
     return " and ".join(clause for clause, _ in given) or "true", tuple(value for _, value in given)

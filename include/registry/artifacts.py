@@ -1,12 +1,13 @@
-"""What is kept with a version beside its model: files, tags, its description."""
+"""What is kept with a version beside its model, and where people see it: files, tags, its description, pages."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from include.registry.mlflow_registry import _answering, _client
+from include.registry.mlflow_access import answering, client
 
 if TYPE_CHECKING:
     from include.registry.mlflow_registry import Version
@@ -22,10 +23,10 @@ def keep_file(run_id: str, name: str, content: bytes) -> None:
     SourceUnavailable
         If MLflow does not answer; a retry is safe.
     """
-    with _answering(), TemporaryDirectory() as folder:
+    with answering(), TemporaryDirectory() as folder:
         path = Path(folder) / name
         path.write_bytes(content)
-        _client().log_artifact(run_id, str(path))
+        client().log_artifact(run_id, str(path))
 
 
 def load_file(version: Version, name: str) -> bytes | None:
@@ -36,10 +37,10 @@ def load_file(version: Version, name: str) -> bytes | None:
     SourceUnavailable
         If MLflow does not answer; a retry may help.
     """
-    with _answering(), TemporaryDirectory() as folder:
-        if name not in {file.path for file in _client().list_artifacts(version.run_id)}:
+    with answering(), TemporaryDirectory() as folder:
+        if name not in {file.path for file in client().list_artifacts(version.run_id)}:
             return None
-        return Path(_client().download_artifacts(version.run_id, name, folder)).read_bytes()
+        return Path(client().download_artifacts(version.run_id, name, folder)).read_bytes()
 
 
 def describe(version: Version, tags: dict[str, str], card: str | None = None) -> None:
@@ -50,8 +51,29 @@ def describe(version: Version, tags: dict[str, str], card: str | None = None) ->
     SourceUnavailable
         If MLflow does not answer; a retry is safe.
     """
-    with _answering():
+    with answering():
         for key, value in tags.items():
-            _client().set_model_version_tag(version.pipeline, str(version.number), key, value)
+            client().set_model_version_tag(version.pipeline, str(version.number), key, value)
         if card is not None:
-            _client().update_model_version(version.pipeline, str(version.number), card)
+            client().update_model_version(version.pipeline, str(version.number), card)
+
+
+def pages(version: Version) -> dict[str, str]:
+    """Return where people see a version in MLflow: the URL of each page by what it shows.
+
+    Raises
+    ------
+    SourceUnavailable
+        If MLflow does not answer; a retry may help.
+    """
+    from mlflow.tracking import get_tracking_uri
+
+    with answering():
+        experiment = client().get_run(version.run_id).info.experiment_id
+    shown = os.environ.get("CICLO_MLFLOW_SHOWN_URL") or get_tracking_uri()  # in containers people see another address
+    run = f"{shown}/#/experiments/{experiment}/runs/{version.run_id}"
+    return {
+        f"version {version.number} in MLflow": f"{shown}/#/models/{version.pipeline}/versions/{version.number}",
+        "its run": run,
+        "its report and files": f"{run}/artifacts",
+    }

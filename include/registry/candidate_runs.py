@@ -1,19 +1,30 @@
-"""Candidates that were logged before, registered or not: to take one up again, or to go on from it."""
+"""Candidates as runs of MLflow, registered or not: to log one, to take it up again, or to go on from it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from importlib.metadata import version as installed
 from typing import TYPE_CHECKING, Any
 
-from include.errors import ContractBroken
-from include.registry.mlflow_access import TRUSTED_TYPES, answering, client, reviewed, sha256, stored
+from include.registry.mlflow_access import TRUSTED_TYPES, answering, client, intact, rebuild, reviewed, sha256, stored
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from include.training.forecaster import Forecaster
 
-NEWEST = 200  # runs of one recipe that are looked at
+PAGE = 200  # runs that MLflow is asked for at once
+REQUIREMENTS = ("scikit-learn", "skops", "pandas", "numpy")
+
+
+@dataclass(frozen=True)
+class Logged:
+    """A fitted candidate in MLflow; its model is not registered yet."""
+
+    run_id: str
+    model_id: str
 
 
 @dataclass(frozen=True)
@@ -31,6 +42,57 @@ class CandidateRun:
     tags: dict[str, str]
     params: dict[str, str]
     metrics: dict[str, float]
+
+
+def log_candidate(
+    pipeline: str,
+    name: str,
+    model: Forecaster,
+    example: pd.DataFrame,
+    params: dict[str, Any],
+    metrics: dict[str, float],
+    tags: dict[str, str],
+    snapshot_uri: str | None = None,
+) -> Logged:
+    """Log one fitted candidate as a run of the pipeline's experiment, with its model and the snapshot it read.
+
+    Its tags `model_id` and `sha256` are written last: with them it can be taken up again.
+
+    Raises
+    ------
+    SourceUnavailable
+        If MLflow does not answer. A retry logs a new run; a half-logged one stays marked as failed.
+    ContractBroken
+        If the model holds a type that is not on the reviewed list; not retried.
+    """
+    import mlflow
+    from mlflow.models import infer_signature
+
+    with answering(), reviewed(f"candidate {name} of {pipeline}"):
+        mlflow.set_experiment(pipeline)
+        with mlflow.start_run(run_name=f"{name} {tags['train_run']}", tags=tags) as run:
+            mlflow.log_params(params)
+            mlflow.log_metrics(metrics)
+            if snapshot_uri:
+                mlflow.log_input(_dataset(pipeline, snapshot_uri, tags["snapshot_id"]), context="training")
+            logged = mlflow.sklearn.log_model(
+                model,
+                name="model",
+                serialization_format="skops",
+                skops_trusted_types=TRUSTED_TYPES,
+                signature=infer_signature(example, model.predict(example)),
+                pip_requirements=[f"{package}=={installed(package)}" for package in REQUIREMENTS],
+            )
+            mlflow.set_tags({"sha256": sha256(stored(logged.model_uri)), "model_id": logged.model_id})
+    return Logged(run.info.run_id, logged.model_id)
+
+
+def _dataset(pipeline: str, uri: str, snapshot_id: str) -> Any:
+    from mlflow.data.http_dataset_source import HTTPDatasetSource
+    from mlflow.data.meta_dataset import MetaDataset
+
+    # Of MLflow's sources the one that takes any URI: the lake may lie on any object store.
+    return MetaDataset(HTTPDatasetSource(uri), name=f"snapshots/{pipeline}", digest=snapshot_id[:36])
 
 
 def same_candidate(pipeline: str, fingerprint: str) -> CandidateRun | None:
@@ -67,28 +129,25 @@ def load_candidate(pipeline: str, run: CandidateRun) -> Forecaster:
     SourceUnavailable
         If MLflow does not answer; a retry may help.
     """
-    import skops.io
-
     where = f"model {run.model_id} of {pipeline}"
-    try:
-        with answering():
-            content = stored(f"models:/{run.model_id}")
-    except FileNotFoundError:
-        raise ContractBroken(f"{where}: the stored file is gone") from None
-    if sha256(content) != run.tags["sha256"]:
-        raise ContractBroken(f"{where}: the stored file is not the one that was logged")
-    with reviewed(where):
-        return skops.io.loads(content, trusted=TRUSTED_TYPES)
+    return rebuild(intact(f"models:/{run.model_id}", run.tags["sha256"], where, "it is fitted again"), where)
+
+
+def continued_models(pipeline: str) -> dict[str, str]:
+    """Return which model each online candidate goes on from, by the ids of both; raises what `same_candidate` does."""
+    return {run.model_id: run.tags["continues"] for run in _runs(pipeline, "tags.continues LIKE '%'")}
 
 
 def _runs(pipeline: str, condition: str) -> Iterator[CandidateRun]:
+    """Yield the finished runs that logged a candidate to its end, the newest first."""
+    where, token = f"{condition} and attributes.status = 'FINISHED'", None
     with answering():
         experiment = client().get_experiment_by_name(pipeline)
-        every: list[Any] = []
-        if experiment is not None:
-            where = f"{condition} and attributes.status = 'FINISHED'"
-            every = client().search_runs([experiment.experiment_id], where, max_results=NEWEST)
-    for run in every:
-        if "model_id" in run.data.tags:
-            data = run.data
-            yield CandidateRun(run.info.run_id, data.tags["model_id"], data.tags, data.params, data.metrics)
+    while experiment is not None and token != "":
+        with answering():
+            page = client().search_runs([experiment.experiment_id], where, max_results=PAGE, page_token=token)
+        token = page.token or ""
+        for run in page:
+            if "model_id" in run.data.tags:
+                data = run.data
+                yield CandidateRun(run.info.run_id, data.tags["model_id"], data.tags, data.params, data.metrics)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from include.errors import ConfigError, ContractBroken, SourceUnavailable
 
@@ -52,6 +52,34 @@ def stored(uri: str) -> bytes:
 
     with TemporaryDirectory() as folder:
         return (Path(download_artifacts(uri, dst_path=folder)) / FILE).read_bytes()
+
+
+def intact(uri: str, expected: str | None, where: str, way_out: str) -> bytes:
+    """Return the bytes of a stored model, checked against the hash that was kept with it.
+
+    Raises
+    ------
+    ContractBroken
+        If they are gone, or are not those that were registered; not retried.
+    SourceUnavailable
+        If MLflow does not answer; a retry may help.
+    """
+    try:
+        with answering():
+            content = stored(uri)
+    except FileNotFoundError:
+        raise ContractBroken(f"{where}: the stored file is gone: {way_out}") from None
+    if sha256(content) != expected:
+        raise ContractBroken(f"{where}: the stored file is not the one that was registered: {way_out}")
+    return content
+
+
+def rebuild(content: bytes, where: str) -> Any:
+    """Return the model in its bytes; no code of it runs, and a type that nobody has reviewed breaks the contract."""
+    import skops.io
+
+    with reviewed(where):
+        return skops.io.loads(content, trusted=TRUSTED_TYPES)
 
 
 def sha256(content: bytes) -> str:

@@ -24,8 +24,8 @@ def code_version() -> str:
         digest.update(f"{path.relative_to(SOURCE)}\0".encode() + path.read_bytes() + b"\0")
     source = f"source {digest.hexdigest()[:12]}"
     try:
-        asked = ("git", "-C", str(SOURCE), "rev-parse", "--short=12", "HEAD")
-        answer = subprocess.run(asked, capture_output=True, text=True, check=True)
+        command = ("git", "-C", str(SOURCE), "rev-parse", "--short=12", "HEAD")
+        answer = subprocess.run(command, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return source
     return f"{source}, commit {answer.stdout.strip()}"

@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from include.errors import ConfigError
 from include.reporting.catalog import read, uncommented
-from include.reporting.facts import asked, contract, licence, published
+from include.reporting.facts import condition, contract, licence, published
 from include.spec.load import ROOT
 from include.spec.pages import publish
 
@@ -74,7 +74,7 @@ def page(schemas: list[Any], pipelines: Mapping[str, Pipeline]) -> str:
     sources = {f"core.{spec.table(source)}": (spec, source) for spec in pipelines.values() for source in spec.sources}
     environment = Environment(loader=FileSystemLoader(FOLDER), undefined=StrictUndefined, trim_blocks=True)  # noqa: S701 - Markdown
     environment.filters |= {"anchor": _anchor, "cell": _cell, "key": _key, "sentence": _sentence}
-    environment.filters |= {"asked": asked, "contract": contract, "licence": _licence, "published": published}
+    environment.filters |= {"condition": condition, "contract": contract, "licence": _licence, "published": published}
     environment.filters["own_columns"] = _own_columns
     return environment.get_template("data_dictionary.md.j2").render(schemas=schemas, sources=sources).rstrip() + "\n"
 

@@ -43,8 +43,8 @@ def report_url(base: str, dag_id: str, task_id: str, run_id: str) -> str:
     """
     if not (dag_id.startswith(INGEST) and task_id.endswith(CHECK)):
         return ""
-    asked = {"dag_id": dag_id, "run_id": run_id, "source": task_id.removesuffix(CHECK)}
-    return f"{base}{PREFIX}/quality/run?{urlencode(asked)}"
+    query = {"dag_id": dag_id, "run_id": run_id, "source": task_id.removesuffix(CHECK)}
+    return f"{base}{PREFIX}/quality/run?{urlencode(query)}"
 
 
 def monitor_url(base: str, dag_id: str, task_id: str, run_id: str) -> str:

@@ -50,7 +50,7 @@ def contract(column: Column) -> str:
     return "; ".join([*_range(column), *_others(column, ELSEWHERE), *complete])
 
 
-def asked(check: Check) -> str:
+def condition(check: Check) -> str:
     """Return what a check asks for, without its name, kind, severity and note."""
     return "; ".join(_others(check, {"name", "kind", "severity", "note"}, everything=True))
 

@@ -110,8 +110,18 @@ def notes(played: Played) -> Iterator[str]:
         " cheapest schedule, which only somebody who knew the future could have chosen. Probes are refits to compare"
         " with, on half of what they would learn from next; they are no trainings and cost nothing here."
     )
+    yield from _refusals(played)
     if played.simulated:
         yield played.simulated
+
+
+def _refusals(played: Played) -> Iterator[str]:
+    """Yield why challengers were refused, a line for each reason, whichever policies asked for the training."""
+    steps = [(place, step) for walk in played.walks.values() for place, step in enumerate(walk.steps) if step.refusal]
+    for place, champion, refusal in sorted({(place, step.champion or (), step.refusal) for place, step in steps}):
+        stays = f"the {champion[1]} of {played.label(champion[0])} stays" if champion else "nobody stands yet"
+        for reason in refusal:
+            yield f"After {played.label(place)} {stays}: {reason}."
 
 
 def advice(result: Suggestion, played: Played) -> Iterator[str]:
@@ -163,7 +173,7 @@ def _record(played: Played, step: Step) -> dict[str, Any]:
         "verdict": look.verdict,
         "outcome": look.outcome,
         "is_probed": look.probe is not None,
-        "reasons": "; ".join(step.reasons),
+        "reasons": "; ".join((*step.reasons, *step.refusal)),
     }
 
 

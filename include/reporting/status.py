@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from include.alerts.overdue import overdue
 from include.promotion.ledger import standing_pin
+from include.promotion.shadow import progress
 from include.registry.aliases import champion
 from include.spec.load import load_runnable
 from include.warehouse.engine import connect_engine
@@ -26,9 +27,9 @@ def pipelines(url: str) -> dict[str, dict[str, Any]]:
     -------
     dict
         By pipeline: `rows`, `is_simulated`, `last_window` (text or None), `last_decision`, `live` (by which decision
-        its version is), `pin` (text or None), `drill` (the newest rehearsal of the undo), `failure` (the newest of a
-        DAG that has not come to an end since; text or None), `features` (how the
-        features of pipeline.yaml stand, and those without any value), `unloaded_windows` (blocked, empty, overdue),
+        its version is), `pin` and `shadow` (which challenger waits there; text or None), `drill` (the newest rehearsal
+        of the undo), `failure` (the newest of a DAG that has not come to an end since; text or None), `features` (how
+        the features of pipeline.yaml stand, and those without any value), `unloaded_windows` (blocked, empty, overdue),
         `overdue` (in words, what should be there by now), `undelivered_alerts`, `outdated_windows` (loaded under an
         older contract), `rows_outside` (by source, rows of its file before the
         first window and after the last), `loads`, `verdicts` and `trainings`; counts are whole numbers.
@@ -86,6 +87,7 @@ def _pipeline(connection: Connection, spec: Pipeline) -> dict[str, Any]:
         "last_decision": _first(connection, LAST, name),
         "live": _first(connection, LIVE, name),
         "pin": str(pin) if (pin := standing_pin(connection, name, datetime.now(UTC))) else None,
+        "shadow": progress(connection, name, datetime.now(UTC)),
         "drill": _first(connection, DRILL, name),
         "failure": _failure(connection, name),
         "features": _features(connection, spec),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from include.decisions import Verdict
     from include.registry.mlflow_registry import Version
     from include.reporting.training_report import Estimate, Evaluation
     from include.spec.model import Pipeline
@@ -25,6 +26,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CONFIDENCE = 0.95
+# The version of the newest earlier decision on the same model that saw the same, against the same champion.
+SAME = """
+select d.model_version from ml.decision own join ml.decision d on d.pipeline = own.pipeline
+    and d.decision_id < own.decision_id and d.evidence->'rules' = own.evidence->'rules'
+    and d.evidence->'report' = own.evidence->'report' and d.evidence->'champion' = own.evidence->'champion'
+where own.decision_id = %s order by d.decision_id desc limit 1
+"""
 
 
 def draw_report(run: Run, snapshot: dict[str, Any], decision: dict[str, Any]) -> None:
@@ -34,7 +42,6 @@ def draw_report(run: Run, snapshot: dict[str, Any], decision: dict[str, Any]) ->
     from include.quality.data_docs.files import page_of_run
     from include.registry.artifacts import keep_file
     from include.registry.mlflow_registry import by_number
-    from include.reporting.training_report import TrainingReport, page
     from include.settings import settings
     from include.steps.train import REPORT, parts_of
 
@@ -42,9 +49,39 @@ def draw_report(run: Run, snapshot: dict[str, Any], decision: dict[str, Any]) ->
     version, parts = by_number(name, decision["version"]), parts_of(run, snapshot)
     with run.engine.connect() as connection:
         verdict = read_decision(connection, decision["decision_id"])
-    text = page(
+        before = connection.exec_driver_sql(SAME, (decision["decision_id"],)).scalar()
+    text = _kept_page(name, before, version) or _draw(spec, version, window, verdict, parts, snapshot)
+    keep_file(version.run_id, REPORT, text.encode())
+    path = settings().var / "docs" / "training" / name / page_of_run(window, run.ref.dag_id, run.ref.run_id)
+    with writable(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    log.info("the report is %s", path)
+    if rejected := decision.get("rejected"):  # the naive model serves instead: people ask why
+        draw_report(run, snapshot, rejected)
+
+
+def _kept_page(name: str, before: int | None, version: Version) -> str | None:
+    """Return the page of an earlier version of the same model that was decided on alike, by the same code."""
+    from include.registry.artifacts import load_file
+    from include.registry.mlflow_registry import by_number
+    from include.steps.train import REPORT
+
+    if before is None or by_number(name, before).tags.get("code") != version.tags["code"]:
+        return None
+    content = load_file(version, REPORT)
+    log.info("nothing changed since version %d: its report is this one's", before)
+    return content.decode() if content else None
+
+
+def _draw(
+    spec: Pipeline, version: Version, window: Window, verdict: Verdict, parts: Split, snapshot: dict[str, Any]
+) -> str:
+    from include.reporting.training_report import TrainingReport, page
+
+    return page(
         TrainingReport(
-            pipeline=name,
+            pipeline=spec.pipeline,
             title=spec.title,
             unit="probability"
             if spec.target.is_probability
@@ -59,12 +96,6 @@ def draw_report(run: Run, snapshot: dict[str, Any], decision: dict[str, Any]) ->
             rules=verdict.evidence["rules"],
         )
     )
-    keep_file(version.run_id, REPORT, text.encode())
-    path = settings().var / "docs" / "training" / name / page_of_run(window, run.ref.dag_id, run.ref.run_id)
-    with writable(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    log.info("the report is %s", path)
 
 
 def _evaluation(spec: Pipeline, version: Version, evidence: dict[str, Any], parts: Split) -> Evaluation | None:
@@ -144,16 +175,16 @@ def _slices(
     spec: Pipeline, rows: pd.DataFrame, ours: np.ndarray, theirs: np.ndarray | None
 ) -> Iterator[dict[str, Any]]:
     """Yield the errors in each slice; it turns where the champion is proven better, though the mean says otherwise."""
+    from include.monitoring.slices import cut
     from include.promotion.proof import compare
     from include.promotion.rules import SLICE_ROWS
-    from include.steps.gate import slices_of
     from include.training.evaluate import losses
 
     actual, loss = rows["target"].to_numpy("float64"), spec.target.loss
     own_loss = losses(loss, actual, ours)
     their_loss = None if theirs is None else losses(loss, actual, theirs)
     is_better = their_loss is not None and own_loss.mean() < their_loss.mean()
-    for label, own in slices_of(spec, rows).items():
+    for label, own in cut(spec.monitoring.slices, rows).items():
         line = {"label": label, "rows": int(own.sum()), "challenger": float(own_loss[own].mean())}
         proof = compare(actual[own], ours[own], theirs[own], spec.promotion) if theirs is not None else None
         yield line | {

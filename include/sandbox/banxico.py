@@ -54,12 +54,12 @@ def find_series(known: dict[str, Series], ids: str) -> list[Series]:
     SieError
         The list is malformed or too long, or none of the ids is known.
     """
-    asked = list(dict.fromkeys(ids.split(",")))
-    if not all(re.fullmatch(r"[A-Z]{2}\d+", id_) for id_ in asked):
+    distinct = list(dict.fromkeys(ids.split(",")))
+    if not all(re.fullmatch(r"[A-Z]{2}\d+", id_) for id_ in distinct):
         raise SieError(BAD_IDS)
-    if len(asked) > MAX_IDS:
+    if len(distinct) > MAX_IDS:
         raise SieError(TOO_MANY_IDS)
-    series = [known[id_] for id_ in reversed(asked) if id_ in known]
+    series = [known[id_] for id_ in reversed(distinct) if id_ in known]
     if not series:
         raise SieError(UNKNOWN_SERIES, status=404)
     return series
@@ -127,8 +127,8 @@ def router(config: SandboxConfig) -> APIRouter:
         if refused_until := limiter.admit(token, kind, now):
             raise limit_error(refused_until, now)
         locale = request.query_params.get("locale", "es")
-        asked = find_series(known, request.path_params["ids"])
-        wanted = [injected(series, request.state.injections) for series in asked]
+        known_series = find_series(known, request.path_params["ids"])
+        wanted = [injected(series, request.state.injections) for series in known_series]
         return JSONResponse({"bmx": {"series": [build(series, locale) for series in wanted]}}, media_type=MEDIA_TYPE)
 
     @api.get("")

@@ -63,18 +63,18 @@ def router() -> APIRouter:
 
     @api.get("/rates")
     async def rates(request: Request) -> JSONResponse:
-        asked = request.query_params
-        base, quotes = asked.get("base", "EUR"), asked.get("quotes", "MXN").split(",")
+        params = request.query_params
+        base, quotes = params.get("base", "EUR"), params.get("quotes", "MXN").split(",")
         if unknown := sorted({base, *quotes} - CURRENCIES):
             return JSONResponse({"message": f"invalid currency: {', '.join(unknown)}"}, 422)
-        known = sorted({*asked.get("providers", "BANXICO").upper().split(",")} & providers.keys())
+        known = sorted({*params.get("providers", "BANXICO").upper().split(",")} & providers.keys())
         if len(known) > 1:
             return JSONResponse({"message": f"the sandbox blends no providers: ask for one of {', '.join(known)}"}, 422)
         has_rates = known and (base, quotes) == ("USD", ["MXN"])
         series = injected(providers[known[0]], known[0], request.state.injections) if has_rates else []
         try:
-            start = date.fromisoformat(asked.get("from", ""))
-            end = date.fromisoformat(asked["to"]) if asked.get("to") else date.max
+            start = date.fromisoformat(params.get("from", ""))
+            end = date.fromisoformat(params["to"]) if params.get("to") else date.max
         except ValueError:
             return JSONResponse({"message": "invalid date"}, 422)
         return JSONResponse(answer(series, start, end))

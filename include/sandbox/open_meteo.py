@@ -48,12 +48,12 @@ def simulate(pollutant: str, latitude: float, longitude: float, hour: datetime) 
     return round(mean * (1 + daily * rush + seasonal * winter + 0.3 * chance), 1)
 
 
-def answer(asked: Mapping[str, str], today: date, injections: Iterable[Injection] = ()) -> dict[str, Any]:
+def answer(params: Mapping[str, str], today: date, injections: Iterable[Injection] = ()) -> dict[str, Any]:
     """Return the service's answer; it knows days up to four after `today`.
 
     Parameters
     ----------
-    asked : mapping of str to str
+    params : mapping of str to str
         `latitude`, `longitude`, `hourly` (names, comma separated), `start_date`, `end_date`
         (both included) and perhaps `timezone`.
 
@@ -62,12 +62,12 @@ def answer(asked: Mapping[str, str], today: date, injections: Iterable[Injection
     BadRequestError
         A parameter is missing or makes no sense.
     """
-    latitude, longitude = _degrees(asked, "latitude", 90), _degrees(asked, "longitude", 180)
-    names = [name for name in asked.get("hourly", "").split(",") if name]
+    latitude, longitude = _degrees(params, "latitude", 90), _degrees(params, "longitude", 180)
+    names = [name for name in params.get("hourly", "").split(",") if name]
     if unknown := next((name for name in names if name not in POLLUTANTS), None):
         raise BadRequestError(f"Data corrupted at path ''. Cannot initialize from invalid String value {unknown}.")
-    zone, name = _zone(asked.get("timezone", "GMT"))
-    first, last = _days(asked, today)
+    zone, name = _zone(params.get("timezone", "GMT"))
+    first, last = _days(params, today)
     midnight = datetime.combine(first, datetime.min.time(), zone)
     offset = midnight.utcoffset() or timedelta()
     hours = [midnight.astimezone(UTC) + timedelta(hours=n) for n in range(24 * ((last - first).days + 1))]
@@ -102,9 +102,9 @@ def router() -> APIRouter:
     return api
 
 
-def _degrees(asked: Mapping[str, str], name: str, limit: int) -> float:
+def _degrees(params: Mapping[str, str], name: str, limit: int) -> float:
     try:
-        degrees = float(asked[name])
+        degrees = float(params[name])
     except KeyError:
         raise BadRequestError(f"Parameter '{name}' is required.") from None
     except ValueError:
@@ -121,9 +121,9 @@ def _zone(name: str) -> tuple[ZoneInfo, str]:
         raise BadRequestError("Invalid timezone") from None
 
 
-def _days(asked: Mapping[str, str], today: date) -> tuple[date, date]:
+def _days(params: Mapping[str, str], today: date) -> tuple[date, date]:
     try:
-        first, last = date.fromisoformat(asked["start_date"]), date.fromisoformat(asked["end_date"])
+        first, last = date.fromisoformat(params["start_date"]), date.fromisoformat(params["end_date"])
     except (KeyError, ValueError):
         raise BadRequestError("Invalid date format. Make sure to use 'YYYY-MM-DD'") from None
     newest = today + timedelta(days=DAYS_AHEAD)

@@ -23,7 +23,7 @@ THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?")
 
 
 def read(
-    document: Any, increment: str | None = None, asked: tuple[date, date] | None = None
+    document: Any, increment: str | None = None, days: tuple[date, date] | None = None
 ) -> dict[str, list[Observation]]:
     """Return the observations a series id; a series without `datos` has none in the range.
 
@@ -33,7 +33,7 @@ def read(
         The decoded answer.
     increment : str, optional
         The increment that was asked for; None where that was the level.
-    asked : (date, date), optional
+    days : (date, date), optional
         First and last day asked for; with it, a day and a month that changed places are told more often.
 
     Raises
@@ -57,7 +57,7 @@ def read(
             observation = _day(row["fecha"]), None if row["dato"] is None else _plain(row["dato"])
             series.setdefault(entry["idSerie"], []).append(observation)
         series.setdefault(entry["idSerie"], [])
-    if _is_month_first(written, asked):
+    if _is_month_first(written, days):
         raise ValueError("its dates put the month first, as in English, and would be misread")
     return series
 
@@ -116,16 +116,16 @@ def _rows(entry: Mapping[str, Any], increment: str | None) -> list[dict[str, Any
     return rows
 
 
-def _is_month_first(written: Iterable[str], asked: tuple[date, date] | None) -> bool:
+def _is_month_first(written: Iterable[str], days: tuple[date, date] | None) -> bool:
     """Tell dates that cannot be, or lie outside what was asked for, unless month and day change places."""
     dates = [match[0] for text in written if (match := DATE.fullmatch(text.strip()))]
     turned = [DATE.sub(r"\2/\1/\3", text) for text in dates]
     if any(_day(text) is None and int(text[3:5]) > 12 and _day(back) for text, back in zip(dates, turned, strict=True)):
         return True
-    if asked is None:
+    if days is None:
         return False
-    is_outside = any(day and not asked[0] <= day.date() <= asked[1] for day in map(_day, dates))
-    return is_outside and all(day and asked[0] <= day.date() <= asked[1] for day in map(_day, turned))
+    is_outside = any(day and not days[0] <= day.date() <= days[1] for day in map(_day, dates))
+    return is_outside and all(day and days[0] <= day.date() <= days[1] for day in map(_day, turned))
 
 
 def _day(text: str) -> datetime | None:

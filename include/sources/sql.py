@@ -46,11 +46,11 @@ def fetch(extract: Extract, source: SqlSource, endpoint: Endpoint) -> Iterator[P
     columns, hashed = postgres.selected(extract, source, endpoint)
     masks: Masks = {c: partial(keyed_hash, endpoint.hash_key) if c in hashed else None for c in columns}
     with postgres.snapshot(extract, source, endpoint) as database:
-        asked, walls = postgres.on_its_clock(extract, source, database)
+        timed, walls = postgres.on_its_clock(extract, source, database)
         texts = postgres.of_zone(walls, source.timezone)
         is_simulated = _comment(database).upper().startswith("SIMULATED")
-        for page in _pages(extract, asked, database):
-            query = postgres.rows(asked, extract.window, columns, texts, page)
+        for page in _pages(extract, timed, database):
+            query = postgres.rows(timed, extract.window, columns, texts, page)
             body = _extracted(extract, source, endpoint, database, query, masks)
             request = _request(extract, source, columns, hashed, page)
             yield Payload(body, "text/csv", request, 0, {}, datetime.now(UTC), is_simulated)
@@ -71,7 +71,7 @@ def parse(extract: Extract, source: SqlSource, payloads: Sequence[Opener]) -> It
 
 def _request(extract: Extract, source: SqlSource, columns: list[str], hashed: set[str], page: Page) -> dict[str, Any]:
     """Return what was asked; by key with the places the page lies between, null at the window's own bounds."""
-    asked = {
+    timed = {
         "table": source.table,
         "columns": columns,
         "hashed": sorted(hashed),
@@ -79,8 +79,8 @@ def _request(extract: Extract, source: SqlSource, columns: list[str], hashed: se
         **extract.window.to_dict(),
     }
     if source.incremental.by == "time":
-        return asked
-    return asked | {"key": source.incremental.column, "after": page.after, "until": page.until}
+        return timed
+    return timed | {"key": source.incremental.column, "after": page.after, "until": page.until}
 
 
 def keyed_hash(hash_key: str, value: str | None) -> str | None:

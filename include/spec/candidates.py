@@ -28,11 +28,16 @@ class Naive(Strict):
 
     kind: Literal["naive"] = Field(description="The model everybody has to beat.")
     by: str | None = Field(None, description="Feature whose values get a mean each, e.g. hour_of_day.")
-    repeat: str | None = Field(None, description="Feature that is the prediction, e.g. the target a season earlier.")
+    repeat: str | None = Field(None, description="Feature that is the prediction.")
+    season: Rows | None = Field(
+        None, ge=1, description="Predict the value this many rows before the target; a `lag` has to give it."
+    )
+    majority: bool = Field(False, description="Of probabilities: the commoner outcome, as if it were certain.")
 
     def _faults(self) -> Iterator[Fault]:
-        if self.by and self.repeat:
-            yield Fault(("repeat",), "stands beside `by`; give one of them")
+        given = [key for key in ("by", "repeat", "season", "majority") if getattr(self, key)]
+        for key in given[1:]:
+            yield Fault((key,), f"stands beside `{given[0]}`; give one of them")
 
 
 class Fitted(Strict):

@@ -207,8 +207,24 @@ def _predictions(pipeline: Parts) -> Iterator[Fault]:
         path = ("training", "candidates", key)
         if is_probability and candidate.kind in VALUES_ONLY:
             yield Fault((*path, "kind"), f"{candidate.kind} predicts values and target.above asks for a probability")
+        if isinstance(candidate, Naive):
+            yield from (Fault((*path, *field), what) for field, what in _naive(pipeline, candidate))
         if not is_probability and getattr(candidate, "calibration", None):
             yield Fault((*path, "calibration"), "is for probabilities; remove it, or give target.above")
+
+
+def _naive(pipeline: Parts, candidate: Naive) -> Iterator[tuple[Path, str]]:
+    target, season = pipeline.target, candidate.season
+    column = pipeline.sources[pipeline.main].columns.get(target.column)
+    if candidate.majority and not target.is_probability:
+        yield ("majority",), "is for probabilities; remove it, or give target.above"
+    if season and target.is_probability:
+        yield ("season",), "repeats a value and target.above asks for a probability; remove it"
+    elif season and season <= target.horizon:
+        yield ("season",), f"a value {season} rows before the target is not known yet; give more than target.horizon"
+    elif season and column and column.type in NUMBERS and not pipeline.season_feature(season):
+        lag = f"{{kind: lag, column: {target.column}, periods: [{season - target.horizon}]}}"
+        yield ("season",), f"no feature is the target's column {season} rows before it; add {lag} to features"
 
 
 def _feature_references(pipeline: Parts) -> Iterator[Fault]:

@@ -12,6 +12,7 @@ from include.spec.candidates import Candidate, Combined, Fitted, Naive
 from include.spec.faults import Fault, one_of
 from include.spec.fields import Name, Percent, Rows, Share, Span, Strict, Zone
 
+SHADOW_ROWS, LEAST_SHADOW_ROWS = 20, 12  # of tier_1 where nothing else is said; fewer prove nothing
 Loss = Literal["mae", "rmse", "brier", "log_loss"]
 
 
@@ -48,6 +49,12 @@ class Target(Strict):
     def is_probability(self) -> bool:
         """Whether a probability is predicted, and no value."""
         return self.above is not None
+
+    @property
+    def identity(self) -> str:
+        """What is predicted, however it is: two targets with one identity have the same truth."""
+        limit = "" if self.above is None else f", above {self.above:g}"
+        return f"{self.column}, {self.horizon} rows ahead{limit}"
 
     @property
     def loss(self) -> Loss:
@@ -156,7 +163,17 @@ class Promotion(Strict):
     )
     approval: Literal["auto", "manual"] = Field("auto", description="manual: a person has to approve, in the web UI.")
     approval_expires: Span = Field("2 days", description="Without an answer for so long it is rejected.")
-
+    shadow_rows: int | None = Field(
+        None,
+        ge=0,
+        le=100_000,
+        description="Live rows with their truth that a challenger has to predict beside the champion before it may take"
+        " over; 0 for none. Left out: 20 where `impact` is tier_1, else none.",
+        json_schema_extra={"unit": "rows"},
+    )
+    shadow_expires: Span = Field(
+        "90 days", description="A challenger in shadow is rejected when so much of the data's time brings fewer rows."
+    )
     probation: int = Field(
         2,
         ge=0,
@@ -165,3 +182,7 @@ class Promotion(Strict):
         " where the new one is proven worse; 0 for none.",
         json_schema_extra={"unit": "windows"},
     )
+
+    def _faults(self) -> Iterator[Fault]:
+        if self.shadow_rows is not None and 0 < self.shadow_rows < LEAST_SHADOW_ROWS:
+            yield Fault(("shadow_rows",), f"proves nothing; give at least {LEAST_SHADOW_ROWS} rows, or 0 for none")

@@ -13,11 +13,11 @@ from include.spec.behaviour import Behaviour
 from include.spec.faults import Fault
 from include.spec.fields import Address, ClockTime, ConnectionId, Cron, Day, Name, Span, Strict, Zone
 from include.spec.kinds import AnySource, SqlSource
-from include.spec.learning import Promotion, Target, Thresholds, Training
+from include.spec.learning import SHADOW_ROWS, Promotion, Target, Thresholds, Training
 from include.spec.lines import Document
 from include.spec.monitoring import Monitoring
 from include.spec.quality import Quality
-from include.spec.recipes import Recipe
+from include.spec.recipes import Lag, Recipe
 from include.windows import Window, midnight
 
 # Each window is a run of the scheduler; more than this is a slip of the pen in a date.
@@ -207,6 +207,12 @@ class Parts(Strict):
         source = self.sources[self.main]
         return source.zone if source.writes_dates else ZoneInfo(self.schedule.timezone)
 
+    @property
+    def shadow_rows(self) -> int:
+        """Live rows that a challenger has to predict beside the champion before it may take over; 0 for none."""
+        rows = self.promotion.shadow_rows
+        return rows if rows is not None else SHADOW_ROWS * (self.impact == "tier_1")
+
     def table(self, source: str) -> str:
         """Return the unqualified table a source is loaded into: ``<p>`` or ``<p>_<source>``."""
         return self.pipeline if self.sources[source].main else f"{self.pipeline}_{source}"
@@ -219,6 +225,12 @@ class Parts(Strict):
     def feature_names(self) -> list[str]:
         """Return the names of all features in the order models see them."""
         return [name for recipe in self.features for name in recipe.names()]
+
+    def season_feature(self, season: int) -> str | None:
+        """Return the feature that is the target's column so many rows before the target, or None."""
+        lags = [one for one in self.features if isinstance(one, Lag) and one.column == self.target.column]
+        names = {rows: name for lag in lags for rows, name in zip(lag.periods, lag.names(), strict=True)}
+        return names.get(season - self.target.horizon)
 
     def where(self, *path: str | int) -> str:
         """Return ``file:line`` of a field, for errors that have to point at it."""

@@ -19,7 +19,7 @@ SHOWN = """
 select d.model_version, d.reasons, d.evidence, (
     select max(n.decision_id) from ml.decision n
     where (n.pipeline, n.dag_id) = (d.pipeline, d.dag_id) and n.decision_id > d.decision_id
-        and not n.evidence ? 'approval') as successor
+        and not n.evidence ? 'approval' and n.evidence->'shadow'->>'replaced_by' is null) as successor
 from ml.decision d where d.pipeline = %s and d.decision_id = %s
 """
 
@@ -28,7 +28,8 @@ def show_evidence(run: Run, decision: dict[str, Any]) -> dict[str, str] | None:
     """Return what a person is asked, in Markdown, with the evidence's hash; None where the gate asks nobody."""
     from include.alerts.record import raise_alert
     from include.promotion.approval import body, subject
-    from include.registry.mlflow_registry import by_number, pages
+    from include.registry.artifacts import pages
+    from include.registry.mlflow_registry import by_number
 
     shown = _shown(run, decision)
     if not shown.is_asked:
@@ -56,6 +57,7 @@ def record_answer(
         What Airflow's ApprovalOperator returned.
     """
     from include.alerts.record import raise_alert
+    from include.promotion import shadow
     from include.promotion.approval import Answer, judge
     from include.promotion.ledger import append
 
@@ -65,14 +67,16 @@ def record_answer(
         number = decision["decision_id"]
         raise ContractBroken(f"{run.pipeline.pipeline}: nobody answered decision {number}: clear the task approve")
     shown = _shown(run, decision)
-    verdict = judge(shown, Answer.of(reply, question["digest"]))
-    place = (run.pipeline.pipeline, Window.from_dict(decision), verdict.verdict, verdict.reasons)
+    verdict = shadow.opened(judge(shown, Answer.of(reply, question["digest"])), run.pipeline)
+    name, window, version = run.pipeline.pipeline, Window.from_dict(decision), decision["version"]
+    evidence = dict(shown.evidence) | verdict.evidence
     with run.engine.begin() as connection:
-        number = append(connection, *place, dict(shown.evidence) | verdict.evidence, decision["version"], run.ref)
+        shadow.replace(connection, name, window, verdict, version, run.ref)
+        number = append(connection, name, window, verdict.verdict, verdict.reasons, evidence, version, run.ref)
         if verdict.verdict == "promote":
-            text = f"version {decision['version']}: {verdict.reasons[-1]}"
+            text = f"version {version}: {verdict.reasons[-1]}"
             raise_alert(connection, run.pipeline, "promotion", text, run.ref)
-    log.info("%s version %d: %s", verdict.verdict, decision["version"], verdict.reasons[-1])
+    log.info("%s version %d: %s", verdict.verdict, version, verdict.reasons[-1])
     return decision | {"decision_id": number, "verdict": verdict.verdict}
 
 

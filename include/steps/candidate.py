@@ -83,7 +83,7 @@ def _fit(
     tags: dict[str, str],
     before: tuple[CandidateRun, Forecaster] | None,
 ) -> Candidate:
-    from include.registry.mlflow_registry import log_candidate
+    from include.registry.candidate_runs import log_candidate
     from include.training.evaluate import score
     from include.training.fitting import fit
 
@@ -129,5 +129,5 @@ def _loaded(pipeline: str, run: CandidateRun) -> Forecaster | None:
     try:
         return load_candidate(pipeline, run)
     except ContractBroken as broken:
-        log.warning("%s: it is fitted again", broken)
+        log.warning("%s", broken)
         return None

@@ -46,11 +46,12 @@ def against_champion(
     champion = standing(version)
     if champion is None:
         return Opponent(), {"version": None, "metrics": None}
-    model = load(champion)
-    if missing := model.missing(holdout):
-        cannot = f"version {champion.number} cannot be compared: pipeline.yaml no longer makes {', '.join(missing)}"
-        return Opponent(unopposed=cannot), {"version": champion.number, "metrics": None}
-    actual, predicted = holdout["target"].to_numpy(), model.predict(holdout)
+    rows = _as_seen_by(run, champion, holdout)
+    if isinstance(rows, str):
+        way_out = f"a person decides: ciclo rollback {version.pipeline} --to {version.number} --reason …"
+        cannot = f"version {champion.number} cannot be compared, {rows}; {way_out}"
+        return Opponent(unopposed=cannot, stands=True), {"version": champion.number, "metrics": None}
+    actual, predicted = holdout["target"].to_numpy(), load(champion).predict(rows)
     # The champion was fitted on targets known until then, and every held-out row is about a later time.
     is_unseen = _at(champion.tags["trained_until"]) <= _at(snapshot["holdout_start"])
     is_older = _at(snapshot["end"]) < _at(champion.tags["cut_at"])
@@ -60,16 +61,44 @@ def against_champion(
     return opponent, facts | {"is_unseen": is_unseen, "is_older": is_older}
 
 
+def _as_seen_by(run: Run, champion: Version, holdout: pd.DataFrame) -> pd.DataFrame | str:
+    """Return the held-out rows with the features a champion was trained on; or why there are none."""
+    import pandas as pd
+
+    from include.features.read import feature_rows
+    from include.features.sets import set_id
+    from include.steps.inputs import pipeline_of
+    from include.windows import Window
+
+    target = run.pipeline.target
+    told = json.loads(champion.tags["target"]) if "target" in champion.tags else {}
+    before = target.model_validate(told).identity if told else target.identity
+    if before != target.identity:
+        return f"it predicts another target: {before}, and not {target.identity}"
+    trained_on = champion.tags.get("feature_set", set_id(run.pipeline))
+    if trained_on == set_id(run.pipeline):
+        return holdout
+    own = pipeline_of(run, champion)
+    if set_id(own) != trained_on:
+        return "pipeline.yaml no longer makes the features it was trained on"
+    place, last = ["entity", "valid_at"], holdout["valid_at"].max()
+    span = Window(holdout["valid_at"].min(), last + pd.Timedelta(1, "us"))
+    rows = holdout[place].merge(feature_rows(run.engine, own, span, run.run_after), "left", on=place, indicator=True)
+    if missing := int((rows["_merge"] != "both").sum()):
+        return f"the features it was trained on are not there for {missing} of the rows"
+    return rows.set_axis(holdout.index)
+
+
 def _at(text: str) -> datetime:
     return datetime.fromisoformat(text)  # one instant can be written in many ways: texts do not compare
 
 
 def standing(version: Version) -> Version | None:
-    """Return the champion a version challenges: the one before it, where this run has moved the alias already."""
+    """Return the champion a version challenges: the one before, where its own training has moved the alias already."""
     from include.registry.mlflow_registry import CHAMPION, PREVIOUS, by_alias
 
     champion = by_alias(version.pipeline, CHAMPION)
-    if champion is not None and champion.number == version.number:
+    if champion is not None and champion.tags["train_run"] == version.tags["train_run"]:
         return by_alias(version.pipeline, PREVIOUS)
     return champion
 

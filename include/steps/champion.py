@@ -44,6 +44,16 @@ def was_made_live(version: Version, decision_id: int) -> bool:
     return str(decision_id) in version.tags.get(LIVE_BY, "").split()
 
 
+def keep_challenger(connection: Connection, name: str) -> None:
+    """Give the alias `challenger` back to who waits in shadow, where a newer one came and has not taken its place."""
+    from include.promotion.shadow import waiting
+    from include.registry.mlflow_registry import CHALLENGER, by_alias, by_number, challenge
+
+    challenger, newest = waiting(connection, name), by_alias(name, CHALLENGER)
+    if challenger and (newest is None or newest.number != challenger.version):
+        challenge(by_number(name, challenger.version))
+
+
 def settle(connection: Connection, run: Run, besides: int = 0) -> None:
     """Void decisions that made no version live, because their run was killed before it moved the alias.
 
@@ -89,10 +99,10 @@ def why_void(connection: Connection, run: Run, decision_id: int, version: Versio
     against = connection.exec_driver_sql(
         "select (evidence->'champion'->>'version')::integer from ml.decision where decision_id = %s", (decision_id,)
     ).scalar()
-    if standing == version.number:
-        return None
     if ledger.is_voided(connection, decision_id):
         return f"decision {decision_id} is void: another run has come since"
+    if standing == version.number:
+        return None
     if standing != against:
         return f"another champion came, version {standing}; it was compared with version {against}"
     if challenger is None or challenger.number != version.number:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -33,11 +34,15 @@ def trusted_features(run: Run, until: datetime, window: Window | None = None) ->
     frame = feature_rows(run.engine, run.pipeline, window, until)
     marks = read_marks(run.engine, run.pipeline)
     kept = trusted(run.pipeline, frame, marks)
-    left_out = len(frame) - len(kept)
+    tell_left_out(run, len(frame) - len(kept), len(frame), marks)
+    return kept, len(frame) - len(kept)
+
+
+def tell_left_out(run: Run, left_out: int, rows: int, marks: Sequence[Window]) -> None:
+    """Log how many rows are left out, and because of which marks; nothing where there are none."""
     if left_out:
         shown = ", ".join(str(mark) for mark in marks[:5]) + (" and more" if len(marks) > 5 else "")
         log.warning(
             "%s: %d of %d rows are left out, they or their targets are excluded with ops.flag(): %s",
-            *(run.pipeline.pipeline, left_out, len(frame), shown),
+            *(run.pipeline.pipeline, left_out, rows, shown),
         )
-    return kept, left_out

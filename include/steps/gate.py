@@ -3,52 +3,32 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import logging
+from dataclasses import asdict
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import pandas as pd
 
     from include.promotion.decide import Check, Opponent
-    from include.promotion.proof import Comparison
+    from include.promotion.held_out import Challenge
     from include.registry.mlflow_registry import Version
     from include.spec.model import Pipeline
     from include.training.forecaster import Forecaster
     from include.training.snapshot import Split
 
 TAGGED = 40  # features whose weight is kept with a version: a tag holds no more
-
-
-@dataclass(frozen=True)
-class Challenger:
-    """Who wants to be promoted, as it was measured.
-
-    Attributes
-    ----------
-    predicted : array, shape (n,)
-        Of the held-out rows, by the candidate before it was registered.
-    metrics : mapping
-        On the held-out rows.
-    against_naive : Comparison or None
-        None where it is naive itself.
-    """
-
-    version: Version
-    candidate: str
-    predicted: np.ndarray
-    metrics: Mapping[str, float | None]
-    against_naive: Comparison | None
+TRIED = "tried.json"  # what tests of a model saw, among the artifacts of its run
+log = logging.getLogger(__name__)
 
 
 def judge(
-    pipeline: Pipeline, parts: Split, challenger: Challenger, opponent: Opponent
+    pipeline: Pipeline, parts: Split, version: Version, challenger: Challenge, opponent: Opponent
 ) -> tuple[list[Check], dict[str, float]]:
-    """Put a challenger to every rule but the comparison with the champion.
+    """Put a challenger, registered as a version, to every rule of the gate.
 
     Returns
     -------
@@ -63,61 +43,77 @@ def judge(
     import pandas as pd
 
     from include.errors import ContractBroken
+    from include.monitoring.slices import cut
+    from include.promotion.decide import Check
+    from include.promotion.held_out import check_errors
     from include.promotion.leak import no_leak
-    from include.promotion.rules import Answers, answers, beats_naive, no_slice_worse, reaches_minimums
+    from include.promotion.rules import Answers, answers
+    from include.registry.artifacts import describe
     from include.registry.mlflow_registry import load
 
-    policy, holdout = pipeline.promotion, parts.holdout
-    checks = [no_leak(pipeline, pd.concat([parts.fit, holdout], ignore_index=True))]
-    if challenger.against_naive is not None:
-        naive = next(name for name, one in pipeline.training.candidates.items() if one.kind == "naive")
-        checks.append(beats_naive(challenger.candidate, naive, challenger.against_naive))
-    if policy.minimums.model_dump(exclude_none=True):
-        checks.append(reaches_minimums(challenger.metrics, policy))
-    if policy.slice_max_loss_pct is not None:
-        actual = holdout["target"].to_numpy("float64")
-        slices = slices_of(pipeline, holdout)
-        checks.append(no_slice_worse(actual, challenger.predicted, opponent.predicted, slices, policy))
+    holdout = parts.holdout
+    checks = check_errors(
+        pipeline, holdout["target"].to_numpy("float64"), challenger, opponent, cut(pipeline.monitoring.slices, holdout)
+    )
+    checks.append(no_leak(pipeline, pd.concat([parts.fit, holdout], ignore_index=True)))
     try:
-        model = load(challenger.version)
+        model = load(version)
     except ContractBroken as broken:
-        return [*checks, answers((), Answers(failure=str(broken)), policy)], {}
-    return _tried(pipeline, challenger, model, holdout, checks)
+        return [*checks, answers(Answers(failure=str(broken)), pipeline.promotion)], {}
+    tried = _kept(pipeline, version) or _try(pipeline, version, challenger.candidate, model, holdout)
+    if not np.allclose(model.predict(holdout), challenger.predicted, rtol=1e-9, atol=1e-12):
+        failure = "what was registered predicts otherwise than what was compared"
+        return [*checks, answers(Answers(failure=failure), pipeline.promotion)], tried["importance"]
+    describe(version, {"importance": json.dumps(tried["importance"])} | tried["latency"])
+    return [*checks, *(Check(**check) for check in tried["checks"])], tried["importance"]
 
 
-def slices_of(pipeline: Pipeline, rows: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Return which rows each slice of the spec has, an array of bool of shape (n,) each."""
-    from include.monitoring.slices import grouped
+def _kept(pipeline: Pipeline, version: Version) -> dict[str, Any] | None:
+    """Return how the same bytes did before, tested by the same code and spec; None where they were not."""
+    from include.registry.artifacts import load_file
 
-    cut = [grouped(name, rows[name]) for name in pipeline.monitoring.slices]
-    return {label: places == place for labels, places in cut for place, label in enumerate(labels)}
+    kept = json.loads(load_file(version, TRIED) or b"{}")
+    if kept.get("made_by") != _made_by(pipeline, version):
+        return None
+    log.info("nothing changed since %s was tested: what was seen then is taken from its run", version.run_id)
+    return dict(kept)
 
 
-def _tried(
-    pipeline: Pipeline, challenger: Challenger, model: Forecaster, holdout: pd.DataFrame, checks: list[Check]
-) -> tuple[list[Check], dict[str, float]]:
-    """Test the loaded model here while a clean process answers its golden rows."""
+def _made_by(pipeline: Pipeline, version: Version) -> list[str]:
+    """Return all that a test of a model comes from: its bytes, the rows, the code and the spec."""
+    from include.registry.provenance import code_version
+
+    names = ("sha256", "snapshot_id", "trained_until")
+    return [*(version.tags[name] for name in names), code_version(), pipeline.model_dump_json()]
+
+
+def _try(
+    pipeline: Pipeline, version: Version, candidate: str, model: Forecaster, holdout: pd.DataFrame
+) -> dict[str, Any]:
+    """Test the loaded model here while a clean process answers its golden rows, and keep what was seen with its run."""
     from include.promotion.rules import Answers, answers, behaves
     from include.registry import golden
-    from include.registry.artifacts import describe, keep_file
+    from include.registry.artifacts import keep_file
     from include.training.behaviour import behave, importance
 
-    version, policy = challenger.version, pipeline.promotion
-    kept = golden.golden_set(model, holdout)
-    keep_file(version.run_id, golden.FILE, json.dumps(kept).encode())
+    checks = []
+    golden.keep(version, model, holdout)
     with TemporaryDirectory() as folder, golden.start(version, folder) as process:
         try:
             weights = importance(model, holdout, pipeline.training.seed)
             if pipeline.behaviour:
                 rows = holdout[[*pipeline.feature_names(), "target"]].reset_index(drop=True)
-                checks.append(behaves(behave(pipeline, challenger.candidate, model, rows)))
+                checks.append(behaves(behave(pipeline, candidate, model, rows)))
             told: dict[str, Any] = golden.finish(process)
         finally:
             process.kill()
-    if not np.allclose(model.predict(holdout), challenger.predicted, rtol=1e-9, atol=1e-12):
-        told = {"failure": "what was registered predicts otherwise than what was compared"}
-    checks.append(answers(kept["predicted"], Answers(**told), policy))
-    heaviest = {name: round(weight, 4) for name, weight in list(weights.items())[:TAGGED]}
-    latency = {"latency_ms": f"{told['milliseconds']:.2f}"} if "milliseconds" in told else {}
-    describe(version, {"importance": json.dumps(heaviest)} | latency)
-    return checks, heaviest
+    checks.append(answers(Answers(**told), pipeline.promotion))
+    tried = {
+        "made_by": _made_by(pipeline, version),
+        "checks": [asdict(check) for check in checks],
+        "importance": {name: round(weight, 4) for name, weight in list(weights.items())[:TAGGED]},
+        "latency": {"latency_ms": f"{told['milliseconds']:.2f}"} if "milliseconds" in told else {},
+    }
+    if all(check.status != "unknown" for check in checks):
+        keep_file(version.run_id, TRIED, json.dumps(tried).encode())
+    return tried

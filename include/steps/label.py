@@ -35,10 +35,10 @@ select percentile_cont(0.5) within group (order by upper_bound - lower_bound) fr
 where pipeline = %(pipeline)s and model_version = %(version)s and kind = 'batch' and valid_at < %(end)s
 """
 ASK = """
-insert into ops.label_request (pipeline, run_id, least, most, allowed, entity, valid_at, target_at, model_version,
-    predicted, lower_bound, upper_bound, actual, why, doubt)
-values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-on conflict (pipeline, entity, valid_at) do nothing returning request_id
+insert into ops.label_request (pipeline, target, run_id, least, most, allowed, entity, valid_at, target_at,
+    model_version, predicted, lower_bound, upper_bound, actual, why, doubt)
+values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+on conflict (pipeline, target, entity, valid_at) do nothing returning request_id
 """
 
 
@@ -52,8 +52,12 @@ def request_labels(run: Run) -> int:
     rows, usual_width = _predicted(run, window)
     doubtful = most_doubtful(rows, usual_width, policy.rows).astype("object")
     values = doubtful.where(doubtful.notna(), None).to_numpy().tolist()
-    column = run.pipeline.sources[run.pipeline.main].stored[run.pipeline.target.column]
-    place = (run.pipeline.pipeline, run.ref.run_id, column.min, column.max, list(column.allowed) or None)
+    target = run.pipeline.target
+    column = run.pipeline.sources[run.pipeline.main].stored[target.column]
+    taken = (column.min, column.max, list(column.allowed) or None)
+    if target.is_probability:  # it came or it did not
+        taken = (0.0, 1.0, [0.0, 1.0])
+    place = (run.pipeline.pipeline, target.identity, run.ref.run_id, *taken)
     with run.engine.begin() as connection:
         new = sum(connection.exec_driver_sql(ASK, (*place, *row)).rowcount for row in values)
     log.info(

@@ -43,10 +43,12 @@ def shadow_of(run: Run, champion: Version, window: Window, looks: int = 0) -> Ve
         newest = ledger.live(connection, name)
         if not windows or newest is None or (newest.verdict, newest.version) != ("promote", champion.number):
             return None
+        # Windows that came while a person was still asked have not been predicted by it as the champion.
         since = connection.exec_driver_sql(
-            "select count(distinct window_end_at) from ops.run where pipeline = %s and window_end_at > %s"
-            " and window_end_at <= %s",
-            (name, newest.from_at, window.end),
+            "select count(distinct window_end_at) from ops.run where pipeline = %(name)s"
+            " and window_end_at > %(from_at)s and window_end_at <= %(end)s"
+            " and loaded_at > (select decided_at from ml.decision where decision_id = %(id)s)",
+            {"name": name, "from_at": newest.from_at, "end": window.end, "id": newest.decision_id},
         ).scalar_one()
     return by_alias(name, PREVIOUS) if window.end > newest.from_at and since <= windows + looks else None
 

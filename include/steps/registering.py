@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from include.registry.provenance import code_version, packages
 
 if TYPE_CHECKING:
     import numpy as np
-    import pandas as pd
 
     from include.decisions import Verdict
     from include.registry.mlflow_registry import Version
@@ -21,19 +19,11 @@ if TYPE_CHECKING:
 SPEC = "pipeline.json"
 
 
-def keep_origin(run: Run, version: Version, holdout: pd.DataFrame) -> None:
-    """Keep the spec a version was trained by, and what it answers some held-out rows; idempotent.
-
-    One that cannot be loaded has no answers: the gate says so.
-    """
-    from include.errors import ContractBroken
+def keep_spec(run: Run, version: Version) -> None:
+    """Keep the spec a version was trained by; idempotent."""
     from include.registry.artifacts import keep_file
-    from include.registry.mlflow_registry import load
-    from include.steps.rollback import keep_answers
 
     keep_file(version.run_id, SPEC, run.pipeline.model_dump_json(by_alias=True, exclude_unset=True).encode())
-    with suppress(ContractBroken):
-        keep_answers(version.run_id, load(version), holdout)
 
 
 def kept_spec(version: Version) -> Pipeline | None:

@@ -75,7 +75,7 @@ def reproduce(engine: Engine, lake: Lake, version: Version) -> Reproduction:
 
 
 def _snapshot(engine: Engine, lake: Lake, version: Version, where: str) -> pd.DataFrame:
-    from include.steps.train import hash_rows
+    from include.training.snapshot import hash_rows
 
     snapshot_id = version.tags["snapshot_id"]
     with engine.connect() as connection:

@@ -12,16 +12,17 @@ if TYPE_CHECKING:
     from include.spec.learning import Keep
     from include.steps.run import Run
 
-ANCESTORS = ("continues", "predecessor")  # tags by which a version names the one whose state it continues
 log = logging.getLogger(__name__)
 
 
 def prune(run: Run) -> dict[str, int]:
     """Delete what policy allows and record each deletion; again, nothing. Returns how many models and snapshots."""
+    from include.registry.candidate_runs import continued_models
     from include.registry.mlflow_registry import delete_model, versions
 
     name, keep = run.pipeline.pipeline, run.pipeline.training.keep
-    every, protected = versions(name), protected_versions(run)
+    every = versions(name)
+    protected = with_ancestors(every, protected_versions(run), continued_models(name))
     with run.engine.connect() as connection:
         pruned = set(
             connection.exec_driver_sql(
@@ -34,9 +35,12 @@ def prune(run: Run) -> dict[str, int]:
     cut_at = {each.number: datetime.fromisoformat(each.tags["cut_at"]) for each in every}
     at = {snapshot_id: created_at for snapshot_id, _, created_at in made}
     trained_at = {each.number: at.get(each.tags["snapshot_id"], cut_at[each.number]) for each in every}
-    old = outdated(trained_at, with_ancestors(every, protected), keep, run.run_after)
+    old = outdated(trained_at, protected, keep, run.run_after)
+    # Trainings in which nothing changed made several versions of one model.
+    used = {each.tags["model_id"] for each in every if each.number not in old}
     reason = f"older than {keep.days} days and not among the newest {keep.versions}: training.keep"
-    models = [each for each in every if each.number in old and f"model {each.number}" not in pruned]
+    unused = [each for each in every if each.number in old and each.tags["model_id"] not in used]
+    models = [each for each in unused if f"model {each.number}" not in pruned]
     for version in models:
         delete_model(version)
         _record(run, "model", str(version.number), reason)
@@ -69,16 +73,21 @@ def outdated(trained_at: Mapping[int, datetime], protected: Iterable[int], keep:
     return {number for number, at in trained_at.items() if at < before} - {*newest, *protected}
 
 
-def with_ancestors(every: Iterable[Version], protected: set[int]) -> set[int]:
-    """Return protected versions and all whose state they continue. Pure."""
-    parents = {each.number: {int(each.tags[tag]) for tag in ANCESTORS if each.tags.get(tag)} for each in every}
-    family, waiting = set[int](), list(protected)
+def with_ancestors(every: Iterable[Version], protected: set[int], continued: Mapping[str, str]) -> set[int]:
+    """Return protected versions and all whose state they go on from, also by way of models that are no version. Pure.
+
+    Parameters
+    ----------
+    continued : mapping of str to str
+        The model each online model goes on from, see `include.registry.candidate_runs.continued_models`.
+    """
+    models = {each.number: each.tags["model_id"] for each in every}
+    family, waiting = set[str](), [models[number] for number in protected & models.keys()]
     while waiting:
-        number = waiting.pop()
-        if number not in family:
-            family.add(number)
-            waiting += parents.get(number, ())
-    return family
+        model = waiting.pop()
+        family.add(model)
+        waiting += [continued[model]] if continued.get(model, model) not in family else []
+    return protected | {number for number, model in models.items() if model in family}
 
 
 def protected_versions(run: Run) -> set[int]:

@@ -51,13 +51,13 @@ class PatientRetries(RetryPolicy):
                 return RetryDecision.fail(reason)
         if isinstance(exception, OSError) and exception.errno == errno.EROFS:
             return RetryDecision.fail("a person has to make the file system writable first")
-        asked = exception.retry_after if isinstance(exception, SourceUnavailable) else None
-        wait = delay(try_number, asked)
-        why = "the source asked for a pause" if asked else "it may pass by itself"
+        pause = exception.retry_after if isinstance(exception, SourceUnavailable) else None
+        wait = delay(try_number, pause)
+        why = "the source asked for a pause" if pause else "it may pass by itself"
         return RetryDecision.retry(wait, f"{why}; the next try is in {wait.total_seconds():.0f} seconds")
 
 
-def delay(try_number: int, asked: timedelta | None = None) -> timedelta:
+def delay(try_number: int, pause: timedelta | None = None) -> timedelta:
     """Return how long to wait after a failed try: at least what the source asked for, a day at most.
 
     The back-off doubles from 30 seconds to ten minutes. Jitter of up to a minute comes on top,
@@ -67,7 +67,7 @@ def delay(try_number: int, asked: timedelta | None = None) -> timedelta:
     ----------
     try_number : int
         The try that failed, from 1.
-    asked : timedelta, optional
+    pause : timedelta, optional
         The pause the source asked for.
 
     Examples
@@ -79,7 +79,7 @@ def delay(try_number: int, asked: timedelta | None = None) -> timedelta:
     """
     # A task that was cleared keeps counting its tries; the power must not overflow.
     backoff = min(FIRST_DELAY * FACTOR ** min(max(try_number, 1) - 1, 16), LONGEST_DELAY)
-    wait = max(backoff, min(asked or backoff, LONGEST_PAUSE))
+    wait = max(backoff, min(pause or backoff, LONGEST_PAUSE))
     return wait + min(wait, MOST_JITTER) * random.random()  # noqa: S311 - spreads load, keeps no secret
 
 

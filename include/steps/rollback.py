@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from typing import TYPE_CHECKING, Any
@@ -12,13 +11,12 @@ from include.promotion import ledger
 from include.steps.run import Run, loaded_window
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from sqlalchemy.engine import Connection
 
     from include.promotion.rollback import Pin
     from include.registry.mlflow_registry import Version
     from include.training.forecaster import Forecaster
 
-ANSWERS, ROWS = "answers.json", 50  # kept with each version: rows, and what it answered them when it was registered
 log = logging.getLogger(__name__)
 
 
@@ -55,41 +53,62 @@ def roll_back(
     ContractBroken
         If it cannot be loaded, or pipeline.yaml does not make its features any more.
     """
-    from include.alerts.record import raise_alert
-    from include.registry.mlflow_registry import CHAMPION, by_alias, by_number
-    from include.steps.champion import make_live, settle
+    from include.steps.champion import make_live
 
-    name = run.pipeline.pipeline
-    with ledger.moving(run.engine, name) as connection:
-        before = connection.exec_driver_sql(
-            "select decision_id, model_version from ml.decision where dag_id = %s and run_id = %s"
-            " and verdict = 'rollback' order by decision_id desc limit 1",
-            (run.ref.dag_id, run.ref.run_id),
-        ).first()
-        window = loaded_window(run)
-        if before is None:
-            settle(connection, run)
-            champion = by_alias(name, CHAMPION)
-            target = _target(name, champion, to)
-            told = _rehearsed(run, target)
-            number = champion.number if champion else None
-            reasons = [reason, f"version {target.number} comes back for version {number}, by {by}", told]
-            evidence = {"from": number, "to": target.number, "by": by, "figures": figures}
-            evidence |= {"pin": pin.to_dict()} if pin else {}
-            place = (connection, name, window, "rollback", reasons, evidence, target.number, run.ref)
-            decision_id = ledger.append(*place)
-            raise_alert(connection, run.pipeline, "rollback", "; ".join(reasons), run.ref)
-            for line in reasons:
-                log.info("%s: %s", name, line)
-        else:
-            decision_id, target = int(before[0]), by_number(name, before[1])
-    # The decision is kept before the alias moves: killed in between, this run finds it and goes on.
-    with ledger.moving(run.engine, name) as connection:
-        newest = ledger.live(connection, name)
-        if newest is None or newest.decision_id != decision_id:
-            raise NothingToDo(f"{name}: a later decision than {decision_id} has made another version live")
+    name, window = run.pipeline.pipeline, loaded_window(run)
+    with ledger.alone(run.engine, name):
+        with run.engine.begin() as connection:
+            decision_id, target = _standing(connection, run) or _decided(connection, run, to, reason, by, pin, figures)
+            newest = ledger.live(connection, name)
+            if newest is None or newest.decision_id != decision_id:
+                raise NothingToDo(f"{name}: a later decision than {decision_id} has made another version live")
+        # The decision is kept before the alias moves: killed in between, this run finds it and goes on.
         make_live(target, decision_id)
     return {"decision_id": decision_id, "version": target.number, **window.to_dict()}
+
+
+def _standing(connection: Connection, run: Run) -> tuple[int, Version] | None:
+    """Return what this run has decided before, and its version; None where it has not, or that is void."""
+    from include.registry.mlflow_registry import by_number
+
+    before = connection.exec_driver_sql(
+        "select decision_id, model_version from ml.decision d where dag_id = %s and run_id = %s"
+        " and verdict = 'rollback' and not exists (select from ml.decision v where v.voids = d.decision_id)"
+        " order by decision_id desc limit 1",
+        (run.ref.dag_id, run.ref.run_id),
+    ).first()
+    return (int(before[0]), by_number(run.pipeline.pipeline, before[1])) if before else None
+
+
+def _decided(
+    connection: Connection,
+    run: Run,
+    to: int | None,
+    reason: str,
+    by: str,
+    pin: Pin | None,
+    figures: dict[str, Any] | None,
+) -> tuple[int, Version]:
+    """Choose the version that comes back, rehearse it, and write the decision."""
+    from include.alerts.record import raise_alert
+    from include.registry.mlflow_registry import CHAMPION, by_alias
+    from include.steps.champion import settle
+
+    name = run.pipeline.pipeline
+    settle(connection, run)
+    champion = by_alias(name, CHAMPION)
+    target = _target(name, champion, to)
+    told = _rehearsed(run, target)
+    number = champion.number if champion else None
+    reasons = [reason, f"version {target.number} comes back for version {number}, by {by}", told]
+    evidence = {"from": number, "to": target.number, "by": by, "figures": figures}
+    evidence |= {"pin": pin.to_dict()} if pin else {}
+    place = (connection, name, loaded_window(run), "rollback", reasons, evidence, target.number, run.ref)
+    decision_id = ledger.append(*place)
+    raise_alert(connection, run.pipeline, "rollback", "; ".join(reasons), run.ref)
+    for line in reasons:
+        log.info("%s: %s", name, line)
+    return decision_id, target
 
 
 def _target(name: str, champion: Version | None, to: int | None) -> Version:
@@ -117,34 +136,17 @@ def _rehearsed(run: Run, version: Version) -> str:
     return compare_answers(version, model)[1]
 
 
-def keep_answers(run_id: str, model: Forecaster, rows: pd.DataFrame) -> None:
-    """Keep some rows, and what the model answers them, with a candidate's run."""
-    from include.registry.artifacts import keep_file
-
-    some = rows[model.features_].tail(ROWS)
-    content = {"rows": some.to_dict("list"), "predicted": model.predict(some).tolist()}
-    keep_file(run_id, ANSWERS, json.dumps(content).encode())
-
-
 def compare_answers(version: Version, model: Forecaster) -> tuple[str, str]:
     """Compare a model's answers with those that were kept when its version was registered: (status, what was seen)."""
-    import numpy as np
-    import pandas as pd
+    from include.registry import golden
 
-    from include.registry.artifacts import load_file
-
-    content = load_file(version, ANSWERS)
-    if content is None:
-        return "unknown", f"version {version.number} is from before answers were kept: nothing to compare with"
-    kept = json.loads(content)
-    answers, predicted = model.predict(pd.DataFrame(kept["rows"])), np.asarray(kept["predicted"])
-    if np.array_equal(answers, predicted):
-        return "identical", f"version {version.number} answers {len(predicted)} rows as when it was registered"
-    largest = float(np.abs(answers - predicted).max())
-    return (
-        "different",
-        f"version {version.number} answers otherwise than when it was registered: up to {largest:.3g}",
-    )
+    kept, named = golden.read(version), f"version {version.number}"
+    if kept is None:
+        return "unknown", f"{named} is from before answers were kept: nothing to compare with"
+    outcome = golden.compare(model, kept)
+    if not outcome["differing"]:
+        return "identical", f"{named} answers {outcome['rows']} rows as when it was registered"
+    return "different", f"{named} answers otherwise than when it was registered: up to {outcome['largest']:.3g}"
 
 
 def rehearse(run: Run) -> dict[str, Any]:

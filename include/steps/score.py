@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg2 import sql
 from psycopg2.extras import execute_values
 
-from include.errors import NothingToDo
+from include.errors import ContractBroken, NothingToDo
 from include.steps.run import Run, event_windows
 from include.windows import Window
 
@@ -59,6 +59,7 @@ def predict(run: Run) -> dict[str, Any]:
     """
     from include.registry.mlflow_registry import CHAMPION, by_alias
     from include.steps.probation import shadow_of
+    from include.steps.shadow import challenger_of
 
     windows = event_windows(run)
     name, champion = run.pipeline.pipeline, by_alias(run.pipeline.pipeline, CHAMPION)
@@ -70,9 +71,8 @@ def predict(run: Run) -> dict[str, Any]:
             rows, written = _score(run, champion, window)
             row_count, written_count = row_count + rows, written_count + written
             log.info("%s %s: version %d, %d rows, %d of them new", name, window, champion.number, rows, written)
-            if previous := shadow_of(run, champion, window):
-                _, beside = _score(run, previous, window, "shadow")
-                log.info("%s %s: version %d beside it, %d rows", name, window, previous.number, beside)
+            for other in filter(None, (shadow_of(run, champion, window), challenger_of(run))):
+                _score_beside(run, other, window)
     counts = {"version": champion.number if champion else None, "rows": row_count, "written": written_count}
     return {**windows[-1].to_dict(), "windows": [window.to_dict() for window in windows], **counts}
 
@@ -80,6 +80,16 @@ def predict(run: Run) -> dict[str, Any]:
 def is_loaded(run: Run) -> bool:
     """Tell whether the run has a window the monitor has not looked at: a change of champion alone has none."""
     return not run.events or any("champion" not in event for event in run.events)
+
+
+def _score_beside(run: Run, other: Version, window: Window) -> None:
+    """Score a window in shadow; a version that cannot be loaded leaves its rows unanswered, and the champion alone."""
+    try:
+        _, written = _score(run, other, window, "shadow")
+    except ContractBroken as broken:
+        log.warning("%s %s: version %d beside it answers nothing: %s", other.pipeline, window, other.number, broken)
+    else:
+        log.info("%s %s: version %d beside it, %d rows", other.pipeline, window, other.number, written)
 
 
 def _score(run: Run, champion: Version, window: Window, kind: str = "batch") -> tuple[int, int]:

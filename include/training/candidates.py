@@ -20,14 +20,16 @@ if TYPE_CHECKING:
 def make(pipeline: Pipeline, name: str) -> Forecaster:
     """Return the unfitted candidate a pipeline calls `name`; its randomness is the spec's seed.
 
-    The naive candidate repeats a feature where `repeat` is given, and otherwise is persistence where the target has
-    an anchor, the mean for each value of `by` where that is given, and the mean of all.
+    The naive candidate repeats a feature where `repeat` or `season` is given, and otherwise is the commoner outcome
+    where `majority` is, persistence where the target has an anchor, the mean for each value of `by` where that is
+    given, and the mean of all.
     """
     candidate = pipeline.training.candidates[name]
     if pipeline.target.is_probability:
         estimator = _estimator(pipeline, candidate) if candidate.kind == "naive" else _classifier(pipeline, candidate)
         return ProbabilityForecaster(estimator, getattr(candidate, "calibration", None))
-    anchor = None if getattr(candidate, "repeat", None) else pipeline.target.anchor
+    repeats = candidate.kind == "naive" and (candidate.repeat or candidate.season)
+    anchor = None if repeats else pipeline.target.anchor
     return Forecaster(_estimator(pipeline, candidate), anchor=anchor, coverage=pipeline.target.interval)
 
 
@@ -54,13 +56,15 @@ def _classifier(pipeline: Pipeline, candidate: Any) -> Any:
 
 def _naive(pipeline: Pipeline, candidate: Any) -> Any:
     from sklearn.compose import ColumnTransformer
-    from sklearn.dummy import DummyRegressor
+    from sklearn.dummy import DummyClassifier, DummyRegressor
     from sklearn.linear_model import LinearRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import OneHotEncoder
 
-    if candidate.repeat:
-        return Repeat(candidate.repeat)
+    if feature := candidate.repeat or (candidate.season and pipeline.season_feature(candidate.season)):
+        return Repeat(feature)
+    if candidate.majority:
+        return DummyClassifier(strategy="most_frequent")
     if pipeline.target.anchor:
         return DummyRegressor(strategy="constant", constant=0.0)
     if candidate.by is None:

@@ -1,19 +1,19 @@
-"""Cut a feature frame into the exact rows a training reads. Pure."""
+"""Choose the exact rows a training reads, hash them, and cut them in two. Pure."""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
 
 from include.errors import NothingToDo
 from include.spec.model import span
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    import pandas as pd
-
     from include.spec.model import Pipeline
     from include.windows import Window
 
@@ -63,29 +63,62 @@ def readable(pipeline: Pipeline, frame: pd.DataFrame, cut: datetime) -> pd.DataF
     return rows
 
 
-def usable(pipeline: Pipeline, frame: pd.DataFrame, cut: datetime, force: bool = False) -> pd.DataFrame:
-    """Return the rows a training at `cut` (UTC) may read: their target was known before it.
+class Content:
+    """What a snapshot holds, told while its rows pass.
 
-    With `force`, FORCED_ROWS are enough whatever the spec asks for.
+    Attributes
+    ----------
+    rows : int
+    newest : Timestamp
+        The latest `valid_at`, UTC; NaT as long as there is no row.
+    """
+
+    def __init__(self) -> None:
+        self.rows, self._digest = 0, hashlib.sha256()
+        self.newest: Any = pd.NaT
+
+    def of(self, frames: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        """Yield the frames as they are; each has the same columns, `valid_at` among them."""
+        for number, frame in enumerate(frames):
+            if number == 0:
+                self._digest.update("|".join(frame.columns).encode())
+            self._digest.update(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes())
+            self.rows += len(frame)
+            self.newest = pd.Series([self.newest, frame["valid_at"].max()]).max()
+            yield frame
+
+    @property
+    def sha256(self) -> str:
+        """The hash of the names and the values, the same however the rows are cut into frames."""
+        return self._digest.hexdigest()
+
+
+def hash_rows(rows: pd.DataFrame) -> str:
+    """Hash the values and the names, so that equal rows have equal snapshots."""
+    content = Content()
+    list(content.of([rows]))
+    return content.sha256
+
+
+def refuse_few(pipeline: Pipeline, rows: int, cut: datetime, force: bool = False) -> None:
+    """Raise where a training at `cut` (UTC) has too few rows; with `force`, FORCED_ROWS are always enough.
 
     Raises
     ------
     NothingToDo
         If they are too few.
     """
-    rows = readable(pipeline, frame, cut)
     least = FORCED_ROWS if force else pipeline.training.min_rows
-    if len(rows) < least:
+    if rows < least:
         raise NothingToDo(
-            f"{pipeline.pipeline}: {len(rows)} rows with a known target before {cut:%Y-%m-%d %H:%M} UTC, training needs"
+            f"{pipeline.pipeline}: {rows} rows with a known target before {cut:%Y-%m-%d %H:%M} UTC, training needs"
             f" {least} (training.min_rows): load more windows with ingest_{pipeline.pipeline}"
         )
-    return rows.reset_index(drop=True)
 
 
-def holdout_start(pipeline: Pipeline, rows: pd.DataFrame) -> datetime:
-    """Return where the held-out part starts: its length before the newest row, UTC."""
-    start: datetime = rows["valid_at"].max().to_pydatetime() - span(pipeline.training.split.holdout)
+def holdout_start(pipeline: Pipeline, newest: pd.Timestamp) -> datetime:
+    """Return where the held-out part starts: its length before the newest row's `valid_at`, UTC."""
+    start: datetime = newest.to_pydatetime() - span(pipeline.training.split.holdout)
     return start
 
 
@@ -98,9 +131,20 @@ def split(pipeline: Pipeline, rows: pd.DataFrame, start: datetime) -> Split:
         If either part is empty.
     """
     parts = Split(rows[rows["target_known_at"] <= start], rows[rows["valid_at"] > start])
-    if parts.fit.empty or parts.holdout.empty:
-        raise NothingToDo(
-            f"{pipeline.pipeline}: cutting {len(rows)} rows at {start:%Y-%m-%d} leaves {len(parts.fit)} to fit and"
-            f" {len(parts.holdout)} to hold out: shorten training.split.holdout or load more windows"
-        )
+    refuse_empty(pipeline, len(rows), sizes([rows], start), start)
     return parts
+
+
+def sizes(frames: Iterable[pd.DataFrame], start: datetime) -> tuple[int, int]:
+    """Return how many rows a cut at `start` (UTC) leaves to fit on, and to hold out."""
+    counts = [((rows["target_known_at"] <= start).sum(), (rows["valid_at"] > start).sum()) for rows in frames]
+    return sum(int(fit) for fit, _ in counts), sum(int(holdout) for _, holdout in counts)
+
+
+def refuse_empty(pipeline: Pipeline, rows: int, parts: tuple[int, int], start: datetime) -> None:
+    """Raise NothingToDo where a cut at `start` (UTC) leaves no rows to fit on, or none to hold out."""
+    if not all(parts):
+        raise NothingToDo(
+            f"{pipeline.pipeline}: cutting {rows} rows at {start:%Y-%m-%d} leaves {parts[0]} to fit and"
+            f" {parts[1]} to hold out: shorten training.split.holdout or load more windows"
+        )

@@ -11,9 +11,9 @@ import sqlalchemy.exc
 
 from include.errors import NothingToDo
 from include.spec.model import Pipeline
-from include.steps import train
 from include.steps.excluded import trusted_features
 from include.steps.run import Run
+from include.steps.snapshot import take_snapshot
 from include.warehouse.batch import RunRef
 from include.windows import Window
 
@@ -40,7 +40,7 @@ def run(warehouse: Any, **policy: Any) -> Run:
 
 
 def snapshot_hours(warehouse: Any, **policy: Any) -> set[datetime]:
-    taken = train.take_snapshot(run(warehouse, **policy))
+    taken = take_snapshot(run(warehouse, **policy))
     return set(warehouse.lake.get_frame(taken["uri"])["valid_at"].dt.to_pydatetime())
 
 
@@ -88,7 +88,7 @@ def test_a_mark_of_another_source_or_pipeline_keeps_nothing_out(filled) -> None:
 def test_where_everything_is_marked_a_training_has_nothing_to_do_and_says_why(filled) -> None:
     filled.sql(FLAG, "2025-01-01", "2025-02-01")
     with pytest.raises(NothingToDo, match=r"readings: all 240 rows before .* are excluded: take marks back"):
-        train.take_snapshot(run(filled))
+        take_snapshot(run(filled))
 
 
 def test_before_the_first_load_marks_have_nothing_to_keep_out(warehouse) -> None:

@@ -10,8 +10,8 @@ import pytest
 import sqlalchemy.exc
 
 from include.features.read import feature_rows
-from include.steps import train
 from include.steps.run import Run
+from include.steps.snapshot import take_snapshot
 from include.warehouse import removal
 from include.warehouse.batch import RunRef
 from include.windows import Window
@@ -59,7 +59,7 @@ def test_a_label_known_before_the_cut_enters_the_snapshot_and_a_later_one_does_n
     run = Run(
         filled.spec, RunRef("train_readings", "t"), JANUARY.to_dict(), None, [], JANUARY.end, filled.engine, filled.lake
     )
-    rows = filled.lake.get_frame(train.take_snapshot(run)["uri"]).set_index("valid_at")
+    rows = filled.lake.get_frame(take_snapshot(run)["uri"]).set_index("valid_at")
     assert rows["target"][AT] == 42.0
     assert rows["target"][AT + timedelta(days=1)] == 8.0
     assert len(rows) == ROWS - 1
@@ -73,6 +73,17 @@ def test_a_target_that_never_came_is_known_since_the_person_told_it(filled) -> N
     assert before["target"].isna()[LAST]
     assert before["target_known_at"].isna()[LAST]
     assert (after["target"][LAST], after["target_known_at"][LAST]) == (7.0, told_at)
+
+
+def test_a_label_enters_only_trainings_of_the_target_it_was_asked_for(filled) -> None:
+    own, another = ask(filled), ask(filled, AT + timedelta(hours=1))
+    filled.sql("update ops.label_request set target = %s where request_id = %s", filled.spec.target.identity, own)
+    filled.sql("update ops.label_request set target = 'level_m, 9 rows ahead' where request_id = %s", another)
+    label(filled, own, 42.0)
+    label(filled, another, 43.0)
+    rows = targets(filled, datetime.now(UTC) + timedelta(days=1))
+    assert rows["target"][AT] == 42.0
+    assert rows["target"][AT + timedelta(hours=1)] != 43.0
 
 
 def test_the_feature_table_stays_as_it_was(filled) -> None:

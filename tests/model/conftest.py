@@ -133,9 +133,10 @@ class Plant:
     def train(self, run_id: str, window: Window, **params: Any) -> dict[str, Any]:
         """Run every task of a training and return the decision."""
         from include.steps import train
+        from include.steps.snapshot import take_snapshot
 
         run = self.run("train", run_id, window, **params)
-        snapshot = train.take_snapshot(run)
+        snapshot = take_snapshot(run)
         fitted = [train.fit_candidate(run, snapshot, name) for name in self.spec.training.candidates]
         decision = train.compare_and_decide(run, snapshot, fitted)
         train.apply_decision(run, decision)

@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 from include.errors import ContractBroken
 from include.registry.mlflow_registry import CHALLENGER, CHAMPION, by_alias, by_number, promote
 from include.steps import approval, train
+from include.steps.snapshot import take_snapshot
 from tests.model.conftest import FIRST, SECOND
 
 LEDGER = "select verdict, reasons, evidence, model_version from ml.decision order by decision_id"
@@ -34,7 +35,7 @@ def manual(loaded):
 def asked(world, run_id="first", **params):
     """Train until a person is asked; give the run, the decision and the question."""
     run = world.run("train", run_id, FIRST, **params)
-    snapshot = train.take_snapshot(run)
+    snapshot = take_snapshot(run)
     fitted = [train.fit_candidate(run, snapshot, name) for name in world.spec.training.candidates]
     decision = train.compare_and_decide(run, snapshot, fitted)
     return run, decision, approval.show_evidence(run, decision)

@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from include.registry.candidate_runs import load_candidate, same_candidate
-from include.registry.mlflow_registry import CHALLENGER, by_alias, load, log_candidate, register
+from include.registry.candidate_runs import load_candidate, log_candidate, same_candidate
+from include.registry.mlflow_registry import CHALLENGER, by_alias, load, register
 from include.spec.load import parse
 from include.steps import train
+from include.steps.snapshot import take_snapshot
 from include.training import fitting
 from include.training.candidates import make
 from tests.model.conftest import FIRST, PLANT, SECOND, THIRD
@@ -39,7 +40,7 @@ def test_a_candidate_of_each_kind_comes_back_with_the_same_predictions(mlflow_ur
 
 def fit(world, run_id, window, candidate="linear"):
     run = world.run("train", run_id, window, force=True)
-    return train.fit_candidate(run, train.take_snapshot(run), candidate)
+    return train.fit_candidate(run, take_snapshot(run), candidate)
 
 
 def respecified(world, old, new):
@@ -99,7 +100,7 @@ def test_a_stored_model_that_was_changed_is_not_taken_up(loaded, mlflow_folder, 
     file.write_bytes(file.read_bytes() + b"\0")
     second = fit(loaded, "second", FIRST)
     assert second["taken_from"] is None
-    assert "the stored file is not the one that was logged: it is fitted again" in caplog.text
+    assert "the stored file is not the one that was registered: it is fitted again" in caplog.text
 
 
 def test_a_training_that_takes_all_up_makes_a_version_of_its_own_and_tells_where_from(trained):

@@ -7,7 +7,8 @@ import pytest
 from include.reporting.training_page import draw_report
 from include.settings import settings
 from include.spec.load import parse
-from include.steps import monitor, score, train
+from include.steps import monitor, score
+from include.steps.snapshot import take_snapshot
 from tests.model.conftest import FIRST, PLANT, SECOND, Plant
 
 
@@ -30,7 +31,7 @@ def warned(plant_world, readings):
 def test_an_event_goes_through_the_whole_loop(warned, readings):
     decision = warned.train("first", FIRST, reason="there is no champion yet")
     run = warned.run("train", "first", FIRST, force=True)
-    draw_report(run, train.take_snapshot(run), decision)
+    draw_report(run, take_snapshot(run), decision)
     [page] = (settings().var / "docs" / "training" / warned.spec.pipeline).glob("*.html")
     assert "Brier score and log loss" in page.read_text("utf-8")
     assert decision["verdict"] == "promote"

@@ -5,20 +5,24 @@ from __future__ import annotations
 import json
 
 import numpy as np
-import pandas as pd
 import pytest
 
+from include.features.table import refresh
 from include.promotion.decide import Opponent
+from include.promotion.held_out import Challenge
+from include.promotion.proof import compare
 from include.registry import golden
 from include.registry.artifacts import load_file
-from include.registry.mlflow_registry import CHALLENGER, CHAMPION, by_alias, by_number, load
+from include.registry.mlflow_registry import CHAMPION, by_alias, by_number, load
 from include.reporting.training_page import draw_report
 from include.settings import settings
 from include.spec.behaviour import Direction, Invariance, MinimumFunction
 from include.spec.learning import Minimums
+from include.spec.load import parse
 from include.steps import train
-from include.steps.gate import Challenger, judge
-from tests.model.conftest import FIRST, SECOND
+from include.steps.gate import judge
+from include.steps.snapshot import take_snapshot
+from tests.model.conftest import FIRST, PLANT, SECOND
 
 RULES = {"better than the champion", "no leak", "beats naive", "answers"}
 
@@ -27,6 +31,14 @@ def last_decision(world):
     return world.rows(
         "select verdict, reasons, evidence from ml.decision where pipeline = '{name}' order by decision_id"
     )[-1]
+
+
+def rejection(world):
+    """Return the decision on the challenger, where the naive model came to serve in its stead."""
+    challenger, naive = world.rows("select * from ml.decision where pipeline = '{name}' order by decision_id")
+    assert (challenger.verdict, challenger.model_version) == ("reject", 1)
+    assert (naive.verdict, naive.model_version) == ("promote", 2)
+    return challenger
 
 
 def by_rule(decision):
@@ -53,11 +65,11 @@ def test_an_honest_challenger_passes_every_rule_that_the_spec_asks_for(loaded):
     rules = by_rule(decision)
     assert set(rules) == RULES | {"minimums", "behaviour", "no slice worse"}
     assert {check["status"] for check in rules.values()} == {"passed"}
-    assert rules["answers"]["text"] == "answers 20 golden rows identically in a clean process, within 250 ms each"
+    assert rules["answers"]["text"] == "answers 50 golden rows identically in a clean process, within 250 ms each"
     version = by_alias(loaded.spec.pipeline, CHAMPION)
-    kept = json.loads(load_file(version, golden.FILE))
+    kept = golden.read(version)
     assert kept["features"] == loaded.spec.feature_names()
-    assert load(version).predict(pd.DataFrame(kept["rows"], columns=kept["features"])).tolist() == kept["predicted"]
+    assert golden.compare(load(version), kept) == {"rows": 50, "differing": 0, "largest": 0.0}
     weights = json.loads(version.tags["importance"])
     assert next(iter(weights)) == "first_sensor"
     assert decision.evidence["importance"] == weights
@@ -75,16 +87,24 @@ def test_an_honest_challenger_passes_every_rule_that_the_spec_asks_for(loaded):
 def test_a_planted_leak_is_rejected_though_it_is_by_far_the_best(plant_world, readings, planted, told):
     rows = readings(FIRST)
     plant_world.load(FIRST, rows.assign(second_sensor=planted(rows)))
-    assert plant_world.train("first", FIRST)["verdict"] == "reject"
-    assert told in last_decision(plant_world).reasons[-1]
-    assert by_alias(plant_world.spec.pipeline, CHAMPION) is None
+    assert plant_world.train("first", FIRST)["rejected"]["verdict"] == "reject"
+    assert told in rejection(plant_world).reasons[-1]
+    champion = by_alias(plant_world.spec.pipeline, CHAMPION)
+    assert (champion.number, champion.tags["candidate"]) == (2, "naive")
+    decision = last_decision(plant_world)
+    assert decision.reasons[0].startswith("the challenger was rejected: ")
+    assert told in decision.reasons[0]
+    assert decision.reasons[0].endswith("; the naive model serves when nothing else does")
+    assert decision.reasons[1].startswith("answers 20 golden rows identically")
+    assert {rule["rule"] for rule in decision.evidence["rejected"]} == RULES
+    assert [row.version for row in plant_world.rows("select version from ml.live_at('{name}', now())")] == [2]
 
 
 def test_a_better_mean_with_a_worse_slice_is_rejected(trained, readings):
     """The plant changes by day, and at night the old relation stands: the new model gives up the nights."""
     with_spec(trained, promotion={"slice_max_loss_pct": 10}, monitoring={"slices": ("is_night",)})
     run = trained.run("train", "second", FIRST, force=True)
-    snapshot = train.take_snapshot(run)
+    snapshot = take_snapshot(run)
     parts = train.parts_of(run, snapshot)
     holdout = parts.holdout.assign(is_night=(parts.holdout["hour_of_day"] < 8).astype(float))
     parts = type(parts)(parts.fit, holdout)
@@ -92,8 +112,9 @@ def test_a_better_mean_with_a_worse_slice_is_rejected(trained, readings):
     actual, predicted = holdout["target"].to_numpy(), load(version).predict(holdout)
     off = np.where(holdout["is_night"] == 1, 0.3, 3.0) * (predicted - actual)
     champion = Opponent(predicted=actual + off)
-    metrics = {"r2": 0.9, "mae": 0.1, "rmse": 0.1}
-    checks, _ = judge(trained.spec, parts, Challenger(version, "linear", predicted, metrics, None), champion)
+    proof = compare(actual, predicted, actual + off, trained.spec.promotion)
+    challenger = Challenge("linear", "", predicted, "naive", {"linear": proof})
+    checks, _ = judge(trained.spec, parts, version, challenger, champion)
     [slices] = [check for check in checks if check.rule == "no slice worse"]
     assert abs(off).mean() > abs(predicted - actual).mean(), "the mean alone would promote it"
     assert slices.status == "failed"
@@ -129,7 +150,10 @@ def test_a_model_whose_bytes_were_changed_cannot_be_loaded_and_is_rejected(loade
 
     monkeypatch.setattr("include.registry.mlflow_registry.register", register_and_damage)
     assert loaded.train("first", FIRST)["verdict"] == "reject"
-    decision = last_decision(loaded)
+    assert by_alias(loaded.spec.pipeline, CHAMPION) is None, "the naive model's bytes were changed, too"
+    decision, naive = loaded.rows("select * from ml.decision where pipeline = '{name}' order by decision_id")
+    assert (naive.verdict, naive.model_version) == ("reject", 2)
+    assert "it cannot be loaded: model" in naive.reasons[-1]
     assert by_rule(decision)["answers"]["status"] == "failed"
     assert "it cannot be loaded: model" in decision.reasons[-1]
     assert "the stored file is not the one that was registered" in decision.reasons[-1]
@@ -154,31 +178,84 @@ def test_a_clean_process_that_was_killed_says_nothing_about_the_model(trained, t
 
 def test_a_model_that_misbehaves_is_rejected_with_the_test_it_failed(loaded):
     with_spec(loaded, behaviour=(Invariance(kind="invariance", feature="first_sensor", at_most=0.01),))
-    assert loaded.train("first", FIRST)["verdict"] == "reject"
-    assert last_decision(loaded).reasons[-1].startswith("another value of first_sensor moves predictions by at most")
-    assert by_alias(loaded.spec.pipeline, CHALLENGER).number == 1
+    loaded.train("first", FIRST)
+    assert rejection(loaded).reasons[-1].startswith("another value of first_sensor moves predictions by at most")
 
 
 def test_minimums_stop_a_challenger_whoever_stands(loaded, readings):
     with_spec(loaded, promotion={"minimums": Minimums(mae=0.001)})
-    assert loaded.train("first", FIRST)["verdict"] == "reject"
-    assert "is above promotion.minimums.mae = 0.001" in last_decision(loaded).reasons[-1]
+    loaded.train("first", FIRST)
+    assert "is above promotion.minimums.mae = 0.001" in rejection(loaded).reasons[-1]
+
+
+def test_a_naive_challenger_that_misses_a_minimum_serves_where_nothing_else_does_and_is_no_champion_otherwise(
+    loaded, readings
+):
+    training = {"candidates": {"naive": loaded.spec.training.candidates["naive"]}}
+    with_spec(loaded, training=training, promotion={"minimums": Minimums(mae=0.001)})
+    assert loaded.train("first", FIRST)["verdict"] == "promote"
+    [decision] = loaded.rows("select * from ml.decision where pipeline = '{name}'")
+    assert "is above promotion.minimums.mae = 0.001; the naive model serves when" in decision.reasons[0]
+    loaded.load(SECOND, readings(SECOND))
+    assert loaded.train("second", SECOND)["verdict"] == "reject"
+    assert by_alias(loaded.spec.pipeline, CHAMPION).number == 1
+
+
+def test_where_a_person_approves_the_naive_model_waits_for_that_too(loaded):
+    with_spec(loaded, promotion={"minimums": Minimums(mae=0.001), "approval": "manual"})
+    decision = loaded.train("first", FIRST)
+    assert (decision["verdict"], decision["version"], decision["rejected"]["version"]) == ("hold", 2, 1)
+    assert last_decision(loaded).reasons[-1].startswith("waits for a person to approve it")
+    assert by_alias(loaded.spec.pipeline, CHAMPION) is None
+
+
+def test_done_again_a_training_that_fell_back_on_naive_comes_to_the_same_and_writes_nothing(loaded):
+    with_spec(loaded, promotion={"minimums": Minimums(mae=0.001)})
+    run = loaded.run("train", "first", FIRST)
+    snapshot = train.take_snapshot(run)
+    fitted = [train.fit_candidate(run, snapshot, name) for name in loaded.spec.training.candidates]
+    decisions = []
+    for _ in range(2):
+        decisions.append(train.compare_and_decide(run, snapshot, fitted))
+        assert train.apply_decision(run, decisions[-1])
+    assert decisions[0] == decisions[1]
+    rejection(loaded)
+    draw_report(run, snapshot, decisions[0])
+    [page] = (settings().var / "docs" / "training" / loaded.spec.pipeline).glob("*.html")
+    assert "is above promotion.minimums.mae" in page.read_text("utf-8")
+    assert load_file(by_number(loaded.spec.pipeline, 2), train.REPORT)
 
 
 def test_judged_again_a_challenger_is_judged_the_same(loaded):
     """A task that is retried finds its decision and adds none: no figure of the gate depends on the clock."""
     run = loaded.run("train", "first", FIRST)
-    snapshot = train.take_snapshot(run)
+    snapshot = take_snapshot(run)
     fitted = [train.fit_candidate(run, snapshot, name) for name in loaded.spec.training.candidates]
     decisions = [train.compare_and_decide(run, snapshot, fitted)["decision_id"] for _ in range(2)]
     assert decisions[0] == decisions[1]
+
+
+def test_the_same_bytes_are_not_tested_twice_unless_the_spec_is_another(trained, monkeypatch):
+    def refuse(*_):
+        raise AssertionError("tested again")
+
+    first = last_decision(trained)
+    with monkeypatch.context() as patch:
+        patch.setattr(golden, "start", refuse)
+        assert trained.train("second", FIRST, force=True)["version"] == 2
+        second = last_decision(trained)
+        assert by_rule(second)["answers"] == by_rule(first)["answers"]
+        assert second.evidence["importance"] == first.evidence["importance"]
+        with_spec(trained, promotion={"latency_ms": 200})
+        with pytest.raises(AssertionError, match="tested again"):
+            trained.train("third", FIRST, force=True)
 
 
 def test_the_report_of_a_training_is_kept_with_its_run_and_linked_from_it(trained, readings):
     with_spec(trained, promotion={"protected": ("hour_of_day",), "slice_max_loss_pct": 10})
     trained.load(SECOND, readings(SECOND))
     run = trained.run("train", "second", SECOND)
-    snapshot = train.take_snapshot(run)
+    snapshot = take_snapshot(run)
     fitted = [train.fit_candidate(run, snapshot, name) for name in trained.spec.training.candidates]
     decision = train.compare_and_decide(run, snapshot, fitted)
     for _ in range(2):
@@ -206,7 +283,50 @@ def test_of_a_version_that_cannot_be_loaded_the_report_tells_the_rules(trained, 
     run = trained.run("train", "first", FIRST, force=True)
     [[decision_id]] = trained.rows("select max(decision_id) from ml.decision where pipeline = '{name}'")
     decision = {"decision_id": decision_id, "version": 1, **FIRST.to_dict()}
-    draw_report(run, train.take_snapshot(run), decision)
+    draw_report(run, take_snapshot(run), decision)
     text = load_file(version, train.REPORT).decode()
     assert "Unknown: the registered model cannot be loaded." in text
     assert "no leak" in text
+
+
+def without(spec, feature):
+    """The plant's spec without a feature."""
+    text = PLANT.replace("pipeline: plant", f"pipeline: {spec.pipeline}")
+    text = text.replace(f"  - {{kind: value, column: {feature}}}\n", "")
+    other = {"first_sensor": "second_sensor", "second_sensor": "first_sensor"}[feature]
+    return parse(text.replace("features: [first_sensor]", f"features: [{other}]"), "pipeline.yaml")
+
+
+def test_a_challenger_with_a_feature_less_is_compared_by_what_the_champion_was_trained_on(trained, readings):
+    trained.load(SECOND, readings(SECOND))
+    trained.spec = without(trained.spec, "first_sensor")
+    refresh(trained.engine, trained.spec)
+    decision = trained.train("less", SECOND)
+    [row] = trained.rows("select evidence from ml.decision order by decision_id desc limit 1")
+    assert decision["verdict"] == "reject"
+    assert row.evidence["against_champion"]["gain_pct"] < -100
+
+
+def test_a_champion_whose_features_nobody_makes_any_more_is_replaced_by_a_person_only(trained, readings):
+    trained.load(SECOND, readings(SECOND))
+    with trained.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "update feature.set set filled_at = null where pipeline = %s", (trained.spec.pipeline,)
+        )
+    trained.spec = without(trained.spec, "second_sensor")
+    refresh(trained.engine, trained.spec)
+    decision = trained.train("other", SECOND)
+    [row] = trained.rows("select reasons from ml.decision order by decision_id desc limit 1")
+    assert decision["verdict"] == "hold"
+    assert "pipeline.yaml no longer makes the features it was trained on; a person decides" in " ".join(row.reasons)
+
+
+def test_a_model_of_another_target_is_never_proven_better(trained, readings):
+    trained.load(SECOND, readings(SECOND))
+    text = PLANT.replace("pipeline: plant", f"pipeline: {trained.spec.pipeline}").replace("horizon: 0", "horizon: 1")
+    trained.spec = parse(text, "pipeline.yaml")
+    refresh(trained.engine, trained.spec)
+    decision = trained.train("ahead", SECOND)
+    [row] = trained.rows("select reasons from ml.decision order by decision_id desc limit 1")
+    assert decision["verdict"] == "hold"
+    assert "another target: co_mg_m3, 0 rows ahead, and not co_mg_m3, 1 rows ahead" in " ".join(row.reasons)

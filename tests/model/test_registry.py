@@ -15,14 +15,14 @@ import pytest
 from sklearn.gaussian_process import GaussianProcessRegressor
 
 from include.errors import ConfigError, ContractBroken, SourceUnavailable
-from include.registry import aliases, mlflow_registry, removal
+from include.registry import aliases, mlflow_access, mlflow_registry, removal
+from include.registry.candidate_runs import Logged, log_candidate
 from include.registry.mlflow_registry import (
     CHALLENGER,
     CHAMPION,
     PREVIOUS,
     by_alias,
     load,
-    log_candidate,
     promote,
     register,
 )
@@ -123,7 +123,7 @@ def test_a_promotion_that_died_halfway_is_finished_by_the_next_try(mlflow_url, n
     model, rows = fitted()
     promote(register(name, log(name, model, rows), TAGS))
     second = register(name, log(name, model, rows), TAGS)
-    mlflow_registry._client().set_registered_model_alias(name, PREVIOUS, "1")  # and then the task was killed
+    mlflow_registry.client().set_registered_model_alias(name, PREVIOUS, "1")  # and then the task was killed
     promote(second)
     assert (by_alias(name, CHAMPION).number, by_alias(name, PREVIOUS).number) == (2, 1)
 
@@ -184,7 +184,7 @@ def test_a_model_of_a_type_nobody_reviewed_is_not_logged(mlflow_url, name):
 def test_a_stored_type_that_is_trusted_no_more_is_not_loaded(mlflow_url, name, monkeypatch):
     model, rows = fitted(candidate="random_forest")
     version = register(name, log(name, model, rows), TAGS)
-    monkeypatch.setattr(mlflow_registry, "TRUSTED_TYPES", ["include.training.forecaster.Forecaster"])
+    monkeypatch.setattr(mlflow_access, "TRUSTED_TYPES", ["include.training.forecaster.Forecaster"])
     with pytest.raises(ContractBroken, match=rf"model {name} version 1: .*Review the type"):
         load(version)
 
@@ -231,7 +231,7 @@ def broken_server(request, impatient, monkeypatch):
 def test_a_server_that_is_down_or_broken_is_said_to_be_in_one_sentence(broken_server):
     model, rows = fitted()
     version = mlflow_registry.Version("peso", 1, "run", {"sha256": ""})
-    logged = mlflow_registry.Logged("run", "m-1")
+    logged = Logged("run", "m-1")
     calls = [
         lambda: by_alias("peso", CHAMPION),
         lambda: aliases.champion(broken_server, "peso"),

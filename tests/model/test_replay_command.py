@@ -106,17 +106,17 @@ def test_it_prints_the_policies_and_the_best_of_each_size(loaded: Any) -> None:
     assert rows["every_window"][4] == "+0.0"
     assert rows["every_window"][7] == "2024-01-15 to 2024-02-26"
     assert float(rows["default"][6]) < float(rows["never"][6])
-    assert "refits linear on all that was known" in " ".join(lines)
+    assert "fits linear on all but the held-out days" in " ".join(lines)
     assert not any("SIMULATED" in line for line in lines)
 
 
 def test_the_recipe_is_the_champions_by_the_ledger_also_after_a_rollback(loaded: Any) -> None:
     champion(loaded, 1, "linear")
-    assert any("refits linear" in line for line in replay("--policy", "never"))
+    assert any("fits linear" in line for line in replay("--policy", "never"))
     champion(loaded, 2, "naive")
-    assert any("refits naive" in line for line in replay("--policy", "never"))
+    assert any("fits naive" in line for line in replay("--policy", "never"))
     champion(loaded, 1, "linear", verdict="rollback")
-    assert any("refits linear" in line for line in replay("--policy", "never"))
+    assert any("fits linear" in line for line in replay("--policy", "never"))
 
 
 def test_it_writes_the_error_over_time_and_a_page(loaded: Any, tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_excluded_rows_and_simulated_data_are_told_and_left_out(loaded: Any) -> 
         (["--policy", "nevr"], r"plant has no policy 'nevr': did you mean 'never'\?; .*monitoring\.policies in "),
         (["--candidate", "forest"], "plant has no candidate 'forest': use one of naive, linear"),
         (["--candidate", "linear", "--all-candidates"], "leave --candidate out"),
-        ([], "it has no champion yet; say which recipe to refit with --candidate, one of naive, linear"),
+        ([], "it has no champion yet; say which recipe to train with --candidate, one of naive, linear"),
         (["--candidate", "linear", "--from", "soon"], "--from 'soon' is no day: write it like 2004-09-01"),
         (["--candidate", "linear", "--from", "2024-09-01"], "nothing lies between 2024-09-01 and 2024-03-11"),
     ],

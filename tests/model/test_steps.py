@@ -19,9 +19,11 @@ from include.registry.artifacts import REFERENCE, load_file
 from include.registry.mlflow_registry import CHALLENGER, CHAMPION, PREVIOUS, by_alias
 from include.reporting.window_page import draw_report
 from include.settings import settings
+from include.spec.behaviour import MinimumFunction
 from include.spec.monitoring import Costs
 from include.steps import monitor, score, train
 from include.steps.look import kept_reference
+from include.steps.snapshot import take_snapshot
 from include.windows import Window
 from tests.model.conftest import FIRST, SECOND, THIRD
 
@@ -53,7 +55,7 @@ def test_without_enough_rows_the_monitor_holds_and_a_training_has_nothing_to_do(
     plant_world.load(small, readings(small))
     assert plant_world.monitor("m1", small)["verdict"] == "hold"
     with pytest.raises(NothingToDo, match="95 rows with a known target"):
-        train.take_snapshot(plant_world.run("train", "t1", small))
+        take_snapshot(plant_world.run("train", "t1", small))
 
 
 def test_the_first_training_promotes_what_is_proven_better_than_naive(loaded):
@@ -84,11 +86,26 @@ def test_a_decision_row_holds_every_figure_it_was_made_from(trained):
     assert evidence["against_naive"]["linear"]["low"] > 0
     assert evidence["champion"]["version"] is None
     assert evidence["against_champion"] is None
-    assert evidence["policy"] == trained.spec.promotion.model_dump(mode="json")
+    assert evidence["decided_by"]["promotion"] == trained.spec.promotion.model_dump(mode="json")
     assert evidence["data_origin"] == "real"
     (snapshot,) = trained.rows("select * from ml.snapshot where pipeline = '{name}'")
     assert (snapshot.snapshot_id, snapshot.row_count, snapshot.cut_at) == (evidence["snapshot_id"], 479, FIRST.end)
     assert len(trained.lake.get_frame(snapshot.uri)) == 479
+
+
+@pytest.mark.parametrize(
+    ("part", "values"),
+    [
+        ("promotion", {"min_gain_pct": 5.0}),
+        ("target", {"interval": 0.8}),
+        ("monitoring", {"slices": ()}),
+        ("behaviour", (MinimumFunction(kind="minimum_function"),)),
+    ],
+)
+def test_a_training_by_other_rules_on_the_same_rows_is_not_refused(trained, part, values):
+    own = getattr(trained.spec, part).model_copy(update=values) if isinstance(values, dict) else values
+    trained.spec = trained.spec.model_copy(update={part: own})
+    assert take_snapshot(trained.run("train", "second", FIRST))["rows"] == 479
 
 
 def test_a_second_training_on_the_same_rows_is_rejected(trained):
@@ -244,8 +261,8 @@ def test_measuring_a_window_again_replaces_its_figures_and_adds_no_decision(trai
 def test_every_step_of_a_training_can_be_done_again_without_a_second_effect(loaded):
     """Each line is a point where the task may have been killed: after its work, before Airflow knew of it."""
     run = loaded.run("train", "t1", FIRST, reason="kill points")
-    snapshot = train.take_snapshot(run)
-    assert train.take_snapshot(run) == snapshot
+    snapshot = take_snapshot(run)
+    assert take_snapshot(run) == snapshot
     train.fit_candidate(run, snapshot, "linear")  # its run stays in MLflow, nobody refers to it
     fitted = [train.fit_candidate(run, snapshot, name) for name in loaded.spec.training.candidates]
     decision = train.compare_and_decide(run, snapshot, fitted)
@@ -264,7 +281,7 @@ def test_a_promotion_decided_again_after_the_alias_moved_is_still_against_the_ch
     for window in (SECOND, THIRD):
         trained.load(window, readings(window, slope=-1.0))
     run = trained.run("train", "t2", THIRD)
-    snapshot = train.take_snapshot(run)
+    snapshot = take_snapshot(run)
     fitted = [train.fit_candidate(run, snapshot, name) for name in trained.spec.training.candidates]
     decision = train.compare_and_decide(run, snapshot, fitted)
     train.apply_decision(run, decision)
@@ -314,7 +331,7 @@ def test_whether_rows_are_unseen_does_not_depend_on_how_a_time_is_written(traine
     until = version.tags["trained_until"]
     hour_later = until.replace("T22:00:00+00:00", "T23:00:00+01:00")
     assert hour_later > until
-    mlflow_registry._client().set_model_version_tag(trained.spec.pipeline, "1", "trained_until", hour_later)
+    mlflow_registry.client().set_model_version_tag(trained.spec.pipeline, "1", "trained_until", hour_later)
     trained.train("second", FIRST, force=True)
     assert trained.rows(DECISIONS)[-1].evidence["champion"]["is_unseen"] is True
 
@@ -393,13 +410,13 @@ def test_a_row_without_its_anchor_is_neither_measured_nor_scored(plant_world, re
 
 def test_a_later_revision_changes_no_training_that_ended_before_it(loaded, readings):
     """What was read for a window can be read again for it, whatever was corrected since."""
-    before = train.take_snapshot(loaded.run("train", "t1", FIRST))
+    before = take_snapshot(loaded.run("train", "t1", FIRST))
     wrong = readings(FIRST).head(10).assign(first_sensor=99.0, co_mg_m3=9.0)
     counts = loaded.load(FIRST, wrong, fetched_at=SECOND.end)
     assert counts.revised == 10
-    assert train.take_snapshot(loaded.run("train", "t2", FIRST))["snapshot_id"] == before["snapshot_id"]
+    assert take_snapshot(loaded.run("train", "t2", FIRST))["snapshot_id"] == before["snapshot_id"]
     later = Window(FIRST.start, SECOND.end + timedelta(days=1))
-    rows = loaded.lake.get_frame(train.take_snapshot(loaded.run("train", "t3", later))["uri"])
+    rows = loaded.lake.get_frame(take_snapshot(loaded.run("train", "t3", later))["uri"])
     assert rows["first_sensor"].max() < 99  # the features of a row stay those it arrived with
     assert rows["target"].head(10).tolist() == [9.0] * 10  # while the newest target is the best one
 

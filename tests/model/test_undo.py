@@ -11,13 +11,14 @@ import pytest
 from include.errors import ConfigError, ContractBroken, NothingToDo
 from include.promotion import chain, ledger
 from include.promotion.rollback import Pin
-from include.registry import mlflow_registry
-from include.registry.artifacts import load_file
+from include.registry import golden, mlflow_registry
 from include.registry.mlflow_registry import CHALLENGER, CHAMPION, PREVIOUS, by_alias, by_number, load
-from include.spec.learning import Keep
+from include.spec.learning import Keep, Minimums
+from include.spec.load import parse
 from include.steps import monitor, probation, reproduce, retention, rollback, score, train
+from include.steps.snapshot import take_snapshot
 from include.windows import Window
-from tests.model.conftest import FIRST, SECOND, THIRD
+from tests.model.conftest import FIRST, PLANT, SECOND, THIRD
 
 FOURTH = Window.parse("2024-02-11", "2024-02-21")
 
@@ -61,7 +62,7 @@ def decided(trained, readings):
     for window in (SECOND, THIRD):
         trained.load(window, readings(window, slope=-1.0))
     run = trained.run("train", "killed", THIRD)
-    snapshot = train.take_snapshot(run)
+    snapshot = take_snapshot(run)
     fitted = [train.fit_candidate(run, snapshot, name) for name in trained.spec.training.candidates]
     decision = train.compare_and_decide(run, snapshot, fitted)
     assert decision["verdict"] == "promote"
@@ -127,16 +128,44 @@ def test_a_rollback_that_was_killed_before_the_alias_moved_is_finished_by_its_ow
     assert [row.n for row in turned.rows("select count(*) as n from ml.decision where verdict = 'rollback'")] == [1]
 
 
+def test_a_rollback_that_was_killed_and_is_void_pins_nothing_and_may_be_done_again(turned, readings, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(mlflow_registry, "promote", lambda version: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            back(turned, "r1")
+    turned.load(FOURTH, readings(FOURTH))
+    turned.train("next", FOURTH)
+    assert [row.n for row in turned.rows("select count(*) as n from ml.decision where voids is not null")] == [1]
+    with turned.engine.connect() as connection:
+        assert ledger.standing_pin(connection, turned.spec.pipeline, datetime.now(UTC)) is None
+    standing = aliases(turned)
+    assert back(turned, "r1")["version"] == standing[1], "cleared, it decides anew"
+    assert aliases(turned) == standing[::-1]
+
+
+def test_nobody_moves_the_champion_between_a_rollback_and_its_alias(turned, monkeypatch):
+    promote = mlflow_registry.promote
+
+    def looked_at_first(version):
+        with turned.engine.connect() as other:
+            key = f"champion:{turned.spec.pipeline}"
+            assert not other.exec_driver_sql("select pg_try_advisory_xact_lock(hashtext(%s))", (key,)).scalar()
+        promote(version)
+
+    monkeypatch.setattr(mlflow_registry, "promote", looked_at_first)
+    back(turned, "r1")
+    assert aliases(turned) == (1, 2)
+
+
 def test_the_rehearsal_proves_that_the_previous_version_answers_as_ever(trained, turned):
     outcome = rollback.rehearse(turned.run("keep_house", "k1"))
     assert (outcome["version"], outcome["status"]) == (1, "identical")
     [drill] = turned.rows("select * from ml.drill where pipeline = '{name}'")
     assert (drill.status, drill.model_version, drill.seconds > 0) == ("identical", 1, True)
-    content = load_file(by_number(turned.spec.pipeline, 1), rollback.ANSWERS)
-    kept = json.loads(content)
+    kept = golden.read(by_number(turned.spec.pipeline, 1))
     kept["predicted"][0] += 1e-9
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("include.registry.artifacts.load_file", lambda *_: json.dumps(kept).encode())
+        patch.setattr(golden, "read", lambda _: kept)
         with pytest.raises(ContractBroken, match="answers otherwise than when it was registered: up to 1e-09"):
             rollback.rehearse(turned.run("keep_house", "k2"))
 
@@ -191,7 +220,7 @@ def test_two_trainings_at_once_cannot_both_promote(decided):
     """Both compared with version 1; the second to come finds another champion."""
     world, first, decision = decided
     second = world.run("train", "beside", THIRD, force=True)
-    snapshot = train.take_snapshot(second)
+    snapshot = take_snapshot(second)
     fitted = [train.fit_candidate(second, snapshot, name) for name in world.spec.training.candidates]
     other = train.compare_and_decide(second, snapshot, fitted)
     assert (other["verdict"], other["version"]) == ("promote", 3)
@@ -207,8 +236,8 @@ def test_two_trainings_at_once_cannot_both_promote(decided):
 def test_a_comparison_with_a_champion_that_went_is_void(decided):
     world, _, decision = decided
     with ledger.moving(world.engine, world.spec.pipeline):
-        mlflow_registry._client().set_registered_model_alias(world.spec.pipeline, CHAMPION, "2")
-        mlflow_registry._client().set_registered_model_alias(world.spec.pipeline, CHALLENGER, "1")
+        mlflow_registry.client().set_registered_model_alias(world.spec.pipeline, CHAMPION, "2")
+        mlflow_registry.client().set_registered_model_alias(world.spec.pipeline, CHALLENGER, "1")
     other = world.run("train", "other", THIRD)
     with world.engine.begin() as connection:
         place = (connection, world.spec.pipeline, THIRD, "promote", ["better"], {"champion": {"version": 7}}, 1)
@@ -253,6 +282,22 @@ def test_a_champion_that_is_better_passes_its_probation_which_ends(turned, readi
     assert aliases(turned) == (2, 1)
 
 
+def test_a_champion_that_was_approved_late_has_its_whole_probation(turned, readings):
+    turned.load(FOURTH, readings(FOURTH))
+    with turned.engine.begin() as connection:  # as if it had come while a person was still asked
+        connection.exec_driver_sql(
+            "update ops.run set loaded_at = (select min(decided_at) from ml.decision) where window_end_at > %s",
+            (THIRD.end,),
+        )
+    champion, days = by_alias(turned.spec.pipeline, CHAMPION), timedelta(days=10)
+    windows = [Window(FOURTH.start + n * days, FOURTH.end + n * days) for n in (1, 2, 3)]
+    for window in windows:
+        turned.load(window, readings(window))
+    run = turned.run("score", "s1", windows[0])
+    beside = [probation.shadow_of(run, champion, window) is not None for window in windows]
+    assert beside == [True, True, False]
+
+
 def test_a_pinned_champion_stays_although_it_is_proven_worse(turned, readings):
     turned.load(FOURTH, readings(FOURTH))
     score.predict(turned.run("score", "s4", FOURTH))
@@ -269,7 +314,7 @@ def test_a_version_says_what_it_is(turned):
     assert by_number(turned.spec.pipeline, 1).tags["changed"] == "the first version"
     assert version.tags["code"].startswith("source ")
     assert version.tags["run"] == f"train_{turned.spec.pipeline} second"
-    card = mlflow_registry._client().get_model_version(turned.spec.pipeline, "2").description
+    card = mlflow_registry.client().get_model_version(turned.spec.pipeline, "2").description
     for part in ("version 2", "origin: **real**", "120 held-out rows", "Decision: promote", "Limits", "ciclo rollback"):
         assert part in card
     for reason in newest(turned).reasons:
@@ -321,12 +366,50 @@ def test_old_rejected_versions_and_their_snapshots_go_and_what_served_stays(turn
         reproduce.reproduce(turned.engine, turned.lake, third)
 
 
-def test_the_ancestors_of_what_served_stay():
-    versions = [
-        mlflow_registry.Version("p", number, "r", {"continues": str(number - 1)} if number in (3, 4) else {})
-        for number in range(1, 6)
-    ]
-    assert retention.with_ancestors(versions, {4}) == {2, 3, 4}
+def test_the_ancestors_of_what_served_stay_also_by_way_of_one_that_is_no_version():
+    versions = [mlflow_registry.Version("p", number, "r", {"model_id": f"m{number}"}) for number in range(1, 6)]
+    continued = {"m4": "m3", "m3": "chosen by nobody", "chosen by nobody": "m2"}
+    assert retention.with_ancestors(versions, {4}, continued) == {2, 3, 4}
+
+
+def online(world, alpha, **minimums):
+    """Let only an online candidate compete with naive, and ask so much of it."""
+    text = PLANT.replace("pipeline: plant", f"pipeline: {world.spec.pipeline}")
+    spec = parse(text.replace("linear: {kind: linear, alpha: 0.1}", f"it: {{kind: online, alpha: {alpha}}}"), "p.yaml")
+    promotion = spec.promotion.model_copy(update={"minimums": Minimums(**minimums)})
+    training = spec.training.model_copy(update={"keep": Keep(versions=2, days=30)})
+    world.spec = spec.model_copy(update={"promotion": promotion, "training": training})
+
+
+def test_no_ancestor_of_an_online_champion_is_pruned(loaded, readings):
+    """Version 3 goes on from 2, and that from 1, both rejected; 4 is as old as they, and nobody goes on from it."""
+    online(loaded, 0.1, r2=1)
+    assert loaded.train("first", FIRST)["verdict"] == "reject"
+    loaded.load(SECOND, readings(SECOND))
+    assert loaded.train("second", SECOND)["verdict"] == "reject"
+    loaded.load(THIRD, readings(THIRD))
+    online(loaded, 0.1)
+    assert loaded.train("third", THIRD)["verdict"] == "promote"
+    for alpha, run_id in ((0.2, "fourth"), (0.3, "fifth"), (0.4, "sixth")):
+        online(loaded, alpha)
+        assert loaded.train(run_id, FIRST)["verdict"] == "reject"
+    every = [by_number(loaded.spec.pipeline, number) for number in range(1, 7)]
+    assert {version.tags["candidate"] for version in every} == {"it"}
+    later = replace(loaded.run("keep_house", "k1"), run_after=datetime.now(UTC) + timedelta(days=31))
+    assert retention.prune(later)["models"] == 1
+    assert [row.name for row in loaded.rows("select name from ml.pruned where pipeline = '{name}'")] == ["4"]
+    assert reproduce.reproduce(loaded.engine, loaded.lake, every[2]).is_equal
+
+
+def test_a_model_of_two_versions_stays_as_long_as_one_of_them(trained):
+    """Version 2 was taken from the run of version 1, which serves; both are the same stored model."""
+    for run_id in ("second", "third", "fourth"):
+        assert trained.train(run_id, FIRST, force=True)["verdict"] == "reject"
+    training = trained.spec.training.model_copy(update={"keep": Keep(versions=2, days=30)})
+    trained.spec = trained.spec.model_copy(update={"training": training})
+    later = replace(trained.run("keep_house", "k1"), run_after=datetime.now(UTC) + timedelta(days=31))
+    assert retention.prune(later) == {"models": 0, "snapshots": 0}
+    load(by_alias(trained.spec.pipeline, CHAMPION))
 
 
 def test_the_monitor_goes_on_with_whom_it_brought_back(turned, readings):

@@ -148,8 +148,8 @@ class _Patience(Retry):
     """Retry on the spot, unless the source asks for a longer pause than a task should sit out."""
 
     def increment(self, *args: Any, **more: Any) -> Self:
-        asked = self.get_retry_after(more["response"]) if more.get("response") is not None else None
-        if asked is not None and asked >= self.retry_after_max:
+        pause = self.get_retry_after(more["response"]) if more.get("response") is not None else None
+        if pause is not None and pause >= self.retry_after_max:
             raise MaxRetryError(more["_pool"], "", ResponseError("the source asks for a longer pause"))
         return super().increment(*args, **more)
 

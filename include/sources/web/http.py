@@ -110,8 +110,8 @@ def check(extract: Extract, payload: Payload, connection: str, can_carry: Callab
     """
     status, server = payload.status, host(payload.request["url"])
     if is_passing(payload):
-        asked = f" with Retry-After {payload.headers['retry-after']}" if "retry-after" in payload.headers else ""
-        raise extract.unavailable(f"{server} answered {status}{asked}", pause(payload.headers))
+        header = f" with Retry-After {payload.headers['retry-after']}" if "retry-after" in payload.headers else ""
+        raise extract.unavailable(f"{server} answered {status}{header}", pause(payload.headers))
     if status in (401, 403):
         raise extract.broken(
             f"{server} answered {status}", f"set login and password of the Airflow Connection {connection}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import os
 import resource
 import shutil
@@ -111,7 +112,7 @@ def test_old_uris_stay_readable_after_the_lake_moved(tmp_path: Path, payload_of:
     before, after = tmp_path / "snapshots" / "before", tmp_path / "after"
     lake = Lake(f"file://{before}")
     payload_uri = lake.put(payload_of(b"x")).uri
-    frame_uri = lake.put_frame("snapshots/usdmxn/1", pd.DataFrame({"a": [1]}))
+    frame_uri = lake.put_frame("batches/usdmxn/1", pd.DataFrame({"a": [1]}))
     shutil.move(before, after)
     moved = Lake(f"file://{after}")
     assert read(moved, payload_uri) == b"x"
@@ -172,7 +173,7 @@ def test_cleaning_takes_old_partial_files_and_batches_and_nothing_else(
     january = Window.parse("2025-01-01", "2025-02-01")
     lake.put_manifest(manifest(payload, lake.put(payload), "p", "s", january, "one", 0, 1))
     lake.put_frame("batches/p/b", pd.DataFrame({"a": [1]}))
-    lake.put_frame("snapshots/p/s", pd.DataFrame({"a": [1]}))
+    lake.put_snapshot("p/s", io.BytesIO(b"rows"))
     filesystem, root = store(uri)
     filesystem.makedirs(f"{root}/partial", exist_ok=True)
     filesystem.pipe_file(f"{root}/partial/killed", b"half a pay")

@@ -7,12 +7,13 @@ import pytest
 
 from include.errors import NothingToDo
 from include.monitoring.decide import Rules
-from include.monitoring.gate import Gate, train_all
+from include.monitoring.gate import Gate, train
 from include.monitoring.ground import Ground
 from include.monitoring.refits import fit
 from include.monitoring.replay import price, walk
 from include.monitoring.schedule import optima
 from include.promotion.proof import compare
+from include.spec.learning import Minimums
 from include.spec.monitoring import POLICIES
 from include.training.snapshot import holdout_start, readable, split
 from include.windows import Window
@@ -26,18 +27,18 @@ def play(plant, matrix, policy):
 
 def parts_of(plant, frame, place):
     rows = readable(plant, frame, WEEKS[place].end)
-    return split(plant, rows, holdout_start(plant, rows))
+    return split(plant, rows, holdout_start(plant, rows["valid_at"].max()))
 
 
 def test_where_nothing_changes_challengers_are_refused_and_the_first_one_stands(plant, rows_of):
-    matrix = train_all(Ground(plant, rows_of(9), WEEKS))
+    matrix = train(Ground(plant, rows_of(9), WEEKS))
     played = play(plant, matrix, "every_window")
     assert played.steps[-1].champion[1] == "linear"
     assert played.promotions < len(played.trainings) == 6
 
 
 def test_after_a_change_a_challenger_takes_over_once_it_is_proven_better(plant, rows_of):
-    matrix = train_all(Ground(plant, rows_of(9, changes_after=4), WEEKS))
+    matrix = train(Ground(plant, rows_of(9, changes_after=4), WEEKS))
     played = play(plant, matrix, "every_window")
     assert played.promotions >= 1
     assert played.steps[-1].champion[0] >= 4
@@ -57,9 +58,58 @@ def test_the_verdict_is_that_of_the_comparison_on_the_held_out_rows(plant, rows_
         assert gate.successor(place, (2, "linear")) == (chosen if found.is_better else (2, "linear"))
 
 
+@pytest.mark.parametrize("recipe", ["", "linear"])
+def test_a_refused_training_says_why_as_the_ledger_would(plant, rows_of, recipe):
+    matrix = train(Ground(plant, rows_of(9), WEEKS), recipe)
+    refused = [step for step in play(plant, matrix, "every_window").steps if step.look.outcome == "rejected"]
+    assert refused
+    for step in refused:
+        [reason] = step.refusal
+        assert "than the champion's on the same 120 held-out rows" in reason
+        assert "not proven better" in reason
+
+
+def test_the_rules_that_stop_a_training_stop_it_in_a_replay(plant, rows_of):
+    leaking = rows_of(9).assign(second_sensor=lambda rows: rows["target"] * 2 + 5)
+    with pytest.raises(NothingToDo, match=r"no training on this history is promoted, .*leak: second_sensor explains"):
+        train(Ground(plant, leaking, WEEKS), "linear")
+    promotion = plant.promotion.model_copy(update={"minimums": Minimums(mae=1e-9)})
+    with pytest.raises(NothingToDo, match=r"mae .* is above promotion\.minimums\.mae"):
+        train(Ground(plant.model_copy(update={"promotion": promotion}), rows_of(9), WEEKS))
+
+
+def test_a_slice_that_becomes_much_worse_keeps_a_challenger_out(plant, rows_of):
+    """After a change by day alone a new model gives up the nights, in which the old relation stands."""
+    frame, changed = rows_of(9), rows_of(9, changes_after=4)
+    is_night = frame["hour_of_day"] < 6
+    frame = frame.assign(is_night=is_night.astype(float), target=frame["target"].where(is_night, changed["target"]))
+    monitoring = plant.monitoring.model_copy(update={"slices": ("is_night",)})
+    training = plant.training.model_copy(update={"lookback": "14 days"})
+    plant = plant.model_copy(update={"monitoring": monitoring, "training": training})
+    assert train(Ground(plant, frame, WEEKS), "linear").successor(6, (2, "linear")) == (6, "linear")
+    promotion = plant.promotion.model_copy(update={"slice_max_loss_pct": 10})
+    strict = train(Ground(plant.model_copy(update={"promotion": promotion}), frame, WEEKS), "linear")
+    assert strict.successor(6, (2, "linear")) == (2, "linear")
+    [reason] = strict.refusal(6, (2, "linear"))
+    assert "larger than the champion's on 30 rows: promotion.slice_max_loss_pct allows 10 %" in reason
+
+
+def test_where_the_first_training_is_refused_history_begins_with_the_first_that_is_not(plant, rows_of):
+    frame = rows_of(9)
+    frame.loc[: 3 * 168, "target"] += np.random.default_rng(0).normal(0, 9, 3 * 168 + 1)  # nothing can be learnt
+    promotion = plant.promotion.model_copy(update={"minimums": Minimums(mae=1.0)})
+    matrix = train(Ground(plant.model_copy(update={"promotion": promotion}), frame, WEEKS), "linear")
+    assert matrix.first > 1
+    played = play(plant, matrix, "every_window")
+    assert played.steps[matrix.first].champion is None
+    assert played.steps[matrix.first + 1].champion == (matrix.first, "linear")
+    assert played.promotions >= 0
+    assert price(matrix, Rules.of(plant)).regret(played.schedule, optima(matrix)) >= 0
+
+
 def test_a_model_is_fitted_on_the_older_part_alone_and_promises_its_error_on_the_rest(plant, rows_of):
     frame = rows_of(9)
-    matrix = train_all(Ground(plant, frame, WEEKS))
+    matrix = train(Ground(plant, frame, WEEKS))
     parts = parts_of(plant, frame, 3)
     for name in ("naive", "linear"):
         model = fit(plant, name, parts.fit)
@@ -68,7 +118,7 @@ def test_a_model_is_fitted_on_the_older_part_alone_and_promises_its_error_on_the
 
 
 def test_the_best_schedule_knows_the_gate(plant, rows_of):
-    matrix = train_all(Ground(plant, rows_of(9, changes_after=4), WEEKS))
+    matrix = train(Ground(plant, rows_of(9, changes_after=4), WEEKS))
     best, prices = optima(matrix), price(matrix, Rules.of(plant))
     for policy in ("never", "every_window", "published", "default"):
         played = play(plant, matrix, policy).schedule
@@ -81,4 +131,4 @@ def test_rows_that_cannot_be_cut_are_told_as_a_training_tells_it(plant, rows_of)
         update={"split": plant.training.split.model_copy(update={"holdout": "90 days"})}
     )
     with pytest.raises(NothingToDo, match=r"shorten training\.split\.holdout"):
-        train_all(Ground(plant.model_copy(update={"training": training}), rows_of(9), WEEKS))
+        train(Ground(plant.model_copy(update={"training": training}), rows_of(9), WEEKS))

@@ -115,17 +115,16 @@ def test_one_behaviour_test_that_fails_or_could_not_run_is_told():
 @pytest.mark.parametrize(
     ("given", "status", "told"),
     [
-        (Answers([1.0, 2.0], 3), "passed", "identically"),
-        (Answers([1.0, 2.0 + 1e-15], 3), "failed", "1 of 2 golden rows are answered otherwise"),
-        (Answers([1.0], 3), "failed", "golden rows are answered otherwise"),
-        (Answers([1.0, 2.0], 251), "failed", "an answer takes 251 ms, promotion.latency_ms allows 250"),
-        (Answers([1.0, 2.0]), "unknown", "an unknown time"),
+        (Answers(2, 0, 0.0, 3), "passed", "answers 2 golden rows identically"),
+        (Answers(2, 1, 1e-15, 3), "failed", "1 of 2 golden rows are answered otherwise, by up to 1e-15"),
+        (Answers(2, 0, 0.0, 251), "failed", "an answer takes 251 ms, promotion.latency_ms allows 250"),
+        (Answers(2, 0, 0.0), "unknown", "an unknown time"),
         (Answers(failure="the stored file is gone"), "failed", "it cannot be loaded: the stored file is gone"),
         (Answers(failure="MLflow is silent", is_judged=False), "unknown", "MLflow is silent"),
         (Answers(), "unknown", "it was not asked"),
     ],
 )
 def test_a_version_answers_identically_in_time_or_is_stopped(given, status, told):
-    check = answers([1.0, 2.0], given, Promotion())
+    check = answers(given, Promotion())
     assert check.status == status
     assert told in check.text

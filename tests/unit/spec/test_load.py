@@ -4,11 +4,13 @@ import subprocess
 import sys
 from datetime import UTC
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from include.errors import ConfigError
-from include.spec.load import ROOT, load, load_all
+from include.spec.candidates import Candidate
+from include.spec.load import ROOT, load, load_all, parse
 
 MINIMAL = Path(__file__).with_name("minimal.yaml").read_text("utf-8")
 
@@ -155,3 +157,16 @@ def test_neither_pandas_nor_airflow_is_imported_to_load_the_pipelines() -> None:
     )
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+def kinds_without(text: str) -> set[str]:
+    """Return the kinds of candidates that are registered and not in a pipeline's text."""
+    registered = {get_args(one.model_fields["kind"].annotation)[0] for one in get_args(get_args(Candidate)[0])}
+    return registered - {one.kind for one in parse(text, "pipeline.yaml").training.candidates.values()}
+
+
+def test_every_kind_of_candidate_is_in_the_file_that_holds_every_kind() -> None:
+    text = Path(__file__).with_name("every_kind.yaml").read_text("utf-8")
+    assert kinds_without(text) == set()
+    without = "".join(line for line in text.splitlines(keepends=True) if "kind: stacking" not in line)
+    assert kinds_without(without) == {"stacking"}

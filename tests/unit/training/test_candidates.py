@@ -67,6 +67,18 @@ def test_a_season_is_repeated_and_the_mean_stands_in_where_it_is_missing():
     assert predicted.tolist() == expected.tolist()
 
 
+@pytest.mark.parametrize("horizon", [0, 2])
+def test_a_seasonal_naive_repeats_the_value_a_season_before_the_target(horizon):
+    text = PLANT.replace(
+        "features:\n", f"features:\n  - {{kind: lag, column: co_mg_m3, periods: [1, {24 - horizon}]}}\n"
+    )
+    text = text.replace("horizon: 0", f"horizon: {horizon}")
+    spec = parse(text.replace("{kind: naive, by: hour_of_day}", "{kind: naive, season: 24}"), "pipeline.yaml")
+    rows = pd.DataFrame({name: [np.nan, 1.0] for name in spec.feature_names()})
+    rows[f"co_mg_m3_lag_{24 - horizon}"] = [17.0, 18.0]
+    assert make(spec, "naive").fit(rows, [20.0, 21.0]).predict(rows).tolist() == [17.0, 18.0]
+
+
 def test_what_is_repeated_of_an_anchored_target_is_a_level():
     usdmxn = load_named("usdmxn")
     naive = usdmxn.training.candidates["naive"].model_copy(update={"repeat": "fix_mxn_mean_20"})
@@ -170,6 +182,9 @@ def test_an_online_model_with_a_half_life_follows_a_relation_that_turned():
         ("{kind: stacking, of: [linear, naive]}", r"of\[1\].*'naive' is no candidate that can be combined"),
         ("{kind: stacking, of: [linear]}", r"candidates.mixed.of"),
         ("{kind: naive, by: hour_of_day, repeat: first_sensor}", r"mixed.repeat.*stands beside `by`"),
+        ("{kind: naive, repeat: first_sensor, season: 24}", r"mixed.season.*stands beside `repeat`"),
+        ("{kind: naive, season: 24}", r"mixed.season.*add {kind: lag, column: co_mg_m3, periods: \[24\]} to features"),
+        ("{kind: naive, majority: true}", r"mixed.majority.*is for probabilities"),
         ("{kind: naive, repeat: third_sensor}", r"mixed.repeat.*'third_sensor' is not a feature"),
         ("{kind: ridge, one_hot: [hour]}", r"mixed.one_hot\[0\].*'hour' is not a feature"),
         ("{kind: lasso, tune: {trials: 0}}", r"mixed.tune.trials"),

@@ -97,6 +97,7 @@ CLASSIFIERS = {
     "linear": "{kind: linear}",
     "platt": "{kind: ridge, calibration: platt}",
     "isotonic": "{kind: ridge, calibration: isotonic}",
+    "majority": "{kind: naive, majority: true}",
     "lasso": "{kind: lasso, alpha: 1}",
     "random_forest": "{kind: random_forest, trees: 10}",
     "forest_isotonic": "{kind: random_forest, trees: 10, calibration: isotonic}",
@@ -133,6 +134,7 @@ def test_every_kind_gives_probabilities_that_are_the_same_after_it_was_stored_as
 @pytest.mark.parametrize(
     ("options", "metric", "told"),
     [
+        ("{kind: naive, season: 24}", "brier", "repeats a value and target.above asks for a probability"),
         ("{kind: online}", "brier", "online predicts values and target.above asks for a probability"),
         ("{kind: linear}", "mae", "mae is an error of values; choose brier or log_loss"),
     ],
@@ -143,6 +145,13 @@ def test_what_predicts_no_probability_is_refused_with_the_way_out(options, metri
     text = "".join(target if line.startswith("target:") else line for line in text.splitlines(keepends=True))
     with pytest.raises(ConfigError, match=told):
         parse(text.replace("metric: mae", f"metric: {metric}"), "pipeline.yaml")
+
+
+def test_the_majority_is_the_commoner_outcome_whatever_the_features():
+    plant = warning_of("{kind: naive, majority: true}")
+    rows, model = pd.DataFrame({name: [1.0, 2.0, 3.0] for name in plant.feature_names()}), make(plant, "candidate")
+    assert model.fit(rows, [1.0, 0.0, 1.0]).predict(rows).tolist() == [1.0, 1.0, 1.0]
+    assert model.fit(rows, [1.0, 0.0, 0.0]).predict(rows).tolist() == [0.0, 0.0, 0.0]
 
 
 def test_a_value_is_not_calibrated():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from include.errors import NothingToDo
 from include.spec.load import load_all
-from include.training.snapshot import holdout_start, readable, split, usable
+from include.training.snapshot import Content, hash_rows, holdout_start, readable, refuse_few, sizes, split
 
 START = pd.Timestamp("2020-01-01", tz="UTC")
 
@@ -45,7 +45,7 @@ def test_only_rows_whose_target_was_known_before_the_cut_are_read():
 
 def test_a_row_without_its_anchor_is_not_read():
     rows = frame([1, 2, 3, 4], [2, 3, 4, 5]).assign(fix_mxn=[20.0, None, 20.1, 20.2])
-    assert usable(anchored(), rows, START + pd.Timedelta(days=1))["valid_at"].dt.hour.tolist() == [1, 3, 4]
+    assert readable(anchored(), rows, START + pd.Timedelta(days=1))["valid_at"].dt.hour.tolist() == [1, 3, 4]
 
 
 def test_with_a_lookback_older_rows_are_not_read():
@@ -56,26 +56,26 @@ def test_with_a_lookback_older_rows_are_not_read():
 
 def test_too_few_rows_are_nothing_to_do_and_say_how_many_are_needed():
     with pytest.raises(NothingToDo, match=r"air_quality: 19 rows with a known target before 2020-01-02 00:00 UTC.* 20"):
-        usable(spec(), hourly(19), START + pd.Timedelta(days=1))
+        refuse_few(spec(), 19, START + pd.Timedelta(days=1))
 
 
 def test_force_asks_for_fewer_rows_but_not_for_none():
     many = spec(min_rows=1000)
-    assert len(usable(many, hourly(20), START + pd.Timedelta(days=9), force=True)) == 20
+    refuse_few(many, 20, START + pd.Timedelta(days=9), force=True)
     with pytest.raises(NothingToDo, match="19 rows"):
-        usable(many, hourly(19), START + pd.Timedelta(days=9), force=True)
+        refuse_few(many, 19, START + pd.Timedelta(days=9), force=True)
 
 
 @pytest.mark.parametrize("hours", [24, 14 * 24])
 def test_rows_that_fill_only_one_part_are_nothing_to_do_and_say_what_to_change(hours):
     rows = hourly(hours)
     with pytest.raises(NothingToDo, match=r"leaves 0 to fit and .* shorten training\.split\.holdout or load more"):
-        split(spec(), rows, holdout_start(spec(), rows))
+        split(spec(), rows, holdout_start(spec(), rows["valid_at"].max()))
 
 
 def test_the_holdout_is_the_newest_part_of_the_asked_length():
     rows = hourly(24 * 30)
-    start = holdout_start(spec(), rows)
+    start = holdout_start(spec(), rows["valid_at"].max())
     assert start == rows["valid_at"].max() - timedelta(days=14)
     assert start.tzinfo is UTC or start.utcoffset() == timedelta(0)
     parts = split(spec(), rows, start)
@@ -93,8 +93,9 @@ def test_no_row_to_fit_has_its_target_known_after_the_holdout_starts(rows, cut):
     valid = sorted(hour for hour, _ in rows)
     late = frame(valid, [hour + delay for hour, (_, delay) in zip(valid, rows, strict=True)])
     try:
-        used = usable(spec(), late, START + pd.Timedelta(hours=cut))
-        start = holdout_start(spec(), used)
+        used = readable(spec(), late, START + pd.Timedelta(hours=cut))
+        refuse_few(spec(), len(used), START + pd.Timedelta(hours=cut))
+        start = holdout_start(spec(), used["valid_at"].max())
         parts = split(spec(), used, start)
     except NothingToDo:
         return
@@ -110,3 +111,21 @@ def test_a_row_whose_target_became_known_in_the_holdout_is_in_neither_part():
     parts = split(spec(), rows, datetime(2020, 1, 5, tzinfo=UTC))  # hour 96
     assert parts.fit["valid_at"].max() == START + pd.Timedelta(hours=95)
     assert parts.holdout["valid_at"].tolist() == [START + pd.Timedelta(hours=h) for h in (97, 98, 99, 500)]
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_what_a_snapshot_holds_is_the_same_however_its_rows_are_cut(size):
+    rows = hourly(50).assign(entity="north", target=range(50)).astype({"target": "float64"})
+    frames = [rows[:0], *(rows[first : first + size] for first in range(0, 50, size))]
+    content = Content()
+    assert sum(len(frame) for frame in content.of(frames)) == content.rows == 50
+    assert (content.sha256, content.newest) == (hash_rows(rows), rows["valid_at"].max())
+    start = START + pd.Timedelta(hours=40)
+    parts = split(spec(), rows, start)
+    assert sizes(frames, start) == (len(parts.fit), len(parts.holdout))
+
+
+def test_another_value_another_name_or_another_order_is_another_snapshot():
+    rows = hourly(50).assign(target=range(50))
+    others = [rows.assign(target=1), rows.rename(columns={"target": "aim"}), rows[::-1]]
+    assert len({hash_rows(frame) for frame in [rows, *others]}) == 4

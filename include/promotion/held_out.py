@@ -1,0 +1,74 @@
+"""Judge candidates by rows that none was fitted on. Pure: a training and a replay of history ask the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from include.promotion.decide import Check, Opponent, choose, is_better_than_champion
+from include.promotion.proof import Comparison, compare
+from include.promotion.rules import beats_naive, no_slice_worse, reaches_minimums
+from include.training.evaluate import score
+
+if TYPE_CHECKING:
+    from include.spec.model import Pipeline
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """The candidate that wants to be promoted.
+
+    Attributes
+    ----------
+    reason : str
+        Why it was chosen, in words.
+    predicted : array, shape (n,)
+        Its predictions of the held-out rows.
+    against_naive : mapping of str to Comparison
+        Of every candidate but the naive one.
+    """
+
+    candidate: str
+    reason: str
+    predicted: np.ndarray
+    naive: str
+    against_naive: Mapping[str, Comparison]
+
+
+def challenge(
+    pipeline: Pipeline, actual: np.ndarray, predicted: Mapping[str, np.ndarray], selection_errors: Mapping[str, float]
+) -> Challenge:
+    """Choose the challenger by cross-validation; the held-out rows, in time order, only prove it against naive."""
+    naive = next(name for name, one in pipeline.training.candidates.items() if one.kind == "naive")
+    others = {name: values for name, values in predicted.items() if name != naive}
+    proofs = {name: compare(actual, values, predicted[naive], pipeline.promotion) for name, values in others.items()}
+    chosen, reason = choose(selection_errors, naive, proofs)
+    return Challenge(chosen, reason, predicted[chosen], naive, proofs)
+
+
+def check_errors(
+    pipeline: Pipeline, actual: np.ndarray, challenger: Challenge, opponent: Opponent, slices: Mapping[str, np.ndarray]
+) -> list[Check]:
+    """Put a challenger to every rule that its errors on the held-out rows can answer.
+
+    Parameters
+    ----------
+    actual : array, shape (n,)
+        Targets of the held-out rows, in time order.
+    slices : mapping of str to array of bool, shape (n,)
+        Which of the rows each slice has.
+    """
+    policy = pipeline.promotion
+    checks = [is_better_than_champion(opponent, policy)]
+    if challenger.candidate != challenger.naive:
+        proof = challenger.against_naive[challenger.candidate]
+        checks.append(beats_naive(challenger.candidate, challenger.naive, proof))
+    if policy.minimums.model_dump(exclude_none=True):
+        metrics = score(pipeline.target, actual, challenger.predicted).to_dict()
+        checks.append(reaches_minimums(metrics, policy))
+    if policy.slice_max_loss_pct is not None:
+        checks.append(no_slice_worse(actual, challenger.predicted, opponent.predicted, slices, policy))
+    return checks
