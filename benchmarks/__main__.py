@@ -11,12 +11,14 @@ from benchmarks import (
     dag_parse,
     drift,
     drifting,
+    durability,
     features,
     loading,
     model_quality,
     promotion,
     quality,
     replay,
+    serve_start,
     serving,
     task_overhead,
 )
@@ -43,6 +45,9 @@ BENCHMARKS = {
     "power": promotion.measure_power,
     "coverage": coverage.measure,
     "model_quality": model_quality.measure,
+    "log_durability": durability.measure,
+    "log_memory": durability.measure_memory,
+    "serve_start": serve_start.measure,
     "serve": serving.measure,
 }
 

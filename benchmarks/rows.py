@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import signal
-import socket
-import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
+from benchmarks.server import PostgresServer
 from include.lake.manifest import manifest
 from include.lake.store import Lake
 from include.local import postgres
@@ -59,25 +56,15 @@ def warehouse() -> Iterator[tuple[Path, str, str]]:
     with tempfile.TemporaryDirectory(prefix="ciclo-bench-") as name:
         folder = Path(name)
         folder.chmod(0o755)
-        with closing(socket.create_server(("127.0.0.1", 0))) as probe:
-            port = int(probe.getsockname()[1])
-        url = f"postgresql://postgres:bench@127.0.0.1:{port}/postgres"
-        postgres.initialise(folder / "data", "bench")
-        command = postgres.server_command(folder / "data", port)
-        account = postgres.run_as(postgres.system_account())
-        with (
-            (folder / "log").open("w") as log,
-            subprocess.Popen(command, cwd=folder / "data", stdout=log, stderr=log, **account) as server,
-        ):
-            try:
-                while not postgres.answers(url):
-                    time.sleep(0.1)
-                postgres.create_databases(url, ["warehouse"])
-                own = postgres.with_database(url, "warehouse", "warehouse", secret("postgres_warehouse"))
-                upgrade(own)
-                yield folder, url, own
-            finally:
-                server.send_signal(signal.SIGINT)
+        server = PostgresServer(folder)
+        server.start()
+        try:
+            postgres.create_databases(server.url, ["warehouse"])
+            own = postgres.with_database(server.url, "warehouse", "warehouse", secret("postgres_warehouse"))
+            upgrade(own)
+            yield folder, server.url, own
+        finally:
+            server.stop()
 
 
 def run_of(warehouse_url: str, folder: Path, run_id: str) -> Run:

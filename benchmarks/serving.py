@@ -116,7 +116,7 @@ def _put(models: Path, model: Forecaster, rows: pd.DataFrame) -> None:
     import skops.io
 
     from include.monitoring.reference import Reference
-    from include.registry.golden import golden_set
+    from include.registry import golden
     from include.registry.mlflow_access import sha256
     from include.serving.versions import MODEL, TAGS, point
 
@@ -124,7 +124,7 @@ def _put(models: Path, model: Forecaster, rows: pd.DataFrame) -> None:
     place.mkdir(parents=True)
     content = skops.io.dumps(model)
     (place / MODEL).write_bytes(content)
-    (place / "golden.json").write_text(json.dumps(golden_set(model, rows)))
+    (place / "golden.json").write_text(json.dumps(golden.answered(model, rows)))
     (place / "pipeline.json").write_text(load_all()[NAME].model_dump_json(by_alias=True, exclude_unset=True))
     (place / "reference.bin").write_bytes(Reference.of(rows, model.features_).to_bytes())
     tags = {"sha256": sha256(content), "data_origin": "real", "cut_at": "2005-04-01T00:00:00+00:00"}

@@ -47,6 +47,10 @@ class Settings(BaseSettings):
         How many tasks run at the same time.
     warm_workers
         Whether task processes inherit the heavy imports (see ``include.local.warm``).
+    serving_spool_mb
+        How much of what the prediction service answered may wait for the warehouse, MB.
+    serving_sync
+        Whether each prediction waits until its log would survive a loss of power.
     """
 
     model_config = SettingsConfigDict(
@@ -69,6 +73,8 @@ class Settings(BaseSettings):
     lake: str = ""
     scheduler_workers: int = Field(default=4, ge=1)
     warm_workers: bool = True
+    serving_spool_mb: int = Field(default=1024, ge=1)
+    serving_sync: bool = False
 
     @field_validator("lake")
     @classmethod

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 LEVELS = ("info", "warning", "critical")
 SEVERITIES = {
-    **{"failure": "critical", "overdue": "critical", "quality": "warning", "investigate": "warning"},
-    **{"approval": "warning", "rollback": "warning"},
-    **{"retrain": "info", "promotion": "info"},
+    **dict.fromkeys(("failure", "overdue", "serving"), "critical"),
+    **dict.fromkeys(("quality", "investigate", "approval", "rollback"), "warning"),
+    **dict.fromkeys(("retrain", "promotion"), "info"),
 }
 log = logging.getLogger("ciclo.alert")
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from include.warehouse.batch import RunRef
     from include.windows import Window
 
+MOVED = "ciclo_champion_moved"  # the channel on which is told that another version is live
 LIVE = """
 select l.decision_id, l.version, l.from_at, d.verdict, d.evidence
 from mart.live_version l join ml.decision d using (decision_id)

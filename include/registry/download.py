@@ -35,7 +35,7 @@ class Downloads:
     def by_alias(self, pipeline: str, alias: str) -> Stored | None:
         """Return the version an alias points to, or None where there is none."""
         answer = self._get("api/2.0/mlflow/registered-models/alias", name=pipeline, alias=alias)
-        if answer.status_code in (400, 404) and answer.json().get("error_code") in NO_SUCH:
+        if answer.status_code in (400, 404) and _error_code(answer) in NO_SUCH:
             return None
         version = self._whole(answer).json()["model_version"]
         tags = {tag["key"]: tag["value"] for tag in version.get("tags", [])}
@@ -70,3 +70,12 @@ class Downloads:
         if not answer.ok:
             raise SourceUnavailable(f"MLflow at {self.url} answered {answer.status_code} to {answer.request.path_url}")
         return answer
+
+
+def _error_code(answer: requests.Response) -> str | None:
+    """Return what MLflow calls an error; None where it is not MLflow that answers."""
+    try:
+        told = answer.json()
+    except requests.JSONDecodeError:
+        return None
+    return told.get("error_code") if isinstance(told, dict) else None

@@ -30,15 +30,19 @@ PATIENCE_SECONDS = 180  # for a process that imports and loads a model, on a mac
 
 
 def keep(version: Version, model: Forecaster, rows: pd.DataFrame) -> None:
-    """Keep some of the rows, from the first to the last, and a model's answers to them, with its run; idempotent."""
-    import numpy as np
-
+    """Keep golden rows, and a model's answers to them, with its run; idempotent."""
     from include.registry.artifacts import keep_file
+
+    keep_file(version.run_id, FILE, json.dumps(answered(model, rows)).encode())
+
+
+def answered(model: Forecaster, rows: pd.DataFrame) -> dict[str, Any]:
+    """Return some of the rows, from the first to the last, and a model's answers to them: see `read`."""
+    import numpy as np
 
     chosen = rows.iloc[np.unique(np.linspace(0, len(rows) - 1, min(ROWS, len(rows))).astype(int))][model.features_]
     values = [[None if value != value else float(value) for value in row] for row in chosen.to_numpy("float64")]
-    golden = {"features": list(chosen), "rows": values, "predicted": model.predict(chosen).tolist()}
-    keep_file(version.run_id, FILE, json.dumps(golden).encode())
+    return {"features": list(chosen), "rows": values, "predicted": model.predict(chosen).tolist()}
 
 
 def read(version: Version) -> dict[str, Any] | None:

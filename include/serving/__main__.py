@@ -7,6 +7,9 @@ answers to the warehouse. It starts again what ends, and all end with it.
 from __future__ import annotations
 
 import argparse
+import ctypes
+import fcntl
+import gc
 import logging
 import os
 import shutil
@@ -14,12 +17,24 @@ import signal
 import socket
 import sys
 import time
+import uuid
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from include.errors import ConfigError
+from include.serving.troubles import STATE
 from include.settings import settings
 
+ENDS = (signal.SIGTERM, signal.SIGINT)
+LOCK_SECONDS, RESTART_SECONDS = 10.0, 0.5
+END_SECONDS = 15  # after which a process that does not end by itself is killed
+# Processes, not threads, share the cores; and threads of a library would not survive the fork.
+ALONE = {
+    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",
+}
 log = logging.getLogger("ciclo.serving")
 
 
@@ -33,25 +48,51 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     folder = settings().var / "serving"
     try:
+        service = _prepare(folder)
         listener = _listen(options.host, options.port)
-        _prepare(folder)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
     from include.serving import work
 
+    def keep() -> None:
+        listener.close()
+        work.keep(folder, service)
+
     log.info("the prediction service listens on http://%s:%d", options.host, options.port)
-    keeper = lambda: work.keep(folder)  # noqa: E731
-    worker = lambda: work.answer(folder, listener)  # noqa: E731
-    return _supervise({"keeper": keeper} | {f"worker-{n}": worker for n in range(options.workers)})
+    worker = partial(work.answer, folder, listener, options.workers)
+    return _supervise({"keeper": keep} | {f"worker-{n}": worker for n in range(options.workers)})
 
 
-def _prepare(folder: Path) -> None:
+def _prepare(folder: Path) -> str:
+    """Take the folder, make what is missing in it, and return the name of the service that it belongs to."""
+    os.environ |= ALONE
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _lock(folder)
     (folder / "models").mkdir(mode=0o700, exist_ok=True)
+    (folder / STATE).unlink(missing_ok=True)
     shutil.rmtree(folder / "metrics", ignore_errors=True)
     (folder / "metrics").mkdir(mode=0o700)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder / "metrics")
+    name = folder / "service"
+    if not name.exists():
+        name.write_text(uuid.uuid4().hex)
+    return name.read_text()
+
+
+def _lock(folder: Path) -> None:
+    """Keep others off a folder until the last process of this service, which all inherit the lock, has ended."""
+    file = os.open(folder / "lock", os.O_WRONLY | os.O_CREAT, 0o600)
+    deadline = time.monotonic() + LOCK_SECONDS  # one that was killed has workers that finish what they answer
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                way_out = "stop it, or give this one a folder of its own with CICLO_VAR"
+                raise ConfigError(f"Another prediction service works in {folder}: {way_out}.") from None
+            time.sleep(0.1)
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -66,7 +107,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _supervise(parts: dict[str, Callable[[], None]]) -> int:
     """Run each part in a process of its own, start it again where it ends, and end all when told to."""
-    import gc
+    from prometheus_client.multiprocess import mark_process_dead
 
     gc.freeze()
     running: dict[int, str] = {}
@@ -75,20 +116,34 @@ def _supervise(parts: dict[str, Callable[[], None]]) -> int:
     def end(*_: object) -> None:
         nonlocal is_ending
         is_ending = True
-        for pid in running:
-            os.kill(pid, signal.SIGTERM)
+        send(signal.SIGTERM)
+        signal.alarm(END_SECONDS)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    def send(number: int) -> None:
+        for pid in running:
+            with suppress(ProcessLookupError):  # it has just ended by itself
+                os.kill(pid, number)
+
+    def start(name: str) -> None:
+        # A signal between the fork and its note would miss the new process.
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
+        if not is_ending:
+            running[_fork(parts[name])] = name
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)
+
+    for number in ENDS:
         signal.signal(number, end)
+    signal.signal(signal.SIGALRM, lambda *_: send(signal.SIGKILL))
     for name in parts:
-        running[_fork(parts[name])] = name
+        start(name)
     while running:
         pid, status = os.wait()
         name = running.pop(pid)
+        mark_process_dead(pid)
         if not is_ending:
             log.error("%s (%d) ended with %d; it is started again", name, pid, os.waitstatus_to_exitcode(status))
-            time.sleep(0.5)
-            running[_fork(parts[name])] = name
+            time.sleep(RESTART_SECONDS)
+            start(name)
     return 0
 
 
@@ -97,21 +152,20 @@ def _fork(part: Callable[[], None]) -> int:
     pid = os.fork()
     if pid:
         return pid
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in ENDS:
         signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)
     _end_with(parent)
     try:
         part()
     except BaseException:
-        logging.getLogger("ciclo.serving").exception("it ends")
+        log.exception("it ends")
         os._exit(1)
     os._exit(0)
 
 
 def _end_with(parent: int) -> None:
     """Let this process end when its parent does, however that ends."""
-    import ctypes
-
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
     if os.getppid() != parent:

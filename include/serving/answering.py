@@ -97,6 +97,8 @@ class Service:
         answers = _answers(f"{self._prefix}{self._count:010x}", model, predicted, rows)
         seconds = time.perf_counter() - start
         self.spool.append(_lines(model, answers, rows, subject, seconds))
+        if self.spool.syncs:
+            await self.spool.settle()
         self.metrics.answered(answers.pipeline, len(rows.values), seconds)
         return answers
 

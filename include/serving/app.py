@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -16,22 +16,35 @@ from include.serving.catalog import Catalog
 from include.serving.guard import Guard
 from include.serving.http import Predict
 from include.serving.inference import add_protocol
-from include.serving.metrics import Metrics, text
+from include.serving.metrics import Metrics, reserve, text
 from include.serving.openapi import describe_hot_routes
 from include.serving.spool import Spool
+from include.serving.troubles import KeeperState
 
 LOOKS_SECONDS = 0.2  # how often a worker looks for another version, a revoked token, room in the spool
 
 
-def create_app(folder: Path, keys: dict[str, str], spool_bytes: int) -> FastAPI:
+def create_app(folder: Path, keys: dict[str, str], spool: Spool) -> FastAPI:
     """Return the service over a folder of versions, see `include.serving.versions`."""
-    catalog, guard, spool = Catalog(folder / "models"), Guard(keys, folder), Spool(folder / "spool", spool_bytes)
+    catalog, guard, state = Catalog(folder / "models"), Guard(keys, folder), KeeperState(folder)
     metrics = Metrics()
     catalog.refresh()
 
+    def look() -> None:
+        guard.refresh()
+        state.refresh()
+        metrics.stands({name: model.version for name, model in catalog.models.items()}, troubles())
+        metrics.spools(spool.measure(), state.waiting_bytes, state.refused_lines)
+
+    def troubles() -> dict[str, dict[str, str]]:
+        return state.troubles() | catalog.troubles.standing()
+
+    look()
+    reserve(folder / "metrics")
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        looking = asyncio.create_task(_look(catalog, guard, spool, metrics))
+        looking = asyncio.create_task(_look(catalog, look))
         yield
         looking.cancel()
         with suppress(asyncio.CancelledError):
@@ -50,10 +63,13 @@ def create_app(folder: Path, keys: dict[str, str], spool_bytes: int) -> FastAPI:
         return {"status": "alive"}
 
     @app.get("/readyz")
-    def is_ready() -> dict[str, Any]:
-        """Tell which versions answer, and what is degraded."""
-        versions = {name: model.version for name, model in catalog.models.items()}
-        return {"status": "degraded" if catalog.troubles else "ready", "models": versions, "troubles": catalog.troubles}
+    def is_ready(response: Response) -> dict[str, Any]:
+        """Tell which versions answer, and what is degraded since when; 503 while no answer could be kept."""
+        versions, degraded = {name: model.version for name, model in catalog.models.items()}, troubles()
+        status = "full" if spool.is_full else "degraded" if degraded else "ready"
+        response.status_code = 503 if spool.is_full else 200
+        log = {"waiting_bytes": state.waiting_bytes, "limit_bytes": spool.limit_bytes, "refused": state.refused_lines}
+        return {"status": status, "models": versions, "troubles": degraded, "spool": log}
 
     @app.get("/metrics")
     def show_metrics() -> Response:
@@ -63,9 +79,8 @@ def create_app(folder: Path, keys: dict[str, str], spool_bytes: int) -> FastAPI:
     return app
 
 
-async def _look(catalog: Catalog, guard: Guard, spool: Spool, metrics: Metrics) -> None:
+async def _look(catalog: Catalog, look: Callable[[], None]) -> None:
     while True:
         await asyncio.to_thread(catalog.refresh)
-        guard.refresh()
-        metrics.spool_bytes.set(spool.measure())
+        look()
         await asyncio.sleep(LOOKS_SECONDS)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-import logging
+import time
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from include.errors import ContractBroken
 from include.serving.model import ServedModel
+from include.serving.troubles import Troubles
 from include.serving.versions import CURRENT, load
 
-log = logging.getLogger(__name__)
+RETRY_SECONDS = 10.0  # after which a version that could not be loaded is tried again
 
 
 class Catalog:
@@ -22,41 +24,57 @@ class Catalog:
     ----------
     models : dict of str to ServedModel
         By pipeline; a request takes one and keeps it to its end, whatever is swapped meanwhile.
-    troubles : dict of str to str
+    troubles : Troubles
         Why a pipeline is not answered by the version that should.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.models: dict[str, ServedModel] = {}
-        self.troubles: dict[str, str] = {}
-        self._seen: dict[str, int] = {}
+        self.troubles = Troubles()
+        self._seen: dict[str, object] = {}
+        self._held: dict[str, dict[str, Any]] = {}
+        self._retry_at: dict[str, float] = {}
 
     def refresh(self) -> None:
         """Load what is named and not loaded yet; where that fails, the version before goes on."""
         named = {path.parent.name: path for path in self.folder.glob(f"*/{CURRENT}")}
-        for name in self.models.keys() - named.keys():
-            del self.models[name]
+        for name in (self.models.keys() | self._seen.keys()) - named.keys():
+            self._drop(name)
         for name, path in named.items():
-            changed = path.stat().st_mtime_ns
-            if self._seen.get(name) == changed:
-                continue
-            self._seen[name] = changed
             try:
-                self.models = self.models | {name: self._wanted(path)}
-                self.troubles.pop(name, None)
-            except (ContractBroken, OSError, ValueError) as error:
-                self.troubles[name] = f"{type(error).__name__}: {error}"
-                log.error("%s: %s; the version before goes on answering", name, error)
+                self._refresh_one(name, path)
+            except FileNotFoundError:  # the keeper swaps it at this moment: it is looked at again at once
+                self._seen.pop(name, None)
 
-    def _wanted(self, path: Path) -> ServedModel:
+    def _refresh_one(self, name: str, path: Path) -> None:
+        changed = path.stat().st_mtime_ns
+        if self._seen.get(name) == changed and time.monotonic() < self._retry_at.get(name, float("inf")):
+            return
+        self._seen[name] = changed
+        self._retry_at.pop(name, None)
         current = json.loads(path.read_text())
-        standing = self.models.get(path.parent.name)
-        if standing is None or standing.version != current["version"]:
-            standing = load(path.parent / str(current["version"]))
+        try:
+            self.models = self.models | {name: self._wanted(name, path.parent, current)}
+            self.troubles.clear(name)
+        except (ContractBroken, OSError) as error:
+            self.troubles.note(name, f"{error}; the version before goes on, if there is one")
+            self._retry_at[name] = time.monotonic() + RETRY_SECONDS
+
+    def _wanted(self, name: str, folder: Path, current: dict[str, Any]) -> ServedModel:
+        key = {part: current.get(part) for part in ("version", "sha256")}
+        standing = self.models.get(name)
+        if standing is None or self._held.get(name) != key:
+            standing = load(folder / str(current["version"]))
+            self._held[name] = key
         as_of, width = current.get("interval_as_of"), current.get("half_width")
         return replace(
             standing,
             half_width=standing.forecaster.half_width_ if width is None else width,
             interval_as_of=datetime.fromisoformat(as_of) if as_of else None,
         )
+
+    def _drop(self, name: str) -> None:
+        self.models = {other: model for other, model in self.models.items() if other != name}
+        self._seen.pop(name, None)
+        self.troubles.clear(name)

@@ -1,50 +1,150 @@
-"""Follow the alias `champion` of every pipeline: another version is brought here, proven, and then named."""
+"""Follow the alias `champion` of every pipeline: another version is brought here, proven, and then named.
+
+Who moves an alias says so on a channel of the warehouse; in case nobody did, or the warehouse is not there to pass it
+on, MLflow is asked every few seconds as well.
+"""
 
 from __future__ import annotations
 
 import logging
+import select
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from include.registry.download import Downloads
-from include.serving.versions import CURRENT, fetch, load, point, standing
+from include.errors import ConfigError, ContractBroken, SourceUnavailable
+from include.promotion.ledger import MOVED
+from include.registry.download import Downloads, Stored
+from include.serving.alerting import tell
+from include.serving.link import Link
+from include.serving.troubles import Troubles
+from include.serving.versions import fetch, load, point, prune, standing, withdraw
+from include.settings import settings
+from include.spec.load import load_runnable
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as PgConnection
 
-INTERVAL = """
-select half_width, as_of from ml.interval where pipeline = %s and model_version = %s order by as_of desc limit 1
+LISTENS_SECONDS, POLLS_SECONDS = 5.0, 1.0  # pauses between looks while a notice would end them, and while none can
+INTERVALS = """
+select distinct on (pipeline, model_version) pipeline, model_version, half_width, as_of from ml.interval
+where (pipeline, model_version) in (select * from unnest(%s::text[], %s::integer[]))
+order by pipeline, model_version, as_of desc
 """
 log = logging.getLogger(__name__)
 
 
-def follow(downloads: Downloads, connection: PgConnection | None, folder: Path, pipeline: str) -> int | None:
-    """Let a pipeline's champion answer here, and return its version; None where it has none.
+class Follower:
+    """Keeps the versions in a folder as the registry says.
 
-    Raises
-    ------
-    SourceUnavailable
-        If MLflow does not answer: what stands goes on.
-    ContractBroken
-        If the champion cannot be loaded or answers otherwise than it did: what stands goes on.
+    Parameters
+    ----------
+    folder : Path
+        Of the versions, see `include.serving.versions`.
+    database : str
+        URL of the warehouse.
+    troubles : Troubles
+        Where what does not work is noted.
     """
-    stored = downloads.by_alias(pipeline, "champion")
-    if stored is None:
-        (folder / pipeline / CURRENT).unlink(missing_ok=True)
-        return None
-    is_here = (folder / pipeline / str(stored.version)).is_dir()
-    place = fetch(downloads, stored, folder)
-    if not is_here:
-        load(place)
-        log.info("%s: version %d is here and answers as it did", pipeline, stored.version)
-    current: dict[str, Any] = standing(folder, pipeline)
-    if current.get("version") != stored.version:
-        current = {"version": stored.version}
-    if connection is not None:
-        with connection, connection.cursor() as cursor:
-            cursor.execute(INTERVAL, (pipeline, stored.version))
-            row = cursor.fetchone()
-        if row is not None:
-            current |= {"half_width": row[0], "interval_as_of": row[1].isoformat()}
-    point(folder, pipeline, current)
-    return stored.version
+
+    def __init__(self, folder: Path, downloads: Downloads, database: str, troubles: Troubles) -> None:
+        self._folder, self._downloads, self._database, self._troubles = folder, downloads, database, troubles
+        self._link = Link(database, "notices", troubles, _listen)
+        self._failed: dict[str, tuple[tuple[int, str], str]] = {}
+
+    def run(self) -> None:
+        """Follow for ever."""
+        while True:
+            self.look()
+            if self._link.use(_wait) is None:
+                time.sleep(POLLS_SECONDS)
+
+    def look(self) -> None:
+        """Let every pipeline's champion answer here, or note why it does not."""
+        try:
+            pipelines = load_runnable()
+            self._withdraw_removed()
+            for name in pipelines:
+                self._follow_one(name)
+        except ConfigError as error:
+            self._troubles.note("pipelines", str(error))
+        except SourceUnavailable as error:
+            self._troubles.note("mlflow", f"{error}; the versions that are here go on")
+        else:
+            self._troubles.clear("pipelines")
+            self._troubles.clear("mlflow")
+        self._link.use(self._set_intervals)
+
+    def _follow_one(self, name: str) -> None:
+        try:
+            self._follow(name)
+        except (ContractBroken, OSError) as error:
+            self._troubles.note(name, f"{error}; the version before goes on, if there is one")
+        else:
+            self._troubles.clear(name)
+
+    def _follow(self, name: str) -> None:
+        stored = self._downloads.by_alias(name, "champion")
+        if stored is None:
+            withdraw(self._folder, name)
+            return
+        place = fetch(self._downloads, stored, self._folder)
+        wanted = {"version": stored.version, "sha256": stored.tags["sha256"]}
+        if wanted.items() <= standing(self._folder, name).items():
+            return
+        self._prove(name, stored, place)
+        point(self._folder, name, wanted)
+        log.info("%s: version %d answers", name, stored.version)
+        prune(self._folder, name, self._needed(name, stored))
+
+    def _prove(self, name: str, stored: Stored, place: Path) -> None:
+        """Let a version answer its golden rows; one that fails is not asked again until another one comes."""
+        key = (stored.version, stored.tags["sha256"])
+        if self._failed.get(name, (None,))[0] != key:
+            try:
+                load(place)
+                return
+            except ContractBroken as error:
+                self._failed[name] = (key, str(error))
+        reason = self._failed[name][1]
+        message = f"{reason}. The version before goes on answering, if there is one"
+        tell(self._database, name, message, f"serving version {stored.version}")
+        raise ContractBroken(reason)
+
+    def _needed(self, name: str, champion: Stored) -> set[int]:
+        previous = self._downloads.by_alias(name, "previous")
+        named = standing(self._folder, name).values()
+        numbers = {value for value in named if isinstance(value, int)}
+        return numbers | {champion.version} | ({previous.version} if previous else set())
+
+    def _withdraw_removed(self) -> None:
+        """Let pipelines be answered no more whose folder is gone; one whose pipeline.yaml is broken goes on."""
+        here = [place.name for place in self._folder.iterdir() if place.is_dir()]
+        for name in here:
+            if not (settings().pipelines / name).is_dir():
+                withdraw(self._folder, name)
+                self._troubles.clear(name)
+
+    def _set_intervals(self, connection: PgConnection) -> None:
+        """Let the newest interval of each version that stands be the one that answers have."""
+        currents = {place.name: standing(self._folder, place.name) for place in self._folder.iterdir()}
+        versions = {name: current["version"] for name, current in currents.items() if current}
+        with connection.cursor() as cursor:
+            cursor.execute(INTERVALS, (list(versions), list(versions.values())))
+            for name, _, half_width, as_of in cursor.fetchall():
+                interval: dict[str, Any] = {"half_width": half_width, "interval_as_of": as_of.isoformat()}
+                point(self._folder, name, currents[name] | interval)
+
+
+def _listen(connection: PgConnection) -> None:
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute(f"listen {MOVED}")
+
+
+def _wait(connection: PgConnection) -> bool:
+    """Wait until somebody says that a champion has moved, but not for long."""
+    select.select([connection], [], [], LISTENS_SECONDS)
+    connection.poll()
+    connection.notifies.clear()
+    return True

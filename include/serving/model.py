@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from include.errors import ContractBroken
+from include.registry.golden import compare
 from include.serving.trees import proven
 
 if TYPE_CHECKING:
@@ -60,16 +61,14 @@ class ServedModel:
         ContractBroken
             If an answer is another than when the version was registered.
         """
-        rows = np.asarray([[np.nan if v is None else v for v in row] for row in golden["rows"]], dtype="float64")
-        order = [golden["features"].index(name) for name in self.features]
-        rows = rows[:, order]
-        answers = self._by_forecaster(rows)
-        if not np.array_equal(answers, np.asarray(golden["predicted"])):
+        outcome = compare(self.forecaster, golden)
+        if outcome["differing"]:
             raise ContractBroken(
                 f"{self.pipeline.pipeline}: version {self.version} answers its golden rows otherwise than when it was"
-                " registered: it takes no traffic"
+                f" registered, up to {outcome['largest']:.3g}: it takes no traffic"
             )
-        self.trees = proven(self.forecaster, rows)
+        order = [golden["features"].index(name) for name in self.features]
+        self.trees = proven(self.forecaster, np.asarray(golden["rows"], dtype="float64")[:, order])
 
     def answer(self, rows: np.ndarray) -> np.ndarray:
         """Predict rows, shape (n, f), in the target's unit, shape (n,)."""

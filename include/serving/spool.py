@@ -1,11 +1,13 @@
 """The durable log of answers: written before an answer leaves, a line each, and brought to the warehouse after.
 
-A line is a row of Postgres's COPY text format. A worker appends to a segment of its own, which it keeps locked; a line
-counts once its newline stands in the file, so what a killed process half wrote is no answer that anybody got.
+A line is a row of Postgres's COPY text format. A worker appends to a segment of its own, which it keeps locked. The
+lines of one answer count once the blank line behind them stands in the file: what a killed process or a full disk left
+half written is no answer that anybody got.
 """
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import time
@@ -15,6 +17,8 @@ from pathlib import Path
 
 SEGMENT_BYTES = 16 << 20
 SUFFIX = ".rows"
+REFUSED = "refused"  # the folder beside the spool, with lines that the warehouse will never take
+END = b"\n\n"
 
 
 class SpoolFull(Exception):
@@ -29,7 +33,11 @@ class Spool:
     folder : Path
         Shared by the workers of one service.
     limit_bytes : int
-        Of all segments in the folder that are not in the warehouse yet.
+        Of all segments in the folder, and of the lines that were refused.
+    writers : int
+        How many workers write to the folder; each takes a share of the room at a time, so that all keep the limit.
+    syncs : bool
+        Whether answers wait until they would survive a loss of power, see `settle`.
 
     Examples
     --------
@@ -39,67 +47,115 @@ class Spool:
     ...     spool.append(b"1\n")
     ...     [segment] = waiting(Path(folder))
     ...     segment.read_bytes()
-    b'1\n'
+    b'1\n\n'
     """
 
-    def __init__(self, folder: Path, limit_bytes: int) -> None:
-        self.folder, self.limit_bytes = folder, limit_bytes
+    def __init__(self, folder: Path, limit_bytes: int, writers: int = 1, syncs: bool = False) -> None:
+        self.folder, self.limit_bytes, self.writers, self.syncs = folder, limit_bytes, writers, syncs
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._share = limit_bytes // (8 * writers)
         self._file, self._end = -1, 0
-        self._room = 0
+        self._room, self._why = 0, ""
+        self._group: asyncio.Task[None] | None = None
+        self._syncing = asyncio.Lock()
         self.measure()
 
+    @property
+    def is_full(self) -> bool:
+        """Whether an answer could not be kept now."""
+        return self._room <= 0
+
     def append(self, lines: bytes) -> None:
-        """Write whole lines; when it returns, they survive the death of this process.
+        """Write the lines of one answer; when it returns, they survive the death of this process.
 
         Raises
         ------
         SpoolFull
-            Nothing of them was written; the same request may be sent again later.
+            Nothing of them counts; the same request may be sent again later.
         """
-        if len(lines) > self._room:
-            raise SpoolFull(f"{self.folder} holds {self.limit_bytes:,} bytes that the warehouse has not taken yet")
-        if self._file < 0 or self._end >= SEGMENT_BYTES:
+        if len(lines) >= self._room:
+            self.close()  # what it holds may be in the warehouse: it can be deleted now
+            raise SpoolFull(self._why)
+        if self._file < 0 or self._end >= min(SEGMENT_BYTES, self._share):
             self._begin()
         try:
-            written = os.write(self._file, lines)
+            written = os.write(self._file, lines + b"\n")
         except OSError as error:
             raise self._undone(error.strerror) from error
-        if written < len(lines):
+        if written <= len(lines):
             raise self._undone("no space is left")
         self._end += written
         self._room -= written
 
+    async def settle(self) -> None:
+        """Wait until what was appended is on the disk itself; all who wait meanwhile share one fsync.
+
+        Raises
+        ------
+        SpoolFull
+            The disk failed.
+        """
+        if self._group is None:
+            self._group = asyncio.create_task(self._sync())
+        await asyncio.shield(self._group)
+
+    async def _sync(self) -> None:
+        async with self._syncing:  # the fsync before has ended: who came since shares this one
+            self._group = None
+            if self._file < 0:  # closing the segment has done it
+                return
+            file = os.dup(self._file)
+            try:
+                await asyncio.to_thread(os.fdatasync, file)
+            except OSError as error:
+                raise SpoolFull(f"the log cannot be written: {error.strerror}") from error
+            finally:
+                os.close(file)
+
     def measure(self) -> int:
-        """Look how much waits in the folder, and return it, bytes; to be called several times a second."""
-        depth = sum(size for _, size in _sizes(self.folder))
-        self._room = self.limit_bytes - depth
+        """Look how many bytes the folder holds, and return them; to be called several times a second."""
+        depth = stored_bytes(self.folder)
+        # Every worker may have a share left from when it looked last: with that much aside, the limit holds.
+        self._room = min(self._share, self.limit_bytes - self.writers * self._share - depth)
+        self._why = f"the log holds {self.limit_bytes:,} bytes that the warehouse has not taken yet"
         return depth
 
     def close(self) -> None:
         """Leave the segment to whoever brings it to the warehouse."""
         if self._file >= 0:
+            if self.syncs:
+                os.fdatasync(self._file)
             os.close(self._file)
             self._file = -1
 
     def _begin(self) -> None:
         path = self.folder / f"{time.time_ns():020d}-{uuid.uuid4().hex}{SUFFIX}"
+        draft = path.with_suffix(".new")  # nobody sees it before it is locked, and takes it for left behind
         try:
-            file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+            file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+            fcntl.flock(file, fcntl.LOCK_EX)
+            draft.rename(path)
+            if self.syncs:
+                sync_folder(self.folder)
         except OSError as error:
-            raise SpoolFull(f"{self.folder} cannot be written: {error.strerror}") from error
-        fcntl.flock(file, fcntl.LOCK_EX)
+            raise self._undone(error.strerror) from error
         self.close()
         self._file, self._end = file, 0
 
     def _undone(self, reason: str | None) -> SpoolFull:
-        os.ftruncate(self._file, self._end)
-        return SpoolFull(f"{self.folder} cannot be written: {reason}")
+        self.close()  # what is half written never counts, and the segment can make room once it is in the warehouse
+        self._room, self._why = 0, f"the log cannot be written: {reason}"  # until it is measured again
+        return SpoolFull(self._why)
 
 
 def waiting(folder: Path) -> list[Path]:
     """Return the segments, the oldest first."""
-    return sorted(path for path, _ in _sizes(folder))
+    return sorted(path for path, _ in sizes(folder))
+
+
+def stored_bytes(folder: Path) -> int:
+    """Return how many bytes a spool holds, with those that were refused."""
+    return sum(size for place in (folder, folder.with_name(REFUSED)) for _, size in sizes(place))
 
 
 def is_closed(segment: Path) -> bool:
@@ -112,10 +168,20 @@ def is_closed(segment: Path) -> bool:
         return True
 
 
-def _sizes(folder: Path) -> Iterator[tuple[Path, int]]:
-    for entry in os.scandir(folder):
+def sizes(folder: Path) -> Iterator[tuple[Path, int]]:
+    """Yield the segments of a folder with their sizes, bytes; none where it is not there."""
+    for entry in os.scandir(folder) if folder.is_dir() else ():
         if entry.name.endswith(SUFFIX):
             try:
                 yield Path(entry.path), entry.stat().st_size
             except FileNotFoundError:  # it was brought to the warehouse meanwhile
                 continue
+
+
+def sync_folder(folder: Path) -> None:
+    """Let what was created, renamed or deleted in a folder survive a loss of power."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

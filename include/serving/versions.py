@@ -10,6 +10,8 @@ import json
 import os
 import shutil
 import tempfile
+import uuid
+from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,38 +19,92 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from include.errors import ContractBroken
+from include.registry.mlflow_access import sha256
 from include.serving.model import ServedModel
 
 if TYPE_CHECKING:
     from include.registry.download import Downloads, Stored
     from include.spec.model import Pipeline
 
-MODEL, TAGS, CURRENT = "model.skops", "tags.json", "current.json"
+MODEL, TAGS, CURRENT, HASHES = "model.skops", "tags.json", "current.json", "sha256.json"
 FILES = ("golden.json", "pipeline.json", "reference.bin")
+HALF, GONE = ".half-", ".gone-"  # folders that are being made, and being removed
 
 
 def fetch(downloads: Downloads, stored: Stored, folder: Path) -> Path:
-    """Bring a version here, unless it is here, and return its folder.
+    """Bring a version here, unless it is here whole, and return its folder.
 
     Raises
     ------
     SourceUnavailable
         If MLflow does not answer; a retry may help.
+    OSError
+        If it cannot be written.
     """
     place = folder / stored.pipeline / str(stored.version)
-    if place.is_dir():
+    if is_whole(place, stored.tags["sha256"]):
         return place
     place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    half = Path(tempfile.mkdtemp(dir=place.parent, prefix=".half-"))
+    half = Path(tempfile.mkdtemp(dir=place.parent, prefix=HALF))
     try:
         (half / MODEL).write_bytes(downloads.model(stored))
         for name in FILES:
             (half / name).write_bytes(downloads.file(stored, name))
         (half / TAGS).write_text(json.dumps(stored.tags))
+        seal(half)
+        _remove(place)  # a damaged one, or one of a pipeline that had the same name before
         half.rename(place)
     finally:
         shutil.rmtree(half, ignore_errors=True)
     return place
+
+
+def seal(place: Path) -> None:
+    """Note what each file of a version must be from now on."""
+    names = (MODEL, *FILES, TAGS)
+    (place / HASHES).write_text(json.dumps({name: sha256((place / name).read_bytes()) for name in names}))
+
+
+def is_whole(place: Path, model_sha256: str) -> bool:
+    """Tell whether a version is here with every file as it was brought, and is the one with this model."""
+    try:
+        hashes = json.loads((place / HASHES).read_text())
+        return hashes[MODEL] == model_sha256 and all(
+            sha256((place / name).read_bytes()) == expected for name, expected in hashes.items()
+        )
+    except (FileNotFoundError, ValueError, TypeError, KeyError):
+        return False
+
+
+def prune(folder: Path, pipeline: str, kept: Collection[int]) -> None:
+    """Remove versions of a pipeline that nobody needs any more."""
+    names = {str(number) for number in kept}
+    for place in (folder / pipeline).iterdir():
+        if place.is_dir() and place.name not in names:
+            _remove(place)
+
+
+def withdraw(folder: Path, pipeline: str) -> None:
+    """Let a pipeline be answered no more, and remove its versions."""
+    (folder / pipeline / CURRENT).unlink(missing_ok=True)
+    _remove(folder / pipeline)
+
+
+def clean(folder: Path) -> None:
+    """Remove what a killed keeper left half done."""
+    for pattern in (f"*/{HALF}*", f"*/{GONE}*", f"{GONE}*"):
+        for place in folder.glob(pattern):
+            shutil.rmtree(place)
+    for draft in folder.glob(f"*/.{CURRENT}-*"):
+        draft.unlink()
+
+
+def _remove(place: Path) -> None:
+    """Remove a folder: at once it has another name, so that nobody sees half of it."""
+    if place.exists():
+        gone = place.with_name(f"{GONE}{place.name}-{uuid.uuid4().hex}")
+        place.rename(gone)
+        shutil.rmtree(gone)
 
 
 def load(place: Path) -> ServedModel:
@@ -57,17 +113,29 @@ def load(place: Path) -> ServedModel:
     Raises
     ------
     ContractBroken
-        If its bytes are not those that were registered, or it answers otherwise than it did then.
+        If its bytes are not those that were registered, it cannot be rebuilt from them, or it answers otherwise than
+        it did then.
+    OSError
+        If its files cannot be read; a retry may help.
     """
+    where = f"{place.parent.name} version {place.name}"
+    try:
+        return _loaded(place, where)
+    except (ContractBroken, OSError):
+        raise
+    except Exception as error:  # whatever a stored file makes of itself, the version before must go on
+        raise ContractBroken(f"{where}: it cannot be loaded ({type(error).__name__}: {error})") from error
+
+
+def _loaded(place: Path, where: str) -> ServedModel:
     import skops.io
     from skops.io.exceptions import UntrustedTypesFoundException
 
     from include.monitoring.reference import Reference
-    from include.registry.mlflow_access import TRUSTED_TYPES, sha256
+    from include.registry.mlflow_access import TRUSTED_TYPES
     from include.spec.model import Pipeline
 
     tags, content = json.loads((place / TAGS).read_text()), (place / MODEL).read_bytes()
-    where = f"{place.parent.name} version {place.name}"
     if sha256(content) != tags["sha256"]:
         raise ContractBroken(f"{where}: the stored file is not the one that was registered")
     try:
@@ -100,7 +168,7 @@ def point(folder: Path, pipeline: str, current: dict[str, Any]) -> None:
     text = json.dumps(current)
     if target.exists() and target.read_text() == text:
         return
-    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=".current-")
+    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{CURRENT}-")
     with os.fdopen(descriptor, "w") as file:
         file.write(text)
     os.replace(temporary, target)

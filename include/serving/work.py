@@ -2,35 +2,47 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import socket
+import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from threading import Thread
 
-import psycopg2
 import uvicorn
 
-from include.errors import CicloError
 from include.registry.download import Downloads
 from include.security.tokens import keys
+from include.serving.alerting import tell
 from include.serving.app import create_app
-from include.serving.following import follow
-from include.serving.shipping import ship
-from include.spec.load import load_runnable
+from include.serving.following import Follower
+from include.serving.link import Link
+from include.serving.shipping import Shipper
+from include.serving.spool import END, REFUSED, Spool, sizes
+from include.serving.troubles import Troubles, write_state
+from include.serving.versions import clean
+from include.settings import settings
 
-if TYPE_CHECKING:
-    from psycopg2.extensions import connection as PgConnection
-
-SPOOL_BYTES = 1 << 30
-FOLLOWS_SECONDS, SHIPS_SECONDS = 1.0, 0.25
+SHIPS_SECONDS, TELLS_SECONDS = 0.25, 1.0
+# What a version needs to be loaded and to answer: imported once, before the processes are forked.
+SHARED = (
+    "pandas", "skops.io", "sklearn.ensemble", "sklearn.impute", "sklearn.linear_model", "sklearn.pipeline",
+    "treelite.gtil", "treelite.sklearn", "include.monitoring.reference", "include.training.estimators",
+    "include.training.probability",
+)  # fmt: skip
+for name in SHARED:
+    importlib.import_module(name)
 log = logging.getLogger("ciclo.serving")
 
 
-def answer(folder: Path, listener: socket.socket) -> None:
+def answer(folder: Path, listener: socket.socket, workers: int) -> None:
     """Answer requests until told to stop."""
-    app = create_app(folder, keys(os.environ["CICLO_SERVING_KEYS"]), SPOOL_BYTES)
+    sys.setswitchinterval(0.001)  # while another version is loaded, requests wait the less for their turn
+    options = settings()
+    spool = Spool(folder / "spool", options.serving_spool_mb << 20, workers, options.serving_sync)
+    app = create_app(folder, keys(os.environ["CICLO_SERVING_KEYS"]), spool)
     config = uvicorn.Config(
         app, loop="uvloop", http="httptools", ws="none", log_level="warning", access_log=False, lifespan="on",
         timeout_graceful_shutdown=5, backlog=2048, server_header=False, date_header=False,
@@ -38,37 +50,48 @@ def answer(folder: Path, listener: socket.socket) -> None:
     uvicorn.Server(config).run(sockets=[listener])
 
 
-def keep(folder: Path) -> None:
-    """Follow the registry and bring the log to the warehouse, until told to stop."""
-    downloads, connection = Downloads(os.environ["MLFLOW_TRACKING_URI"]), None
-    followed = 0.0
-    while True:
-        connection = _connected(connection)
+def keep(folder: Path, service: str) -> None:
+    """Follow the registry and bring the log to the warehouse, until told to stop; tell the workers how that goes."""
+    (folder / "spool").mkdir(mode=0o700, exist_ok=True)
+    clean(folder / "models")
+    database, troubles = os.environ["CICLO_SERVING_DATABASE"], Troubles()
+    follower = Follower(folder / "models", Downloads(os.environ["MLFLOW_TRACKING_URI"]), database, troubles)
+    shipper = Shipper(folder / "spool", service)
+    # Two threads: a slow registry does not hold up the log, nor a long log the next version.
+    threads = [Thread(target=follower.run, daemon=True)]
+    threads += [Thread(target=_ship, args=(shipper, database, troubles), daemon=True)]
+    for thread in threads:
+        thread.start()
+    while all(thread.is_alive() for thread in threads):
         try:
-            if time.monotonic() - followed > FOLLOWS_SECONDS:
-                followed = time.monotonic()
-                for name in load_runnable():
-                    _follow(downloads, connection, folder / "models", name)
-            if connection is not None:
-                ship(folder / "spool", connection)
-        except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
-            log.warning("the warehouse does not answer, what was answered waits: %s", error)
-            connection = None
+            _tell_workers(folder, shipper, troubles)
+            troubles.clear("state")
+        except OSError as error:
+            troubles.note("state", f"it cannot be written: {error}")
+        time.sleep(TELLS_SECONDS)
+    raise RuntimeError("a thread of the keeper has ended; its reason stands above")
+
+
+def _ship(shipper: Shipper, database: str, troubles: Troubles) -> None:
+    link = Link(database, "warehouse", troubles)
+    while True:
+        try:
+            link.use(shipper.ship)
+            troubles.clear("spool")
+        except OSError as error:
+            troubles.note("spool", f"it cannot be read or written: {error}")
+        for pipeline, reason in shipper.refused.items():
+            message = f"the warehouse refused answers of the prediction service, they are set aside: {reason}"
+            tell(database, pipeline, message, "serving refused")
+        shipper.refused.clear()
         time.sleep(SHIPS_SECONDS)
 
 
-def _follow(downloads: Downloads, connection: PgConnection | None, folder: Path, name: str) -> None:
-    try:
-        follow(downloads, connection, folder, name)
-    except CicloError as error:
-        log.warning("%s: %s; what stands goes on", name, error)
-
-
-def _connected(connection: PgConnection | None) -> PgConnection | None:
-    if connection is not None and not connection.closed:
-        return connection
-    try:
-        return psycopg2.connect(os.environ["CICLO_SERVING_DATABASE"], connect_timeout=5)
-    except psycopg2.OperationalError as error:
-        log.warning("the warehouse does not answer: %s", error)
-        return None
+def _tell_workers(folder: Path, shipper: Shipper, troubles: Troubles) -> None:
+    refused = sum(path.read_bytes().count(END) for path, _ in sizes(folder / REFUSED))
+    if refused:
+        troubles.note("refused", f"the warehouse refused {refused:,} answers, see {folder / REFUSED}")
+    else:
+        troubles.clear("refused")
+    state = {"troubles": troubles.standing(), "waiting_bytes": shipper.waiting_bytes(), "refused_lines": refused}
+    write_state(folder, state)

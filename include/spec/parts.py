@@ -25,12 +25,14 @@ MOST_WINDOWS = 2000
 SHORTEST_DAYS = {"day": 1, "week": 7, "month": 28, "quarter": 90, "year": 365}
 
 Topic = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$", examples=["desk.operation"])]
-Event = Literal["failure", "quality", "overdue", "retrain", "investigate", "approval", "promotion", "rollback"]
+Event = Literal[
+    "failure", "quality", "overdue", "retrain", "investigate", "approval", "promotion", "rollback", "serving"
+]
 Severity = Annotated[
     Literal["info", "warning", "critical"],
     Field(
-        description="Only what is at least as severe: a failure or something overdue is critical, low quality, a doubt,"
-        " a promotion to approve or a rollback a warning, a training or a promotion an info."
+        description="Only what is at least as severe: a failure, something overdue or a service in trouble is critical,"
+        " low quality, a doubt, a promotion to approve or a rollback a warning, a training or a promotion an info."
     ),
 ]
 
@@ -117,7 +119,7 @@ class Alerts(Strict):
     """Who hears about it."""
 
     on: tuple[Event, ...] = Field(
-        ("failure", "quality", "overdue", "retrain", "investigate", "approval", "promotion", "rollback"),
+        ("failure", "quality", "overdue", "retrain", "investigate", "approval", "promotion", "rollback", "serving"),
         description="Which events are told.",
     )
     to: tuple[Annotated[Webhook | Email, Field(discriminator="kind")], ...] = Field(

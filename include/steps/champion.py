@@ -29,14 +29,18 @@ def pin_checks(run: Run) -> list[Check]:
     return [holds(pin)] if pin else []
 
 
-def make_live(version: Version, decision_id: int) -> None:
-    """Point `champion` to a version and note at it which decision did; done again, it finishes."""
+def make_live(connection: Connection, version: Version, decision_id: int) -> None:
+    """Point `champion` to a version and note at it which decision did; done again, it finishes.
+
+    Those who follow the alias are told once the transaction of `connection` ends.
+    """
     from include.registry.artifacts import describe
     from include.registry.mlflow_registry import promote
 
     promote(version)
     if not was_made_live(version, decision_id):
         describe(version, {LIVE_BY: f"{version.tags.get(LIVE_BY, '')} {decision_id}".strip()})
+    connection.exec_driver_sql("select pg_notify(%s, %s)", (ledger.MOVED, version.pipeline))
 
 
 def was_made_live(version: Version, decision_id: int) -> bool:

@@ -63,7 +63,8 @@ def roll_back(
             if newest is None or newest.decision_id != decision_id:
                 raise NothingToDo(f"{name}: a later decision than {decision_id} has made another version live")
         # The decision is kept before the alias moves: killed in between, this run finds it and goes on.
-        make_live(target, decision_id)
+        with run.engine.begin() as connection:
+            make_live(connection, target, decision_id)
     return {"decision_id": decision_id, "version": target.number, **window.to_dict()}
 
 

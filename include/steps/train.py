@@ -149,7 +149,7 @@ def apply_decision(run: Run, decision: dict[str, Any]) -> bool:
             if reason:
                 void(connection, run, number, challenger, reason)
             else:
-                make_live(champion := challenger, number)
+                make_live(connection, champion := challenger, number)
         else:
             keep_challenger(connection, name)
     if reason:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -20,10 +21,10 @@ import psycopg2
 import pytest
 import requests
 
-from include.registry.golden import golden_set
+from include.registry import golden
 from include.registry.mlflow_access import TRUSTED_TYPES, sha256
 from include.security.tokens import issue
-from include.serving.versions import MODEL, TAGS, point
+from include.serving.versions import MODEL, TAGS, point, seal
 from include.spec.model import Pipeline
 from include.training.forecaster import Forecaster
 
@@ -43,11 +44,12 @@ def write_version(folder: Path, pipeline: Pipeline, number: int, model: Forecast
     assert set(skops.io.get_untrusted_types(data=content)) <= set(TRUSTED_TYPES)
     (place / MODEL).write_bytes(content)
     features = rows.drop(columns="target")
-    (place / "golden.json").write_text(json.dumps(golden_set(model, features)))
+    (place / "golden.json").write_text(json.dumps(golden.answered(model, features)))
     (place / "pipeline.json").write_text(pipeline.model_dump_json(by_alias=True, exclude_unset=True))
     (place / "reference.bin").write_bytes(Reference.of(features, list(features)).to_bytes())
     tags = {"sha256": sha256(content), "data_origin": "SIMULATED", "cut_at": "2024-01-21T00:00:00+00:00"}
     (place / TAGS).write_text(json.dumps(tags))
+    seal(place)
     return place
 
 
@@ -60,6 +62,8 @@ class Service:
     warehouse: str
     environment: dict[str, str]
     workers: int = 2
+    log_file: Path | None = None
+    file_bytes: int | None = None
     process: subprocess.Popen[bytes] | None = None
     session: requests.Session = field(default_factory=requests.Session)
 
@@ -69,7 +73,7 @@ class Service:
 
     @property
     def log(self) -> Path:
-        return self.folder / "service.log"
+        return self.log_file or self.folder / "service.log"
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
@@ -78,6 +82,8 @@ class Service:
             self.process = subprocess.Popen(
                 command, env=os.environ | self.environment, stdout=output, stderr=output, start_new_session=True
             )
+        if self.file_bytes is not None:
+            resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (self.file_bytes, self.file_bytes))
         self.wait_for(lambda: requests.get(f"{self.url}/healthz", timeout=2).ok)
 
     def wait_for(self, condition: Callable[[], Any], seconds: float = START_SECONDS) -> Any:

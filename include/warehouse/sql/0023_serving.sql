@@ -23,11 +23,13 @@ create unique index shadow_of_a_row on ml.prediction (pipeline, entity, valid_at
 
 create table ml.spool (
     segment text primary key,
+    service text not null,
     position bigint not null,
     shipped_at timestamptz not null default now()
 );
 comment on table ml.spool is 'How far each segment of a service''s log of answers has come here; written with the rows it brought';
 comment on column ml.spool.segment is 'Name of the segment';
+comment on column ml.spool.service is 'Service that wrote it: each has a folder of its own';
 comment on column ml.spool.position is 'Bytes that are here';
 comment on column ml.spool.shipped_at is 'When the newest of them came, UTC';
 
@@ -46,11 +48,22 @@ begin
         execute format('grant connect on database %I to serving', current_database());
         grant usage on schema ml, feature, core to serving;
         grant insert on ml.prediction to serving;
-        grant select, insert, update on ml.spool to serving;
+        grant select, insert, update, delete on ml.spool to serving;
         grant select on ml.interval, feature.set to serving;
         alter default privileges in schema feature grant select on tables to serving;
         alter default privileges in schema core grant select on tables to serving;
         grant select on all tables in schema feature to serving;
         grant select on all tables in schema core to serving;
+    end if;
+end $$;
+
+-- The service tells people itself what it cannot mend: a champion that fails to load, an answer that cannot be kept.
+comment on column ops.alert.kind is
+    'failure, quality, overdue, retrain, investigate, approval, promotion, rollback or serving';
+do $$
+begin
+    if exists (select from pg_roles where rolname = 'serving') then
+        grant usage on schema ops to serving;
+        grant insert on ops.alert to serving;
     end if;
 end $$;

@@ -2,8 +2,8 @@
 
 from include.warehouse.migrate import run, run_file
 
-revision = "0023"
-down_revision = "0021"
+revision = "0024"
+down_revision = "0023"
 upgrade = run_file("0023_serving.sql")
 downgrade = run(
     "drop table ml.spool",

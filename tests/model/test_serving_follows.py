@@ -1,0 +1,192 @@
+"""The prediction service follows the alias `champion` of a real MLflow, but not to a bad version."""
+
+from __future__ import annotations
+
+import json
+import select
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+from mlflow import MlflowClient
+
+from include.local.postgres import with_database
+from include.local.secrets import secret
+from include.promotion import ledger
+from include.registry.download import Downloads
+from include.registry.mlflow_registry import Version, by_number
+from include.serving import following
+from include.serving.following import Follower
+from include.serving.troubles import Troubles
+from include.serving.versions import MODEL, standing
+from include.settings import settings
+from include.steps.champion import make_live
+from tests.model.conftest import Plant
+from tests.serving.load import asking
+from tests.serving.running import Service, unstarted
+
+
+@pytest.fixture
+def two(trained: Plant) -> Plant:
+    """The champion is version 1; version 2 is the same model once more."""
+    client, name = MlflowClient(), trained.spec.pipeline
+    one = client.get_model_version(name, "1")
+    client.create_model_version(name, one.source, one.run_id, tags=dict(one.tags), model_id=one.tags["model_id"])
+    return trained
+
+
+def promote(world: Plant, number: int) -> Version:
+    """Let a version be live, as a promotion or a rollback does."""
+    version = by_number(world.spec.pipeline, number)
+    with ledger.moving(world.engine, world.spec.pipeline) as connection:
+        make_live(connection, version, 1)
+    return version
+
+
+@pytest.fixture
+def pipelines(two: Plant, tmp_path: Path) -> Path:
+    """Give the folder of pipelines, with that one."""
+    place = tmp_path / "pipelines" / two.spec.pipeline
+    place.mkdir(parents=True)
+    text = (Path(__file__).parent / "plant.yaml").read_text("utf-8")
+    (place / "pipeline.yaml").write_text(text.replace("pipeline: plant", f"pipeline: {two.spec.pipeline}"))
+    return place.parent
+
+
+@pytest.fixture
+def serving_url(two: Plant, postgres_url: str) -> str:
+    database = str(two.engine.url.database)
+    return with_database(postgres_url, database, "serving", secret("postgres_serving"))
+
+
+@pytest.fixture
+def make_follower(
+    two: Plant, pipelines: Path, serving_url: str, mlflow_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Follower]:
+    """Give a function that makes a follower into a folder of the test's own."""
+    monkeypatch.setattr(settings(), "pipelines", pipelines)
+    (tmp_path / "models").mkdir()
+    return lambda troubles=None: Follower(
+        tmp_path / "models", Downloads(mlflow_url), serving_url, troubles or Troubles()
+    )
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 60) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "not in time"
+        time.sleep(0.02)
+    return value
+
+
+def alerts(world: Plant) -> list[str]:
+    return [row[0] for row in world.rows("select message from ops.alert where kind = 'serving'")]
+
+
+def test_the_champion_is_brought_and_a_move_is_followed_at_once_by_its_notice(
+    two: Plant, make_follower: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, models = two.spec.pipeline, tmp_path / "models"
+    monkeypatch.setattr(following, "LISTENS_SECONDS", 600.0)  # nothing but the notice can be what is followed
+    follower = make_follower()
+    threading.Thread(target=follower.run, daemon=True).start()
+    wait_for(lambda: standing(models, name).get("version") == 1 and follower._link.is_open)
+    for number in (2, 1, 2):
+        promote(two, number)
+        wait_for(lambda number=number: standing(models, name)["version"] == number)
+
+
+def test_an_alias_that_was_moved_by_hand_is_seen_and_old_versions_go(
+    two: Plant, make_follower: Any, tmp_path: Path
+) -> None:
+    name, models, follower = two.spec.pipeline, tmp_path / "models", make_follower()
+    follower.look()
+    MlflowClient().set_registered_model_alias(name, "champion", "2")
+    MlflowClient().delete_registered_model_alias(name, "previous")
+    follower.look()
+    assert standing(models, name)["version"] == 2
+    assert [place.name for place in (models / name).iterdir() if place.is_dir()] == ["2"]
+    MlflowClient().delete_registered_model_alias(name, "champion")
+    follower.look()
+    assert not (models / name).exists()
+
+
+def test_a_version_that_was_damaged_on_disk_is_brought_again(two: Plant, make_follower: Any, tmp_path: Path) -> None:
+    file, follower = tmp_path / "models" / two.spec.pipeline / "1" / MODEL, make_follower()
+    follower.look()
+    content = file.read_bytes()
+    file.write_bytes(content[:100])
+    follower.look()
+    assert file.read_bytes() == content
+
+
+def test_a_version_that_answers_otherwise_is_not_followed_and_alerts_once(
+    two: Plant, make_follower: Any, tmp_path: Path
+) -> None:
+    name, models, troubles = two.spec.pipeline, tmp_path / "models", Troubles()
+    follower = make_follower(troubles)
+    follower.look()
+    version = by_number(name, 2)
+    stored = MlflowClient().download_artifacts(version.run_id, "golden.json", str(tmp_path))
+    golden = json.loads(Path(stored).read_text())
+    golden["predicted"][0] += 1.0
+    MlflowClient().log_text(version.run_id, json.dumps(golden), "golden.json")
+    promote(two, 2)
+    for each in (follower, follower, make_follower(Troubles())):  # also a service that was started again
+        each.look()
+    assert standing(models, name)["version"] == 1
+    assert "golden rows" in troubles.standing()[name]["why"]
+    [alert] = alerts(two)
+    assert "version 2 answers its golden rows otherwise" in alert
+    promote(two, 1)
+    follower.look()
+    assert troubles.standing() == {}
+
+
+def test_mlflow_that_does_not_answer_is_told_and_what_stands_goes_on(
+    two: Plant, make_follower: Any, tmp_path: Path, serving_url: str, free_ports: Callable[[], int]
+) -> None:
+    make_follower().look()
+    troubles = Troubles()
+    nobody = Downloads(f"http://127.0.0.1:{free_ports()}")
+    Follower(tmp_path / "models", nobody, serving_url, troubles).look()
+    assert "does not answer" in troubles.standing()["mlflow"]["why"]
+    assert standing(tmp_path / "models", two.spec.pipeline)["version"] == 1
+
+
+@pytest.fixture
+def service(
+    two: Plant, pipelines: Path, serving_url: str, mlflow_url: str, tmp_path: Path, free_ports: Any, postgres_url: str
+) -> Iterator[Service]:
+    """Give a started service that follows the real MLflow."""
+    folder = tmp_path / "service"
+    folder.mkdir()
+    url = with_database(postgres_url, str(two.engine.url.database), "warehouse", secret("postgres_warehouse"))
+    with unstarted(folder, free_ports(), free_ports(), postgres_url, url) as started:
+        started.environment |= {"MLFLOW_TRACKING_URI": mlflow_url, "CICLO_PIPELINES": str(pipelines)}
+        started.start()
+        yield started
+
+
+def test_no_request_fails_while_champions_are_promoted_and_rolled_back(two: Plant, service: Service) -> None:
+    row = dict.fromkeys(two.spec.feature_names(), 1.0)
+    service.wait_for(lambda: service._versions(two.spec.pipeline) == {1})  # both workers have it
+    with asking(service, two.spec, row=row, count=2) as clients:
+        for number in (2, 1, 2, 1, 2):
+            promote(two, number)
+            service.wait_for(lambda number=number: clients.versions[-4:] == [number] * 4)
+    assert clients.failed == {}
+
+
+def test_a_move_is_told_when_it_is_committed(two: Plant, serving_url: str) -> None:
+    with closing(psycopg2.connect(serving_url)) as link:
+        following._listen(link)
+        promote(two, 2)
+        select.select([link], [], [], 60)
+        link.poll()
+        assert [notice.payload for notice in link.notifies] == [two.spec.pipeline]
