@@ -83,7 +83,7 @@ def loaded_by(pipeline: Pipeline, now: datetime) -> datetime:
 
 def late_prediction(connection: Connection, pipeline: Pipeline, now: datetime) -> str:
     """Say which prediction should be there by `predictions.due` and is not; empty where none is late or due."""
-    if pipeline.predictions is None:
+    if pipeline.predictions.due is None:
         return ""
     due_at, target_at = due_target(pipeline, _sandbox_time(connection, pipeline, now))
     is_there = connection.exec_driver_sql(
@@ -106,7 +106,7 @@ def due_target(pipeline: Pipeline, now: datetime) -> tuple[datetime, datetime]:
     >>> print(due_at, target_at.date())  # Easter: due on Wednesday, for Monday
     2025-04-16 13:45:00-06:00 2025-04-21
     """
-    if pipeline.predictions is None:
+    if pipeline.predictions.due is None:
         raise ValueError(f"{pipeline.pipeline} has no predictions.due")
     zone, calendar = ZoneInfo(pipeline.schedule.timezone), pipeline.target.calendar
     due = datetime.strptime(pipeline.predictions.due, "%H:%M").time()

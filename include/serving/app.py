@@ -69,7 +69,13 @@ def create_app(folder: Path, keys: dict[str, str], spool: Spool) -> FastAPI:
         status = "full" if spool.is_full else "degraded" if degraded else "ready"
         response.status_code = 503 if spool.is_full else 200
         log = {"waiting_bytes": state.waiting_bytes, "limit_bytes": spool.limit_bytes, "refused": state.refused_lines}
-        return {"status": status, "models": versions, "troubles": degraded, "spool": log}
+        rollouts = {
+            name: {"version": model.challenger.plan.version, "mode": model.challenger.plan.mode}
+            for name, model in catalog.models.items()
+            if model.challenger and model.challenger.stopped is None
+        }
+        told = {"status": status, "models": versions, "rollouts": rollouts}
+        return told | {"troubles": degraded, "spool": log}
 
     @app.get("/metrics")
     def show_metrics() -> Response:

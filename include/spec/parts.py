@@ -18,6 +18,7 @@ from include.spec.lines import Document
 from include.spec.monitoring import Monitoring
 from include.spec.quality import Quality
 from include.spec.recipes import Lag, Recipe
+from include.spec.rollout import Rollout
 from include.windows import Window, midnight
 
 # Each window is a run of the scheduler; more than this is a slip of the pen in a date.
@@ -130,10 +131,12 @@ class Alerts(Strict):
 class Predictions(Strict):
     """What the applications that ask for predictions may count on."""
 
-    due: ClockTime = Field(
+    due: ClockTime | None = Field(
+        None,
         description="When the prediction for the next day of the target's calendar has to be there, in the"
-        " schedule's zone, on each day the calendar has; later than that it is told as overdue."
+        " schedule's zone, on each day the calendar has; later than that it is told as overdue.",
     )
+    rollout: Rollout = Field(Rollout(), description="What becomes of a challenger that waits in shadow.")
 
 
 class Replay(Strict):
@@ -189,7 +192,9 @@ class Parts(Strict):
     quality: Quality = Field(Quality(), description="What is asked of the data's quality as a whole.")
     promotion: Promotion = Field(Promotion(), description="What a challenger has to show.")
     behaviour: tuple[Behaviour, ...] = Field((), description="How a challenger has to behave, a test each.")
-    predictions: Predictions | None = Field(None, description="What is promised to those who ask for predictions.")
+    predictions: Predictions = Field(
+        Predictions(), description="What is promised to those who ask for predictions, and asked of them."
+    )
     alerts: Alerts = Field(Alerts(), description="Who hears about it.")
     replay: Replay = Field(description="What `make run` plays through the scheduler.")
     _file: str = PrivateAttr(default="pipeline.yaml")

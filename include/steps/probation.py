@@ -19,7 +19,8 @@ select t.target as actual, c.predicted as champion, p.predicted as previous
 from ml.prediction p
 join ml.prediction c using (pipeline, entity, valid_at)
 join feature.target t using (pipeline, entity, valid_at)
-where p.pipeline = %(pipeline)s and p.kind = 'shadow' and p.model_version = %(previous)s and p.is_honest
+where p.pipeline = %(pipeline)s and p.kind = 'shadow' and p.request_id is null and p.model_version = %(previous)s
+    and p.is_honest
     and c.kind = 'batch' and c.model_version = %(champion)s and c.is_honest and t.first_known_at <= %(now)s
 order by p.valid_at, p.entity
 """

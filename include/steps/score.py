@@ -163,7 +163,8 @@ def _write(cursor: Any, run: Run, champion: Version, scored: pd.DataFrame, kind:
         cursor,
         "insert into ml.prediction (pipeline, model_version, kind, is_simulated, run_id, entity, valid_at, target_at,"
         " predicted, lower_bound, upper_bound, is_honest, interval_as_of) values %s"
-        f" on conflict (pipeline, entity, valid_at, model_version) where kind = '{kind}' do nothing returning 1",
+        f" on conflict (pipeline, entity, valid_at, model_version) where kind = '{kind}' and request_id is null"
+        " do nothing returning 1",
         [(*place, *row) for row in zip(*(list(column) for column in columns), strict=True)],
         page_size=1000,
         fetch=True,
