@@ -366,7 +366,7 @@ def test_a_canary_of_probabilities_has_no_interval_to_disagree_by() -> None:
     text = text.replace("thresholds:\n  r2_min: 0.68", "thresholds: {}\npromotion: {metric: brier}")
     rollout = "predictions: {rollout: {mode: shadow, limits: {disagreement: 0.2}}}\nreplay:"
     with pytest.raises(ConfigError, match=r"limits.disagreement: counts in widths .*, and a probability has none"):
-        parse(text.replace("linear: {kind: linear}", "linear: {kind: logistic}").replace("replay:", rollout), "p.yaml")
+        parse(text.replace("linear: {kind: linear}", "ridge: {kind: ridge}").replace("replay:", rollout), "p.yaml")
 
 
 @pytest.mark.parametrize("text", ["", "# nothing but a comment\n", "---\n", "null\n", "~"])
