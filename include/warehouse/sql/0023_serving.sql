@@ -70,7 +70,7 @@ end $$;
 
 -- Rollout: what a challenger in shadow answered to requests is evidence, and one that was stopped is rejected.
 create table ml.rollout_stop (
-    decision_id bigint primary key references ml.decision,
+    decision_id bigint primary key,
     pipeline text not null,
     model_version integer not null,
     reason text not null,
