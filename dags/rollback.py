@@ -4,7 +4,8 @@
 
 **Steps**: `roll_back` loads the version, which may be refused, before anything moves; then the decision is written
 and the aliases `champion` and `previous` change places. `wake_scoring` has the rows scored again whose truth is not
-known yet. What came back is pinned: nothing is promoted or rolled back by itself until `ciclo unpin <pipeline>`.
+known yet. What came back is pinned: nothing is promoted or rolled back by itself until
+`ciclo unpin <pipeline> --reason "…"`.
 
 **Params**: `reason`, kept with the decision; `to`, a version, by default the one before the champion; `by`, who asks:
 `airflow dags trigger rollback_<pipeline> --conf '{"reason":"predicts nonsense since noon"}'`, or

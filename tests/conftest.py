@@ -34,6 +34,8 @@ os.environ |= {
     "GX_ANALYTICS_ENABLED": "false",
 }
 
+# A shell that runs the tests in the background has them, and all that they start, ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _TOGETHER = ("tests/journey", "tests/faults", "tests/model")
 # What takes longest starts first.

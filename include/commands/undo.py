@@ -54,7 +54,8 @@ def rollback(
         raise CicloError(trouble)
     with warehouse().connect() as connection:
         [row] = connection.exec_driver_sql("select version, reasons from ml.live_at(%s, now())", (pipeline,))
-    typer.echo(f"{pipeline}: version {row.version} is live. {'; '.join(row.reasons)}. Pinned: ciclo unpin {pipeline}")
+    typer.echo(f"{pipeline}: version {row.version} is live. {'; '.join(row.reasons)}.")
+    typer.echo(f"It is pinned: ciclo unpin {pipeline} --reason … lets promotions go on.")
 
 
 def pin(

@@ -93,7 +93,7 @@ def _remarks(name: str, state: dict[str, Any]) -> Iterator[str]:
     if (live := state["live"]) and live["verdict"] == "rollback":
         yield f": version {live['version']} came back at {live['since_at'][:16]}: {'; '.join(live['reasons'][:2])}"
     if pin := state["pin"]:
-        yield f": {pin}; ciclo unpin {name} takes it off"
+        yield f": {pin}; ciclo unpin {name} --reason … takes it off"
     if shadow := state["shadow"]:
         yield f": {shadow}"
     if (drill := state["drill"]) is not None:

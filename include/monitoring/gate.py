@@ -72,16 +72,17 @@ class Gate:
         actual, opponent = holdout["target"].to_numpy("float64"), Opponent()
         if stood is not None:  # windows go forward: whoever stands was fitted on less, and saw none of these rows
             standing = self.predicted[stood][holdout.index]
-            opponent = Opponent(compare(actual, challenger.predicted, standing, policy), "", predicted=standing)
+            proof = compare(actual, challenger.predicted, standing, policy, holdout["valid_at"])
+            opponent = Opponent(proof, "", predicted=standing)
         slices = cut(self.pipeline.monitoring.slices, holdout)
-        checks = check_errors(self.pipeline, actual, challenger, opponent, slices)
+        checks = check_errors(self.pipeline, holdout, challenger, opponent, slices)
         return decide(challenger.reason, [*checks, self.leak(place)])
 
     def _challenge(self, place: int) -> Challenge:
         holdout = self.parts[place].holdout
         predicted = {name: self.predicted[place, name][holdout.index] for name in self.candidates}
         errors = {name: self.selection_errors[place, name] for name in self.candidates}
-        return challenge(self.pipeline, holdout["target"].to_numpy("float64"), predicted, errors)
+        return challenge(self.pipeline, holdout, predicted, errors)
 
     def _leak(self, place: int) -> Check:
         parts = self.parts[place]

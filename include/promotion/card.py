@@ -49,9 +49,7 @@ origin: **{tags["data_origin"]}**; snapshot `{tags["snapshot_id"][:12]}`. Inputs
 **On {error.rows} held-out rows**: {figures};
 {loss} {error.low:.4g} to {error.high:.4g} ({error.confidence:.0%} interval).
 
-**Decision: {tags["verdict"]}**
-
-{chr(10).join(f"- {reason}" for reason in reasons)}
+{_decision(tags["verdict"], reasons)}
 
 **Limits**: it knows nothing later than its data, and no values beyond those it was fitted on; its error is watched by
 `monitor_{pipeline.pipeline}`. The first interval is made from the held-out errors and follows the truth from then on.
@@ -60,3 +58,20 @@ origin: **{tags["data_origin"]}**; snapshot `{tags["snapshot_id"][:12]}`. Inputs
 `ciclo rollback {pipeline.pipeline} --to {number} --reason "…"` this one; `ciclo reproduce {pipeline.pipeline} {number}`
 trains it again.
 """
+
+
+def with_decision(card: str, verdict: str, reasons: Sequence[str]) -> str:
+    r"""Return a card with another decision on the same version.
+
+    Examples
+    --------
+    >>> with_decision("**Decision: hold**\n\n- it waits\n\n**Limits**: it knows", "promote", ["approved"])
+    '**Decision: promote**\n\n- approved\n\n**Limits**: it knows'
+    """
+    head, _, rest = card.partition("**Decision:")
+    _, limits, tail = rest.partition("**Limits**")
+    return f"{head}{_decision(verdict, reasons)}\n\n{limits}{tail}"
+
+
+def _decision(verdict: str, reasons: Sequence[str]) -> str:
+    return "\n".join([f"**Decision: {verdict}**", "", *(f"- {reason}" for reason in reasons)])

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from include.decisions import Verdict
-from include.promotion.proof import LEAST_ROWS, Comparison
+from include.promotion.proof import Comparison
 
 if TYPE_CHECKING:
     import numpy as np
@@ -163,8 +163,8 @@ def is_better_than_champion(opponent: Opponent, policy: Promotion) -> Check:
 
 
 def _failure(proof: Comparison, policy: Promotion) -> str:
-    if proof.rows < LEAST_ROWS:
-        return f"not proven better, {proof.rows} rows are too few, a proof needs {LEAST_ROWS}"
+    if proof.rows < proof.needed:
+        return f"not proven better, {proof.rows} rows are too few, a proof needs {proof.needed}"
     if not proof.is_better:
         could = f"; {proof.detectable_pct:.1f} % would have been proven" if proof.detectable_pct is not None else ""
         return f"not proven better, the interval does not lie above zero{could}"

@@ -14,6 +14,8 @@ from include.promotion.rules import beats_naive, no_slice_worse, reaches_minimum
 from include.training.evaluate import score
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from include.spec.model import Pipeline
 
 
@@ -39,29 +41,37 @@ class Challenge:
 
 
 def challenge(
-    pipeline: Pipeline, actual: np.ndarray, predicted: Mapping[str, np.ndarray], selection_errors: Mapping[str, float]
+    pipeline: Pipeline,
+    holdout: pd.DataFrame,
+    predicted: Mapping[str, np.ndarray],
+    selection_errors: Mapping[str, float],
 ) -> Challenge:
-    """Choose the challenger by cross-validation; the held-out rows, in time order, only prove it against naive."""
+    """Choose the challenger by cross-validation; the held-out rows only prove it against naive."""
+    actual, at = holdout["target"].to_numpy("float64"), holdout["valid_at"]
     naive = next(name for name, one in pipeline.training.candidates.items() if one.kind == "naive")
     others = {name: values for name, values in predicted.items() if name != naive}
-    proofs = {name: compare(actual, values, predicted[naive], pipeline.promotion) for name, values in others.items()}
+    proofs = {name: compare(actual, one, predicted[naive], pipeline.promotion, at) for name, one in others.items()}
     chosen, reason = choose(selection_errors, naive, proofs)
     return Challenge(chosen, reason, predicted[chosen], naive, proofs)
 
 
 def check_errors(
-    pipeline: Pipeline, actual: np.ndarray, challenger: Challenge, opponent: Opponent, slices: Mapping[str, np.ndarray]
+    pipeline: Pipeline,
+    holdout: pd.DataFrame,
+    challenger: Challenge,
+    opponent: Opponent,
+    slices: Mapping[str, np.ndarray],
 ) -> list[Check]:
     """Put a challenger to every rule that its errors on the held-out rows can answer.
 
     Parameters
     ----------
-    actual : array, shape (n,)
-        Targets of the held-out rows, in time order.
+    holdout : DataFrame
+        The held-out rows, with `valid_at` and `target`.
     slices : mapping of str to array of bool, shape (n,)
         Which of the rows each slice has.
     """
-    policy = pipeline.promotion
+    policy, actual = pipeline.promotion, holdout["target"].to_numpy("float64")
     checks = [is_better_than_champion(opponent, policy)]
     if challenger.candidate != challenger.naive:
         proof = challenger.against_naive[challenger.candidate]
@@ -70,5 +80,6 @@ def check_errors(
         metrics = score(pipeline.target, actual, challenger.predicted).to_dict()
         checks.append(reaches_minimums(metrics, policy))
     if policy.slice_max_loss_pct is not None:
-        checks.append(no_slice_worse(actual, challenger.predicted, opponent.predicted, slices, policy))
+        at = holdout["valid_at"].to_numpy("datetime64[us]")
+        checks.append(no_slice_worse(actual, challenger.predicted, opponent.predicted, slices, policy, at))
     return checks

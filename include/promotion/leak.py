@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from include.promotion.decide import Check
+from include.promotion.explained import LEAST_EVENTS, LEAST_ROWS, auc, line_or_curve, r2, tells
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,16 +17,22 @@ if TYPE_CHECKING:
     from include.spec.model import Pipeline
 
 RULE = "no leak"
-MOST_R2 = 0.995  # nothing honest explains more of what a target does next
-TOGETHER = 5  # features that are summed, at most
+MOST = 0.995  # nothing honest explains more of what a value does next, or tells an event more surely from the rest
+TOGETHER = 5  # features that are summed or multiplied, at most
 LATER = 2  # rows ahead at which a feature may give away a later target
-LEAST_ROWS, MOST_ROWS = 30, 5_000
+MOST_ROWS = 5_000
+COMBINED_ROWS, PAIRED = 2_000, 15  # rows that combinations are tried on, and features that are paired
+PIECES = 10  # of time: what a feature tells in every other one, it has to tell in those between
+FILLER = 0.05  # share of rows from which on one value of a feature may stand for "not known"
+Seen = tuple[float, str, str]  # how much is explained, by which features, and how many rows later
 
 
 def no_leak(pipeline: Pipeline, rows: pd.DataFrame) -> Check:
     """Ask whether a feature, or a few of them together, are the target in disguise, or were known only after it.
 
-    Features made of the target's own past are not asked about: they were known.
+    Features made of the target's own past or of the time alone are not asked about: they were known. Of a value it is
+    asked how much of its change a feature explains, by any curve, or several as a sum or a product; of an event, how
+    surely one or two tell it from the rest (AUC) among the rows with the same last known outcome.
 
     Parameters
     ----------
@@ -36,36 +44,53 @@ def no_leak(pipeline: Pipeline, rows: pd.DataFrame) -> Check:
     Check
         failed, naming the features; unknown where too few rows tell.
     """
-    target = pipeline.target.column
-    features = [name for one in pipeline.features if set(one.reads()) != {target} for name in one.names()]
+    features = [name for one in pipeline.features if {*one.reads()} - {pipeline.target.column} for name in one.names()]
     is_late = (rows["available_at"] > rows["target_known_at"]).to_numpy()
     if is_late.any():
         late = ", ".join(name for name in pipeline.feature_names() if rows.loc[is_late, name].notna().any())
         text = f"leak: in {int(is_late.sum())} rows {late} became known only after the target"
         return Check(RULE, "failed", text, {"rows": int(is_late.sum())})
-    sample = _changes(rows, pipeline.training.seed)
+    if not features:
+        return Check(RULE, "passed", "no leak: no feature reads more than the target's own past and the time")
+    is_event, sample = pipeline.target.is_probability, _changes(rows, pipeline.training.seed)
+    judged = [name for name in features if tells(sample, name, is_event)]
+    if few := _few(sample, judged, is_event):
+        return Check(RULE, "unknown", f"leaks cannot be looked for: {few}")
+    told = _told(_most(judged, sample, is_event), is_event)
+    if skipped := [name for name in features if name not in judged]:
+        return Check(
+            RULE, told.status, f"{told.text}; with too few rows, not judged: {', '.join(skipped)}", told.figures
+        )
+    return told
+
+
+def _few(sample: pd.DataFrame, judged: Sequence[str], is_event: bool) -> str:
+    """Say why too few rows tell; nothing where they are enough."""
     if len(sample) < LEAST_ROWS or not np.ptp(sample["change"]):
-        few = f"leaks cannot be looked for: {len(sample)} rows with a target that changes, {LEAST_ROWS} are needed"
-        return Check(RULE, "unknown", few)
-    r2, name, ahead = max([*_single(features, sample), (0.0, "none", "")], key=lambda one: one[0])
-    if r2 < MOST_R2:
-        r2, name, ahead = max((r2, name, ahead), _summed(features, sample))
-    figures = {"r2": round(r2, 6), "features": name}
-    if r2 >= MOST_R2:
-        told = f"leak: {name} explains {100 * r2:.2f} % of the target's change from its last known value{ahead}"
-        return Check(RULE, "failed", f"{told}: remove it, or predict something that is not known yet", figures)
-    return Check(
-        RULE,
-        "passed",
-        f"no leak: at most {100 * r2:.0f} % of the target's change are explained, by {name}{ahead}",
-        figures,
-    )
+        return f"{len(sample)} rows with a target that changes, {LEAST_ROWS} are needed"
+    if not judged and is_event:
+        return f"no feature has a value in {LEAST_EVENTS} rows whose outcome is not the usual one after the last"
+    return "" if judged else f"no feature has a value in {LEAST_ROWS} of the rows whose target is known"
+
+
+def _told(seen: Seen, is_event: bool) -> Check:
+    share, names, ahead = seen
+    figures = {"auc" if is_event else "r2": round(share, 6), "features": names}
+    what = "the event is told from the rest" if is_event else "the target's change"
+    if share < MOST:
+        most = f"with an AUC of at most {share:.3f}" if is_event else f"is explained to at most {100 * share:.0f} %"
+        return Check(RULE, "passed", f"no leak: {what} {most}, by {names}{ahead}", figures)
+    if is_event:
+        text = f"leak: {names} tells the event{ahead} from the rest with an AUC of {share:.4f}"
+    else:
+        text = f"leak: {names} explains {100 * share:.2f} % of {what} from its last known value{ahead}"
+    return Check(RULE, "failed", f"{text}: remove it, or predict something that is not known yet", figures)
 
 
 def _changes(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Return a sample of rows with `last`, the target known when they could be predicted, and `change` from it.
 
-    `later_1` … are the changes until the targets of the rows that follow.
+    `later_1` … are the changes until the targets of the rows that follow, `piece` is the piece of time a row is in.
     """
     import pandas as pd
 
@@ -80,43 +105,56 @@ def _changes(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
     targets = joined.groupby("entity", sort=False)["target"]
     ahead = {f"later_{n}": targets.shift(-n) - joined["last"] for n in range(1, LATER + 1)}
     whole = joined.assign(change=joined["target"] - joined["last"], **ahead).dropna(subset=["change"])
-    return whole.sample(MOST_ROWS, random_state=seed) if len(whole) > MOST_ROWS else whole
+    place = whole["valid_at"].rank(pct=True) * PIECES
+    return whole.assign(piece=np.ceil(place)).sample(min(MOST_ROWS, len(whole)), random_state=seed)
 
 
-def _single(features: Sequence[str], sample: pd.DataFrame) -> Iterator[tuple[float, str, str]]:
-    """Yield how much each feature explains by itself, of the row's target and of those that follow."""
+def _most(features: Sequence[str], sample: pd.DataFrame, is_event: bool) -> Seen:
+    """Return which feature, or if none is a leak by itself which of them together, explain the most."""
+    single = sorted(_each(features, sample, auc if is_event else line_or_curve), reverse=True)
+    if single[0][0] >= MOST:
+        return single[0]
+    best_first = list(dict.fromkeys(name for _, name, _ in single))
+    return max([single[0], *(_of_events if is_event else _of_values)(best_first, sample)])
+
+
+def _each(features: Sequence[str], sample: pd.DataFrame, share: Callable[..., float]) -> Iterator[Seen]:
+    """Yield how much each feature explains by itself, of the row's target and of those that follow.
+
+    Where a feature often has one and the same value, it is asked about the other rows, too: they may hold the answer.
+    """
     for name in features:
-        yield _r2(sample, [name], "change"), name, ""
-        for n in range(1, LATER + 1):
-            yield _r2(sample, [name], f"later_{n}"), name, f" {n} row{'s' * (n > 1)} later"
+        values, places, counts = np.unique(sample[name].to_numpy("float64"), return_inverse=True, return_counts=True)
+        is_filler = places == counts.argmax()
+        parts = [sample, sample[~is_filler]] if len(values) > 2 and is_filler.mean() > FILLER else [sample]
+        for part in parts:
+            yield share(part, [name], "change"), name, ""
+            for n in range(1, LATER + 1):
+                yield share(part, [name], f"later_{n}"), name, f" {n} row{'s' * (n > 1)} later"
 
 
-def _summed(features: Sequence[str], sample: pd.DataFrame) -> tuple[float, str, str]:
+def _of_values(features: Sequence[str], sample: pd.DataFrame) -> Iterator[Seen]:
+    """Yield how much is explained of a value: by several features as a sum or a product."""
+    some = sample.head(COMBINED_ROWS)[[*features, "last", "target", "change"]].astype("float64")
+    yield _combined(features, some, " + ")
+    with np.errstate(divide="ignore"):
+        logs = some.abs().transform(np.log)
+    yield _combined(features, logs.assign(change=logs["target"] - logs["last"]), " · ")
+
+
+def _of_events(features: Sequence[str], sample: pd.DataFrame) -> Iterator[Seen]:
+    """Yield how surely an event is told from the rest by pairs of features, those that do best alone first."""
+    some = sample.head(COMBINED_ROWS)
+    for pair in combinations(features[:PAIRED], 2):
+        yield auc(some, pair, "change"), " + ".join(pair), ""
+
+
+def _combined(features: Sequence[str], sample: pd.DataFrame, sign: str) -> Seen:
     """Return how much a few features explain together, each the one that adds most to those before it."""
     chosen: list[str] = []
     best = 0.0
-    while len(chosen) < min(TOGETHER, len(features)) and best < MOST_R2:
+    while len(chosen) < min(TOGETHER, len(features)) and best < MOST:
         others = [name for name in features if name not in chosen]
-        best, name = max((_r2(sample, [*chosen, name], "change"), name) for name in others)
+        best, name = max((r2(sample, [*chosen, name], "change"), name) for name in others)
         chosen.append(name)
-    return best, " + ".join(chosen), ""
-
-
-def _r2(sample: pd.DataFrame, names: Sequence[str], change: str) -> float:
-    """Return the share of a change that least squares on features and the last value explain, adjusted; 0 if unknown.
-
-    The last value is in it because a feature that is the target's level explains its change only beside that.
-    """
-    values = sample[[*names, "last", change]].to_numpy("float64")
-    values = values[np.isfinite(values).all(axis=1)]
-    rows, columns = len(values), len(names) + 2
-    if rows < LEAST_ROWS:
-        return 0.0
-    values = values - values.mean(axis=0)
-    total = float((values[:, -1] ** 2).sum())
-    if total <= 1e-12 * rows:
-        return 0.0
-    scale = values[:, :-1].std(axis=0)
-    design = values[:, :-1] / np.where(scale > 0, scale, 1.0)
-    left = values[:, -1] - design @ np.linalg.lstsq(design, values[:, -1], rcond=None)[0]
-    return 1 - float((left**2).sum()) / total * (rows - 1) / (rows - columns)
+    return best, sign.join(chosen), ""

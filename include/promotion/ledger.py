@@ -60,15 +60,15 @@ def append(
     """
     facts = (verdict, reasons, json.dumps(evidence, sort_keys=True), version, voids)
     connection.exec_driver_sql("select pg_advisory_xact_lock(hashtext(%s))", (f"ledger:{pipeline}",))
-    last = connection.exec_driver_sql(
-        "select decision_id, verdict = %s and reasons = %s and evidence = %s::jsonb and voids is not distinct from %s"
+    before = connection.exec_driver_sql(
+        "select decision_id from ml.decision d where dag_id = %s and run_id = %s and verdict = %s and reasons = %s"
+        " and evidence = %s::jsonb and model_version is not distinct from %s and voids is not distinct from %s"
         " and not exists (select from ml.decision v where v.voids = d.decision_id)"
-        " from ml.decision d where dag_id = %s and run_id = %s and model_version is not distinct from %s"
         " order by decision_id desc limit 1",
-        (*facts[:3], voids, run.dag_id, run.run_id, version),
-    ).first()
-    if last is not None and last[1]:
-        return int(last[0])
+        (run.dag_id, run.run_id, *facts),
+    ).scalar()
+    if before is not None:
+        return int(before)
     return int(
         connection.exec_driver_sql(
             "insert into ml.decision (pipeline, window_start_at, window_end_at, verdict, reasons, evidence,"

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from include.spec.model import Promotion
 
 LEAST_ROWS = 12  # of fewer rows nobody can tell how much neighbouring errors resemble each other
+LEAST_BLOCKS = 6  # of moments that resemble each other: of fewer the spread of their mean is a guess
 LEAST_WAVES = 4
 POWER = 0.8
 
@@ -30,6 +31,8 @@ class Comparison:
         for `mae`, in its square for `rmse`.
     detectable_pct : float or None
         The gain that these rows would have proven in 8 of 10 cases; None where the baseline errs nowhere.
+    needed : int
+        Rows that a proof takes, the more the longer neighbouring errors resemble each other.
     """
 
     gain_pct: float
@@ -38,24 +41,33 @@ class Comparison:
     confidence: float
     rows: int
     detectable_pct: float | None = None
+    needed: int = LEAST_ROWS
 
     @property
     def is_better(self) -> bool:
         """Whether the whole interval lies above zero, on enough rows to say so."""
-        return self.rows >= LEAST_ROWS and self.low > 0
+        return self.rows >= self.needed and self.low > 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields, ready for JSON."""
         return asdict(self)
 
 
-def compare(actual: np.ndarray, challenger: np.ndarray, baseline: np.ndarray, policy: Promotion) -> Comparison:
-    """Compare two models on the same rows in time order, all of shape (n,).
+def compare(
+    actual: np.ndarray, challenger: np.ndarray, baseline: np.ndarray, policy: Promotion, at: Any = None
+) -> Comparison:
+    """Compare two models on the same rows, all of shape (n,).
 
+    The rows of one moment share its weather: together they are one piece of evidence, however many there are.
     Each row's loss is that of the metric, see `include.training.evaluate.losses`. Neighbouring errors are alike, so the
     spread of the mean difference is estimated from its slowest cosine waves, as many as the data's own block
     length allows (Politis & White, 2004, doi:10.1081/ETC-120028836): Student's t with that many degrees of freedom
     keeps its promise on short series too (Lazarus et al., 2018, doi:10.1080/07350015.2018.1506926).
+
+    Parameters
+    ----------
+    at : array of time, shape (n,), optional
+        The moment of each row, whatever the order of the rows; without it each is a moment, in time order.
 
     Raises
     ------
@@ -78,8 +90,11 @@ def compare(actual: np.ndarray, challenger: np.ndarray, baseline: np.ndarray, po
     difference = reference - loss
     rows = len(difference)
     ours, theirs = (float(values.mean() ** (1 / power)) for values in (loss, reference))
-    mean, (error, waves) = float(difference.mean()), _standard_error(difference)
+    moments = _by_moment(difference, at)
+    length = _block_length(moments)
+    mean, (error, waves) = float(difference.mean()), _standard_error(moments, length)
     reach = error * float(t.isf((1 - policy.confidence) / 2, waves))
+    needed = max(LEAST_ROWS, int(np.ceil(LEAST_BLOCKS * length)))
     least = reach + error * float(t.isf(1 - POWER, waves))
     return Comparison(
         gain_pct=100 * (theirs - ours) / theirs if theirs else 0.0,
@@ -88,23 +103,36 @@ def compare(actual: np.ndarray, challenger: np.ndarray, baseline: np.ndarray, po
         confidence=policy.confidence,
         rows=rows,
         detectable_pct=100 * (1 - max(1 - least / theirs**power, 0.0) ** (1 / power)) if theirs else None,
+        needed=-(-needed * rows // len(moments)),
     )
 
 
-def mean_interval(values: np.ndarray, confidence: float) -> tuple[float, float, float]:
-    """Return the mean of a series in time order, shape (n,), and the ends of its confidence interval; see `compare`."""
+def mean_interval(values: np.ndarray, confidence: float, at: Any = None) -> tuple[float, float, float]:
+    """Return the mean of values, shape (n,), and the ends of its confidence interval; see `compare`."""
     from scipy.stats import t
 
-    mean, (error, waves) = float(values.mean()), _standard_error(values)
+    moments = _by_moment(values, at)
+    mean, (error, waves) = float(values.mean()), _standard_error(moments, _block_length(moments))
     reach = error * float(t.isf((1 - confidence) / 2, waves))
     return mean, mean - reach, mean + reach
 
 
-def _standard_error(values: np.ndarray) -> tuple[float, int]:
+def _by_moment(values: np.ndarray, at: Any) -> np.ndarray:
+    """Return a value for each moment, oldest first; their mean is that of all rows, however many each moment has."""
+    import pandas as pd
+
+    if at is None:
+        return values
+    places, moments = pd.factorize(at, sort=True)
+    mean, count = values.mean(), len(moments)
+    return np.asarray(mean + np.bincount(places, values - mean) * count / len(values))
+
+
+def _standard_error(values: np.ndarray, length: float) -> tuple[float, int]:
     """Return the standard error of a series' mean, and the degrees of freedom it is known with."""
     rows, around = len(values), values - values.mean()
     most = max(int(0.4 * rows ** (2 / 3)), 1)
-    waves = min(max(int(rows / (3 * _block_length(values))), LEAST_WAVES), most)
+    waves = min(max(int(rows / (3 * length)), LEAST_WAVES), most)
     angles = np.pi * np.arange(1, waves + 1)[:, None] * (np.arange(rows) + 0.5) / rows
     weights = np.sqrt(2 / rows) * (np.cos(angles) * around).sum(axis=1)
     return float(np.sqrt((weights**2).mean() / rows)), waves

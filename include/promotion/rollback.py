@@ -59,7 +59,7 @@ def holds(pin: Pin) -> Check:
 
 
 def proven_worse(
-    actual: np.ndarray, champion: np.ndarray, previous: np.ndarray, policy: Promotion
+    actual: np.ndarray, champion: np.ndarray, previous: np.ndarray, policy: Promotion, at: np.ndarray | None = None
 ) -> tuple[str, dict[str, Any]] | None:
     """Say why a champion on probation has to give way; None where it is not proven worse than the one before.
 
@@ -69,7 +69,9 @@ def proven_worse(
     Parameters
     ----------
     actual, champion, previous : array, shape (n,)
-        The truth and both versions' live predictions, in time order.
+        The truth and both versions' live predictions.
+    at : array of time, shape (n,), optional
+        The moment of each row, see `include.promotion.proof.compare`.
 
     Returns
     -------
@@ -80,7 +82,7 @@ def proven_worse(
     if len(actual) < LEAST_ROWS:
         return None
     confidence = 1 - (1 - policy.confidence) / (policy.probation + 1)
-    proof = compare(actual, previous, champion, policy.model_copy(update={"confidence": confidence}))
+    proof = compare(actual, previous, champion, policy.model_copy(update={"confidence": confidence}), at)
     if not proof.is_better:
         return None
     reason = f"on probation its {policy.metric} is {_more(proof.gain_pct)} than the previous version's on the same"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from include.spec.model import Promotion
     from include.training.behaviour import Outcome
 
-SLICE_ROWS = 24  # with fewer a slice is not judged
+SLICE_ROWS = 24  # of as many moments; with fewer a slice is not judged
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,16 @@ def beats_naive(chosen: str, naive: str, comparison: Comparison | None) -> Check
 
 def reaches_minimums(metrics: Mapping[str, float | None], policy: Promotion) -> Check:
     """Ask whether a challenger reaches what the spec asks for, whoever stands."""
-    rule, limits = "minimums", policy.minimums.model_dump(exclude_none=True)
+    rule, asked = "minimums", policy.minimums
+    least = {"r2": asked.r2, "roc_auc": asked.roc_auc}
+    most = {"mae": asked.mae, "rmse": asked.rmse, "brier": asked.brier, "log_loss": asked.log_loss}
+    limits = {name: limit for name, limit in {**least, **most}.items() if limit is not None}
     missed, unknown = [], []
     for name, limit in limits.items():
-        value, word = metrics.get(name), "below" if name == "r2" else "above"
+        value, word = metrics.get(name), "below" if name in least else "above"
         if value is None or not np.isfinite(value):
             unknown.append(f"{name} is unknown")
-        elif value < limit if name == "r2" else value > limit:
+        elif value < limit if name in least else value > limit:
             missed.append(f"{name} {value:.4g} is {word} promotion.minimums.{name} = {limit:g}")
     figures = {name: metrics.get(name) for name in limits}
     if missed or unknown:
@@ -76,15 +79,18 @@ def no_slice_worse(
     champion: np.ndarray | None,
     slices: Mapping[str, np.ndarray],
     policy: Promotion,
+    at: np.ndarray | None = None,
 ) -> Check:
     """Ask whether a challenger is much worse than the champion in some slice, and not by luck.
 
     Parameters
     ----------
     actual, challenger, champion : array, shape (n,)
-        Targets and predictions of the held-out rows in time order; no champion, nobody to be worse than.
+        Targets and predictions of the held-out rows; no champion, nobody to be worse than.
     slices : mapping of str to array of bool, shape (n,)
         Which rows each slice has.
+    at : array of time, shape (n,), optional
+        The moment of each row, see `include.promotion.proof.compare`.
 
     Returns
     -------
@@ -96,11 +102,15 @@ def no_slice_worse(
     rule, limit = "no slice worse", policy.slice_max_loss_pct
     if champion is None or limit is None:
         return Check(rule, "passed", "there is no champion whose slices could be compared")
-    judged = {label: rows for label, rows in slices.items() if rows.sum() >= SLICE_ROWS}
+    moments = np.arange(len(actual)) if at is None else at
+    judged = {label: rows for label, rows in slices.items() if len(np.unique(moments[rows])) >= SLICE_ROWS}
     if not judged:
         return Check(rule, "unknown", f"no slice of the held-out rows has {SLICE_ROWS} rows to judge it by")
     shared = policy.model_copy(update={"confidence": 1 - (1 - policy.confidence) / len(judged)})
-    proofs = {label: compare(actual[rows], challenger[rows], champion[rows], shared) for label, rows in judged.items()}
+    proofs = {
+        label: compare(actual[rows], challenger[rows], champion[rows], shared, moments[rows])
+        for label, rows in judged.items()
+    }
     figures = {label: {"gain_pct": proof.gain_pct, "rows": proof.rows} for label, proof in proofs.items()}
     turned = {label: proof for label, proof in proofs.items() if proof.high < 0}
     worse = [

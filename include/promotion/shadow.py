@@ -11,7 +11,7 @@ import numpy as np
 from include.decisions import Verdict
 from include.promotion.decide import Check, decide
 from include.promotion.ledger import append
-from include.promotion.proof import compare
+from include.promotion.proof import LEAST_ROWS, compare
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -29,7 +29,7 @@ from mart.challenger_in_shadow w join ml.decision d using (decision_id)
 where w.pipeline = %s order by decision_id desc limit 1
 """
 ANSWERS = """
-select actual, champion_predicted, challenger_predicted from mart.challenger_vs_champion
+select actual, champion_predicted, challenger_predicted, extract(epoch from valid_at) from mart.challenger_vs_champion
 where decision_id = %s and first_known_at <= %s order by valid_at, entity
 """
 
@@ -47,11 +47,15 @@ class Waiting(NamedTuple):
 
 
 class Answers(NamedTuple):
-    """The truth and what both predicted of it, of shape (n,) each, in time order; NaN where the challenger did not."""
+    """The truth and what both predicted of it, of shape (n,) each, and when; NaN where the challenger did not.
+
+    Without `at` each row is a moment, in time order, see `include.promotion.proof.compare`.
+    """
 
     actual: np.ndarray
     champion: np.ndarray
     challenger: np.ndarray
+    at: np.ndarray | None = None
 
 
 def rules(pipeline: Pipeline, opponent: Opponent) -> list[Check]:
@@ -98,10 +102,13 @@ def judge(answers: Answers, wanted: int, policy: Promotion, age: timedelta, expi
     'waits in shadow: 40 of 50 rows'
     """
     rows, figures = len(answers.actual), {"rows": len(answers.actual), "wanted": wanted}
-    if rows < wanted:
+    missing = f"{rows} of {wanted} rows" if rows < wanted else ""
+    if not missing and answers.at is not None and (moments := len(np.unique(answers.at))) < LEAST_ROWS:
+        missing = f"{rows} rows of {moments} of {LEAST_ROWS} moments"
+    if missing:
         if age <= expires:
-            return Check(RULE, "waits", f"waits in shadow: {rows} of {wanted} rows", figures)
-        told = f"{policy.shadow_expires} in shadow brought {rows} of {wanted} rows: promotion.shadow_expires is over"
+            return Check(RULE, "waits", f"waits in shadow: {missing}", figures)
+        told = f"{policy.shadow_expires} in shadow brought {missing}: promotion.shadow_expires is over"
         return Check(RULE, "failed", told, figures)
     if unanswered := int(np.sum(~np.isfinite(answers.challenger))):
         told = f"in shadow it left {unanswered} of {rows} rows unanswered"
@@ -110,7 +117,7 @@ def judge(answers: Answers, wanted: int, policy: Promotion, age: timedelta, expi
 
 
 def _compared(answers: Answers, policy: Promotion, figures: Mapping[str, Any]) -> Check:
-    proof = compare(answers.actual, answers.challenger, answers.champion, policy)
+    proof = compare(answers.actual, answers.challenger, answers.champion, policy, answers.at)
     word = "smaller" if proof.gain_pct >= 0 else "larger"
     told = f"in shadow its {policy.metric} is {abs(proof.gain_pct):.1f} % {word} than the champion's"
     told += f" on the same {proof.rows} live rows"
@@ -153,7 +160,7 @@ def waiting(connection: Connection, pipeline: str) -> Waiting | None:
 def answers_of(connection: Connection, challenger: Waiting, now: datetime) -> Answers:
     """Return what is known by now (UTC) of the rows that champion and challenger predicted."""
     rows = connection.exec_driver_sql(ANSWERS, (challenger.decision_id, now)).all()
-    return Answers(*np.asarray([tuple(row) for row in rows], dtype="float64").reshape(-1, 3).T)
+    return Answers(*np.asarray([tuple(row) for row in rows], dtype="float64").reshape(-1, 4).T)
 
 
 def progress(connection: Connection, pipeline: str, now: datetime) -> str | None:

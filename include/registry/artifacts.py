@@ -58,6 +58,12 @@ def describe(version: Version, tags: dict[str, str], card: str | None = None) ->
             client().update_model_version(version.pipeline, str(version.number), card)
 
 
+def description(version: Version) -> str:
+    """Return a version's description; raises what `describe` does."""
+    with answering():
+        return client().get_model_version(version.pipeline, str(version.number)).description or ""
+
+
 def pages(version: Version) -> dict[str, str]:
     """Return where people see a version in MLflow: the URL of each page by what it shows.
 

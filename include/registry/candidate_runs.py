@@ -133,6 +133,13 @@ def load_candidate(pipeline: str, run: CandidateRun) -> Forecaster:
     return rebuild(intact(f"models:/{run.model_id}", run.tags["sha256"], where, "it is fitted again"), where)
 
 
+def continued_by(pipeline: str, model_id: str) -> CandidateRun | None:
+    """Return the run that an online candidate went on from, by its model's id; raises what `same_candidate` does."""
+    own = next(_runs(pipeline, f"tags.model_id = '{model_id}'"), None)
+    before = own.tags.get("continues") if own else None
+    return next(_runs(pipeline, f"tags.model_id = '{before}'"), None) if before else None
+
+
 def continued_models(pipeline: str) -> dict[str, str]:
     """Return which model each online candidate goes on from, by the ids of both; raises what `same_candidate` does."""
     return {run.model_id: run.tags["continues"] for run in _runs(pipeline, "tags.continues LIKE '%'")}

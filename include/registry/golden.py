@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 FILE = "golden.json"
 ROWS, TIMED = 50, 15
+COMMAND = (sys.executable, "-m", "include.registry.golden")
 PATIENCE_SECONDS = 180  # for a process that imports and loads a model, on a machine that is busy
 
 
@@ -106,7 +107,7 @@ def start(version: Version, folder: str) -> subprocess.Popen[str]:
 
     (Path(folder) / MODEL).write_bytes(stored_model(version))
     (Path(folder) / FILE).write_text(json.dumps(read(version)))
-    command = [sys.executable, "-m", __name__, folder, version.tags["sha256"]]
+    command = [*COMMAND, folder, version.tags["sha256"]]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
 
 

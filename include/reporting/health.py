@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 # Worst first: what stops a pipeline, what lacks data, what lacks a model, what is merely odd.
 WORDS = (
     *("broken", "failing", "blocked", "overdue", "unheard", "unknown"),
-    *("outdated", "new", "untrained", "gaps", "fine"),
+    *("waiting", "outdated", "new", "untrained", "gaps", "fine"),
 )
 
 
@@ -61,6 +61,8 @@ def _findings(name: str, state: Mapping[str, Any] | None, faults: list[str]) -> 
     yield from (Health("overdue", told) for told in state["overdue"])
     for told in state["undelivered_alerts"]:
         yield Health("unheard", f"alerts are not delivered, {told}: mend the Airflow Connection")
+    if (version := state["waits_for_approval"]) is not None:
+        yield Health("waiting", f"version {version} waits for a person: Airflow, Browse, Required Actions")
     if windows := state["outdated_windows"]:
         yield Health("outdated", f"{len(windows)} windows of an older contract: ciclo reread {name}")
     if state["last_window"] is None:

@@ -27,7 +27,8 @@ def pipelines(url: str) -> dict[str, dict[str, Any]]:
     -------
     dict
         By pipeline: `rows`, `is_simulated`, `last_window` (text or None), `last_decision`, `live` (by which decision
-        its version is), `pin` and `shadow` (which challenger waits there; text or None), `drill` (the newest rehearsal
+        its version is), `pin` and `shadow` (which challenger waits there; text or None),
+        `waits_for_approval` (a version, or None), `drill` (the newest rehearsal
         of the undo), `failure` (the newest of a DAG that has not come to an end since; text or None), `features` (how
         the features of pipeline.yaml stand, and those without any value), `unloaded_windows` (blocked, empty, overdue),
         `overdue` (in words, what should be there by now), `undelivered_alerts`, `outdated_windows` (loaded under an
@@ -43,6 +44,16 @@ def pipelines(url: str) -> dict[str, dict[str, Any]]:
         return {name: _pipeline(connection, spec) for name, spec in load_runnable().items()}
 
 
+# Nothing but a person's word is missing, and nobody has given it, decided anew, or moved the champion since.
+WAITS = """
+select model_version from ml.decision d
+where pipeline = %s and verdict = 'hold' and evidence @> '{"rules": [{"rule": "a person approves", "status": "waits"}]}'
+    and not exists (select from jsonb_array_elements(evidence->'rules') r
+        where r->>'status' <> 'passed' and r->>'rule' not in ('a person approves', 'a window in shadow'))
+    and not exists (select from ml.decision n where n.pipeline = d.pipeline and n.decision_id > d.decision_id
+        and (n.dag_id = d.dag_id or n.verdict in ('promote', 'rollback')))
+order by decision_id desc limit 1
+"""
 FAILURE = """
 select message from ops.alert where pipeline = %(pipeline)s and kind = 'failure'
     and message ~ '^(ingest|score|monitor|train)_' and raised_at > coalesce((
@@ -88,6 +99,7 @@ def _pipeline(connection: Connection, spec: Pipeline) -> dict[str, Any]:
         "live": _first(connection, LIVE, name),
         "pin": str(pin) if (pin := standing_pin(connection, name, datetime.now(UTC))) else None,
         "shadow": progress(connection, name, datetime.now(UTC)),
+        "waits_for_approval": connection.exec_driver_sql(WAITS, (name,)).scalar(),
         "drill": _first(connection, DRILL, name),
         "failure": _failure(connection, name),
         "features": _features(connection, spec),

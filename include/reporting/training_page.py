@@ -126,7 +126,7 @@ def _evaluation(spec: Pipeline, version: Version, evidence: dict[str, Any], part
     latency, size = version.tags.get("latency_ms"), version.tags.get("size_bytes")
     return Evaluation(
         half_width=model.half_width_,
-        metrics=_probability_metrics(actual, predicted) if is_event else _metrics(actual, predicted),
+        metrics=(_probability_metrics if is_event else _metrics)(actual, predicted, holdout["valid_at"]),
         curve=evaluation.learning_curve(spec, chosen, parts.fit, holdout),
         weights=json.loads(version.tags.get("importance", "{}")),
         contributions=evaluation.contributions(model, holdout),
@@ -144,7 +144,7 @@ def _evaluation(spec: Pipeline, version: Version, evidence: dict[str, Any], part
     )
 
 
-def _metrics(actual: np.ndarray, predicted: dict[str, np.ndarray]) -> dict[str, dict[str, Estimate]]:
+def _metrics(actual: np.ndarray, predicted: dict[str, np.ndarray], at: pd.Series) -> dict[str, dict[str, Estimate]]:
     """Return each error of each model with the ends of its interval; R² by that of the squared error."""
     from include.promotion.proof import mean_interval
 
@@ -152,21 +152,23 @@ def _metrics(actual: np.ndarray, predicted: dict[str, np.ndarray]) -> dict[str, 
     figures: dict[str, dict[str, Estimate]] = {name: {} for name in ("mae", "rmse", *(["r2"] if spread else []))}
     for name, values in predicted.items():
         errors = actual - values
-        figures["mae"][name] = mean_interval(np.abs(errors), CONFIDENCE)
-        square, low, high = mean_interval(errors**2, CONFIDENCE)
+        figures["mae"][name] = mean_interval(np.abs(errors), CONFIDENCE, at)
+        square, low, high = mean_interval(errors**2, CONFIDENCE, at)
         figures["rmse"][name] = (square**0.5, max(low, 0.0) ** 0.5, high**0.5)
         if spread:
             figures["r2"][name] = (1 - square / spread, 1 - high / spread, 1 - low / spread)
     return figures
 
 
-def _probability_metrics(actual: np.ndarray, predicted: dict[str, np.ndarray]) -> dict[str, dict[str, Estimate]]:
+def _probability_metrics(
+    actual: np.ndarray, predicted: dict[str, np.ndarray], at: pd.Series
+) -> dict[str, dict[str, Estimate]]:
     """Return each error of each model's probabilities with the ends of its interval."""
     from include.promotion.proof import mean_interval
     from include.training.evaluate import losses
 
     return {
-        loss: {name: mean_interval(losses(loss, actual, values), CONFIDENCE) for name, values in predicted.items()}
+        loss: {name: mean_interval(losses(loss, actual, one), CONFIDENCE, at) for name, one in predicted.items()}
         for loss in ("brier", "log_loss")
     }
 
@@ -186,11 +188,13 @@ def _slices(
     is_better = their_loss is not None and own_loss.mean() < their_loss.mean()
     for label, own in cut(spec.monitoring.slices, rows).items():
         line = {"label": label, "rows": int(own.sum()), "challenger": float(own_loss[own].mean())}
-        proof = compare(actual[own], ours[own], theirs[own], spec.promotion) if theirs is not None else None
+        proof = None
+        if theirs is not None:
+            proof = compare(actual[own], ours[own], theirs[own], spec.promotion, rows["valid_at"][own])
         yield line | {
             "champion": None if their_loss is None else float(their_loss[own].mean()),
             "gain_pct": proof.gain_pct if proof else None,
-            "turns": bool(proof and is_better and proof.rows >= SLICE_ROWS and proof.high < 0),
+            "turns": bool(proof and is_better and rows["valid_at"][own].nunique() >= SLICE_ROWS and proof.high < 0),
         }
 
 

@@ -219,6 +219,11 @@ def _predictions(pipeline: Parts) -> Iterator[Fault]:
     own, other = (("brier", "log_loss"), "values") if is_probability else (("mae", "rmse"), "probabilities")
     if metric not in own:
         yield Fault(("promotion", "metric"), f"{metric} is an error of {other}; choose {' or '.join(own)}")
+    limits = ("roc_auc", "brier", "log_loss") if is_probability else ("r2", "mae", "rmse")
+    for name in pipeline.promotion.minimums.model_dump(exclude_none=True):
+        if name not in limits:
+            text = f"{name} is measured of {other}; choose {', '.join(limits[:-1])} or {limits[-1]}"
+            yield Fault(("promotion", "minimums", name), text)
     for key, candidate in pipeline.training.candidates.items():
         path = ("training", "candidates", key)
         if is_probability and candidate.kind in VALUES_ONLY:

@@ -141,6 +141,15 @@ class Minimums(Strict):
     rmse: float | None = Field(
         None, gt=0, description="Largest root mean squared error.", json_schema_extra={"unit": "the target's"}
     )
+    roc_auc: float | None = Field(
+        None, ge=0, le=1, description="Of an event: least area under the ROC curve.", json_schema_extra={"unit": "AUC"}
+    )
+    brier: float | None = Field(
+        None, gt=0, le=1, description="Of an event: largest Brier score.", json_schema_extra={"unit": "Brier score"}
+    )
+    log_loss: float | None = Field(
+        None, gt=0, description="Of an event: largest mean negative log-likelihood.", json_schema_extra={"unit": "nats"}
+    )
 
 
 class Promotion(Strict):

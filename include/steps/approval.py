@@ -12,6 +12,12 @@ if TYPE_CHECKING:
     from include.promotion.approval import Shown
     from include.steps.run import Run
 
+ANSWERED = """
+select decision_id, verdict from ml.decision d
+where pipeline = %s and evidence->'approval'->>'decision_id' = %s
+    and not exists (select from ml.decision v where v.voids = d.decision_id)
+order by decision_id desc limit 1
+"""
 log = logging.getLogger(__name__)
 
 # Answers are decisions too: they outdate nothing.
@@ -25,14 +31,14 @@ from ml.decision d where d.pipeline = %s and d.decision_id = %s
 
 
 def show_evidence(run: Run, decision: dict[str, Any]) -> dict[str, str] | None:
-    """Return what a person is asked, in Markdown, with the evidence's hash; None where the gate asks nobody."""
+    """Return what a person is asked, in Markdown, with the evidence's hash; None where nobody is, or somebody was."""
     from include.alerts.record import raise_alert
     from include.promotion.approval import body, subject
     from include.registry.artifacts import pages
     from include.registry.mlflow_registry import by_number
 
     shown = _shown(run, decision)
-    if not shown.is_asked:
+    if not shown.is_asked or _answered(run, decision):
         return None
     links = pages(by_number(run.pipeline.pipeline, shown.version))
     question = subject(shown)
@@ -47,7 +53,8 @@ def record_answer(
 ) -> dict[str, Any]:
     """Write what a person answered to the ledger and return the decision that is applied.
 
-    Where nobody was asked that is the gate's. Done again, it comes to the same and writes nothing.
+    Where nobody was asked that is the gate's, or what was answered before. Done again, it comes to the same and writes
+    nothing.
 
     Parameters
     ----------
@@ -60,9 +67,11 @@ def record_answer(
     from include.promotion import shadow
     from include.promotion.approval import Answer, judge
     from include.promotion.ledger import append
+    from include.registry.mlflow_registry import by_number
+    from include.steps.registering import describe_verdict
 
     if not question:
-        return decision
+        return _answered(run, decision) or decision
     if reply is None:
         number = decision["decision_id"]
         raise ContractBroken(f"{run.pipeline.pipeline}: nobody answered decision {number}: clear the task approve")
@@ -76,8 +85,16 @@ def record_answer(
         if verdict.verdict == "promote":
             text = f"version {version}: {verdict.reasons[-1]}"
             raise_alert(connection, run.pipeline, "promotion", text, run.ref)
+    describe_verdict(by_number(name, version), verdict)
     log.info("%s version %d: %s", verdict.verdict, version, verdict.reasons[-1])
     return decision | {"decision_id": number, "verdict": verdict.verdict}
+
+
+def _answered(run: Run, decision: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the decision that a person's answer to a decision made; None where nobody has answered."""
+    with run.engine.connect() as connection:
+        row = connection.exec_driver_sql(ANSWERED, (run.pipeline.pipeline, str(decision["decision_id"]))).first()
+    return decision | {"decision_id": row.decision_id, "verdict": row.verdict} if row else None
 
 
 def _shown(run: Run, decision: dict[str, Any]) -> Shown:

@@ -7,6 +7,8 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from include.errors import ContractBroken
+
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
@@ -29,7 +31,7 @@ def against_champion(
     version : Version
         The challenger.
     holdout : DataFrame
-        Feature rows with `target`.
+        Feature rows with `valid_at` and `target`.
     challenger : array, shape (n,)
         Its predictions for them.
 
@@ -51,11 +53,18 @@ def against_champion(
         way_out = f"a person decides: ciclo rollback {version.pipeline} --to {version.number} --reason …"
         cannot = f"version {champion.number} cannot be compared, {rows}; {way_out}"
         return Opponent(unopposed=cannot, stands=True), {"version": champion.number, "metrics": None}
-    actual, predicted = holdout["target"].to_numpy(), load(champion).predict(rows)
+    try:
+        model = load(champion)
+    except ContractBroken as broken:  # it answers nobody any more: whoever passes every other rule may replace it
+        return Opponent(unopposed=f"version {champion.number} cannot be loaded: {broken}"), {
+            "version": champion.number,
+            "metrics": None,
+        }
+    actual, predicted = holdout["target"].to_numpy(), model.predict(rows)
     # The champion was fitted on targets known until then, and every held-out row is about a later time.
     is_unseen = _at(champion.tags["trained_until"]) <= _at(snapshot["holdout_start"])
     is_older = _at(snapshot["end"]) < _at(champion.tags["cut_at"])
-    proof = compare(actual, challenger, predicted, run.pipeline.promotion)
+    proof = compare(actual, challenger, predicted, run.pipeline.promotion, holdout["valid_at"])
     opponent = Opponent(proof, "", is_unseen, is_older, predicted)
     facts = {"version": champion.number, "metrics": score(run.pipeline.target, actual, predicted).to_dict()}
     return opponent, facts | {"is_unseen": is_unseen, "is_older": is_older}

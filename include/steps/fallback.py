@@ -26,8 +26,6 @@ def fall_back(
     rejected : Verdict
         On the challenger, with all its evidence.
     """
-    import numpy as np
-
     from include.alerts.record import raise_alert
     from include.monitoring.record import record_reference
     from include.promotion.approval import rules as approval
@@ -62,6 +60,6 @@ def fall_back(
         if verdict.verdict == "promote":
             text = f"version {version.number}: {verdict.reasons[0]}"
             raise_alert(connection, pipeline, "promotion", text, run.ref)
-    describe_version(run, version, window, verdict, fit["metrics"], np.stack([actual, predicted]))
+    describe_version(run, version, window, verdict, fit["metrics"], parts.holdout.assign(predicted=predicted))
     log.info("%s version %d: %s", verdict.verdict, version.number, "; ".join(verdict.reasons))
     return {"decision_id": number, "verdict": verdict.verdict, "version": version.number, **window.to_dict()}

@@ -52,9 +52,7 @@ def judge(
     from include.registry.mlflow_registry import load
 
     holdout = parts.holdout
-    checks = check_errors(
-        pipeline, holdout["target"].to_numpy("float64"), challenger, opponent, cut(pipeline.monitoring.slices, holdout)
-    )
+    checks = check_errors(pipeline, holdout, challenger, opponent, cut(pipeline.monitoring.slices, holdout))
     checks.append(no_leak(pipeline, pd.concat([parts.fit, holdout], ignore_index=True)))
     try:
         model = load(version)

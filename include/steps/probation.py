@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # Rows that both have predicted before either could know the truth.
 BOTH = """
-select t.target as actual, c.predicted as champion, p.predicted as previous
+select t.target as actual, c.predicted as champion, p.predicted as previous, extract(epoch from valid_at) as at
 from ml.prediction p
 join ml.prediction c using (pipeline, entity, valid_at)
 join feature.target t using (pipeline, entity, valid_at)
@@ -81,8 +81,8 @@ def end_probation(run: Run, measured: dict[str, str]) -> dict[str, Any] | None:
         place = {"pipeline": name, "champion": champion.number, "previous": previous.number, "now": run.run_after}
         rows = connection.exec_driver_sql(BOTH, place).all()
         pin = ledger.standing_pin(connection, name, datetime.now(UTC))
-    actual, ours, before = np.asarray([tuple(row) for row in rows], dtype="float64").reshape(-1, 3).T
-    worse = proven_worse(actual, ours, before, run.pipeline.promotion)
+    actual, ours, before, at = np.asarray([tuple(row) for row in rows], dtype="float64").reshape(-1, 4).T
+    worse = proven_worse(actual, ours, before, run.pipeline.promotion, at)
     if worse is None:
         log.info("%s: version %d is on probation, not proven worse on %d rows", name, champion.number, len(rows))
         return None

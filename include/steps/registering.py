@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from include.registry.provenance import code_version, packages
 
 if TYPE_CHECKING:
-    import numpy as np
+    import pandas as pd
 
     from include.decisions import Verdict
     from include.registry.mlflow_registry import Version
@@ -36,21 +36,21 @@ def kept_spec(version: Version) -> Pipeline | None:
 
 
 def describe_version(
-    run: Run, version: Version, window: Window, verdict: Verdict, metrics: dict[str, Any], held_out: np.ndarray
+    run: Run, version: Version, window: Window, verdict: Verdict, metrics: dict[str, Any], held_out: pd.DataFrame
 ) -> None:
     """Set a version's tags and its model card by the decision on it; idempotent.
 
     Parameters
     ----------
-    held_out : array, shape (2, n)
-        The truth of the held-out rows and what the version predicts.
+    held_out : DataFrame
+        The held-out rows: `valid_at`, `target`, and `predicted` by the version.
     """
     from include.promotion.card import model_card
     from include.promotion.proof import compare
     from include.registry.artifacts import describe
     from include.steps.challenge import standing
 
-    actual, predicted = held_out
+    actual, predicted = (held_out[name].to_numpy("float64") for name in ("target", "predicted"))
     target = json.dumps(run.pipeline.target.model_dump(mode="json"), sort_keys=True)
     tags = {
         "window": str(window),
@@ -61,9 +61,19 @@ def describe_version(
         "target": target,
         "changed": _changed(standing(version), version.tags.get("feature_set"), target),
     }
-    error = compare(actual, actual, predicted, run.pipeline.promotion)
+    error = compare(actual, actual, predicted, run.pipeline.promotion, held_out["valid_at"])
     card = model_card(run.pipeline, version.number, version.tags | tags, metrics, error, verdict.reasons)
     describe(version, tags, card)
+
+
+def describe_verdict(version: Version, verdict: Verdict) -> None:
+    """Let a version's tag and model card say what was decided on it later, by a person or in shadow; idempotent."""
+    from include.promotion.card import with_decision
+    from include.registry.artifacts import describe, description
+
+    describe(
+        version, {"verdict": verdict.verdict}, with_decision(description(version), verdict.verdict, verdict.reasons)
+    )
 
 
 def _changed(champion: Version | None, feature_set: str | None, target: str) -> str:

@@ -53,10 +53,10 @@ def reproduce(engine: Engine, lake: Lake, version: Version) -> Reproduction:
     """
     import numpy as np
 
+    from include.registry.candidate_runs import continued_by, load_candidate
     from include.registry.mlflow_registry import load
-    from include.steps.candidate import predecessor_of
     from include.steps.registering import kept_spec
-    from include.training.fitting import fit, recipe
+    from include.training.fitting import fit
     from include.training.snapshot import split
 
     spec = kept_spec(version)
@@ -66,8 +66,10 @@ def reproduce(engine: Engine, lake: Lake, version: Version) -> Reproduction:
     frame = _snapshot(engine, lake, version, where)
     parts, features = split(spec, frame, datetime.fromisoformat(version.tags["trained_until"])), spec.feature_names()
     candidate = version.tags["candidate"]
-    begun = predecessor_of(spec, {"holdout_start": version.tags["trained_until"]}, candidate, recipe(spec, candidate))
-    before = (begun[1], datetime.fromisoformat(begun[0].tags["trained_until"])) if begun else ()
+    begun = continued_by(version.pipeline, version.tags["model_id"])
+    before: tuple[Any, ...] = ()
+    if begun:
+        before = (load_candidate(version.pipeline, begun), datetime.fromisoformat(begun.tags["trained_until"]))
     again = fit(spec, candidate, parts, *before).model
     ours, theirs = again.predict(parts.holdout[features]), load(version).predict(parts.holdout[features])
     largest = float(np.abs(ours - theirs).max())

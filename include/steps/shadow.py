@@ -66,7 +66,9 @@ def end_shadow(run: Run) -> dict[str, Any] | None:
 def _decided(connection: Connection, run: Run) -> dict[str, Any] | None:
     """Write the decision on the challenger in shadow and return it; None where there is none yet."""
     from include.alerts.record import raise_alert
+    from include.registry.mlflow_registry import by_number
     from include.steps.champion import pin_checks
+    from include.steps.registering import describe_verdict
 
     name = run.pipeline.pipeline
     challenger = shadow.waiting(connection, name)
@@ -79,6 +81,7 @@ def _decided(connection: Connection, run: Run) -> dict[str, Any] | None:
     window = loaded_window(run)
     place = (connection, name, window, verdict.verdict, verdict.reasons, verdict.evidence, challenger.version, run.ref)
     number = ledger.append(*place)
+    describe_verdict(by_number(name, challenger.version), verdict)
     if verdict.verdict == "promote":
         text = f"version {challenger.version}: {verdict.reasons[-1]}"
         raise_alert(connection, run.pipeline, "promotion", text, run.ref)

@@ -48,8 +48,6 @@ def compare_and_decide(run: Run, snapshot: dict[str, Any], fitted: list[dict[str
     The decision, with its reasons and figures, is written before any alias moves. Done again,
     even after they moved, it comes to the same decision and writes none.
     """
-    import numpy as np
-
     from include.alerts.record import raise_alert
     from include.monitoring.record import record_reference
     from include.promotion import shadow
@@ -72,7 +70,7 @@ def compare_and_decide(run: Run, snapshot: dict[str, Any], fitted: list[dict[str
     predicted = {f["candidate"]: run.lake.get_frame(f["predictions_uri"])["predicted"].to_numpy() for f in fitted}
     metrics = {f["candidate"]: f["metrics"] for f in fitted}
     errors = {f["candidate"]: f["selection_error"] for f in fitted}
-    challenger = challenge(run.pipeline, actual, predicted, errors)
+    challenger = challenge(run.pipeline, holdout, predicted, errors)
     chosen = challenger.candidate
     logged = next(Logged(f["run_id"], f["model_id"]) for f in fitted if f["candidate"] == chosen)
     reference = reference_of(run.pipeline, parts, predicted[chosen])
@@ -112,7 +110,7 @@ def compare_and_decide(run: Run, snapshot: dict[str, Any], fitted: list[dict[str
         if verdict.verdict == "promote":
             text = f"version {version.number}: {verdict.reasons[0]}"
             raise_alert(connection, run.pipeline, "promotion", text, run.ref)
-    describe_version(run, version, window, verdict, metrics[chosen], np.stack([actual, predicted[chosen]]))
+    describe_version(run, version, window, verdict, metrics[chosen], holdout.assign(predicted=predicted[chosen]))
     log.info("%s version %d: %s", verdict.verdict, version.number, "; ".join(verdict.reasons))
     decision = {"decision_id": number, "verdict": verdict.verdict, "version": version.number, **window.to_dict()}
     if is_unserved and chosen != challenger.naive:

@@ -52,7 +52,7 @@ def fit(
     before, known : Forecaster, datetime
         Of an online candidate: its predecessor, which goes on with the rows whose target became known later (UTC).
     """
-    features, rows = pipeline.feature_names(), parts.fit.sort_values("valid_at", kind="stable")
+    features, rows = pipeline.feature_names(), parts.fit
     tuned = tune(pipeline, candidate, rows)
     if before is None:
         model = make(tuned.pipeline, candidate).fit(rows[features], rows["target"])

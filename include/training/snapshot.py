@@ -29,7 +29,7 @@ class Split:
     ----------
     fit, holdout : DataFrame
         Rows to fit on, and the newest rows that no candidate sees while fitting. No target of
-        `fit` was known later than the start of `holdout`.
+        `fit` was known later than the start of `holdout`. Both are in time order, `valid_at` first.
     """
 
     fit: pd.DataFrame
@@ -130,6 +130,7 @@ def split(pipeline: Pipeline, rows: pd.DataFrame, start: datetime) -> Split:
     NothingToDo
         If either part is empty.
     """
+    rows = rows.sort_values(["valid_at", "entity"])
     parts = Split(rows[rows["target_known_at"] <= start], rows[rows["valid_at"] > start])
     refuse_empty(pipeline, len(rows), sizes([rows], start), start)
     return parts

@@ -43,6 +43,7 @@ PLACES = {
     "before the commit": {"load: commit"},
     "after the commit, before the result is reported": {"load: end"},
 }
+START_SECONDS = 180.0  # for a process that imports all steps, on a busy machine
 PATIENCE = 60.0  # seconds within which any phase ends, however busy the machine
 VERSIONS = """
 select valid_at, {key}, {own}, sha256, w.window_start_at,
@@ -219,7 +220,7 @@ class TaskServer:
         self._process.wait(PATIENCE)
 
     def wait_until_ready(self) -> None:
-        assert self._next() == {"is_ready": True}
+        assert self._lines.get(timeout=START_SECONDS) == {"is_ready": True}
 
     def _next(self) -> dict[str, Any]:
         return self._lines.get(timeout=PATIENCE)

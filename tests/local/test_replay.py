@@ -67,7 +67,10 @@ def test_an_interrupted_replay_ends_at_once_with_a_sentence(airflow: dict[str, A
         assert process.stdout
         assert "ingest_" in process.stdout.readline()  # a run has begun, and never ends
         process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=20)
+        try:
+            _, told = process.communicate(timeout=20)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert told == "Interrupted. What Airflow has begun goes on there; the same command goes on from here.\n"
 

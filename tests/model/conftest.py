@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +26,9 @@ from sqlalchemy.engine import Engine
 
 from include.features.table import record_due, refresh
 from include.lake.store import Lake
+from include.local import postgres
+from include.local.secrets import secret
+from include.registry import golden
 from include.sources.publication import available_at
 from include.spec.load import parse
 from include.spec.model import Pipeline
@@ -37,6 +43,7 @@ START_SECONDS = 120
 FIRST = Window.parse("2024-01-01", "2024-01-21")
 SECOND = Window.parse("2024-01-21", "2024-02-01")
 THIRD = Window.parse("2024-02-01", "2024-02-11")
+FOLDERS = ("artifacts", "lake")
 PLANT = Path(__file__).with_name("plant.yaml").read_text("utf-8")
 
 
@@ -73,18 +80,31 @@ def mlflow_server(mlflow_folder: Path) -> Iterator[str]:
             server.terminate()
 
 
+@pytest.fixture(scope="package", autouse=True)
+def warm_clean_process(mlflow_folder: Path) -> Iterator[None]:
+    """Let golden rows be answered by forks of a process that has imported what they need."""
+    address, script = str(mlflow_folder / "golden.sock"), str(Path(__file__).with_name("clean_process.py"))
+    with socket.socket(socket.AF_UNIX) as listener, pytest.MonkeyPatch.context() as patch:
+        listener.bind(address)
+        listener.listen()
+        patch.setattr(golden, "COMMAND", (sys.executable, "-I", "-S", script, "ask", address))
+        number, root = str(listener.fileno()), Path(__file__).parents[2]
+        command = [sys.executable, "-m", "tests.model.clean_process", "serve", number]
+        with subprocess.Popen(command, pass_fds=[listener.fileno()], cwd=root) as server:
+            yield
+            server.terminate()
+
+
 @pytest.fixture
 def mlflow_url(mlflow_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """Point this test at the MLflow server, as the runtime's environment does."""
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_server)
-    monkeypatch.setenv("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    _point_at(mlflow_server, monkeypatch)
     return mlflow_server
 
 
-@pytest.fixture
-def plant() -> Pipeline:
-    """Give the small pipeline under a name, and so a registered model, of the test's own."""
-    return parse(PLANT.replace("pipeline: plant", f"pipeline: plant_{uuid4().hex[:8]}"), "pipeline.yaml")
+def _point_at(mlflow_server: str, patch: pytest.MonkeyPatch) -> None:
+    patch.setenv("MLFLOW_TRACKING_URI", mlflow_server)
+    patch.setenv("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 
 @dataclass
@@ -162,14 +182,6 @@ def plant_of() -> type[Plant]:
     return Plant
 
 
-@pytest.fixture
-def plant_world(plant: Pipeline, warehouse_url: str, mlflow_url: str, tmp_path: Path) -> Iterator[Plant]:
-    """Give the small pipeline with an empty warehouse, an empty lake and no model."""
-    engine = connect_engine(warehouse_url)
-    yield Plant(plant, engine, Lake(f"file://{tmp_path}/lake"))
-    engine.dispose()
-
-
 @pytest.fixture(scope="package")
 def readings() -> Callable[..., pd.DataFrame]:
     """Give a function that makes a window's hourly rows: the sensors explain the target, more or less."""
@@ -193,15 +205,105 @@ def _is_healthy(url: str) -> bool:
         return False
 
 
-@pytest.fixture
-def loaded(plant_world: Plant, readings: Callable[..., pd.DataFrame]) -> Plant:
+@dataclass
+class State:
+    """The small pipeline at some moment: its warehouse, lake and registry, kept; whoever begins there gets a copy.
+
+    A copy takes the place of the one before it: one test at a time has the MLflow server.
+    """
+
+    postgres_url: str
+    mlflow_server: str
+    mlflow_folder: Path
+    database: str
+    kept: Path
+
+    def then(self, happens: Callable[[Plant], object]) -> State:
+        """Return the state after something happened in this one."""
+        name = f"state_{uuid4().hex[:8]}"
+        after = replace(self, database=name, kept=self.mlflow_folder / name)
+        self._copy_to(name)
+        with self._opened(name) as plant:
+            happens(plant)
+        for folder in FOLDERS:
+            shutil.copytree(self.mlflow_folder / folder, after.kept / folder)
+        _copy_sqlite(self.mlflow_folder / "backend.db", after.kept / "backend.db")
+        return after
+
+    @contextmanager
+    def copy(self) -> Iterator[Plant]:
+        """Give a copy that may be changed."""
+        name = f"plant_{uuid4().hex[:8]}"
+        self._copy_to(name)
+        with self._opened(name) as plant:
+            yield plant
+        self._execute(f"drop database {name} with (force)")
+
+    def _copy_to(self, name: str) -> None:
+        self._execute(f'create database {name} owner warehouse template "{self.database}" strategy file_copy')
+        for folder in FOLDERS:
+            shutil.rmtree(self.mlflow_folder / folder, ignore_errors=True)
+            shutil.copytree(self.kept / folder, self.mlflow_folder / folder)
+        _copy_sqlite(self.kept / "backend.db", self.mlflow_folder / "backend.db")
+
+    @contextmanager
+    def _opened(self, name: str) -> Iterator[Plant]:
+        url = postgres.with_database(self.postgres_url, name, "warehouse", secret("postgres_warehouse"))
+        engine = connect_engine(url)
+        with pytest.MonkeyPatch.context() as patch:
+            _point_at(self.mlflow_server, patch)
+            yield Plant(parse(PLANT, "pipeline.yaml"), engine, Lake(f"file://{self.mlflow_folder}/lake"))
+        engine.dispose()
+
+    def _execute(self, statement: str) -> None:
+        with closing(postgres.connect(self.postgres_url)) as link, link.cursor() as cursor:
+            cursor.execute(statement)
+
+
+def _copy_sqlite(source: Path, target: Path) -> None:
+    """Copy a database that a server has open, or put one back under it."""
+    with closing(sqlite3.connect(source)) as one, closing(sqlite3.connect(target)) as other:
+        one.backup(other)
+
+
+@pytest.fixture(scope="package")
+def at_beginning(postgres_url: str, migrated_template: str, mlflow_server: str, mlflow_folder: Path) -> State:
+    """Nothing is loaded, and there is no model."""
+    kept = mlflow_folder / "beginning"
+    for folder in FOLDERS:
+        (kept / folder).mkdir(parents=True)
+    _copy_sqlite(mlflow_folder / "backend.db", kept / "backend.db")
+    return State(postgres_url, mlflow_server, mlflow_folder, migrated_template, kept)
+
+
+@pytest.fixture(scope="package")
+def at_first_load(at_beginning: State, readings: Callable[..., Any]) -> State:
     """The first window is loaded; there is no model."""
-    plant_world.load(FIRST, readings(FIRST))
-    return plant_world
+    return at_beginning.then(lambda plant: plant.load(FIRST, readings(FIRST)))
+
+
+@pytest.fixture(scope="package")
+def at_first_champion(at_first_load: State) -> State:
+    """The first window is loaded and its champion stands."""
+    return at_first_load.then(lambda plant: plant.train("first", FIRST, reason="there is no champion yet"))
 
 
 @pytest.fixture
-def trained(loaded: Plant) -> Plant:
-    """The first window is loaded and its champion stands."""
-    loaded.train("first", FIRST, reason="there is no champion yet")
-    return loaded
+def plant_world(at_beginning: State) -> Iterator[Plant]:
+    """Give the small pipeline with an empty warehouse, an empty lake and no model."""
+    with at_beginning.copy() as plant:
+        yield plant
+
+
+@pytest.fixture
+def loaded(at_first_load: State) -> Iterator[Plant]:
+    """Give the plant when its first window is loaded; there is no model."""
+    with at_first_load.copy() as plant:
+        yield plant
+
+
+@pytest.fixture
+def trained(at_first_champion: State) -> Iterator[Plant]:
+    """Give the plant when the champion of its first window stands."""
+    with at_first_champion.copy() as plant:
+        yield plant

@@ -24,21 +24,41 @@ def reply(option, user=ADA):
     return {"chosen_options": [option], "params_input": {}, "responded_at": AT, "responded_by_user": user}
 
 
-@pytest.fixture
-def manual(loaded):
-    """Promotions of the plant wait for a person."""
-    policy = loaded.spec.promotion.model_copy(update={"approval": "manual"})
-    loaded.spec = loaded.spec.model_copy(update={"promotion": policy})
-    return loaded
-
-
 def asked(world, run_id="first", **params):
     """Train until a person is asked; give the run, the decision and the question."""
-    run = world.run("train", run_id, FIRST, **params)
+    run = by_hand(world).run("train", run_id, FIRST, **params)
     snapshot = take_snapshot(run)
     fitted = [train.fit_candidate(run, snapshot, name) for name in world.spec.training.candidates]
     decision = train.compare_and_decide(run, snapshot, fitted)
     return run, decision, approval.show_evidence(run, decision)
+
+
+def by_hand(world):
+    """Let promotions of the plant wait for a person."""
+    policy = world.spec.promotion.model_copy(update={"approval": "manual"})
+    world.spec = world.spec.model_copy(update={"promotion": policy})
+    return world
+
+
+@pytest.fixture(scope="module")
+def at_first_question(at_first_load):
+    """Give the state in which the first training waits for an answer, its decision and its question."""
+    told = []
+    state = at_first_load.then(lambda world: told.extend(asked(world)[1:]))
+    return state, *told
+
+
+@pytest.fixture
+def manual(at_first_question):
+    """Give the plant when the first training waits for an answer."""
+    with at_first_question[0].copy() as world:
+        yield by_hand(world)
+
+
+@pytest.fixture
+def first(manual, at_first_question):
+    """Give that training's run, its decision and its question."""
+    return manual.run("train", "first", FIRST), *at_first_question[1:]
 
 
 def answered(run, decision, question, option, user=ADA):
@@ -55,8 +75,8 @@ def champion(world):
     return standing.number if standing else None
 
 
-def test_until_somebody_answers_nothing_is_live_and_the_question_shows_the_evidence(manual):
-    _, decision, question = asked(manual)
+def test_until_somebody_answers_nothing_is_live_and_the_question_shows_the_evidence(manual, first):
+    _, decision, question = first
     assert decision["verdict"] == "hold"
     assert champion(manual) is None
     assert manual.rows("select * from mart.live_version where pipeline = '{name}'") == []
@@ -69,8 +89,8 @@ def test_until_somebody_answers_nothing_is_live_and_the_question_shows_the_evide
     assert [row.kind for row in manual.rows(ALERTS)] == ["approval"]
 
 
-def test_the_link_to_the_run_names_an_experiment_that_has_it(manual):
-    _, _, question = asked(manual)
+def test_the_link_to_the_run_names_an_experiment_that_has_it(manual, first):
+    _, _, question = first
     version = by_number(manual.spec.pipeline, 1)
     experiment = MlflowClient().get_experiment_by_name(manual.spec.pipeline).experiment_id
     assert f"/#/experiments/{experiment}/runs/{version.run_id}" in question["body"]
@@ -85,9 +105,9 @@ def test_the_link_to_the_run_names_an_experiment_that_has_it(manual):
     ],
 )
 def test_each_answer_is_in_the_ledger_once_and_only_approval_promotes(
-    manual, option, user, verdict, told, stands, alerts
+    manual, first, option, user, verdict, told, stands, alerts
 ):
-    final = answered(*asked(manual), option, user)
+    final = answered(*first, option, user)
     assert (final["verdict"], champion(manual)) == (verdict, stands)
     assert [row.verdict for row in manual.rows(LEDGER)] == ["hold", verdict]
     row = manual.rows(LEDGER)[-1]
@@ -100,9 +120,27 @@ def test_each_answer_is_in_the_ledger_once_and_only_approval_promotes(
     assert [row.version for row in live] == ([1] if stands else [])
 
 
-def test_an_answer_does_not_count_once_another_champion_stands(manual):
+def test_an_answer_is_told_by_the_registry_too_and_a_cleared_run_asks_nobody_again(loaded):
+    run = by_hand(loaded).run("train", "first", FIRST)
+    snapshot = take_snapshot(run)
+    fitted = [train.fit_candidate(run, snapshot, name) for name in loaded.spec.training.candidates]
+    decision = train.compare_and_decide(run, snapshot, fitted)
+    final = answered(run, decision, approval.show_evidence(run, decision), "Approve")
+    version = MlflowClient().get_model_version(loaded.spec.pipeline, "1")
+    assert version.tags["verdict"] == "promote"
+    assert "**Decision: promote**" in version.description
+    assert "- approved by ada at 2024-02-01 09:00 UTC" in version.description
+    assert "**Limits**" in version.description
+    again = train.compare_and_decide(run, snapshot, fitted)
+    assert (again["decision_id"], approval.show_evidence(run, again)) == (decision["decision_id"], None)
+    assert approval.record_answer(run, again, None, None) == final
+    assert train.apply_decision(run, final)
+    assert [row.verdict for row in loaded.rows(LEDGER)] == ["hold", "promote"]
+
+
+def test_an_answer_does_not_count_once_another_champion_stands(manual, first):
     """Somebody promoted another version by hand while the question was open."""
-    answered(*asked(manual), "Approve")
+    answered(*first, "Approve")
     run, decision, question = asked(manual, "second", force=True)
     assert question is None, "the same rows again prove nothing: the gate rejects, and nobody is asked"
     assert approval.record_answer(run, decision, question, None) == decision
@@ -123,8 +161,8 @@ def worse(world):
     return world
 
 
-def test_an_answer_does_not_count_once_a_newer_decision_was_made(manual):
-    run, decision, question = asked(manual)
+def test_an_answer_does_not_count_once_a_newer_decision_was_made(manual, first):
+    run, decision, question = first
     asked(manual, "second", force=True)
     final = answered(run, decision, question, "Approve")
     assert (final["verdict"], champion(manual)) == ("hold", None)
@@ -132,8 +170,8 @@ def test_an_answer_does_not_count_once_a_newer_decision_was_made(manual):
     assert by_alias(manual.spec.pipeline, CHALLENGER).number == 2
 
 
-def test_a_question_without_an_answer_is_an_error_and_not_a_yes(manual):
-    run, decision, question = asked(manual)
+def test_a_question_without_an_answer_is_an_error_and_not_a_yes(first):
+    run, decision, question = first
     with pytest.raises(ContractBroken, match=r"nobody answered decision .*: clear the task approve"):
         approval.record_answer(run, decision, question, None)
     with pytest.raises(ContractBroken, match=r"decision 99999999 is not in ml.decision any more"):
@@ -141,18 +179,19 @@ def test_a_question_without_an_answer_is_an_error_and_not_a_yes(manual):
 
 
 def test_an_automatic_pipeline_asks_nobody(loaded):
-    _, decision, question = asked(loaded)
-    assert (decision["verdict"], question) == ("promote", None)
+    decision = loaded.train("first", FIRST)
+    run = loaded.run("train", "first", FIRST)
+    assert (decision["verdict"], approval.show_evidence(run, decision)) == ("promote", None)
 
 
-def test_after_an_expiry_the_same_rows_are_trained_again_by_force_and_asked_for_anew(manual):
-    answered(*asked(manual), "Reject", None)
+def test_after_an_expiry_the_same_rows_are_trained_again_by_force_and_asked_for_anew(manual, first):
+    answered(*first, "Reject", None)
     final = answered(*asked(manual, "second", force=True), "Approve")
     assert (final["verdict"], champion(manual)) == ("promote", 2)
     assert [row.verdict for row in manual.rows(LEDGER)] == ["hold", "reject", "hold", "promote"]
 
 
-def test_a_later_window_is_held_against_the_champion_a_person_approved(manual, readings):
-    answered(*asked(manual), "Approve")
+def test_a_later_window_is_held_against_the_champion_a_person_approved(manual, first, readings):
+    answered(*first, "Approve")
     manual.load(SECOND, readings(SECOND, slope=-1.0))
     assert manual.monitor("m2", SECOND)["verdict"] == "retrain"

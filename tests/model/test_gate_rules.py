@@ -11,6 +11,7 @@ from include.features.table import refresh
 from include.promotion.decide import Opponent
 from include.promotion.held_out import Challenge
 from include.promotion.proof import compare
+from include.quality.data_docs.files import page_of_run
 from include.registry import golden
 from include.registry.artifacts import load_file
 from include.registry.mlflow_registry import CHAMPION, by_alias, by_number, load
@@ -22,8 +23,10 @@ from include.spec.load import parse
 from include.steps import train
 from include.steps.gate import judge
 from include.steps.snapshot import take_snapshot
+from include.windows import Window
 from tests.model.conftest import FIRST, PLANT, SECOND
 
+FROM_NOTHING = golden.COMMAND  # not yet that of the forks
 RULES = {"better than the champion", "no leak", "beats naive", "answers"}
 
 
@@ -54,7 +57,13 @@ def with_spec(world, **blocks):
     return world
 
 
-def test_an_honest_challenger_passes_every_rule_that_the_spec_asks_for(loaded):
+@pytest.fixture
+def from_nothing(monkeypatch):
+    """Let golden rows be answered as in production, by a process that begins with nothing."""
+    monkeypatch.setattr(golden, "COMMAND", FROM_NOTHING)
+
+
+def test_an_honest_challenger_passes_every_rule_that_the_spec_asks_for(loaded, from_nothing):
     tests = (
         Direction(kind="direction", feature="first_sensor", never="lowers"),
         MinimumFunction(kind="minimum_function"),
@@ -95,7 +104,7 @@ def test_a_planted_leak_is_rejected_though_it_is_by_far_the_best(plant_world, re
     assert decision.reasons[0].startswith("the challenger was rejected: ")
     assert told in decision.reasons[0]
     assert decision.reasons[0].endswith("; the naive model serves when nothing else does")
-    assert decision.reasons[1].startswith("answers 20 golden rows identically")
+    assert decision.reasons[1].startswith("answers 50 golden rows identically")
     assert {rule["rule"] for rule in decision.evidence["rejected"]} == RULES
     assert [row.version for row in plant_world.rows("select version from ml.live_at('{name}', now())")] == [2]
 
@@ -159,7 +168,7 @@ def test_a_model_whose_bytes_were_changed_cannot_be_loaded_and_is_rejected(loade
     assert "the stored file is not the one that was registered" in decision.reasons[-1]
 
 
-def test_bytes_that_were_changed_on_their_way_are_no_answer_of_the_clean_process(trained, tmp_path):
+def test_bytes_that_were_changed_on_their_way_are_no_answer_of_the_clean_process(trained, from_nothing, tmp_path):
     version = by_alias(trained.spec.pipeline, CHAMPION)
     process = golden.start(version, str(tmp_path))
     assert golden.finish(process)["milliseconds"] > 0
@@ -168,7 +177,7 @@ def test_bytes_that_were_changed_on_their_way_are_no_answer_of_the_clean_process
     assert told == {"failure": "the stored file is not the one that was registered", "is_judged": True}
 
 
-def test_a_clean_process_that_was_killed_says_nothing_about_the_model(trained, tmp_path):
+def test_a_clean_process_that_was_killed_says_nothing_about_the_model(trained, from_nothing, tmp_path):
     process = golden.start(by_alias(trained.spec.pipeline, CHAMPION), str(tmp_path))
     process.kill()
     told = golden.finish(process)
@@ -212,7 +221,7 @@ def test_where_a_person_approves_the_naive_model_waits_for_that_too(loaded):
 def test_done_again_a_training_that_fell_back_on_naive_comes_to_the_same_and_writes_nothing(loaded):
     with_spec(loaded, promotion={"minimums": Minimums(mae=0.001)})
     run = loaded.run("train", "first", FIRST)
-    snapshot = train.take_snapshot(run)
+    snapshot = take_snapshot(run)
     fitted = [train.fit_candidate(run, snapshot, name) for name in loaded.spec.training.candidates]
     decisions = []
     for _ in range(2):
@@ -260,7 +269,8 @@ def test_the_report_of_a_training_is_kept_with_its_run_and_linked_from_it(traine
     decision = train.compare_and_decide(run, snapshot, fitted)
     for _ in range(2):
         draw_report(run, snapshot, decision)
-    [page] = (settings().var / "docs" / "training" / trained.spec.pipeline).glob("*.html")
+    name = page_of_run(Window.from_dict(decision), run.ref.dag_id, run.ref.run_id)
+    page = settings().var / "docs" / "training" / trained.spec.pipeline / name
     text = page.read_text("utf-8")
     assert load_file(by_number(trained.spec.pipeline, decision["version"]), train.REPORT).decode() == text
     assert "Rejected" in text or "Held" in text or "Promoted" in text
@@ -330,3 +340,18 @@ def test_a_model_of_another_target_is_never_proven_better(trained, readings):
     [row] = trained.rows("select reasons from ml.decision order by decision_id desc limit 1")
     assert decision["verdict"] == "hold"
     assert "another target: co_mg_m3, 0 rows ahead, and not co_mg_m3, 1 rows ahead" in " ".join(row.reasons)
+
+
+def test_a_champion_that_cannot_be_loaded_is_replaced_by_whoever_passes_every_other_rule(
+    trained, readings, mlflow_folder
+):
+    trained.load(SECOND, readings(SECOND))
+    model_id = by_alias(trained.spec.pipeline, CHAMPION).tags["model_id"]
+    [stored] = mlflow_folder.glob(f"artifacts/**/{model_id}/**/model.skops")
+    stored.write_bytes(b"damaged")
+    assert trained.train("second", SECOND)["verdict"] == "promote"
+    row = last_decision(trained)
+    assert "version 1 cannot be loaded" in next(
+        rule["text"] for rule in row.evidence["rules"] if rule["rule"] == "better than the champion"
+    )
+    assert by_alias(trained.spec.pipeline, CHAMPION).number == 2

@@ -11,6 +11,7 @@ from include.registry import mlflow_registry
 from include.registry.mlflow_registry import CHALLENGER, CHAMPION, PREVIOUS, by_alias, by_number
 from include.steps import approval, rollback, score, train
 from include.steps.shadow import end_shadow
+from include.steps.snapshot import take_snapshot
 from include.windows import Window
 from tests.model.conftest import FIRST, SECOND, THIRD
 
@@ -215,7 +216,7 @@ def test_a_training_and_a_shadow_at_once_cannot_both_promote(waiting, readings):
     shadowed = waiting.spec
     with_policy(waiting, shadow_rows=0)
     run = waiting.run("train", "beside", THIRD, force=True)
-    snapshot = train.take_snapshot(run)
+    snapshot = take_snapshot(run)
     fitted = [train.fit_candidate(run, snapshot, name) for name in waiting.spec.training.candidates]
     waiting.spec = shadowed
     assert end_shadow(waiting.run("monitor", "m4", FOURTH))["version"] == 2
@@ -234,7 +235,7 @@ def test_a_person_approves_before_it_waits_in_shadow(trained, readings):
     for window in (SECOND, THIRD):
         trained.load(window, readings(window, slope=-1.0))
     run = trained.run("train", "second", THIRD)
-    snapshot = train.take_snapshot(run)
+    snapshot = take_snapshot(run)
     fitted = [train.fit_candidate(run, snapshot, name) for name in trained.spec.training.candidates]
     decision = train.compare_and_decide(run, snapshot, fitted)
     question = approval.show_evidence(run, decision)

@@ -47,13 +47,23 @@ def pin(world, kept):
         ledger.append(connection, world.spec.pipeline, FIRST, "hold", ["pin"], {"pin": kept}, 1, run)
 
 
-@pytest.fixture
-def turned(trained, readings):
+@pytest.fixture(scope="module")
+def at_second_champion(at_first_champion, readings):
     """The relation turned, and version 2, which learnt that, is the champion."""
-    for window in (SECOND, THIRD):
-        trained.load(window, readings(window, slope=-1.0))
-    assert trained.train("second", THIRD)["verdict"] == "promote"
-    return trained
+
+    def turn(plant):
+        for window in (SECOND, THIRD):
+            plant.load(window, readings(window, slope=-1.0))
+        assert plant.train("second", THIRD)["verdict"] == "promote"
+
+    return at_first_champion.then(turn)
+
+
+@pytest.fixture
+def turned(at_second_champion):
+    """Give the plant when version 2 is the champion."""
+    with at_second_champion.copy() as plant:
+        yield plant
 
 
 @pytest.fixture
@@ -382,9 +392,9 @@ def online(world, alpha, **minimums):
 
 
 def test_no_ancestor_of_an_online_champion_is_pruned(loaded, readings):
-    """Version 3 goes on from 2, and that from 1, both rejected; 4 is as old as they, and nobody goes on from it."""
+    """Version 4 goes on from 3, and that from 1, both rejected; 5 is as old as they, and nobody goes on from it."""
     online(loaded, 0.1, r2=1)
-    assert loaded.train("first", FIRST)["verdict"] == "reject"
+    assert loaded.train("first", FIRST)["version"] == 2, "the naive model serves where nothing else does"
     loaded.load(SECOND, readings(SECOND))
     assert loaded.train("second", SECOND)["verdict"] == "reject"
     loaded.load(THIRD, readings(THIRD))
@@ -393,12 +403,12 @@ def test_no_ancestor_of_an_online_champion_is_pruned(loaded, readings):
     for alpha, run_id in ((0.2, "fourth"), (0.3, "fifth"), (0.4, "sixth")):
         online(loaded, alpha)
         assert loaded.train(run_id, FIRST)["verdict"] == "reject"
-    every = [by_number(loaded.spec.pipeline, number) for number in range(1, 7)]
-    assert {version.tags["candidate"] for version in every} == {"it"}
+    every = [by_number(loaded.spec.pipeline, number) for number in range(1, 8)]
+    assert [version.tags["candidate"] for version in every] == ["it", "naive", *["it"] * 5]
     later = replace(loaded.run("keep_house", "k1"), run_after=datetime.now(UTC) + timedelta(days=31))
     assert retention.prune(later)["models"] == 1
-    assert [row.name for row in loaded.rows("select name from ml.pruned where pipeline = '{name}'")] == ["4"]
-    assert reproduce.reproduce(loaded.engine, loaded.lake, every[2]).is_equal
+    assert [row.name for row in loaded.rows("select name from ml.pruned where pipeline = '{name}'")] == ["5"]
+    assert reproduce.reproduce(loaded.engine, loaded.lake, every[3]).is_equal
 
 
 def test_a_model_of_two_versions_stays_as_long_as_one_of_them(trained):

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from include.errors import NothingToDo
@@ -15,6 +16,7 @@ from include.monitoring.schedule import optima
 from include.promotion.proof import compare
 from include.spec.learning import Minimums
 from include.spec.monitoring import POLICIES
+from include.training import fitting
 from include.training.snapshot import holdout_start, readable, split
 from include.windows import Window
 
@@ -56,6 +58,20 @@ def test_the_verdict_is_that_of_the_comparison_on_the_held_out_rows(plant, rows_
         found = compare(actual, linear if is_linear else naive, old.predict(parts.holdout), plant.promotion)
         chosen = (place, "linear" if is_linear else "naive")
         assert gate.successor(place, (2, "linear")) == (chosen if found.is_better else (2, "linear"))
+
+
+def test_with_several_entities_a_replay_comes_to_the_comparison_of_a_training(plant, rows_of):
+    """Both read the rows in time order, and each moment with all its entities is one piece of evidence."""
+    one = rows_of(5)
+    frame = pd.concat([one.assign(entity=name, target=one["target"] + shift) for name, shift in (("a", 0), ("b", 1))])
+    frame = frame.reset_index(drop=True)
+    gate, parts = Gate(Ground(plant, frame, WEEKS)), parts_of(plant, frame, 3)
+    predicted = {name: fitting.fit(plant, name, parts).model.predict(parts.holdout) for name in ("naive", "linear")}
+    actual, at = parts.holdout["target"].to_numpy(), parts.holdout["valid_at"]
+    proof = gate.challenge(3).against_naive["linear"]
+    trained = compare(actual, predicted["linear"], predicted["naive"], plant.promotion, at)
+    assert proof.rows == len(at) == 2 * at.nunique()
+    assert (proof.low, proof.high, proof.needed) == pytest.approx((trained.low, trained.high, trained.needed))
 
 
 @pytest.mark.parametrize("recipe", ["", "linear"])

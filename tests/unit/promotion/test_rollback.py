@@ -39,6 +39,13 @@ def test_a_champion_that_errs_much_more_than_the_version_before_has_to_give_way(
     assert figures["confidence"] == pytest.approx(1 - 0.05 / 3), "three looks share the level of one"
 
 
+def test_many_rows_of_the_same_few_moments_are_no_proof_and_the_same_rows_of_many_are(truth):
+    noise = np.random.default_rng(2).normal(size=400)
+    at = np.arange(400.0)
+    assert proven_worse(truth, truth + noise, truth + noise / 2, Promotion(), at) is not None
+    assert proven_worse(truth, truth + noise, truth + noise / 2, Promotion(), at % 11) is None
+
+
 def test_a_champion_that_errs_as_much_or_less_stays(truth):
     first, second = np.random.default_rng(3).normal(size=(2, 400))
     assert proven_worse(truth, truth + first, truth + second, Promotion()) is None

@@ -50,6 +50,18 @@ def test_an_equal_challenger_is_seldom_stopped_by_a_slice_that_luck_made_worse()
     assert failed <= 6
 
 
+def test_rows_of_the_same_moments_make_no_slice_worse_by_luck():
+    """Twenty entities share each hour's shock, and each slice has all of them: an hour is one piece of evidence."""
+    random, failed = np.random.default_rng(6), 0
+    at = np.tile(np.arange(70), 20)
+    slices = {f"half={half}": at % 2 == half for half in (0, 1)}
+    for _ in range(60):
+        champion = np.full(len(at), 2.0)
+        challenger = 2 + random.normal(size=70)[at] + 0.05 * random.normal(size=len(at))
+        failed += no_slice_worse(np.zeros(len(at)), challenger, champion, slices, POLICY, at).status == "failed"
+    assert failed <= 6
+
+
 def test_a_slice_in_which_the_champion_is_a_little_better_is_a_warning():
     challenger = TRUTH + NOISE * np.where(DAY == 6, 1.05, 0.5)
     check = no_slice_worse(TRUTH, challenger, TRUTH + NOISE, SLICES, POLICY)
@@ -95,10 +107,13 @@ def test_a_model_that_is_equal_to_naive_does_not_beat_it():
         ({"r2": 0.7}, "failed", "r2 0.6 is below promotion.minimums.r2 = 0.7"),
         ({"mae": 0.4, "rmse": 0.1}, "failed", "mae 0.5 is above promotion.minimums.mae = 0.4; rmse is unknown"),
         ({"rmse": 0.1}, "unknown", "rmse is unknown"),
+        ({"roc_auc": 0.7, "brier": 0.2}, "passed", "reaches the minimums: roc_auc 0.8, brier 0.1"),
+        ({"roc_auc": 0.9}, "failed", "roc_auc 0.8 is below promotion.minimums.roc_auc = 0.9"),
+        ({"brier": 0.05}, "failed", "brier 0.1 is above promotion.minimums.brier = 0.05"),
     ],
 )
 def test_a_challenger_reaches_the_minimums_or_is_stopped(minimums, status, told):
-    metrics = {"r2": 0.6, "mae": 0.5, "rmse": float("nan")}
+    metrics = {"r2": 0.6, "mae": 0.5, "rmse": float("nan"), "roc_auc": 0.8, "brier": 0.1}
     check = reaches_minimums(metrics, Promotion(minimums=Minimums(**minimums)))
     assert (check.status, check.text) == (status, told)
 

@@ -40,6 +40,15 @@ def test_tier_1_waits_for_20_rows_unless_the_spec_says_otherwise(impact, asked, 
     assert [check.text for check in shadow.rules(pipeline, MET)] == [f"waits in shadow: 0 of {rows} rows"] * bool(rows)
 
 
+def test_rows_of_a_few_moments_wait_for_more_however_many_they_are(truth):
+    """Whatever shook one moment shook all its rows: a difference there is no proof."""
+    seen = Answers(truth, truth + 1, truth + 2, np.repeat(np.arange(6.0), 10))
+    check = judge(seen, 20, Promotion(), DAY, LONG)
+    assert (check.status, check.text) == ("waits", "waits in shadow: 60 rows of 6 of 12 moments")
+    assert judge(seen, 20, Promotion(), 2 * LONG, LONG).status == "failed"
+    assert judge(seen._replace(at=np.repeat(np.arange(12.0), 5)), 20, Promotion(), DAY, LONG).status == "failed"
+
+
 def test_where_nobody_can_be_compared_nobody_waits():
     assert shadow.rules(shadowed(), Opponent()) == []
 

@@ -147,6 +147,22 @@ def test_what_predicts_no_probability_is_refused_with_the_way_out(options, metri
         parse(text.replace("metric: mae", f"metric: {metric}"), "pipeline.yaml")
 
 
+@pytest.mark.parametrize(
+    ("target", "metric", "minimums", "told"),
+    [
+        ("above: 4", "brier", "r2: 0.5", "r2 is measured of values; choose roc_auc, brier or log_loss"),
+        ("above: 4", "brier", "mae: 1", "mae is measured of values; choose roc_auc, brier or log_loss"),
+        ("", "mae", "brier: 0.1", "brier is measured of probabilities; choose r2, mae or rmse"),
+    ],
+)
+def test_a_minimum_that_could_never_be_measured_is_refused_with_the_way_out(target, metric, minimums, told):
+    told_target = f"target: {{column: co_mg_m3, horizon: 3, {target}}}\n" if target else None
+    lines = PLANT.splitlines(keepends=True)
+    text = "".join((told_target or line) if line.startswith("target:") else line for line in lines)
+    with pytest.raises(ConfigError, match=told):
+        parse(text.replace("metric: mae", f"metric: {metric}, minimums: {{{minimums}}}"), "pipeline.yaml")
+
+
 def test_the_majority_is_the_commoner_outcome_whatever_the_features():
     plant = warning_of("{kind: naive, majority: true}")
     rows, model = pd.DataFrame({name: [1.0, 2.0, 3.0] for name in plant.feature_names()}), make(plant, "candidate")

@@ -26,12 +26,13 @@ def anchored():
 
 
 def frame(valid_hours, known_hours):
-    return pd.DataFrame(
+    times = pd.DataFrame(
         {
             "valid_at": [START + pd.Timedelta(hours=h) for h in valid_hours],
             "target_known_at": [pd.NaT if h is None else START + pd.Timedelta(hours=h) for h in known_hours],
         }
-    ).astype("datetime64[us, UTC]")
+    )
+    return times.astype("datetime64[us, UTC]").assign(entity="")
 
 
 def hourly(count, delay=1):
@@ -111,6 +112,16 @@ def test_a_row_whose_target_became_known_in_the_holdout_is_in_neither_part():
     parts = split(spec(), rows, datetime(2020, 1, 5, tzinfo=UTC))  # hour 96
     assert parts.fit["valid_at"].max() == START + pd.Timedelta(hours=95)
     assert parts.holdout["valid_at"].tolist() == [START + pd.Timedelta(hours=h) for h in (97, 98, 99, 500)]
+
+
+def test_both_parts_are_in_time_order_whoever_a_row_is_about():
+    """The feature table gives all rows of the first entity first: what is newest would be the last entity's."""
+    rows = pd.concat([hourly(60).assign(entity=name) for name in ("north", "south")], ignore_index=True)
+    parts = split(spec(), rows, START + pd.Timedelta(hours=40))
+    for part in (parts.fit, parts.holdout):
+        assert part["valid_at"].is_monotonic_increasing
+        assert part["entity"].tolist() == ["north", "south"] * (len(part) // 2)
+    assert parts.holdout.index.tolist()[:2] == [41, 101]
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
