@@ -10,6 +10,7 @@ from include.errors import ContractBroken, SourceUnavailable
 from include.registry.aliases import NO_SUCH
 
 SCHEME = "mlflow-artifacts:/"
+VERSION = "api/2.0/mlflow/model-versions/get"
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,11 @@ class Downloads:
         answer = self._get("api/2.0/mlflow/registered-models/alias", name=pipeline, alias=alias)
         if answer.status_code in (400, 404) and _error_code(answer) in NO_SUCH:
             return None
-        version = self._whole(answer).json()["model_version"]
-        tags = {tag["key"]: tag["value"] for tag in version.get("tags", [])}
-        return Stored(pipeline, int(version["version"]), version["run_id"], tags)
+        return _stored(pipeline, self._whole(answer))
+
+    def by_number(self, pipeline: str, number: int) -> Stored:
+        """Return a version by its number."""
+        return _stored(pipeline, self._whole(self._get(VERSION, name=pipeline, version=str(number))))
 
     def model(self, stored: Stored) -> bytes:
         """Return the bytes of a version's model."""
@@ -70,6 +73,12 @@ class Downloads:
         if not answer.ok:
             raise SourceUnavailable(f"MLflow at {self.url} answered {answer.status_code} to {answer.request.path_url}")
         return answer
+
+
+def _stored(pipeline: str, answer: requests.Response) -> Stored:
+    version = answer.json()["model_version"]
+    tags = {tag["key"]: tag["value"] for tag in version.get("tags", [])}
+    return Stored(pipeline, int(version["version"]), version["run_id"], tags)
 
 
 def _error_code(answer: requests.Response) -> str | None:

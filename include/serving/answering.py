@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,17 +13,18 @@ import msgspec
 import numpy as np
 
 from include.serving.audit import Audit
+from include.serving.beside import ask, ask_challenger, compare, takes
 from include.serving.catalog import Catalog
 from include.serving.completing import complete
 from include.serving.guard import Guard
 from include.serving.inputs import MOST_FAULTS, BadRequest, OtherForm, RowReader, Rows
 from include.serving.metrics import Metrics
 from include.serving.model import ServedModel
-from include.serving.spool import Spool
+from include.serving.spool import Spool, SpoolFull
 from include.serving.warehouse import Warehouse
 
-FEW_ROWS = 8  # are answered at once; more go to a thread, so that others need not wait
 NULL = r"\N"
+Compared = Coroutine[Any, Any, tuple[ServedModel, np.ndarray] | None]
 
 
 class Answer(msgspec.Struct, omit_defaults=True):
@@ -63,6 +64,7 @@ class Service:
         self.warehouse = warehouse
         self._readers: dict[str, RowReader] = {}
         self._prefix, self._count = os.urandom(8).hex(), 0
+        self._comparisons: set[asyncio.Task[None]] = set()  # a task that nobody holds may be gone before its end
 
     def model(self, name: str) -> ServedModel:
         """Return the version of a pipeline that answers.
@@ -110,8 +112,13 @@ class Service:
         self.metrics.refused(pipeline, status)
         self.audit.refused(self.guard.subject(scope["headers"]), pipeline, status)
 
-    async def answer(self, model: ServedModel, rows: Rows, subject: str, start: float) -> Answers:
+    async def answer(
+        self, model: ServedModel, rows: Rows, subject: str, start: float, is_pinned: bool = False
+    ) -> Answers:
         """Predict rows and keep the answers; once it returns they are in the log.
+
+        Where a challenger answers beside the champion, its answers are kept after this one has left; those of a
+        canary's share are answered by it, if it can, and the champion's are kept beside them.
 
         Parameters
         ----------
@@ -119,26 +126,52 @@ class Service:
             Who asks.
         start : float
             When the request came, as `time.perf_counter` tells it.
+        is_pinned : bool
+            Whether the client asked for this version and no other.
 
         Raises
         ------
         SpoolFull
             Nothing was kept, and nothing may be answered.
         """
-        few = len(rows.values) <= FEW_ROWS
-        predicted = model.answer(rows.values) if few else await asyncio.to_thread(model.answer, rows.values)
+        front, predicted = model, None
+        challenger = model.challenger if model.challenger and not model.challenger.stopped else None
+        if challenger and not is_pinned and takes(challenger, rows, subject):
+            front, predicted = challenger.model, await ask_challenger(model, challenger, rows, self.metrics)
+            challenger = challenger if predicted is not None else None  # it is not asked again
+        if predicted is None:
+            front, predicted = model, await ask(model, rows)
         if not np.isfinite(predicted).all():
             places, anchor = np.flatnonzero(~np.isfinite(predicted)), model.forecaster.anchor
             faults = [f"rows[{place}].{anchor}: is missing" for place in places]
             raise BadRequest(422, "without the feature it starts from there is no prediction", faults[:MOST_FAULTS])
         self._count += 1
-        answers = _answers(f"{self._prefix}{self._count:010x}", model, predicted, rows)
+        answers = _answers(f"{self._prefix}{self._count:010x}", front, predicted, rows)
         seconds = time.perf_counter() - start
-        self.spool.append(_lines(model, answers, rows, subject, seconds))
+        self.spool.append(_lines(front, answers, rows, subject, seconds))
         if self.spool.syncs:
             await self.spool.settle()
         self.metrics.answered(answers.pipeline, len(rows.values), seconds)
+        if challenger:
+            compared = compare(model, challenger, front, predicted, rows, self.metrics)
+            task = asyncio.create_task(self._keep_beside(compared, answers, rows, subject))
+            self._comparisons.add(task)
+            task.add_done_callback(self._comparisons.discard)
         return answers
+
+    async def _keep_beside(self, compared: Compared, answers: Answers, rows: Rows, subject: str) -> None:
+        """Keep what the other version predicted, which nobody is answered with."""
+        start = time.perf_counter()
+        other = await compared
+        if other is None:
+            return
+        unseen = msgspec.structs.replace(answers, predictions=[Answer(value) for value in other[1].tolist()])
+        try:
+            self.spool.append(_lines(other[0], unseen, rows, subject, time.perf_counter() - start, "shadow"))
+        except SpoolFull:
+            self.metrics.compared(answers.pipeline, "not kept")  # the room that is left is for what clients get
+        else:
+            self.metrics.compared(answers.pipeline, "kept")
 
 
 def _answers(request_id: str, model: ServedModel, predicted: np.ndarray, rows: Rows) -> Answers:
@@ -154,11 +187,13 @@ def _answers(request_id: str, model: ServedModel, predicted: np.ndarray, rows: R
     return Answers(request_id, name, model.version, model.is_simulated, model.interval_as_of, each)
 
 
-def _lines(model: ServedModel, answers: Answers, rows: Rows, subject: str, seconds: float) -> bytes:
-    """Return the rows of ``ml.prediction`` in COPY's text format."""
+def _lines(
+    model: ServedModel, answers: Answers, rows: Rows, subject: str, seconds: float, kind: str = "served"
+) -> bytes:
+    """Return the rows of ``ml.prediction`` in COPY's text format; of kind shadow without what the served ones have."""
     now = datetime.now(UTC).isoformat()
-    as_of = model.interval_as_of.isoformat() if model.interval_as_of else NULL
-    head = f"{model.pipeline.pipeline}\t{model.version}\tserved"
+    as_of = model.interval_as_of.isoformat() if model.interval_as_of and kind == "served" else NULL
+    head = f"{model.pipeline.pipeline}\t{model.version}\t{kind}"
     simulated = "t" if model.is_simulated else "f"
     who, milliseconds = _text(subject), f"{1000 * seconds:.3f}"
     lines = []
@@ -168,7 +203,7 @@ def _lines(model: ServedModel, answers: Answers, rows: Rows, subject: str, secon
         honest = "t" if at is None or at >= model.cut_at else "f"
         bounds = f"{NULL}\t{NULL}" if answer.lower_bound is None else f"{answer.lower_bound!r}\t{answer.upper_bound!r}"
         about = f"{_text(entity)}\t{at.isoformat() if at else NULL}"
-        made_from = f"{_text(text.decode())}\t{_list(answer.warnings)}"
+        made_from = f"{_text(text.decode())}\t{_list(answer.warnings)}" if kind == "served" else f"{NULL}\t{NULL}"
         lines.append(
             f"{answers.request_id}\t{number}\t{head}\t{about}\t{answer.predicted!r}\t{bounds}\t{as_of}\t{made_from}"
             f"\t{milliseconds}\t{who}\t{honest}\t{simulated}\t{now}\t\n"

@@ -99,7 +99,13 @@ def _add_signs(app: FastAPI, service: Service, keeper: KeeperState, metrics: Pat
         status = "full" if spool.is_full else "degraded" if degraded else "ready"
         response.status_code = 503 if spool.is_full else 200
         log = {"waiting_bytes": keeper.waiting_bytes, "limit_bytes": spool.limit_bytes, "refused": keeper.refused_lines}
-        return {"status": status, "models": _versions(service), "troubles": degraded, "spool": log}
+        rollouts = {
+            name: {"version": model.challenger.plan.version, "mode": model.challenger.plan.mode}
+            for name, model in service.catalog.models.items()
+            if model.challenger and model.challenger.stopped is None
+        }
+        told = {"status": status, "models": _versions(service), "rollouts": rollouts}
+        return told | {"troubles": degraded, "spool": log}
 
     @app.get("/metrics")
     def show_metrics() -> Response:

@@ -1,30 +1,36 @@
 """Follow the alias `champion` of every pipeline: another version is brought here, proven, and then named.
 
+So is the challenger that waits in shadow by the ledger, where `predictions.rollout` lets it answer beside the champion.
+
 Who moves an alias says so on a channel of the warehouse; in case nobody did, or the warehouse is not there to pass it
 on, MLflow is asked every few seconds as well.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import select
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from include.errors import ConfigError, ContractBroken, SourceUnavailable
 from include.promotion.ledger import MOVED
 from include.registry.download import Downloads, Stored
 from include.serving.alerting import tell
 from include.serving.link import Link
+from include.serving.rollout import Plan
 from include.serving.troubles import Troubles
-from include.serving.versions import fetch, load, point, prune, standing, withdraw
+from include.serving.versions import fetch, load, point, prune, standing, stopped_in, withdraw
 from include.settings import settings
 from include.spec.load import load_runnable
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as PgConnection
+
+    from include.spec.model import Pipeline
 
 LISTENS_SECONDS, POLLS_SECONDS = 5.0, 1.0  # pauses between looks while a notice would end them, and while none can
 INTERVALS = """
@@ -32,7 +38,23 @@ select distinct on (pipeline, model_version) pipeline, model_version, half_width
 where (pipeline, model_version) in (select * from unnest(%s::text[], %s::integer[]))
 order by pipeline, model_version, as_of desc
 """
+CHALLENGERS = """
+select w.pipeline, w.version, w.champion, w.decision_id from mart.challenger_in_shadow w
+where not exists (select from ml.rollout_stop s where s.decision_id = w.decision_id)
+"""
+STOP = """
+insert into ml.rollout_stop (decision_id, pipeline, model_version, reason, figures, stopped_at)
+values (%s, %s, %s, %s, %s, %s) on conflict do nothing
+"""
 log = logging.getLogger(__name__)
+
+
+class Waiting(NamedTuple):
+    """A challenger in shadow, the champion it is compared with, and the decision that lets it wait."""
+
+    version: int
+    champion: int
+    decision_id: int
 
 
 class Follower:
@@ -51,7 +73,7 @@ class Follower:
     def __init__(self, folder: Path, downloads: Downloads, database: str, troubles: Troubles) -> None:
         self._folder, self._downloads, self._database, self._troubles = folder, downloads, database, troubles
         self._link = Link(database, "notices", troubles, _listen)
-        self._failed: dict[str, tuple[tuple[int, str], str]] = {}
+        self._failed: dict[str, dict[tuple[int, str], str]] = {}
 
     def run(self) -> None:
         """Follow for ever."""
@@ -62,11 +84,16 @@ class Follower:
 
     def look(self) -> None:
         """Let every pipeline's champion answer here, or note why it does not."""
+        self._link.use(self._record_stops)
+        challengers = self._link.use(_challengers)
         try:
             pipelines = load_runnable()
             self._withdraw_removed()
             for name in pipelines:
                 self._follow_one(name)
+            if challengers is not None:  # else those that are here go on
+                for spec in pipelines.values():
+                    self._follow_challenger(spec, challengers.get(spec.pipeline))
         except ConfigError as error:
             self._troubles.note("pipelines", str(error))
         except SourceUnavailable as error:
@@ -93,29 +120,76 @@ class Follower:
         wanted = {"version": stored.version, "sha256": stored.tags["sha256"]}
         if wanted.items() <= standing(self._folder, name).items():
             return
-        self._prove(name, stored, place)
+        self._prove(stored, place, "The version before goes on answering, if there is one")
         point(self._folder, name, wanted | {"since": datetime.now(UTC).isoformat()})
         log.info("%s: version %d answers", name, stored.version)
         prune(self._folder, name, self._needed(name, stored))
 
-    def _prove(self, name: str, stored: Stored, place: Path) -> None:
-        """Let a version answer its golden rows; one that fails is not asked again until another one comes."""
-        key = (stored.version, stored.tags["sha256"])
-        if self._failed.get(name, (None,))[0] != key:
+    def _follow_challenger(self, spec: Pipeline, waiting: Waiting | None) -> None:
+        """Let who waits in shadow answer beside the champion, as far as the spec says; nobody else."""
+        name, current = spec.pipeline, standing(self._folder, spec.pipeline)
+        part, rollout = f"{name} challenger", spec.predictions.rollout
+        wanted = {key: value for key, value in current.items() if key != "challenger"}
+        try:
+            if waiting and rollout.mode != "basic" and waiting.champion == current.get("version"):
+                wanted["challenger"] = self._plan(spec, waiting).to_dict()
+        except (ContractBroken, OSError) as error:
+            self._troubles.note(part, f"{error}; the champion answers alone")
+        else:
+            self._troubles.clear(part)
+        if current:
+            point(self._folder, name, wanted)
+
+    def _plan(self, spec: Pipeline, waiting: Waiting) -> Plan:
+        """Bring a challenger here, unless it is here, and say how it takes part."""
+        rollout, limits = spec.predictions.rollout, spec.predictions.rollout.limits
+        stored = self._downloads.by_number(spec.pipeline, waiting.version)
+        place, sha256 = fetch(self._downloads, stored, self._folder), stored.tags["sha256"]
+        plan = Plan(
+            version=waiting.version,
+            sha256=sha256,
+            decision_id=waiting.decision_id,
+            mode=rollout.mode,
+            share=rollout.share,
+            errors=limits.errors,
+            latency_ms=limits.latency_ms or spec.promotion.latency_ms,
+            disagreement=limits.disagreement or 1.0,
+        )
+        if standing(self._folder, spec.pipeline).get("challenger", {}).get("sha256") != sha256:
+            self._prove(stored, place, "The champion answers alone")
+            log.info("%s: version %d answers beside the champion, %s", spec.pipeline, waiting.version, rollout.mode)
+        return plan
+
+    def _prove(self, stored: Stored, place: Path, instead: str) -> None:
+        """Let a version answer its golden rows; one that fails is not asked again until other versions come."""
+        key, failed = (stored.version, stored.tags["sha256"]), self._failed.setdefault(stored.pipeline, {})
+        if key not in failed:
             try:
                 load(place)
                 return
             except ContractBroken as error:
-                self._failed[name] = (key, str(error))
-        reason = self._failed[name][1]
-        message = f"{reason}. The version before goes on answering, if there is one"
-        tell(self._database, name, message, f"serving version {stored.version}")
-        raise ContractBroken(reason)
+                failed[key] = str(error)
+        tell(self._database, stored.pipeline, f"{failed[key]}. {instead}", f"serving version {stored.version}")
+        raise ContractBroken(failed[key])
+
+    def _record_stops(self, connection: PgConnection) -> None:
+        """Tell people, the gate and the other services which challengers the workers have stopped."""
+        for name, waiting in _challengers(connection).items():
+            stopped = stopped_in(self._folder / name)
+            if stopped.get("decision_id") != waiting.decision_id:
+                continue
+            reason, about = stopped["reason"], f"serving version {waiting.version} stopped"
+            message = f"version {waiting.version} was stopped: {reason}. The champion answers alone"
+            tell(self._database, name, message, about)
+            row = (waiting.decision_id, name, waiting.version, reason)
+            with connection.cursor() as cursor:
+                cursor.execute(STOP, (*row, json.dumps(stopped["figures"]), stopped["stopped_at"]))
+                cursor.execute("select pg_notify(%s, %s)", (MOVED, name))
 
     def _needed(self, name: str, champion: Stored) -> set[int]:
         previous = self._downloads.by_alias(name, "previous")
-        named = standing(self._folder, name).values()
-        numbers = {value for value in named if isinstance(value, int)}
+        named = standing(self._folder, name)
+        numbers = {each["version"] for each in (named, named.get("challenger")) if each}
         return numbers | {champion.version} | ({previous.version} if previous else set())
 
     def _withdraw_removed(self) -> None:
@@ -135,6 +209,13 @@ class Follower:
             for name, _, half_width, as_of in cursor.fetchall():
                 interval: dict[str, Any] = {"half_width": half_width, "interval_as_of": as_of.isoformat()}
                 point(self._folder, name, currents[name] | interval)
+
+
+def _challengers(connection: PgConnection) -> dict[str, Waiting]:
+    """Return who waits in shadow and was not stopped, by pipeline."""
+    with connection.cursor() as cursor:
+        cursor.execute(CHALLENGERS)
+        return {name: Waiting(*row) for name, *row in cursor.fetchall()}
 
 
 def _listen(connection: PgConnection) -> None:

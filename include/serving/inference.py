@@ -71,7 +71,7 @@ class Infer(Endpoint):
             raise BadRequest(status, f"the body is no inference request: {error}") from None
         names = outputs(model, request)
         rows = service.reader(model).of_values(matrix(model, request.inputs))
-        answers = await service.answer(model, rows, claims.subject, start)
+        answers = await service.answer(model, rows, claims.subject, start, is_pinned="version" in path)
         return encode(inferred(answers, request.id, names))
 
 

@@ -29,6 +29,8 @@ class Metrics:
         self._refused_lines = _gauge("ciclo_refused_answers", "Answers that the warehouse refused.", "mostrecent")
         self._degraded = _gauge("ciclo_degraded", "1 while a part does not do what it should.", "livemax", ["part"])
         self._version = _gauge("ciclo_model_version", "Version that answers.", "livemin", ["pipeline"])
+        beside = "Requests that a challenger in shadow was asked, too, by what became of the comparison."
+        self._beside = Counter("ciclo_challenger_requests_total", beside, ["pipeline", "end"])
         self._parts: set[str] = set()
         self._children: dict[str, tuple[Counter, Counter, Histogram]] = {}
 
@@ -45,6 +47,10 @@ class Metrics:
     def refused(self, pipeline: str, status: int) -> None:
         """Count a request that was not answered."""
         self._requests.labels(pipeline, str(status)).inc()
+
+    def compared(self, pipeline: str, end: str) -> None:
+        """Count a request that a challenger was asked, too."""
+        self._beside.labels(pipeline, end).inc()
 
     def stands(self, versions: Mapping[str, int], degraded: Iterable[str]) -> None:
         """Tell which versions answer, and what is degraded; nothing more is."""

@@ -10,11 +10,52 @@ import numpy as np
 
 from include.errors import ContractBroken
 from include.registry.golden import compare, frame
+from include.serving.rollout import Plan, Tally
 from include.serving.trees import proven
 
 if TYPE_CHECKING:
     from include.spec.model import Pipeline
     from include.training.forecaster import Forecaster
+
+
+class Challenger:
+    """A version in shadow that answers beside the champion, and what it did so far in this worker.
+
+    Parameters
+    ----------
+    model : ServedModel
+        It is asked with the champion's features.
+    champion : ServedModel
+        Which it is compared with.
+
+    Raises
+    ------
+    ContractBroken
+        If it needs features that requests to the champion do not have.
+    """
+
+    def __init__(self, model: ServedModel, plan: Plan, champion: ServedModel) -> None:
+        if missing := sorted(set(model.features) - set(champion.features)):
+            raise ContractBroken(
+                f"{model.pipeline.pipeline}: version {model.version} cannot answer beside version {champion.version},"
+                f" whose requests have no {', '.join(missing)}: predictions.rollout has no effect on it"
+            )
+        self.model, self.plan, self.tally = model, plan, Tally()
+        self.stopped: str | None = None  # why
+        self._columns = [champion.features.index(name) for name in model.features]
+
+    def answer(self, rows: np.ndarray) -> np.ndarray:
+        """Predict rows of the champion's features, shape (n, f), as `ServedModel.answer` does.
+
+        Raises
+        ------
+        ContractBroken
+            If an answer is no number.
+        """
+        predicted = self.model.answer(rows[:, self._columns])
+        if not np.isfinite(predicted).all():
+            raise ContractBroken("an answer is no number")
+        return predicted
 
 
 @dataclass
@@ -37,6 +78,8 @@ class ServedModel:
         When it was named to answer here, UTC; None where nobody noted it.
     interval_as_of : datetime or None
         When the newest truth became known that the interval was made from, UTC.
+    challenger : Challenger or None
+        Of a champion: who answers beside it.
     """
 
     pipeline: Pipeline
@@ -53,6 +96,7 @@ class ServedModel:
     since: datetime | None = None
     interval_as_of: datetime | None = None
     trees: Any = field(default=None)
+    challenger: Challenger | None = None
 
     @property
     def features(self) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from include.spec.model import Pipeline
 
 MODEL, TAGS, CURRENT, HASHES = "model.skops", "tags.json", "current.json", "sha256.json"
+STOPPED = "stopped.json"  # the challenger that was stopped last
 FILES = ("golden.json", "pipeline.json", "reference.bin")
 HALF, GONE = ".half-", ".gone-"  # folders that are being made, and being removed
 
@@ -159,8 +160,26 @@ def _loaded(place: Path, where: str) -> ServedModel:
 
 def point(folder: Path, pipeline: str, current: dict[str, Any]) -> None:
     """Name the version that answers, and what goes with it; in one step."""
-    target = folder / pipeline / CURRENT
-    text = json.dumps(current)
+    _write(folder / pipeline / CURRENT, current)
+
+
+def standing(folder: Path, pipeline: str) -> dict[str, Any]:
+    """Return what `point` has named last; nothing where it never has."""
+    return _read(folder / pipeline / CURRENT)
+
+
+def stop(place: Path, stopped: dict[str, Any]) -> None:
+    """Note in a pipeline's folder which challenger answers no more, and why; in one step."""
+    _write(place / STOPPED, stopped)
+
+
+def stopped_in(place: Path) -> dict[str, Any]:
+    """Return what `stop` has noted last; nothing where it never has."""
+    return _read(place / STOPPED)
+
+
+def _write(target: Path, content: dict[str, Any]) -> None:
+    text = json.dumps(content)
     if target.exists() and target.read_text() == text:
         return
     descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{CURRENT}-")
@@ -169,9 +188,7 @@ def point(folder: Path, pipeline: str, current: dict[str, Any]) -> None:
     os.replace(temporary, target)
 
 
-def standing(folder: Path, pipeline: str) -> dict[str, Any]:
-    """Return what `point` has named last; nothing where it never has."""
-    path = folder / pipeline / CURRENT
+def _read(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text()) if path.exists() else {}
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from include.spec.candidates import VALUES_ONLY, Naive
 from include.spec.faults import Fault, Path, closest, one_of
 from include.spec.kinds import SqlSource
+from include.spec.learning import LEAST_SHADOW_ROWS
 from include.spec.parts import Parts
 from include.spec.recipes import CALENDAR_PARTS, Lag, OneHot, Recipe, Trailing
 from include.spec.source import NUMBERS, RESERVED, Column
@@ -33,6 +34,7 @@ def whole_pipeline(pipeline: Parts) -> Iterator[Fault]:
     yield from _predictions(pipeline)
     yield from _feature_references(pipeline)
     yield from _business(pipeline)
+    yield from _rollout(pipeline)
     if pipeline.promotion.slice_max_loss_pct is not None and not pipeline.monitoring.slices:
         what = "compares the slices of `monitoring.slices`, of which there are none; list some, or remove it"
         yield Fault(("promotion", "slice_max_loss_pct"), what)
@@ -55,6 +57,20 @@ def _business(pipeline: Parts) -> Iterator[Fault]:
         yield Fault(path, f"{wanted.column!r} is in no source; {one_of(wanted.column, known)}")
     elif column.type not in (*NUMBERS, "boolean"):
         yield Fault(path, f"{wanted.column!r} is {column.type}, which has no mean; choose a number or a boolean")
+
+
+def _rollout(pipeline: Parts) -> Iterator[Fault]:
+    """Yield what a rollout could not do: there is never a challenger in shadow, or nothing to disagree by."""
+    rollout = pipeline.predictions.rollout
+    if rollout.mode == "basic":
+        return
+    path: Path = ("predictions", "rollout")
+    if not pipeline.shadow_rows:
+        what = f"{rollout.mode} is for a challenger that waits in shadow, and none ever does here"
+        yield Fault((*path, "mode"), f"{what}; give promotion.shadow_rows {LEAST_SHADOW_ROWS} or more, or write basic")
+    if rollout.limits.disagreement is not None and pipeline.target.is_probability:
+        what = "counts in widths of the champion's interval, and a probability has none; remove it"
+        yield Fault((*path, "limits", "disagreement"), what)
 
 
 def _sources(pipeline: Parts) -> Iterator[Fault]:

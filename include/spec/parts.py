@@ -18,6 +18,7 @@ from include.spec.lines import Document
 from include.spec.monitoring import Monitoring
 from include.spec.quality import Quality
 from include.spec.recipes import Lag, Recipe
+from include.spec.rollout import Rollout
 from include.windows import Window, midnight
 
 # Each window is a run of the scheduler; more than this is a slip of the pen in a date.
@@ -158,6 +159,7 @@ class Predictions(Strict):
         description="When the prediction for the next day of the target's calendar has to be there, in the"
         " schedule's zone, on each day the calendar has; later than that it is told as overdue.",
     )
+    rollout: Rollout = Field(Rollout(), description="What becomes of a challenger that waits in shadow.")
 
 
 class Replay(Strict):

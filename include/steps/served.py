@@ -21,9 +21,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 SAMPLE = 20_000  # newest answers of a window whose inputs are looked at
+# What was answered is what clients got: of the version itself, or of a challenger that answered beside it as a canary.
+VERSIONS = """
+select %(version)s::integer union
+select model_version from ml.decision where pipeline = %(pipeline)s and evidence ? 'shadow'
+    and evidence->'champion'->>'version' = %(version)s::text
+"""
 # An answer is about the time it names, else about when it was given; the newest window also has what came after it.
 ABOUT = """
-p.pipeline = %(pipeline)s and p.model_version = %(version)s and p.kind = 'served'
+p.pipeline = %(pipeline)s and p.model_version = any(%(versions)s) and p.kind = 'served'
     and coalesce(p.valid_at, p.predicted_at) >= %(start)s and coalesce(p.valid_at, p.predicted_at) < %(until)s
 """
 FIGURES = f"""
@@ -39,7 +45,7 @@ from ml.prediction p where {ABOUT} order by predicted_at desc, request_id, row_n
 """
 TRUTHS = """
 select actual, predicted from mart.prediction_vs_actual
-where pipeline = %(pipeline)s and model_version = %(version)s and kind = 'served'
+where pipeline = %(pipeline)s and model_version = any(%(versions)s) and kind = 'served'
     and known_at >= %(start)s and known_at < %(until)s
 """
 OUTCOMES = """
@@ -48,7 +54,8 @@ select o.key, avg(case jsonb_typeof(o.value) when 'boolean' then (o.value::text)
 from ml.feedback f
 join ml.prediction p on (p.request_id, p.row_number) = (f.request_id, f.row_number) and p.kind = 'served',
 jsonb_each(f.outcome) o
-where f.pipeline = %(pipeline)s and p.model_version = %(version)s and f.given_at >= %(start)s and f.given_at < %(until)s
+where f.pipeline = %(pipeline)s and p.model_version = any(%(versions)s)
+    and f.given_at >= %(start)s and f.given_at < %(until)s
     and not exists (select from ml.feedback n
         where (n.request_id, n.row_number) = (f.request_id, f.row_number) and n.version > f.version)
 group by o.key
@@ -92,6 +99,7 @@ def _read(
     from include.training.evaluate import losses
 
     with run.engine.connect() as connection:
+        place |= {"versions": [row[0] for row in connection.exec_driver_sql(VERSIONS, place)]}
         figures = connection.exec_driver_sql(FIGURES, place).one()
         answers = connection.exec_driver_sql(ANSWERS, place).all()
         truths = np.array(connection.exec_driver_sql(TRUTHS, place).all(), dtype="float64").reshape(-1, 2)

@@ -20,6 +20,7 @@ OWN = """
 select decision_id, verdict, model_version, window_start_at, window_end_at from ml.decision
 where dag_id = %s and run_id = %s and evidence ? 'shadow' order by decision_id desc limit 1
 """
+STOPPED = "select reason from ml.rollout_stop where decision_id = %s"
 log = logging.getLogger(__name__)
 
 
@@ -99,6 +100,8 @@ def _seen(connection: Connection, run: Run, challenger: shadow.Waiting) -> Check
     if standing != challenger.champion:
         told = f"another champion came, version {standing}; in shadow it was beside version {challenger.champion}"
         return Check(shadow.RULE, "failed", told)
+    if reason := connection.exec_driver_sql(STOPPED, (challenger.decision_id,)).scalar():
+        return Check(shadow.RULE, "failed", f"the prediction service stopped it: {reason}")
     answers = shadow.answers_of(connection, challenger, run.run_after)
     age = loaded_window(run).end - challenger.from_at
     check = shadow.judge(answers, challenger.wanted, policy, age, span(policy.shadow_expires))

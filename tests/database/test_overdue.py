@@ -156,5 +156,4 @@ def test_what_is_overdue_is_told_once_and_counted_each_time(warehouse, closed) -
 
 def test_the_shipped_answer_is_promised() -> None:
     predictions = load_all()["usdmxn"].predictions
-    assert predictions is not None
     assert predictions.due == "13:45"

@@ -21,9 +21,11 @@ from include.promotion import ledger
 from include.registry.download import Downloads
 from include.registry.mlflow_registry import Version, by_number
 from include.serving import following
+from include.serving.catalog import Catalog
 from include.serving.following import Follower
+from include.serving.rollout import Plan
 from include.serving.troubles import Troubles
-from include.serving.versions import MODEL, standing
+from include.serving.versions import MODEL, standing, stop
 from include.settings import settings
 from include.steps.champion import make_live
 from tests.model.conftest import Plant
@@ -84,6 +86,14 @@ def wait_for(condition: Callable[[], Any], seconds: float = 60) -> Any:
     return value
 
 
+def spoil_golden(version: Version, folder: Path) -> None:
+    """Let what MLflow keeps of a version's golden answers be other ones."""
+    stored = MlflowClient().download_artifacts(version.run_id, "golden.json", str(folder))
+    golden = json.loads(Path(stored).read_text())
+    golden["predicted"][0] += 1.0
+    MlflowClient().log_text(version.run_id, json.dumps(golden), "golden.json")
+
+
 def alerts(world: Plant) -> list[str]:
     return [row[0] for row in world.rows("select message from ops.alert where kind = 'serving'")]
 
@@ -131,11 +141,7 @@ def test_a_version_that_answers_otherwise_is_not_followed_and_alerts_once(
     name, models, troubles = two.spec.pipeline, tmp_path / "models", Troubles()
     follower = make_follower(troubles)
     follower.look()
-    version = by_number(name, 2)
-    stored = MlflowClient().download_artifacts(version.run_id, "golden.json", str(tmp_path))
-    golden = json.loads(Path(stored).read_text())
-    golden["predicted"][0] += 1.0
-    MlflowClient().log_text(version.run_id, json.dumps(golden), "golden.json")
+    spoil_golden(by_number(name, 2), tmp_path)
     promote(two, 2)
     for each in (follower, follower, make_follower(Troubles())):  # also a service that was started again
         each.look()
@@ -190,3 +196,75 @@ def test_a_move_is_told_when_it_is_committed(two: Plant, serving_url: str) -> No
         select.select([link], [], [], 60)
         link.poll()
         assert [notice.payload for notice in link.notifies] == [two.spec.pipeline]
+
+
+WAITS = """
+insert into ml.decision (pipeline, window_start_at, window_end_at, verdict, reasons, evidence, model_version, dag_id,
+    run_id)
+values (%s, now(), now(), 'hold', '{waits}', %s, 2, 't', 'r') returning decision_id
+"""
+
+
+def let_wait(world: Plant, pipelines: Path) -> int:
+    """Let version 2 wait in shadow, and pipeline.yaml make it a canary; return the decision."""
+    file = pipelines / world.spec.pipeline / "pipeline.yaml"
+    rollout = "predictions: {rollout: {mode: canary, share: 0.25, limits: {disagreement: 0.5}}}\n"
+    file.write_text(file.read_text().replace("confidence: 0.9}", "confidence: 0.9, shadow_rows: 20}") + rollout)
+    evidence = json.dumps({"champion": {"version": 1}, "shadow": {"state": "waits", "wanted": 20}})
+    with world.engine.begin() as connection:
+        return int(connection.exec_driver_sql(WAITS, (world.spec.pipeline, evidence)).scalar_one())
+
+
+def test_who_waits_in_shadow_is_brought_and_answers_beside_the_champion_as_the_spec_says(
+    two: Plant, pipelines: Path, make_follower: Any, tmp_path: Path
+) -> None:
+    name, models, follower, in_shadow = (
+        two.spec.pipeline,
+        tmp_path / "models",
+        make_follower(),
+        let_wait(two, pipelines),
+    )
+    follower.look()
+    sha256 = by_number(name, 2).tags["sha256"]
+    plan = Plan(2, sha256, in_shadow, "canary", 0.25, errors=0.01, latency_ms=250, disagreement=0.5)
+    current = standing(models, name)
+    assert (current["version"], current["challenger"]) == (1, plan.to_dict())
+    catalog = Catalog(models)
+    catalog.refresh()
+    assert catalog.models[name].challenger.plan == plan
+    promote(two, 2)
+    follower.look()
+    assert "challenger" not in standing(models, name)
+
+
+def test_a_challenger_that_answers_otherwise_leaves_the_champion_alone_and_alerts(
+    two: Plant, pipelines: Path, make_follower: Any, tmp_path: Path
+) -> None:
+    name, models, troubles = two.spec.pipeline, tmp_path / "models", Troubles()
+    follower = make_follower(troubles)
+    follower.look()
+    spoil_golden(by_number(name, 2), tmp_path)
+    let_wait(two, pipelines)
+    follower.look()
+    assert (standing(models, name)["version"], "challenger" in standing(models, name)) == (1, False)
+    assert "golden rows" in troubles.standing()[f"{name} challenger"]["why"]
+    [alert] = alerts(two)
+    assert alert.endswith("The champion answers alone")
+
+
+def test_a_challenger_that_was_stopped_is_recorded_rejected_and_not_begun_again(
+    two: Plant, pipelines: Path, make_follower: Any, tmp_path: Path
+) -> None:
+    name, models, in_shadow = two.spec.pipeline, tmp_path / "models", let_wait(two, pipelines)
+    make_follower().look()
+    told = {"version": 2, "reason": "it was slow", "figures": {"slow": 9}, "stopped_at": "2026-01-01T00:00:00+00:00"}
+    stop(models / name, {"decision_id": in_shadow} | told)
+    for follower in (make_follower(), make_follower()):
+        follower.look()
+    assert "challenger" not in standing(models, name)
+    assert alerts(two) == ["version 2 was stopped: it was slow. The champion answers alone"]
+    [row] = two.rows("select decision_id, model_version, reason, figures from ml.rollout_stop")
+    assert tuple(row) == (in_shadow, 2, "it was slow", {"slow": 9})
+    (models / name / "stopped.json").unlink()  # as in another service
+    make_follower().look()
+    assert "challenger" not in standing(models, name)

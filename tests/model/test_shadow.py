@@ -263,3 +263,76 @@ def test_while_one_waits_in_shadow_the_monitor_asks_for_no_other(trained, readin
     trained.load(half, readings(half, slope=-1.0))
     decision = trained.monitor("m4", half)
     assert decision["verdict"] != "retrain"
+
+
+SERVED = """
+insert into ml.prediction (pipeline, model_version, kind, is_simulated, run_id, entity, valid_at, predicted, is_honest,
+    request_id, row_number, inputs)
+select pipeline, {version}, '{kind}', true, '', case when entity <> '' then entity end, valid_at, target + {error},
+    true, 'request ' || valid_at, 0, '{{}}'
+from feature.target where valid_at >= '2024-02-11'
+"""
+
+
+def serve(world, champion_error, challenger_error, canary=False):
+    """Let the service have answered about every row of the fourth window, by the champion or by the canary."""
+    kinds = ("shadow", "served") if canary else ("served", "shadow")
+    for version, kind, error in zip((1, 2), kinds, (champion_error, challenger_error), strict=True):
+        with world.engine.begin() as connection:
+            connection.exec_driver_sql(SERVED.format(version=version, kind=kind, error=error))
+
+
+@pytest.mark.parametrize("canary", [False, True])
+def test_what_both_answered_to_requests_is_evidence_where_no_run_scored_them(waiting, readings, canary):
+    waiting.load(FOURTH, readings(FOURTH, slope=-1.0))
+    serve(waiting, 0.5, 0.4, canary)
+    serve(waiting, 0.5, 0.4, canary)  # asked again, a row counts once
+    assert progress(waiting) == "version 2 waits in shadow: 240 of 20 rows"
+    decision = end_shadow(waiting.run("monitor", "m", FOURTH))
+    assert (decision["version"], decision["verdict"]) == (2, "promote")
+
+
+def test_answers_to_requests_that_are_proven_worse_reject_it(waiting, readings):
+    waiting.load(FOURTH, readings(FOURTH, slope=-1.0))
+    serve(waiting, 0.1, 4.0, canary=True)
+    assert end_shadow(waiting.run("monitor", "m", FOURTH)) is None
+    assert "proven worse" in newest(waiting).reasons[-1]
+
+
+TOLD = """
+update ml.prediction set valid_at = null, entity = null where request_id is not null;
+insert into ml.feedback (request_id, row_number, version, pipeline, actual, given_by)
+select request_id, 0, 1, pipeline, predicted - {error}, 'desk' from ml.prediction
+where kind = 'shadow' and model_version = 2
+"""
+
+
+@pytest.mark.parametrize(("error", "verdict"), [(0.4, "promote"), (9.0, "reject")])
+def test_truth_that_clients_told_is_evidence_where_requests_name_no_row(waiting, readings, error, verdict):
+    waiting.load(FOURTH, readings(FOURTH, slope=-1.0))
+    serve(waiting, 0.5, 0.4)
+    with waiting.engine.begin() as connection:
+        connection.exec_driver_sql(TOLD.format(error=error))
+    assert progress(waiting) == "version 2 waits in shadow: 240 of 20 rows"
+    end_shadow(waiting.run("monitor", "m", FOURTH))
+    assert newest(waiting).verdict == verdict
+
+
+def test_what_a_run_scored_comes_before_what_was_asked_about_the_same_row(waiting, readings):
+    waiting.load(FOURTH, readings(FOURTH, slope=-1.0))
+    serve(waiting, 0.1, 400.0)
+    score.predict(waiting.run("score", "score", FOURTH))
+    assert end_shadow(waiting.run("monitor", "m", FOURTH))["verdict"] == "promote"
+
+
+def test_one_that_the_prediction_service_stopped_is_rejected(waiting, readings):
+    [row] = waiting.rows("select * from mart.challenger_in_shadow")
+    with waiting.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "insert into ml.rollout_stop (decision_id, pipeline, model_version, reason, figures, stopped_at)"
+            " values (%s, %s, 2, 'it was slow', '{}', now())",
+            (row.decision_id, waiting.spec.pipeline),
+        )
+    assert play(waiting, FOURTH, readings(FOURTH, slope=-1.0)) is None
+    assert (newest(waiting).verdict, newest(waiting).model_version) == ("reject", 2)
+    assert newest(waiting).reasons[-1] == "the prediction service stopped it: it was slow"

@@ -84,7 +84,9 @@ def asking(service: Service, pipeline: Pipeline, **options: Any) -> Iterator[Cli
 
 def assert_each_is_kept_once(service: Service, clients: Clients) -> None:
     """Wait until the log has reached the warehouse; every answer is in it, and no row twice."""
-    count = "select request_id, count(*), count(distinct row_number) from ml.prediction group by 1"
+    count = (
+        "select request_id, count(*), count(distinct row_number) from ml.prediction where kind = 'served' group by 1"
+    )
 
     def kept() -> dict[str, tuple[int, int]]:
         return {request_id: (rows, places) for request_id, rows, places in service.rows(count)}

@@ -238,3 +238,68 @@ begin
         grant insert on ops.service_audit to serving;
     end if;
 end $$;
+
+-- Rollout: what a challenger in shadow answered to requests is evidence, and one that was stopped is rejected.
+create table ml.rollout_stop (
+    decision_id bigint primary key,
+    pipeline text not null,
+    model_version integer not null,
+    reason text not null,
+    figures jsonb not null,
+    stopped_at timestamptz not null
+);
+comment on table ml.rollout_stop is 'Challengers in shadow that the prediction service has stopped: they answer no request any more, and are rejected';
+comment on column ml.rollout_stop.decision_id is 'Decision that let it wait in shadow: ml.decision';
+comment on column ml.rollout_stop.pipeline is 'Pipeline';
+comment on column ml.rollout_stop.model_version is 'Version that was stopped';
+comment on column ml.rollout_stop.reason is 'Which limit it broke, in words';
+comment on column ml.rollout_stop.figures is 'What was counted by then';
+comment on column ml.rollout_stop.stopped_at is 'When it stopped answering there, UTC';
+comment on column ml.prediction.latency_ms is
+    'Time from the request''s arrival until its answer was ready; of what was not returned, the time of that answer alone, ms';
+
+create index prediction_beside on ml.prediction (pipeline, model_version, valid_at) where request_id is not null;
+comment on column mart.challenger_vs_champion.valid_at is 'Row both predictions are made from, UTC; of a request that names none, when it was answered';
+comment on column mart.challenger_vs_champion.first_known_at is 'When the truth was first known, or told, UTC';
+create or replace view mart.challenger_vs_champion as
+with pairs as (
+    select w.pipeline, w.version, w.decision_id, p.entity, p.valid_at, null as request, p.predicted as champion_predicted,
+        s.predicted as challenger_predicted, 0 as is_served, p.predicted_at, t.target as actual, t.first_known_at as known_at
+    from mart.challenger_in_shadow w
+    join ml.prediction p on p.pipeline = w.pipeline and p.model_version = w.champion and p.kind = 'batch' and p.is_honest
+        and p.predicted_at >= w.decided_at
+    join feature.target t on t.pipeline = p.pipeline and t.entity = p.entity and t.valid_at = p.valid_at
+    left join ml.prediction s on s.pipeline = p.pipeline and s.entity = p.entity and s.valid_at = p.valid_at
+        and s.model_version = w.version and s.kind = 'shadow' and s.request_id is null
+    where s.is_honest is distinct from false
+    union all
+    select w.pipeline, w.version, w.decision_id, coalesce(p.entity, ''), coalesce(p.valid_at, p.predicted_at),
+        case when p.valid_at is null then p.request_id || ' ' || p.row_number end, p.predicted, s.predicted, 1,
+        p.predicted_at, coalesce(f.actual, t.target), case when f.actual is null then t.first_known_at else f.given_at end
+    from mart.challenger_in_shadow w
+    join ml.prediction p on p.pipeline = w.pipeline and p.model_version = w.champion and p.request_id is not null
+        and p.is_honest and p.predicted_at >= w.decided_at
+    join ml.prediction s on s.request_id = p.request_id and s.row_number = p.row_number and s.pipeline = p.pipeline
+        and s.model_version = w.version and s.is_honest
+    left join feature.target t on t.pipeline = p.pipeline and t.entity = coalesce(p.entity, '') and t.valid_at = p.valid_at
+    left join lateral (
+        select f.actual, f.given_at from ml.feedback f where f.request_id = p.request_id and f.row_number = p.row_number
+        order by f.version desc limit 1
+    ) f on true
+    where coalesce(f.actual, t.target) is not null
+)
+select distinct on (decision_id, entity, valid_at, request) pipeline, version, decision_id, entity, valid_at,
+    known_at as first_known_at, actual, champion_predicted, challenger_predicted
+from pairs
+order by decision_id, entity, valid_at, request, is_served, predicted_at;
+comment on view mart.challenger_vs_champion is
+    'What a challenger in shadow and the champion predicted of the same rows, whose truth has come, from the warehouse or as feedback: in runs, and where that is missing in answers to requests; a row counts once';
+
+do $$
+begin
+    if exists (select from pg_roles where rolname = 'serving') then
+        grant usage on schema mart to serving;
+        grant select on mart.challenger_in_shadow to serving;
+        grant select, insert on ml.rollout_stop to serving;
+    end if;
+end $$;

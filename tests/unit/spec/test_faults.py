@@ -99,6 +99,18 @@ MINIMAL = [
          "'fix' is not a feature", "did you mean 'fix_mxn'?", line="behaviour:"),
     slip("replay:", "behaviour: [{kind: perturbation, features: [fix], at_most: 1}]\nreplay:",
          "behaviour[0].features[0]", "'fix' is not a feature", "did you mean 'fix_mxn'?", line="behaviour:"),
+    slip("replay:", "predictions: {rollout: {mode: shadow}}\nreplay:", "predictions.rollout.mode",
+         "none ever does here", "give promotion.shadow_rows 12 or more"),
+    slip("replay:", "predictions: {rollout: {mode: canary}}\nreplay:", "predictions.rollout.share",
+         "says how many requests a canary answers", "give it"),
+    slip("replay:", "predictions: {rollout: {mode: canary, share: 0}}\nreplay:", "predictions.rollout.share",
+         "0 is not above 0", "more than 0"),
+    slip("replay:", "predictions: {rollout: {mode: canary, share: 1}}\nreplay:", "predictions.rollout.share",
+         "1 is not below 1", "less than 1"),
+    slip("replay:", "predictions: {rollout: {mode: shadow, share: 0.1}}\nreplay:", "predictions.rollout.share",
+         "has no effect where mode is shadow", "mode: canary"),
+    slip("replay:", "predictions: {rollout: {limits: {errors: 0.1}}}\nreplay:", "predictions.rollout.limits",
+         "have no effect where mode is basic", "shadow or canary"),
     slip("replay:", "promotion: {protected: [fix]}\nreplay:", "promotion.protected[0]", "'fix' is not a feature",
          "did you mean 'fix_mxn'?", line="promotion:"),
     slip("replay:", "promotion: {slice_max_loss_pct: 5}\nreplay:", "promotion.slice_max_loss_pct",
@@ -347,6 +359,14 @@ def test_a_password_written_as_connection_is_not_repeated_in_the_error() -> None
         parse(broken, "p.yaml")
     assert "hunter2" not in str(error.value)
     assert "keep host and password in the Airflow Connection" in str(error.value)
+
+
+def test_a_canary_of_probabilities_has_no_interval_to_disagree_by() -> None:
+    text = TEXTS["minimal"].replace("horizon: 1}", "horizon: 1, above: 18}").replace("tier_3", "tier_1")
+    text = text.replace("thresholds:\n  r2_min: 0.68", "thresholds: {}\npromotion: {metric: brier}")
+    rollout = "predictions: {rollout: {mode: shadow, limits: {disagreement: 0.2}}}\nreplay:"
+    with pytest.raises(ConfigError, match=r"limits.disagreement: counts in widths .*, and a probability has none"):
+        parse(text.replace("linear: {kind: linear}", "ridge: {kind: ridge}").replace("replay:", rollout), "p.yaml")
 
 
 @pytest.mark.parametrize("text", ["", "# nothing but a comment\n", "---\n", "null\n", "~"])
