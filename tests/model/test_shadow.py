@@ -300,14 +300,16 @@ def test_answers_to_requests_that_are_proven_worse_reject_it(waiting, readings):
 
 
 TOLD = """
-update ml.prediction set valid_at = null, entity = null where request_id is not null;
-insert into ml.feedback (request_id, row_number, version, pipeline, actual, given_by)
-select request_id, 0, 1, pipeline, predicted - {error}, 'desk' from ml.prediction
+update ml.prediction set valid_at = null, entity = null, predicted_at = now() + (valid_at - timestamptz '2024-02-11')
+where request_id is not null;
+insert into ml.feedback (request_id, row_number, version, pipeline, actual, given_by, given_at)
+select request_id, 0, 1, pipeline, predicted - {error}, 'desk', (select max(first_known_at) from feature.target)
+from ml.prediction
 where kind = 'shadow' and model_version = 2
 """
 
 
-@pytest.mark.parametrize(("error", "verdict"), [(0.4, "promote"), (9.0, "reject")])
+@pytest.mark.parametrize(("error", "verdict"), [(0.4, "promote"), (-0.1, "reject")])
 def test_truth_that_clients_told_is_evidence_where_requests_name_no_row(waiting, readings, error, verdict):
     waiting.load(FOURTH, readings(FOURTH, slope=-1.0))
     serve(waiting, 0.5, 0.4)
