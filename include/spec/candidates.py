@@ -115,6 +115,7 @@ class GradientBoosting(Fitted):
     trees: int = Field(100, ge=1, le=2000, description="How many trees.", json_schema_extra={"unit": "trees"})
     learning_rate: float = Field(0.1, gt=0, le=1, description="Share of a tree that counts.")
     leaves: int = Field(31, ge=2, le=1000, description="Most leaves of a tree.", json_schema_extra={"unit": "leaves"})
+    max_features: Share = Field(1.0, gt=0, le=1, description="Share of the features each split looks at.")
 
 
 class AdaBoost(Fitted):

@@ -111,6 +111,7 @@ def _gradient_boosting(pipeline: Pipeline, candidate: Any) -> Any:
     boosting = HistGradientBoostingRegressor(
         max_iter=candidate.trees,
         learning_rate=candidate.learning_rate,
+        max_features=candidate.max_features,
         max_leaf_nodes=candidate.leaves,
         early_stopping=False,  # it would hold rows out at random
         random_state=pipeline.training.seed,

@@ -26,6 +26,7 @@ def classifier(pipeline: Pipeline, candidate: Any) -> tuple[Any, bool]:
         boosting = ensemble.HistGradientBoostingClassifier(
             max_iter=candidate.trees,
             learning_rate=candidate.learning_rate,
+            max_features=candidate.max_features,
             max_leaf_nodes=candidate.leaves,
             early_stopping=False,  # it would hold rows out at random
             random_state=seed,
