@@ -36,7 +36,10 @@ def _lay_out_balancer() -> None:
     """Copy the load balancer's configuration to its volume, where every user can read it."""
     folder = settings().var / "balancer"
     folder.mkdir(exist_ok=True)
-    (folder / "haproxy.cfg").write_text((settings().root / "config" / "haproxy.cfg").read_text("utf-8"), "utf-8")
+    folder.chmod(0o755)  # a volume has the mode of the image's folder, which is closed to other users
+    copy = folder / "haproxy.cfg"
+    copy.write_bytes((settings().root / "config" / "haproxy.cfg").read_bytes())
+    copy.chmod(0o644)
 
 
 if __name__ == "__main__":

@@ -81,6 +81,7 @@ def contents(server_url: str) -> dict[str, list[tuple[object, ...]]]:
 
 def test_it_prepares_everything_and_a_second_time_changes_nothing(own_postgres_url: str, tmp_path: Path) -> None:
     environ, server = secrets_of(own_postgres_url), urlsplit(own_postgres_url).netloc.rpartition("@")[2]
+    (tmp_path / "var" / "balancer").mkdir(mode=0o770, parents=True)
     done = init(environ, tmp_path, server)
     assert done.returncode == 0, done.stderr[-2000:]
     found = contents(own_postgres_url)
@@ -92,6 +93,8 @@ def test_it_prepares_everything_and_a_second_time_changes_nothing(own_postgres_u
     passwords = tmp_path / "var" / "secrets" / "airflow_passwords.json"
     assert json.loads(passwords.read_text()) == {"admin": "x" * 64}
     assert passwords.stat().st_mode & 0o077 == 0
+    balancer = tmp_path / "var" / "balancer"  # a volume begins with the mode of the image's folder
+    assert [path.stat().st_mode & 0o777 for path in (balancer, balancer / "haproxy.cfg")] == [0o755, 0o644]
 
     assert written_outside("init", tmp_path) == set()
 
