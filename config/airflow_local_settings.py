@@ -1,4 +1,4 @@
-"""Read by every Airflow process at its start; warms the scheduler, from which workers are forked.
+"""Read by every Airflow process at its start; warms the scheduler and the DAG processor, which fork their workers.
 
 ``CICLO_WARM_WORKERS=0`` switches it off, to measure what it is worth. Where workers are not
 forked from the scheduler (macOS), a fork server imports the same list instead.
@@ -7,9 +7,9 @@ forked from the scheduler (macOS), a fork server imports the same list instead.
 import multiprocessing
 import sys
 
-if "scheduler" in sys.argv and multiprocessing.get_start_method() == "fork":
-    from include.local.warm import preload, warm_modules
+if {"scheduler", "dag-processor"} & {*sys.argv} and multiprocessing.get_start_method() == "fork":
+    from include.local.warm import DAG_FILES, preload, warm_modules
     from include.settings import settings
 
     if settings().warm_workers:
-        preload(warm_modules())
+        preload(warm_modules() if "scheduler" in sys.argv else DAG_FILES)

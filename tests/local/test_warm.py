@@ -55,6 +55,17 @@ def test_the_scheduler_imports_the_whole_list_without_a_thread(python):
     assert (done.returncode, done.stdout.strip()) == (0, "set()"), done.stderr
 
 
+def test_reading_a_dag_file_imports_nothing_of_ours_that_the_dag_processor_has_not(python):
+    files = [str(file) for file in sorted((ROOT / "dags").glob("*.py"))]
+    code = (
+        "import airflow_local_settings as _, runpy, sys; before = set(sys.modules);"
+        f"[runpy.run_path(file) for file in {files}];"
+        "print([name for name in set(sys.modules) - before if name.startswith(('include', 'airflow.sdk'))])"
+    )
+    done = python(code, "dag-processor")
+    assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr
+
+
 def test_the_list_names_our_own_work_modules():
     assert {"include.spec.load", "include.steps.ingest", "include.steps.train"} <= set(warm_modules())
 
