@@ -57,7 +57,7 @@ def overdue_windows(connection: Connection, pipeline: Pipeline, now: datetime) -
         (pipeline.pipeline, now - GRACE),
     )
     just_closed = {end for (end,) in rows}
-    every = gaps(connection, pipeline, loaded_by(pipeline, _sandbox_time(connection, pipeline, now)))
+    every = gaps(connection, pipeline, loaded_by(pipeline, source_time(connection, pipeline, now)))
     return [gap for gap in every if gap.start not in just_closed]
 
 
@@ -85,7 +85,7 @@ def late_prediction(connection: Connection, pipeline: Pipeline, now: datetime) -
     """Say which prediction should be there by `predictions.due` and is not; empty where none is late or due."""
     if pipeline.predictions.due is None:
         return ""
-    due_at, target_at = due_target(pipeline, _sandbox_time(connection, pipeline, now))
+    due_at, target_at = due_target(pipeline, source_time(connection, pipeline, now))
     is_there = connection.exec_driver_sql(
         "select exists (select from ml.prediction where (pipeline, kind) = (%s, 'batch') and target_at >= %s)",
         (pipeline.pipeline, target_at),
@@ -119,8 +119,8 @@ def due_target(pipeline: Pipeline, now: datetime) -> tuple[datetime, datetime]:
     return datetime.combine(day.date(), due, zone), target[0].to_pydatetime()
 
 
-def _sandbox_time(connection: Connection, pipeline: Pipeline, now: datetime) -> datetime:
-    """Return now, or the end of the replay plan while the newest answer of a source is SIMULATED: they end there."""
+def source_time(connection: Connection, pipeline: Pipeline, now: datetime) -> datetime:
+    """Return until when the sources have data: now, or the replay plan's end while a newest answer is SIMULATED."""
     is_simulated = connection.exec_driver_sql(
         "select bool_or(is_simulated) from (select distinct on (source) is_simulated from raw.payload"
         " where pipeline = %s order by source, payload_id desc) newest",

@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 def find_gaps(run: Run, count_runs: Callable[..., int]) -> list[dict[str, Any]]:
     """Return one ``ingest_<pipeline>`` for each window that nobody asked for up to the run's own, oldest first.
 
+    The sandbox has no data after the replay plan's end, and nothing was missed there.
+
     Parameters
     ----------
     count_runs : callable
@@ -34,6 +36,7 @@ def find_gaps(run: Run, count_runs: Callable[..., int]) -> list[dict[str, Any]]:
         If there is none; if the clock has not started the run: what a person asks for is all they get; or before the
         first load, which may be a replay of years that has just begun.
     """
+    from include.alerts.overdue import source_time
     from include.warehouse.loaded_windows import gaps, loaded_span
 
     if not run.is_scheduled or run.interval is None:
@@ -41,7 +44,8 @@ def find_gaps(run: Run, count_runs: Callable[..., int]) -> list[dict[str, Any]]:
     schedule, zone = run.pipeline.schedule, run.pipeline.zone
     with run.engine.connect() as connection:
         is_new = loaded_span(connection, run.pipeline, run.pipeline.main) is None
-        missed = [] if is_new else gaps(connection, run.pipeline, run.interval.start)
+        until = source_time(connection, run.pipeline, run.interval.start)
+        missed = [] if is_new else gaps(connection, run.pipeline, until)
     windows = [window for gap in missed for window in gap.split(schedule.longest_window, zone)]
     under_way = {"dag_id": run.ref.dag_id, "states": ["queued", "running"]}
     wanted = [window for window in windows if not count_runs(run_ids=[run_id_of(window)], **under_way)]

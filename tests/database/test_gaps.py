@@ -139,6 +139,15 @@ def test_what_a_run_loads_already_is_not_asked_for_twice(load: Load, clock) -> N
     assert [Window.from_dict(one["conf"]) for one in found] == windows("2025-02-01..2025-02-10")
 
 
+def test_of_the_sandbox_nothing_was_missed_after_the_replay_plans_end(warehouse, load: Load, clock) -> None:
+    load(f"{START}..2025-01-31")
+    warehouse.payload()
+    assert clock("2025-03-07..2025-03-08") != []
+    warehouse.sql("update raw.payload set is_simulated = true")
+    [missed] = clock("2025-03-07..2025-03-08")
+    assert [Window.from_dict(missed["conf"])] == windows("2025-01-31..2025-02-01")
+
+
 def test_without_a_gap_there_is_nothing_to_do(load: Load, clock) -> None:
     load(f"{START}..2025-01-07")
     with pytest.raises(NothingToDo, match="nothing is missed before 2025-01-07 00:00 UTC"):
