@@ -21,15 +21,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 SAMPLE = 20_000  # newest answers of a window whose inputs are looked at
-# What was answered is what clients got: of the version itself, or of a challenger that answered beside it as a canary.
-VERSIONS = """
-select %(version)s::integer union
-select model_version from ml.decision where pipeline = %(pipeline)s and evidence ? 'shadow'
-    and evidence->'champion'->>'version' = %(version)s::text
-"""
-# An answer is about the time it names, else about when it was given; the newest window also has what came after it.
+# What clients got, whichever version answered: an answer is about the time it names, else about when it was given; the
+# newest window also has what came after it.
 ABOUT = """
-p.pipeline = %(pipeline)s and p.model_version = any(%(versions)s) and p.kind = 'served'
+p.pipeline = %(pipeline)s and p.kind = 'served'
     and coalesce(p.valid_at, p.predicted_at) >= %(start)s and coalesce(p.valid_at, p.predicted_at) < %(until)s
 """
 FIGURES = f"""
@@ -45,7 +40,7 @@ from ml.prediction p where {ABOUT} order by predicted_at desc, request_id, row_n
 """
 TRUTHS = """
 select actual, predicted from mart.prediction_vs_actual
-where pipeline = %(pipeline)s and model_version = any(%(versions)s) and kind = 'served'
+where pipeline = %(pipeline)s and kind = 'served'
     and known_at >= %(start)s and known_at < %(until)s
 """
 OUTCOMES = """
@@ -54,8 +49,7 @@ select o.key, avg(case jsonb_typeof(o.value) when 'boolean' then (o.value::text)
 from ml.feedback f
 join ml.prediction p on (p.request_id, p.row_number) = (f.request_id, f.row_number) and p.kind = 'served',
 jsonb_each(f.outcome) o
-where f.pipeline = %(pipeline)s and p.model_version = any(%(versions)s)
-    and f.given_at >= %(start)s and f.given_at < %(until)s
+where f.pipeline = %(pipeline)s and f.given_at >= %(start)s and f.given_at < %(until)s
     and not exists (select from ml.feedback n
         where (n.request_id, n.row_number) = (f.request_id, f.row_number) and n.version > f.version)
 group by o.key
@@ -63,7 +57,7 @@ group by o.key
 
 
 def served_measures(run: Run, window: Window, version: Version, is_newest: bool) -> list[Measure]:
-    """Measure what a version answered about a window; tell people where it was not from the loop's own features.
+    """Measure what was answered about a window; tell people where it was not from the loop's own features.
 
     No decision rests on these figures.
     """
@@ -73,7 +67,7 @@ def served_measures(run: Run, window: Window, version: Version, is_newest: bool)
     from include.steps.inputs import kept_reference, pipeline_of
 
     until = max(window.end, run.run_after) if is_newest else window.end
-    place = {"pipeline": run.pipeline.pipeline, "version": version.number, "start": window.start, "until": until}
+    place = {"pipeline": run.pipeline.pipeline, "start": window.start, "until": until}
     pipeline = pipeline_of(run, version)
     served, losses, outcomes = _read(run, pipeline, place)
     reference = kept_reference(run, version) if served.answers else None
@@ -99,7 +93,6 @@ def _read(
     from include.training.evaluate import losses
 
     with run.engine.connect() as connection:
-        place |= {"versions": [row[0] for row in connection.exec_driver_sql(VERSIONS, place)]}
         figures = connection.exec_driver_sql(FIGURES, place).one()
         answers = connection.exec_driver_sql(ANSWERS, place).all()
         truths = np.array(connection.exec_driver_sql(TRUTHS, place).all(), dtype="float64").reshape(-1, 2)

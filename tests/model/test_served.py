@@ -20,7 +20,7 @@ def windowed(trained, readings):
 
 
 def serve(world, change=None, warnings=(), kind="served", count=100):
-    """Log answers as the service does: of rows of the second window, whose features may be changed."""
+    """Log answers as the service does, half of them another version's: of rows of the second window, maybe changed."""
     rows = world.rows(
         f"select * from feature.{{name}} where valid_at >= '{SECOND.start}' and valid_at < '{SECOND.end}'"
         f" order by valid_at limit {count}"
@@ -29,7 +29,7 @@ def serve(world, change=None, warnings=(), kind="served", count=100):
     lines = []
     for number, row in enumerate(rows):
         inputs = {name: getattr(row, name) for name in names} | (change(row) if change else {})
-        place = (world.spec.pipeline, version.number, kind, None, row.valid_at, 5.0, 4.0, 6.0)
+        place = (world.spec.pipeline, version.number + number % 2, kind, None, row.valid_at, 5.0, 4.0, 6.0)
         lines.append(
             (*place, True, False, "", f"r{number}", 0, json.dumps(inputs), list(warnings), number / 10, "desk")
         )
