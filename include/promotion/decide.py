@@ -163,7 +163,7 @@ def is_better_than_champion(opponent: Opponent, policy: Promotion) -> Check:
 
 
 def _failure(proof: Comparison, policy: Promotion) -> str:
-    if proof.rows < proof.needed:
+    if not proof.is_enough:
         return f"not proven better, {proof.rows} rows are too few, a proof needs {proof.needed}"
     if not proof.is_better:
         could = f"; {proof.detectable_pct:.1f} % would have been proven" if proof.detectable_pct is not None else ""

@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LEAST_ROWS = 30
+SPARE = 1e-9  # of a change: as little is left by rounding
 LEAST_EVENTS = 10  # and as many others: fewer are told apart by chance
 
 
 def finite(sample: pd.DataFrame, names: Sequence[str]) -> np.ndarray:
     """Return some columns of the rows that have a value in all of them, shape (n, columns)."""
-    values = sample[list(names)].to_numpy("float64")
+    values = np.column_stack([sample[name].to_numpy("float64") for name in names])  # faster than a frame of them
     return np.asarray(values[np.isfinite(values).all(axis=1)])
 
 
@@ -59,23 +60,38 @@ def line_or_curve(sample: pd.DataFrame, names: Sequence[str], change: str) -> fl
     return max(r2(sample, names, change), _curve(sample, names, change))
 
 
+def adds(sample: pd.DataFrame, names: Sequence[str], change: str) -> float:
+    """Return the share that a feature explains of a later change, beside `last`, `known` and the row's own `target`.
+
+    It is a share of what those leave: a tide goes on as its values before say, and nothing is left that a feature
+    could give away. The feature has a value in every row.
+    """
+    beside = ["known", "target"]
+    left = 1 - r2(sample, beside, change)
+    line = 1 - (1 - r2(sample, [*names, *beside], change)) / left if left > SPARE else 0.0
+    return max(line, _curve(sample, names, change))
+
+
 def _curve(sample: pd.DataFrame, names: Sequence[str], change: str) -> float:
     """Return the share of a change that a curve over a feature explains, as change or level, with its sign or not.
 
     The curve runs through the rows of every other piece of time and is judged on the rest: what is merely near in
-    time, such as the same month of a slow feature, tells nothing there.
+    time, such as the same month of a slow feature, tells nothing there. Beyond the ends of a curve nothing is judged.
     """
     x, last, change_, piece = finite(sample, [*names, "last", change, "piece"]).T
-    is_known = piece % 2 == 0
-    if min(is_known.sum(), (~is_known).sum()) < LEAST_ROWS / 2:
+    known = np.flatnonzero(piece % 2 == 0)
+    if len(known) < LEAST_ROWS / 2:
         return 0.0
-    x = np.unique(x, return_inverse=True)[1]
-    order = np.flatnonzero(is_known)[np.argsort(x[is_known])]
+    known = known[np.argsort(x[known])]
+    is_judged = (piece % 2 == 1) & (x >= x[known[0]]) & (x <= x[known[-1]])
+    if is_judged.sum() < LEAST_ROWS / 2:
+        return 0.0
     shares, level = [0.0], last + change_
-    for y, moved in (change_, change_), (level, change_), (np.abs(level), np.abs(level) - np.abs(last)):
-        left = y[~is_known] - np.interp(x[~is_known], x[order], y[order])
-        if (spread := float(moved[~is_known].var())) > 1e-12:
-            shares.append(1 - float((left**2).mean()) / spread)
+    for way in (x, np.unique(x, return_inverse=True)[1]):
+        for y, moved in (change_, change_), (level, change_), (np.abs(level), np.abs(level) - np.abs(last)):
+            left = y[is_judged] - np.interp(way[is_judged], way[known], y[known])
+            if (spread := float(moved[is_judged].var())) > 1e-12:
+                shares.append(1 - float((left**2).mean()) / spread)
     return max(shares)
 
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from include.promotion.decide import Check, Opponent, choose, is_better_than_champion
 from include.promotion.proof import Comparison, compare
-from include.promotion.rules import beats_naive, no_slice_worse, reaches_minimums
+from include.promotion.rules import beats_naive, reaches_minimums
+from include.promotion.slices import no_slice_worse
 from include.training.evaluate import score
 
 if TYPE_CHECKING:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from include.promotion.decide import Check
-from include.promotion.explained import LEAST_EVENTS, LEAST_ROWS, auc, line_or_curve, r2, tells
+from include.promotion.explained import LEAST_EVENTS, LEAST_ROWS, adds, auc, line_or_curve, r2, tells
+from include.promotion.later import LATER, Later
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,12 +20,11 @@ if TYPE_CHECKING:
 RULE = "no leak"
 MOST = 0.995  # nothing honest explains more of what a value does next, or tells an event more surely from the rest
 TOGETHER = 5  # features that are summed or multiplied, at most
-LATER = 2  # rows ahead at which a feature may give away a later target
 MOST_ROWS = 5_000
 COMBINED_ROWS, PAIRED = 2_000, 15  # rows that combinations are tried on, and features that are paired
 PIECES = 10  # of time: what a feature tells in every other one, it has to tell in those between
 FILLER = 0.05  # share of rows from which on one value of a feature may stand for "not known"
-Seen = tuple[float, str, str]  # how much is explained, by which features, and how many rows later
+Seen = tuple[float, str, str]  # how much is explained, by which features, and of which rows
 
 
 def no_leak(pipeline: Pipeline, rows: pd.DataFrame) -> Check:
@@ -32,7 +32,8 @@ def no_leak(pipeline: Pipeline, rows: pd.DataFrame) -> Check:
 
     Features made of the target's own past or of the time alone are not asked about: they were known. Of a value it is
     asked how much of its change a feature explains, by any curve, or several as a sum or a product; of an event, how
-    surely one or two tell it from the rest (AUC) among the rows with the same last known outcome.
+    surely one or two tell it from the rest (AUC) among the rows with the same last known outcome. Of the rows that
+    follow each feature is asked about every step, see `include.promotion.later`.
 
     Parameters
     ----------
@@ -52,16 +53,30 @@ def no_leak(pipeline: Pipeline, rows: pd.DataFrame) -> Check:
         return Check(RULE, "failed", text, {"rows": int(is_late.sum())})
     if not features:
         return Check(RULE, "passed", "no leak: no feature reads more than the target's own past and the time")
-    is_event, sample = pipeline.target.is_probability, _changes(rows, pipeline.training.seed)
+    is_event, (sample, later) = pipeline.target.is_probability, _changes(rows, pipeline)
     judged = [name for name in features if tells(sample, name, is_event)]
     if few := _few(sample, judged, is_event):
         return Check(RULE, "unknown", f"leaks cannot be looked for: {few}")
-    told = _told(_most(judged, sample, is_event), is_event)
+    seen = _most(judged, sample, later, is_event)
+    if seen[0] < MOST and rows["entity"].nunique() > 1:
+        seen = max(seen, _within_one(rows, features, pipeline))
+    told = _told(seen, is_event)
     if skipped := [name for name in features if name not in judged]:
         return Check(
             RULE, told.status, f"{told.text}; with too few rows, not judged: {', '.join(skipped)}", told.figures
         )
     return told
+
+
+def _within_one(rows: pd.DataFrame, features: Sequence[str], pipeline: Pipeline) -> Seen:
+    """Return the most that is explained within the entity that has most rows: each may have a scale of its own."""
+    is_event, name = pipeline.target.is_probability, rows["entity"].value_counts().idxmax()
+    sample, later = _changes(rows[rows["entity"] == name], pipeline)
+    judged = [name for name in features if tells(sample, name, is_event)]
+    if _few(sample, judged, is_event):
+        return 0.0, "", ""
+    share, names, where = _most(judged, sample, later, is_event)
+    return share, names, f"{where} within {name}"
 
 
 def _few(sample: pd.DataFrame, judged: Sequence[str], is_event: bool) -> str:
@@ -74,23 +89,24 @@ def _few(sample: pd.DataFrame, judged: Sequence[str], is_event: bool) -> str:
 
 
 def _told(seen: Seen, is_event: bool) -> Check:
-    share, names, ahead = seen
+    share, names, where = seen
     figures = {"auc" if is_event else "r2": round(share, 6), "features": names}
     what = "the event is told from the rest" if is_event else "the target's change"
     if share < MOST:
         most = f"with an AUC of at most {share:.3f}" if is_event else f"is explained to at most {100 * share:.0f} %"
-        return Check(RULE, "passed", f"no leak: {what} {most}, by {names}{ahead}", figures)
+        return Check(RULE, "passed", f"no leak: {what} {most}, by {names}{where}", figures)
     if is_event:
-        text = f"leak: {names} tells the event{ahead} from the rest with an AUC of {share:.4f}"
+        text = f"leak: {names} tells the event{where} from the rest with an AUC of {share:.4f}"
     else:
-        text = f"leak: {names} explains {100 * share:.2f} % of {what} from its last known value{ahead}"
+        change = "step" if where.strip()[:1].isdigit() else "change from its last known value"
+        text = f"leak: {names} explains {100 * share:.2f} % of the target's {change}{where}"
     return Check(RULE, "failed", f"{text}: remove it, or predict something that is not known yet", figures)
 
 
-def _changes(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
+def _changes(rows: pd.DataFrame, pipeline: Pipeline) -> tuple[pd.DataFrame, Later]:
     """Return a sample of rows with `last`, the target known when they could be predicted, and `change` from it.
 
-    `later_1` … are the changes until the targets of the rows that follow, `piece` is the piece of time a row is in.
+    `piece` is the piece of time a row is in. Beside them: what the target does around each of these rows.
     """
     import pandas as pd
 
@@ -101,36 +117,38 @@ def _changes(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
     known = rows[["entity", "target_known_at", "target"]].rename(columns={"target": "last", "target_known_at": "at"})
     known = known.dropna().sort_values("at", kind="stable")
     joined = pd.merge_asof(timed, known, left_on="asked_at", right_on="at", by="entity")
-    joined = joined.sort_values(["entity", "valid_at"], kind="stable")
-    targets = joined.groupby("entity", sort=False)["target"]
-    ahead = {f"later_{n}": targets.shift(-n) - joined["last"] for n in range(1, LATER + 1)}
-    whole = joined.assign(change=joined["target"] - joined["last"], **ahead).dropna(subset=["change"])
+    joined = joined.sort_values(["entity", "valid_at"], kind="stable", ignore_index=True)
+    whole = joined.assign(change=joined["target"] - joined["last"]).dropna(subset=["change"])
     place = whole["valid_at"].rank(pct=True) * PIECES
-    return whole.assign(piece=np.ceil(place)).sample(min(MOST_ROWS, len(whole)), random_state=seed)
+    sample = whole.assign(piece=np.ceil(place)).sample(min(MOST_ROWS, len(whole)), random_state=pipeline.training.seed)
+    # An event is one of several rows together: of an earlier one some were known.
+    earlier = 0 if pipeline.target.is_probability else min(max(pipeline.target.horizon - 1, 0), LATER)
+    return sample.reset_index(drop=True), Later.of(joined, sample.index.to_numpy(), earlier)
 
 
-def _most(features: Sequence[str], sample: pd.DataFrame, is_event: bool) -> Seen:
+def _most(features: Sequence[str], sample: pd.DataFrame, later: Later, is_event: bool) -> Seen:
     """Return which feature, or if none is a leak by itself which of them together, explain the most."""
-    single = sorted(_each(features, sample, auc if is_event else line_or_curve), reverse=True)
+    single = sorted(_each(features, sample, later, is_event), reverse=True)
     if single[0][0] >= MOST:
         return single[0]
     best_first = list(dict.fromkeys(name for _, name, _ in single))
     return max([single[0], *(_of_events if is_event else _of_values)(best_first, sample)])
 
 
-def _each(features: Sequence[str], sample: pd.DataFrame, share: Callable[..., float]) -> Iterator[Seen]:
-    """Yield how much each feature explains by itself, of the row's target and of those that follow.
+def _each(features: Sequence[str], sample: pd.DataFrame, later: Later, is_event: bool) -> Iterator[Seen]:
+    """Yield how much each feature explains by itself, of the row's target and of those around it.
 
     Where a feature often has one and the same value, it is asked about the other rows, too: they may hold the answer.
     """
+    share, share_ahead = (auc, auc) if is_event else (line_or_curve, adds)
     for name in features:
         values, places, counts = np.unique(sample[name].to_numpy("float64"), return_inverse=True, return_counts=True)
         is_filler = places == counts.argmax()
         parts = [sample, sample[~is_filler]] if len(values) > 2 and is_filler.mean() > FILLER else [sample]
         for part in parts:
             yield share(part, [name], "change"), name, ""
-            for n in range(1, LATER + 1):
-                yield share(part, [name], f"later_{n}"), name, f" {n} row{'s' * (n > 1)} later"
+            for ahead, where in later.ahead(part, name):
+                yield share_ahead(ahead, [name], "change"), name, f" {where}"
 
 
 def _of_values(features: Sequence[str], sample: pd.DataFrame) -> Iterator[Seen]:

@@ -44,9 +44,19 @@ class Comparison:
     needed: int = LEAST_ROWS
 
     @property
+    def is_enough(self) -> bool:
+        """Whether there are rows enough to prove anything by."""
+        return self.rows >= self.needed
+
+    @property
     def is_better(self) -> bool:
         """Whether the whole interval lies above zero, on enough rows to say so."""
-        return self.rows >= self.needed and self.low > 0
+        return self.is_enough and self.low > 0
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether the whole interval lies below zero, on enough rows to say so."""
+        return self.is_enough and self.high < 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields, ready for JSON."""

@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from include.promotion.decide import Check
-from include.promotion.proof import Comparison, compare
+from include.promotion.proof import Comparison
 
 if TYPE_CHECKING:
     from include.spec.model import Promotion
     from include.training.behaviour import Outcome
-
-SLICE_ROWS = 24  # of as many moments; with fewer a slice is not judged
 
 
 @dataclass(frozen=True)
@@ -71,61 +69,6 @@ def reaches_minimums(metrics: Mapping[str, float | None], policy: Promotion) -> 
         return Check(rule, "failed" if missed else "unknown", "; ".join(missed + unknown), figures)
     reached = ", ".join(f"{name} {metrics[name]:.4g}" for name in limits)
     return Check(rule, "passed", f"reaches the minimums: {reached}" if limits else "no minimums are asked for", figures)
-
-
-def no_slice_worse(
-    actual: np.ndarray,
-    challenger: np.ndarray,
-    champion: np.ndarray | None,
-    slices: Mapping[str, np.ndarray],
-    policy: Promotion,
-    at: np.ndarray | None = None,
-) -> Check:
-    """Ask whether a challenger is much worse than the champion in some slice, and not by luck.
-
-    Parameters
-    ----------
-    actual, challenger, champion : array, shape (n,)
-        Targets and predictions of the held-out rows; no champion, nobody to be worse than.
-    slices : mapping of str to array of bool, shape (n,)
-        Which rows each slice has.
-    at : array of time, shape (n,), optional
-        The moment of each row, see `include.promotion.proof.compare`.
-
-    Returns
-    -------
-    Check
-        failed where a slice is worse by more than `slice_max_loss_pct` and its interval, at a confidence that is
-        shared among all slices, lies below zero. A slice in which the champion is proven better at all is told:
-        which model is better turns between the groups (Simpson's paradox).
-    """
-    rule, limit = "no slice worse", policy.slice_max_loss_pct
-    if champion is None or limit is None:
-        return Check(rule, "passed", "there is no champion whose slices could be compared")
-    moments = np.arange(len(actual)) if at is None else at
-    judged = {label: rows for label, rows in slices.items() if len(np.unique(moments[rows])) >= SLICE_ROWS}
-    if not judged:
-        return Check(rule, "unknown", f"no slice of the held-out rows has {SLICE_ROWS} rows to judge it by")
-    shared = policy.model_copy(update={"confidence": 1 - (1 - policy.confidence) / len(judged)})
-    proofs = {
-        label: compare(actual[rows], challenger[rows], champion[rows], shared, moments[rows])
-        for label, rows in judged.items()
-    }
-    figures = {label: {"gain_pct": proof.gain_pct, "rows": proof.rows} for label, proof in proofs.items()}
-    turned = {label: proof for label, proof in proofs.items() if proof.high < 0}
-    worse = [
-        f"{policy.metric} at {label} {-proof.gain_pct:.1f} % larger than the champion's on {proof.rows} rows"
-        for label, proof in turned.items()
-        if -proof.gain_pct > limit
-    ]
-    if worse:
-        return Check(rule, "failed", f"{'; '.join(worse)}: promotion.slice_max_loss_pct allows {limit:g} %", figures)
-    told = f"in none of {len(judged)} slices proven worse by more than {limit:g} %"
-    if few := len(slices) - len(judged):
-        told += f"; {few} with fewer than {SLICE_ROWS} rows are not judged"
-    if turned:
-        told += f"; warning: the champion is the better one at {', '.join(turned)}, whatever the mean says"
-    return Check(rule, "passed", told, figures)
 
 
 def behaves(outcomes: Sequence[Outcome]) -> Check:

@@ -178,23 +178,25 @@ def _slices(
 ) -> Iterator[dict[str, Any]]:
     """Yield the errors in each slice; it turns where the champion is proven better, though the mean says otherwise."""
     from include.monitoring.slices import cut
-    from include.promotion.proof import compare
-    from include.promotion.rules import SLICE_ROWS
+    from include.promotion.slices import compare_slices
     from include.training.evaluate import losses
 
-    actual, loss = rows["target"].to_numpy("float64"), spec.target.loss
+    actual, loss, slices = rows["target"].to_numpy("float64"), spec.target.loss, cut(spec.monitoring.slices, rows)
     own_loss = losses(loss, actual, ours)
     their_loss = None if theirs is None else losses(loss, actual, theirs)
     is_better = their_loss is not None and own_loss.mean() < their_loss.mean()
-    for label, own in cut(spec.monitoring.slices, rows).items():
-        line = {"label": label, "rows": int(own.sum()), "challenger": float(own_loss[own].mean())}
-        proof = None
-        if theirs is not None:
-            proof = compare(actual[own], ours[own], theirs[own], spec.promotion, rows["valid_at"][own])
-        yield line | {
+    at = rows["valid_at"].to_numpy("datetime64[us]")
+    proofs = {} if theirs is None else compare_slices(actual, ours, theirs, slices, spec.promotion, at)
+    for label, own in slices.items():
+        proof = proofs.get(label)
+        yield {
+            "label": label,
+            "rows": int(own.sum()),
+            "challenger": float(own_loss[own].mean()),
             "champion": None if their_loss is None else float(their_loss[own].mean()),
             "gain_pct": proof.gain_pct if proof else None,
-            "turns": bool(proof and is_better and rows["valid_at"][own].nunique() >= SLICE_ROWS and proof.high < 0),
+            "needed": proof.needed if proof and not proof.is_enough else None,
+            "turns": bool(proof and is_better and proof.is_worse),
         }
 
 

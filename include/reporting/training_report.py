@@ -46,7 +46,7 @@ class Evaluation:
     calibration : sequence of (float, float)
         Promised and covered shares.
     slices : sequence of mapping
-        label, rows, challenger, champion, gain_pct.
+        label, rows, challenger, champion, gain_pct, turns, needed; `needed` where rows are too few.
     groups, swaps : sequence of mapping
         Of protected features: label, rows, mae, bias; and name, gap, mean, moved_share.
     latency_ms, size_bytes, stability : float or None

@@ -6,14 +6,13 @@ import pytest
 from include.promotion.decide import Opponent, decide, is_better_than_champion
 from include.promotion.proof import compare
 from include.promotion.rules import (
-    SLICE_ROWS,
     Answers,
     answers,
     beats_naive,
     behaves,
-    no_slice_worse,
     reaches_minimums,
 )
+from include.promotion.slices import no_slice_worse
 from include.spec.learning import Minimums
 from include.spec.model import Promotion
 from include.training.behaviour import Outcome
@@ -69,13 +68,33 @@ def test_a_slice_in_which_the_champion_is_a_little_better_is_a_warning():
     assert "warning: the champion is the better one at day_of_week=6, whatever the mean says" in check.text
 
 
-def test_slices_with_few_rows_are_told_of_and_with_no_other_nobody_knows():
-    few = {"rare": np.arange(ROWS) < SLICE_ROWS - 1}
+def test_a_slice_with_too_few_rows_is_unknown_and_told_and_with_no_other_nobody_knows():
+    few = {"rare": np.arange(ROWS) < 11}
     check = no_slice_worse(TRUTH, TRUTH, TRUTH + NOISE, few, POLICY)
-    assert check.status == "unknown"
+    assert (check.status, check.figures["rare"]["status"]) == ("unknown", "unknown")
+    assert check.text.endswith("has enough to judge it by: rare (11 rows, 12 are needed)")
     check = no_slice_worse(TRUTH, TRUTH, TRUTH + NOISE, few | SLICES, POLICY)
-    assert check.status == "passed"
-    assert f"1 with fewer than {SLICE_ROWS} rows are not judged" in check.text
+    assert (check.status, check.figures["rare"]["status"]) == ("passed", "unknown")
+    assert "in none of 7 slices proven worse by more than 10 %; not known, but not looking worse: rare" in check.text
+
+
+def test_a_small_slice_that_looks_worse_holds_the_challenger_until_it_can_be_judged():
+    """Its mean alone is no proof, and what is unknown is not fine."""
+    rare = np.arange(ROWS) < 11
+    challenger = TRUTH + NOISE * np.where(rare, 3.0, 0.5)
+    check = no_slice_worse(TRUTH, challenger, TRUTH + NOISE, {"rare": rare} | SLICES, POLICY)
+    assert check.status == "unknown"
+    assert "mae at rare 200.0 % larger than the champion's on 11 rows, 12 are needed: " in check.text
+    assert decide("it", [check]).verdict == "hold"
+
+
+def test_a_slice_whose_errors_resemble_each_other_too_long_for_its_rows_is_not_judged():
+    """Forty rows of one long wave are less than six pieces of evidence, though its every row is worse."""
+    slow = np.arange(ROWS) < 40
+    error = np.where(slow, 2 + np.sin(np.arange(ROWS) / 12), 0.1)
+    check = no_slice_worse(TRUTH, TRUTH + error, TRUTH + 1.0, {"slow": slow, "rest": ~slow}, POLICY)
+    assert check.figures["slow"]["needed"] > 40
+    assert (check.status, check.figures["slow"]["status"]) == ("unknown", "unknown")
 
 
 def test_without_a_champion_no_slice_can_be_worse():

@@ -15,7 +15,7 @@ from include.windows import Window
 
 HOURS = 600
 ESTIMATE = {"version 2, linear": (0.4, 0.3, 0.5), "champion, version 1": (0.6, 0.5, 0.7)}
-SLICE = {"label": "day_of_week=6", "rows": 48, "challenger": 0.5, "champion": 0.4, "gain_pct": -25.0, "turns": True}
+SLICE = {"label": "day_of_week=6", "rows": 48, "challenger": 0.5, "champion": 0.4, "gain_pct": -25.0}
 EVALUATION = Evaluation(
     half_width=1.0,
     metrics={"mae": ESTIMATE, "r2": ESTIMATE},
@@ -26,7 +26,7 @@ EVALUATION = Evaluation(
     residuals=np.random.default_rng(0).normal(size=HOURS),
     calibration=[(0.5, 0.45), (0.9, 0.8)],
     behaviour=[Outcome("direction co_sensor", "failed", 0.4, "in 40% of 48 rows")],
-    slices=[SLICE],
+    slices=[SLICE | {"needed": None, "turns": True}, SLICE | {"needed": 60, "turns": False}],
     groups=[{"label": "sex=1", "rows": 20, "mae": 0.4, "bias": 0.1}],
     swaps=[{"name": "sex", "gap": 0.25, "mean": 0.125, "moved_share": 0.02}],
     latency_ms=14.25,
@@ -69,6 +69,7 @@ def test_every_figure_is_told_and_what_is_wrong_is_marked():
         "12.3 %",
         '0.4 <span class="unit">(0.3 to 0.5)</span>',
         "▲ turns",
+        "? unknown: 60 rows are needed",
         "-25 %",
         "▲ failed",
         "day_of_week=6",
