@@ -31,9 +31,9 @@ FEW_ROWS = 50_000
 def measure_build() -> Iterator[dict[str, Any]]:
     """Yield ``features_build`` against a build of the whole history, and its peak memory."""
     with warehouse() as (folder, _, warehouse_url):
-        _run(warehouse_url, folder, "fill", ROWS)
-        ours = _run(warehouse_url, folder, "build", ROWS)
-        peer = _run(warehouse_url, folder, "whole", ROWS)
+        run_step(warehouse_url, folder, "fill", ROWS)
+        ours = run_step(warehouse_url, folder, "build", ROWS)
+        peer = run_step(warehouse_url, folder, "whole", ROWS)
         yield figure("features_build", ours["seconds"], peer["seconds"], "s", ROWS)
         yield figure("features_build_memory", ours["peak_mb"], peer["peak_mb"], "MB", ROWS)
 
@@ -44,14 +44,14 @@ def measure_window() -> Iterator[dict[str, Any]]:
     for rows in (FEW_ROWS, ROWS):
         with warehouse() as (folder, _, warehouse_url), _mlflow(folder):
             for step in ("fill", "build", "train"):
-                _run(warehouse_url, folder, step, rows)
-            windows.append(_run(warehouse_url, folder, "window", rows))
+                run_step(warehouse_url, folder, step, rows)
+            windows.append(run_step(warehouse_url, folder, "window", rows))
     few, many = windows
     yield figure("window_cost", many["seconds"], few["seconds"], "s", ROWS)
     yield figure("window_cost_memory", many["grown_mb"], few["grown_mb"], "MB", ROWS)
 
 
-def _run(warehouse_url: str, folder: Path, step: str, rows: int) -> dict[str, Any]:
+def run_step(warehouse_url: str, folder: Path, step: str, rows: int) -> dict[str, Any]:
     """Do one step in a process of its own and return what it took."""
     command = [sys.executable, "-m", "benchmarks.features_once", warehouse_url, str(folder), step, str(rows)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)

@@ -1,6 +1,6 @@
 """Start the prediction service: ``python -m include.serving --port 8000 --workers 2``.
 
-One process listens and forks: workers that answer, a keeper that follows the registry and brings the log of answers to
+One process forks: workers that listen and answer, a keeper that follows the registry and brings the log of answers to
 the warehouse, and a doorkeeper that looks for revoked tokens. It starts again what ends, and all end with it.
 """
 
@@ -14,11 +14,10 @@ import logging
 import os
 import shutil
 import signal
-import socket
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -51,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
     folder = settings().var / "serving"
     try:
         service = _prepare(folder)
-        listener = _listen(options.host, options.port)
+        _check_port((options.host, options.port))
         _check_certificate(options.certificate, options.key)
         _check_keys()
     except ConfigError as error:
@@ -59,20 +58,13 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     from include.serving import doorkeeping, work
 
-    def keep() -> None:
-        listener.close()
-        work.keep(folder, service)
-
-    def keep_door() -> None:
-        listener.close()
-        doorkeeping.keep_door(folder, os.environ["CICLO_SERVING_DATABASE"])
-
     scheme = "https" if options.certificate else "http"
     log.info("the prediction service listens on %s://%s:%d", scheme, options.host, options.port)
-    worker = partial(work.answer, folder, listener, options.workers, options.certificate, options.key)
-    return _supervise(
-        {"keeper": keep, "doorkeeper": keep_door} | {f"worker-{n}": worker for n in range(options.workers)}
-    )
+    address = options.host, options.port
+    worker = partial(work.answer, folder, address, options.workers, options.certificate, options.key)
+    doorkeeper = partial(doorkeeping.keep_door, folder, os.environ["CICLO_SERVING_DATABASE"])
+    others = {"keeper": partial(work.keep, folder, service), "doorkeeper": doorkeeper}
+    return _supervise(others | {f"worker-{n}": worker for n in range(options.workers)})
 
 
 def _prepare(folder: Path) -> str:
@@ -131,17 +123,18 @@ def _check_keys() -> None:
         )
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _check_port(address: tuple[str, int]) -> None:
+    from include.serving.server import listen
+
     try:
-        return socket.create_server(
-            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048
-        )
+        listen(address).close()
     except (OSError, OverflowError) as error:
+        host, port = address
         way_out = "free the port or give another one with --port"
         raise ConfigError(f"The prediction service cannot listen on {host}:{port} ({error}): {way_out}.") from error
 
 
-def _supervise(parts: dict[str, Callable[[], None]]) -> int:
+def _supervise(parts: Mapping[str, Callable[[], None]]) -> int:
     """Run each part in a process of its own, start it again where it ends, and end all when told to."""
     from prometheus_client.multiprocess import mark_process_dead
 

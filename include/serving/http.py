@@ -19,6 +19,7 @@ Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 MOST_BYTES = 8 << 20
 RETRY_SECONDS = {429: b"1", 503: b"5"}
+FAULT = "the service has a fault; it is in its log"
 NO_ROOM = "answers cannot be kept at the moment, so none is given: ask again later"
 encode = msgspec.json.Encoder().encode
 
@@ -49,6 +50,10 @@ class Endpoint:
             body, kind = self.problem(status, title, getattr(problem, "faults", []))
             await send_body(send, status, body, kind)
             return
+        except Exception:
+            self.service.refused(scope, 500)
+            await send_body(send, 500, *self.problem(500, FAULT, []))
+            raise  # the server writes it to its log
         await send_body(send, 202 if isinstance(body, Accepted) else 200, body)
 
     def problem(self, status: int, title: str, faults: list[str]) -> tuple[bytes, bytes]:

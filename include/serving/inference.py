@@ -5,6 +5,7 @@ https://github.com/kserve/open-inference-protocol/blob/main/specification/protoc
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -75,11 +76,15 @@ class Infer(Endpoint):
         return encode(inferred(answers, request.id, names))
 
 
-def add_protocol(app: FastAPI, service: Service) -> None:
-    """Add the routes of the protocol; those that tell of models and health need no token."""
+def infer_routes(service: Service) -> list[Route]:
+    """Return the routes that predict."""
     infer = Infer(service)
-    for path in ("/v2/models/{pipeline}/infer", "/v2/models/{pipeline}/versions/{version}/infer"):
-        app.router.routes.insert(0, Route(path, infer, methods=["POST"]))
+    paths = "/v2/models/{pipeline}/infer", "/v2/models/{pipeline}/versions/{version}/infer"
+    return [Route(path, infer, methods=["POST"]) for path in paths]
+
+
+def add_protocol(app: FastAPI, service: Service) -> None:
+    """Add the routes of the protocol that tell of models and health; they need no token."""
 
     @app.get("/v2")
     def server() -> dict[str, Any]:
@@ -179,10 +184,13 @@ def matrix(model: ServedModel, inputs: list[Tensor]) -> np.ndarray:
 def _numbers(tensor: Tensor) -> np.ndarray:
     if tensor.datatype not in NUMBERS:
         raise BadRequest(422, f"{tensor.name}: {tensor.datatype} is no type of numbers; send FP64")
-    flat = [value for each in tensor.data for value in (each if isinstance(each, list) else (each,))]
-    if any(size < 0 for size in tensor.shape) or int(np.prod(tensor.shape, dtype=object)) != len(flat):
-        raise BadRequest(422, f"{tensor.name}: its shape {tensor.shape} is not that of its {len(flat)} numbers")
-    return np.array(flat, dtype="float64").reshape(tensor.shape)
+    try:
+        values = np.array(tensor.data, dtype="float64")
+    except ValueError:
+        raise BadRequest(422, f"{tensor.name}: its lists of numbers have different lengths") from None
+    if any(size < 0 for size in tensor.shape) or math.prod(tensor.shape) != values.size:
+        raise BadRequest(422, f"{tensor.name}: its shape {tensor.shape} is not that of its {values.size} numbers")
+    return values.reshape(tensor.shape)
 
 
 def output_names(model: ServedModel) -> list[str]:

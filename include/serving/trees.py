@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from ctypes import c_char_p, c_uint64, c_void_p
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,7 +30,6 @@ class Trees:
     """
 
     def __init__(self, forecaster: Forecaster) -> None:
-        import treelite.gtil
         import treelite.sklearn
         from sklearn.impute import SimpleImputer
         from sklearn.pipeline import Pipeline
@@ -38,17 +39,40 @@ class Trees:
         if len(steps) != 2 or not isinstance(steps[0], SimpleImputer) or not _has_trees(steps[1]):
             kinds = ", ".join(type(step).__name__ for step in steps)
             raise TypeError(f"{kinds}: only a filling step and trees are answered by treelite")
-        self._fill = np.asarray(steps[0].statistics_, dtype="float64")
-        self._model = treelite.sklearn.import_model(steps[1])
-        self._predict = treelite.gtil.predict
+        reads = "float64" if hasattr(steps[1], "_predictors") else "float32"  # what scikit-learn turns inputs into
+        self._fill = np.asarray(steps[0].statistics_, dtype=reads)
+        self._predict = predictor(treelite.sklearn.import_model(steps[1]))
         self._anchor = forecaster.features_.index(forecaster.anchor) if forecaster.anchor else None
         self.forest = steps[1]
 
     def answer(self, rows: np.ndarray) -> np.ndarray:
         """Predict rows, shape (n, f), as the forecaster does, shape (n,)."""
-        filled = np.where(np.isnan(rows), self._fill, rows).astype("float32")  # scikit-learn's trees read float32, too
-        change = self._predict(self._model, filled, nthread=1).reshape(len(rows))
+        filled = rows.astype(self._fill.dtype)
+        np.copyto(filled, self._fill, where=np.isnan(filled))
+        change = self._predict(np.ascontiguousarray(filled, "float64"))
         return change if self._anchor is None else change + rows[:, self._anchor]
+
+
+def predictor(model: Any) -> Callable[[np.ndarray], np.ndarray]:
+    """Return what asks a treelite model of one target for rows of float64, shape (n, f), on one thread, in C order.
+
+    ``treelite.gtil.predict`` makes its settings anew for each call, which takes longer than a row does: here the
+    function of the library that it calls, https://treelite.readthedocs.io/en/latest/treelite-c-api.html, is called
+    with settings that are made once.
+    """
+    from treelite.core import _LIB, _check_call
+    from treelite.gtil.gtil import GTILConfig
+
+    predict, config = _LIB["TreeliteGTILPredict"], GTILConfig("default", nthread=1)
+    predict.argtypes = [c_void_p, c_void_p, c_char_p, c_uint64, c_void_p, c_void_p]
+
+    def ask(rows: np.ndarray) -> np.ndarray:
+        predicted = np.zeros(len(rows))
+        place = predicted.ctypes.data
+        _check_call(predict(model.handle, rows.ctypes.data, b"float64", len(rows), place, config.handle))
+        return predicted
+
+    return ask
 
 
 def _has_trees(estimator: Any) -> bool:
@@ -73,7 +97,8 @@ def proven(forecaster: Forecaster, rows: np.ndarray) -> Trees | None:
         return None
     tried = np.concatenate([rows, *_with_gaps(rows), *_at_thresholds(trees.forest, rows)])
     expected = forecaster.predict(pd.DataFrame(tried, columns=forecaster.features_))
-    return trees if np.allclose(trees.answer(tried), expected, rtol=TOLERANCE, atol=TOLERANCE) else None
+    is_equal = np.allclose(trees.answer(tried), expected, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True)
+    return trees if is_equal else None
 
 
 def _with_gaps(rows: np.ndarray) -> list[np.ndarray]:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import logging
 import os
-import socket
 import sys
 import time
 from pathlib import Path
 from threading import Thread
-
-import uvicorn
 
 from include.registry.download import Downloads
 from include.security.keys import KeyRing
@@ -20,6 +18,7 @@ from include.serving.app import create_app
 from include.serving.following import Follower
 from include.serving.guard import Guard
 from include.serving.link import Link
+from include.serving.server import serve
 from include.serving.shipping import Shipper
 from include.serving.spool import END, REFUSED, Spool, sizes
 from include.serving.troubles import Troubles, write_state
@@ -44,19 +43,16 @@ def key_ring() -> KeyRing:
     return KeyRing(settings().serving_keys, settings().var / "secrets" / "serving_keys")
 
 
-def answer(folder: Path, listener: socket.socket, workers: int, certificate: str | None, key: str | None) -> None:
+def answer(folder: Path, address: tuple[str, int], workers: int, certificate: str | None, key: str | None) -> None:
     """Answer requests until told to stop; of each subject this worker's share of what it may ask."""
     sys.setswitchinterval(0.001)  # while another version is loaded, requests wait the less for their turn
     options = settings()
     guard = Guard(key_ring(), folder, options.predictions_rate / workers)
     spool = Spool(folder / "spool", options.serving_spool_mb << 20, workers, options.serving_sync)
     app = create_app(folder, guard, spool, Warehouse(os.environ["CICLO_SERVING_DATABASE"]))
-    config = uvicorn.Config(
-        app, loop="uvloop", http="httptools", ws="none", log_level="warning", access_log=False, lifespan="on",
-        timeout_graceful_shutdown=5, backlog=2048, server_header=False, date_header=False, proxy_headers=False,
-        ssl_certfile=certificate, ssl_keyfile=key,
-    )  # fmt: skip
-    uvicorn.Server(config).run(sockets=[listener])
+    gc.collect()
+    gc.freeze()  # what stays is not looked through for garbage while requests wait
+    serve(app, address, certificate, key)
 
 
 def keep(folder: Path, service: str) -> None:
