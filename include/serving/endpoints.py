@@ -29,14 +29,21 @@ class Explain(Endpoint):
         rows = await service.read(model, await read_body(receive))
         if len(rows.values) > MOST_EXPLAINED:
             raise BadRequest(413, f"there are {len(rows.values):,} rows; send 1 to {MOST_EXPLAINED} in one request")
-        method, adds_up, bases, parts = await asyncio.to_thread(explain, model, rows.values)
         answers = await service.answer(model, rows, claims.subject, start)
+        front, values = _who_answered(model, answers.model_version, rows.values)
+        method, adds_up, bases, parts = await asyncio.to_thread(explain, front, values)
         each = [
-            {"predicted": answer.predicted, "base": base, "contributions": dict(zip(model.features, own, strict=True))}
+            {"predicted": answer.predicted, "base": base, "contributions": dict(zip(front.features, own, strict=True))}
             for answer, base, own in zip(answers.predictions, bases.tolist(), parts.tolist(), strict=True)
         ]
-        own = {"request_id": answers.request_id, "pipeline": name, "model_version": model.version}
+        own = {"request_id": answers.request_id, "pipeline": name, "model_version": front.version}
         return encode(own | {"method": method, "adds_up": adds_up, "explanations": each})
+
+
+def _who_answered(champion: ServedModel, version: int, rows: np.ndarray) -> tuple[ServedModel, np.ndarray]:
+    """Return the version that answered rows of the champion's features, and what it was asked: a canary may have."""
+    canary = champion.challenger
+    return (champion, rows) if canary is None or version == champion.version else (canary.model, canary.own(rows))
 
 
 class Feedback(Endpoint):
@@ -109,6 +116,7 @@ def _told(model: ServedModel) -> dict[str, Any]:
         "is_simulated": model.is_simulated,
         "target": {"name": target.column, "unit": unit, "horizon": target.horizon, "above": target.above},
         "interval": {"coverage": target.interval, "half_width": width, "as_of": model.interval_as_of},
+        "rollout": model.challenger.plan.told() if model.challenger and not model.challenger.stopped else None,
         "features": features,
     }
 
