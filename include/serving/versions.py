@@ -100,6 +100,14 @@ def clean(folder: Path) -> None:
         draft.unlink()
 
 
+def rest_challengers(folder: Path) -> None:
+    """Let no challenger answer until the warehouse says that it still waits: another service may have stopped it."""
+    for path in folder.glob(f"*/{CURRENT}"):
+        current = _read(path)
+        if current.pop("challenger", None):
+            _write(path, current)
+
+
 def _remove(place: Path) -> None:
     """Remove a folder: at once it has another name, so that nobody sees half of it."""
     if place.exists():
