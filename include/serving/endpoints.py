@@ -16,6 +16,7 @@ from include.serving.inputs import BadRequest
 from include.serving.model import ServedModel
 
 MOST_EXPLAINED = 100  # rows in one request
+LOOKS, LOOKS_SECONDS = 12, 0.25  # for answers that another instance may have given: it brings them here within a second
 
 
 class Explain(Endpoint):
@@ -54,13 +55,25 @@ class Feedback(Endpoint):
         service, headers = self.service, scope["headers"]
         self._check_any(headers)  # which pipelines it is about is told by the answers
         items = feedback.read(await read_body(receive))
-        spool = service.spool.folder
-        pipelines, waiting = await service.warehouse.run(lambda link: feedback.locate(link, spool, items))
+        pipelines, waiting = await self._locate(items)
         claims = [service.guard.check(headers, "feedback", name) for name in sorted(set(pipelines.values()))]
         feedback.check(items, pipelines, service.catalog)
         recorded = await service.warehouse.run(lambda link: feedback.tell(link, items, pipelines, claims[0].subject))
         body = encode(feedback.Told(len(items), recorded, waiting))
         return Accepted(body) if waiting else body
+
+    async def _locate(self, items: list[feedback.Item]) -> tuple[dict[feedback.Place, str], list[str]]:
+        """Return what `feedback.locate` does; for answers that may be on their way here it waits a little."""
+        run, spool = self.service.warehouse.run, self.service.spool.folder
+        try:
+            return await run(lambda link: feedback.locate(link, spool, items))
+        except feedback.NotHere as unknown:
+            requests = unknown.requests
+        for _ in range(LOOKS):
+            await asyncio.sleep(LOOKS_SECONDS)
+            if await run(lambda link: feedback.have_come(link, requests)):
+                break
+        return await run(lambda link: feedback.locate(link, spool, items))
 
     def _check_any(self, headers: Any) -> None:
         """Refuse a token that is good for feedback to no pipeline."""
