@@ -49,8 +49,8 @@ def fetch(downloads: Downloads, stored: Stored, folder: Path) -> Path:
     half = Path(tempfile.mkdtemp(dir=place.parent, prefix=HALF))
     try:
         (half / MODEL).write_bytes(downloads.model(stored))
-        for name in FILES:
-            (half / name).write_bytes(downloads.file(stored, name))
+        for name, content in downloads.files(stored, FILES):
+            (half / name).write_bytes(content)
         (half / TAGS).write_text(json.dumps(stored.tags))
         seal(half)
         _remove(place)  # a damaged one, or one of a pipeline that had the same name before
