@@ -18,6 +18,7 @@ from benchmarks import (
     promotion,
     quality,
     replay,
+    serve_follows,
     serve_start,
     serving,
     task_overhead,
@@ -49,6 +50,7 @@ BENCHMARKS = {
     "log_durability": durability.measure,
     "log_memory": durability.measure_memory,
     "serve_start": serve_start.measure,
+    "serve_follows": serve_follows.measure,
 }
 
 

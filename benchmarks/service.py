@@ -58,17 +58,30 @@ def write_version(place: Path, pipeline: Pipeline, model: Forecaster, features: 
     seal(place)
 
 
-def write_versions(folder: Path, name: str, candidates: dict[int, str]) -> dict[str, float]:
-    """Put versions of a pipeline of the benchmark's own on disk; return a row of its features."""
+def spec_text(name: str) -> str:
+    """Return the pipeline.yaml of a pipeline of the benchmark's own."""
     text = SPEC.read_text("utf-8").replace("pipeline: bench", f"pipeline: {name}")
-    pipeline = parse(text.replace(*ONE_FEATURE).replace(*ONE_CANDIDATE), SPEC.name)
+    return text.replace(*ONE_FEATURE).replace(*ONE_CANDIDATE)
+
+
+def training_rows(pipeline: Pipeline) -> tuple[pd.DataFrame, pd.Series[float]]:
+    """Return rows of features of such a pipeline, and their target."""
     random = np.random.default_rng(11)
     features = pd.DataFrame({feature: random.random(ROWS) * 100 for feature in pipeline.feature_names()})
-    target = features.iloc[:, 0] + features.iloc[:, 1] / 10 + random.normal(0, 1, ROWS)
+    return features, features.iloc[:, 0] + features.iloc[:, 1] / 10 + random.normal(0, 1, ROWS)
+
+
+def fit(pipeline: Pipeline, candidate: str, features: pd.DataFrame, target: pd.Series[float]) -> Forecaster:
+    """Return a candidate that was fitted on most rows and calibrated on the others."""
+    return make(pipeline, candidate).fit(features[:800], target[:800]).calibrate(features[800:], target[800:])
+
+
+def write_versions(folder: Path, name: str, candidates: dict[int, str]) -> dict[str, float]:
+    """Put versions of a pipeline of the benchmark's own on disk; return a row of its features."""
+    pipeline = parse(spec_text(name), SPEC.name)
+    features, target = training_rows(pipeline)
     for number, candidate in candidates.items():
-        model = make(pipeline, candidate).fit(features[:800], target[:800])
-        model = model.calibrate(features[800:], target[800:])
-        write_version(folder / name / str(number), pipeline, model, features)
+        write_version(folder / name / str(number), pipeline, fit(pipeline, candidate, features, target), features)
     point(folder, name, {"version": min(candidates)})
     return {str(feature): float(value) for feature, value in features.iloc[0].items()}
 

@@ -1,13 +1,14 @@
 """
 **Makes** room: deletes checked batches and half-written files older than `keep_days` from the lake, and pages of
 quality reports as old, but the newest of each source.
-Payloads and everything in the warehouse stay. `prune_versions` deletes the models and snapshots that `training.keep`
-allows to go, and records each in `ml.pruned`; what ever served stays.
+Payloads stay, and everything in the warehouse but counts of refused requests (`ops.service_audit`) older than
+`audit_days`. `prune_versions` deletes the models and snapshots that `training.keep` allows to go, and records each in
+`ml.pruned`; what ever served stays.
 
 **Rehearses** the undo: `rehearse_rollback` loads each pipeline's previous version, compares its answers with those it
 was registered with, and keeps the outcome and its time in `ml.drill`; nothing moves.
 
-**Params**: `keep_days`: `airflow dags trigger keep_house --conf '{"keep_days":7}'`
+**Params**: `keep_days`, `audit_days`: `airflow dags trigger keep_house --conf '{"keep_days":7}'`
 
 **Rerun**: start a new run at any time; it harms nothing that runs.
 
@@ -20,6 +21,7 @@ from datetime import UTC, datetime, timedelta
 from airflow.sdk import CronTriggerTimetable, Param, dag, get_current_context, task
 
 from include.spec.load import load_named, load_runnable
+from include.steps.connections import warehouse
 from include.steps.run import open_run
 
 
@@ -42,6 +44,15 @@ def sweep_pages() -> int:
 
     keep = timedelta(days=get_current_context()["params"]["keep_days"])
     return sweep_pages(settings().var / "docs", keep)
+
+
+@task
+def prune_audit() -> int:
+    """Delete old counts of refused requests."""
+    from include.steps.keep_house import prune_audit
+
+    with warehouse() as engine:
+        return prune_audit(engine, timedelta(days=get_current_context()["params"]["audit_days"]))
 
 
 @task(map_index_template="{{ pipeline }}")
@@ -75,13 +86,17 @@ def rehearse_rollback(pipeline: str) -> dict:
     start_date=datetime(2024, 1, 1, tzinfo=UTC),
     max_active_runs=1,
     is_paused_upon_creation=False,
-    params={"keep_days": Param(14, type="integer", minimum=1, description="Days to keep leftovers.")},
+    params={
+        "keep_days": Param(14, type="integer", minimum=1, description="Days to keep leftovers."),
+        "audit_days": Param(365, type="integer", minimum=1, description="Days to keep counts of refused requests."),
+    },
     default_args={"owner": "platform", "retries": 1},
 )
 def keep_house() -> None:
     """Register ``keep_house``."""
     clean_lake()
     sweep_pages()
+    prune_audit()
     names = list(load_runnable())
     prune_versions.expand(pipeline=names)
     rehearse_rollback.expand(pipeline=names)

@@ -102,7 +102,9 @@ def _predictions_table(service: dict[str, Any]) -> Table:
     for name, figures in service["pipelines"].items():
         table.add_row(
             name,
-            ", ".join(map(str, figures["versions"])) if figures["versions"] else "none answers",
+            ", ".join([*map(str, figures["versions"]), *(figures["rollouts"] or ())])
+            if figures["versions"]
+            else "none answers",
             shown(figures, "requests", ",d"),
             shown(figures, "refused", ",d"),
             shown(figures, "error_share", ".2%"),

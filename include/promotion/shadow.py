@@ -32,6 +32,7 @@ ANSWERS = """
 select actual, champion_predicted, challenger_predicted, extract(epoch from valid_at) from mart.challenger_vs_champion
 where decision_id = %s and first_known_at <= %s order by valid_at, entity
 """
+STOPPED = "select reason from ml.rollout_stop where decision_id = %s"
 
 
 class Waiting(NamedTuple):
@@ -168,5 +169,12 @@ def progress(connection: Connection, pipeline: str, now: datetime) -> str | None
     challenger = waiting(connection, pipeline)
     if challenger is None:
         return None
+    if reason := why_stopped(connection, challenger.decision_id):
+        return f"version {challenger.version} in shadow was stopped by the prediction service, {reason}"
     rows = len(answers_of(connection, challenger, now).actual)
     return f"version {challenger.version} waits in shadow: {rows} of {challenger.wanted} rows"
+
+
+def why_stopped(connection: Connection, decision_id: int) -> str | None:
+    """Return why the prediction service stopped a challenger; None where it did not."""
+    return connection.exec_driver_sql(STOPPED, (decision_id,)).scalar()

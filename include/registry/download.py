@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import requests
@@ -49,10 +50,11 @@ class Downloads:
         answer = self._get(f"api/2.0/mlflow/logged-models/{stored.tags['model_id']}")
         return self._artifact(self._whole(answer).json()["model"]["info"]["artifact_uri"], "model.skops")
 
-    def file(self, stored: Stored, name: str) -> bytes:
-        """Return a file that was kept with a version's run."""
+    def files(self, stored: Stored, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """Yield files that were kept with a version's run, each with its name."""
         answer = self._get("api/2.0/mlflow/runs/get", run_id=stored.run_id)
-        return self._artifact(self._whole(answer).json()["run"]["info"]["artifact_uri"], name)
+        folder = self._whole(answer).json()["run"]["info"]["artifact_uri"]
+        yield from ((name, self._artifact(folder, name)) for name in names)
 
     def _artifact(self, folder: str, name: str) -> bytes:
         if not folder.startswith(SCHEME):

@@ -24,9 +24,9 @@ def service(instances: Mapping[str, tuple[bytes | None, bytes | None]], names: I
     Returns
     -------
     dict
-        ``pipelines``, by name: `versions` that answer (one, but for moments), `requests`, `refused` (4xx),
-        `error_share` (5xx) and `p99_ms`; ``spool_bytes``, answers that wait for the warehouse; ``degraded``, a
-        sentence each. None where it is unknown.
+        ``pipelines``, by name: `versions` that answer (one, but for moments), `rollouts` (challengers that answer
+        beside it, in words), `requests`, `refused` (4xx), `error_share` (5xx) and `p99_ms`; ``spool_bytes``, answers
+        that wait for the warehouse; ``degraded``, a sentence each. None where it is unknown.
     """
     readies = {url: json.loads(ready) for url, (ready, _) in instances.items() if ready}
     texts = [text.decode() for _, text in instances.values() if text]
@@ -37,7 +37,12 @@ def service(instances: Mapping[str, tuple[bytes | None, bytes | None]], names: I
         degraded += [f"{url} {name}: {part['why']} (since {part['since']})" for name, part in parts]
     return {
         "pipelines": {
-            name: {"versions": _versions(readies.values(), name), **_figures(samples, name)} for name in names
+            name: {
+                "versions": _versions(readies.values(), name),
+                "rollouts": _rollouts(readies.values(), name),
+                **_figures(samples, name),
+            }
+            for name in names
         },
         "spool_bytes": None if samples is None else int(sum(value for kind, _, value in samples if kind == SPOOL)),
         "degraded": degraded,
@@ -79,6 +84,15 @@ def _samples(text: str) -> Sequence[tuple[str, dict[str, str], float]]:
 def _versions(readies: Iterable[Mapping[str, Any]], name: str) -> list[int] | None:
     versions = [ready["models"][name] for ready in readies if name in ready.get("models", {})]
     return sorted(set(versions)) or None
+
+
+def _rollouts(readies: Iterable[Mapping[str, Any]], name: str) -> list[str] | None:
+    rollouts = [ready["rollouts"][name] for ready in readies if name in ready.get("rollouts", {})]
+    return sorted({_in_words(**rollout) for rollout in rollouts}) or None
+
+
+def _in_words(version: int, mode: str, share: float | None) -> str:
+    return f"{mode} {version}" + (f" ({100 * share:g}%)" if share else "")
 
 
 def _figures(samples: Sequence[tuple[str, dict[str, str], float]] | None, name: str) -> dict[str, Any]:

@@ -70,10 +70,13 @@ def main(arguments: list[str] | None = None) -> int:
 def _prepare(folder: Path) -> str:
     """Take the folder, make what is missing in it, and return the name of the service that it belongs to."""
     os.environ |= ALONE
+    from include.serving.versions import rest_challengers
+
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     _lock(folder)
     for room in ("models", "spool"):
         (folder / room).mkdir(mode=0o700, exist_ok=True)
+    rest_challengers(folder / "models")
     (folder / STATE).unlink(missing_ok=True)
     shutil.rmtree(folder / "metrics", ignore_errors=True)
     (folder / "metrics").mkdir(mode=0o700)

@@ -118,7 +118,7 @@ def _add_signs(app: FastAPI, service: Service, keeper: KeeperState, metrics: Pat
         response.status_code = 503 if spool.is_full else 200
         log = {"waiting_bytes": keeper.waiting_bytes, "limit_bytes": spool.limit_bytes, "refused": keeper.refused_lines}
         rollouts = {
-            name: {"version": model.challenger.plan.version, "mode": model.challenger.plan.mode}
+            name: model.challenger.plan.told()
             for name, model in service.catalog.models.items()
             if model.challenger and model.challenger.stopped is None
         }

@@ -16,6 +16,7 @@ from include.serving.inputs import BadRequest
 from include.serving.model import ServedModel
 
 MOST_EXPLAINED = 100  # rows in one request
+LOOKS, LOOKS_SECONDS = 12, 0.25  # for answers that another instance may have given: it brings them here within a second
 
 
 class Explain(Endpoint):
@@ -29,14 +30,21 @@ class Explain(Endpoint):
         rows = await service.read(model, await read_body(receive))
         if len(rows.values) > MOST_EXPLAINED:
             raise BadRequest(413, f"there are {len(rows.values):,} rows; send 1 to {MOST_EXPLAINED} in one request")
-        method, adds_up, bases, parts = await asyncio.to_thread(explain, model, rows.values)
         answers = await service.answer(model, rows, claims.subject, start)
+        front, values = _who_answered(model, answers.model_version, rows.values)
+        method, adds_up, bases, parts = await asyncio.to_thread(explain, front, values)
         each = [
-            {"predicted": answer.predicted, "base": base, "contributions": dict(zip(model.features, own, strict=True))}
+            {"predicted": answer.predicted, "base": base, "contributions": dict(zip(front.features, own, strict=True))}
             for answer, base, own in zip(answers.predictions, bases.tolist(), parts.tolist(), strict=True)
         ]
-        own = {"request_id": answers.request_id, "pipeline": name, "model_version": model.version}
+        own = {"request_id": answers.request_id, "pipeline": name, "model_version": front.version}
         return encode(own | {"method": method, "adds_up": adds_up, "explanations": each})
+
+
+def _who_answered(champion: ServedModel, version: int, rows: np.ndarray) -> tuple[ServedModel, np.ndarray]:
+    """Return the version that answered rows of the champion's features, and what it was asked: a canary may have."""
+    canary = champion.challenger
+    return (champion, rows) if canary is None or version == champion.version else (canary.model, canary.own(rows))
 
 
 class Feedback(Endpoint):
@@ -47,13 +55,25 @@ class Feedback(Endpoint):
         service, headers = self.service, scope["headers"]
         self._check_any(headers)  # which pipelines it is about is told by the answers
         items = feedback.read(await read_body(receive))
-        spool = service.spool.folder
-        pipelines, waiting = await service.warehouse.run(lambda link: feedback.locate(link, spool, items))
+        pipelines, waiting = await self._locate(items)
         claims = [service.guard.check(headers, "feedback", name) for name in sorted(set(pipelines.values()))]
         feedback.check(items, pipelines, service.catalog)
         recorded = await service.warehouse.run(lambda link: feedback.tell(link, items, pipelines, claims[0].subject))
         body = encode(feedback.Told(len(items), recorded, waiting))
         return Accepted(body) if waiting else body
+
+    async def _locate(self, items: list[feedback.Item]) -> tuple[dict[feedback.Place, str], list[str]]:
+        """Return what `feedback.locate` does; for answers that may be on their way here it waits a little."""
+        run, spool = self.service.warehouse.run, self.service.spool.folder
+        try:
+            return await run(lambda link: feedback.locate(link, spool, items))
+        except feedback.NotHere as unknown:
+            requests = unknown.requests
+        for _ in range(LOOKS):
+            await asyncio.sleep(LOOKS_SECONDS)
+            if await run(lambda link: feedback.have_come(link, requests)):
+                break
+        return await run(lambda link: feedback.locate(link, spool, items))
 
     def _check_any(self, headers: Any) -> None:
         """Refuse a token that is good for feedback to no pipeline."""
@@ -109,6 +129,7 @@ def _told(model: ServedModel) -> dict[str, Any]:
         "is_simulated": model.is_simulated,
         "target": {"name": target.column, "unit": unit, "horizon": target.horizon, "above": target.above},
         "interval": {"coverage": target.interval, "half_width": width, "as_of": model.interval_as_of},
+        "rollout": model.challenger.plan.told() if model.challenger and not model.challenger.stopped else None,
         "features": features,
     }
 

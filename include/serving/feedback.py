@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from include.serving.catalog import Catalog
 
 MOST = 1_000  # items in one request
+GIVEN = re.compile("[0-9a-f]{26}")  # how the service names requests
 OutcomeName = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]{0,62}$")]
 ANSWERED = """
 select p.request_id, p.row_number, p.pipeline from ml.prediction p
@@ -61,6 +63,24 @@ class Told(msgspec.Struct):
     received: int
     recorded: int
     waiting: list[str]
+
+
+class NotHere(BadRequest):
+    """Answers that nobody gave, or another instance, which has not brought them to the warehouse yet.
+
+    Attributes
+    ----------
+    requests : list of str
+        Their ids.
+    retry : bytes
+        Seconds after which the same may be sent again.
+    """
+
+    retry = b"1"
+
+    def __init__(self, title: str, faults: list[str], requests: list[str]) -> None:
+        super().__init__(404, title, faults)
+        self.requests = requests
 
 
 Place = tuple[str, int]
@@ -118,16 +138,23 @@ def locate(connection: PgConnection, spool: Path, items: list[Item]) -> tuple[di
     ------
     BadRequest
         404 naming each answer that nobody gave.
+    NotHere
+        404, too; each may be on its way here from another instance.
     """
     wanted = {(item.request_id, item.row_number) for item in items}
-    answered = _answered(connection, wanted)
+    answered = _answered(connection, {request_id for request_id, _ in wanted})
     on_their_way = _in_spool(spool, wanted - answered.keys()) if wanted - answered.keys() else {}
     if missing := wanted - answered.keys() - on_their_way.keys():
-        answered |= _answered(connection, missing)  # they may have arrived while the spool was read
+        # They may have arrived while the spool was read.
+        answered |= _answered(connection, {request_id for request_id, _ in missing})
         if missing := missing - answered.keys():
-            faults = [f"{request_id}, row {number}: there is no such answer" for request_id, number in sorted(missing)]
-            raise BadRequest(404, "feedback to answers that nobody gave", faults[:MOST_FAULTS])
-    return answered | on_their_way, sorted({request_id for request_id, _ in on_their_way})
+            raise _unknown(missing, {request_id for request_id, _ in answered | on_their_way})
+    return {place: (answered | on_their_way)[place] for place in wanted}, sorted({each for each, _ in on_their_way})
+
+
+def have_come(connection: PgConnection, requests: list[str]) -> bool:
+    """Tell whether the warehouse has answers to all these requests."""
+    return {request_id for request_id, _ in _answered(connection, set(requests))} >= set(requests)
 
 
 def tell(connection: PgConnection, items: list[Item], pipelines: dict[Place, str], subject: str) -> int:
@@ -147,10 +174,21 @@ def _dumps(outcome: dict[str, Any]) -> str:
     return msgspec.json.encode(outcome).decode()
 
 
-def _answered(connection: PgConnection, wanted: set[Place]) -> dict[Place, str]:
+def _unknown(missing: set[Place], known: set[str]) -> BadRequest:
+    """Return the refusal of answers that were not found, of requests some of which are known by other answers."""
+    faults = [f"{request_id}, row {number}: there is no such answer" for request_id, number in sorted(missing)]
+    requests = sorted({request_id for request_id, _ in missing})
+    if all(GIVEN.fullmatch(request_id) and request_id not in known for request_id in requests):
+        return NotHere(
+            "feedback to answers that nobody gave, or that are not known here yet", faults[:MOST_FAULTS], requests
+        )
+    return BadRequest(404, "feedback to answers that nobody gave", faults[:MOST_FAULTS])
+
+
+def _answered(connection: PgConnection, requests: set[str]) -> dict[Place, str]:
     with connection.cursor() as cursor:
-        cursor.execute(ANSWERED, (sorted({request_id for request_id, _ in wanted}),))
-        return {(row[0], row[1]): row[2] for row in cursor.fetchall() if (row[0], row[1]) in wanted}
+        cursor.execute(ANSWERED, (sorted(requests),))
+        return {(row[0], row[1]): row[2] for row in cursor.fetchall()}
 
 
 def _in_spool(folder: Path, wanted: set[Place]) -> dict[Place, str]:

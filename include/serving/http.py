@@ -48,7 +48,7 @@ class Endpoint:
             self.service.refused(scope, status)
             title = NO_ROOM if isinstance(problem, SpoolFull) else str(problem)
             body, kind = self.problem(status, title, getattr(problem, "faults", []))
-            await send_body(send, status, body, kind)
+            await send_body(send, status, body, kind, getattr(problem, "retry", None))
             return
         except Exception:
             self.service.refused(scope, 500)
@@ -73,13 +73,15 @@ class Predict(Endpoint):
         return encode(await service.answer(model, rows, claims.subject, start))
 
 
-async def send_body(send: Send, status: int, body: bytes, kind: bytes = b"application/json") -> None:
-    """Send a whole answer."""
+async def send_body(
+    send: Send, status: int, body: bytes, kind: bytes = b"application/json", retry: bytes | None = None
+) -> None:
+    """Send a whole answer; `retry`: seconds after which the request may be sent again, if not those of its status."""
     headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
     if status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
-    if status in RETRY_SECONDS:
-        headers.append((b"retry-after", RETRY_SECONDS[status]))
+    if retry := retry or RETRY_SECONDS.get(status):
+        headers.append((b"retry-after", retry))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 

@@ -52,10 +52,14 @@ class Challenger:
         ContractBroken
             If an answer is no number.
         """
-        predicted = self.model.answer(rows[:, self._columns])
+        predicted = self.model.answer(self.own(rows))
         if not np.isfinite(predicted).all():
             raise ContractBroken("an answer is no number")
         return predicted
+
+    def own(self, rows: np.ndarray) -> np.ndarray:
+        """Return its own features of rows of the champion's features."""
+        return rows[:, self._columns]
 
 
 @dataclass

@@ -58,6 +58,10 @@ class Plan:
         digest = blake2b(f"{pipeline} {self.version} {key}".encode(), digest_size=8).digest()
         return int.from_bytes(digest) < self.share * 2**64
 
+    def told(self) -> dict[str, Any]:
+        """Return what clients and people have to know of it."""
+        return {"version": self.version, "mode": self.mode, "share": self.share}
+
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON can hold it; `Plan(**…)` reads it."""
         return asdict(self)

@@ -49,8 +49,8 @@ def fetch(downloads: Downloads, stored: Stored, folder: Path) -> Path:
     half = Path(tempfile.mkdtemp(dir=place.parent, prefix=HALF))
     try:
         (half / MODEL).write_bytes(downloads.model(stored))
-        for name in FILES:
-            (half / name).write_bytes(downloads.file(stored, name))
+        for name, content in downloads.files(stored, FILES):
+            (half / name).write_bytes(content)
         (half / TAGS).write_text(json.dumps(stored.tags))
         seal(half)
         _remove(place)  # a damaged one, or one of a pipeline that had the same name before
@@ -98,6 +98,14 @@ def clean(folder: Path) -> None:
             shutil.rmtree(place)
     for draft in folder.glob(f"*/.{CURRENT}-*"):
         draft.unlink()
+
+
+def rest_challengers(folder: Path) -> None:
+    """Let no challenger answer until the warehouse says that it still waits: another service may have stopped it."""
+    for path in folder.glob(f"*/{CURRENT}"):
+        current = _read(path)
+        if current.pop("challenger", None):
+            _write(path, current)
 
 
 def _remove(place: Path) -> None:

@@ -1,4 +1,4 @@
-"""The tasks of ``keep_house``: remove what interrupted work left behind."""
+"""The tasks of ``keep_house``: remove what interrupted work left behind, and what is kept for a time only."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from sqlalchemy.engine import Engine
+
     from include.lake.store import Lake
 
 log = logging.getLogger(__name__)
@@ -33,4 +35,13 @@ def sweep_pages(folder: Path, keep: timedelta) -> int:
             page.unlink()
         removed += len(old)
     log.info("removed %d pages older than %s from the reports", removed, keep)
+    return removed
+
+
+def prune_audit(engine: Engine, keep: timedelta) -> int:
+    """Delete counts of refused requests older than `keep` from ``ops.service_audit``; return how many rows."""
+    before = datetime.now(UTC) - keep
+    with engine.begin() as connection:
+        removed = connection.exec_driver_sql("delete from ops.service_audit where minute_at < %s", (before,)).rowcount
+    log.info("deleted %d rows older than %s from ops.service_audit", removed, keep)
     return removed

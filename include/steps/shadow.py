@@ -20,7 +20,6 @@ OWN = """
 select decision_id, verdict, model_version, window_start_at, window_end_at from ml.decision
 where dag_id = %s and run_id = %s and evidence ? 'shadow' order by decision_id desc limit 1
 """
-STOPPED = "select reason from ml.rollout_stop where decision_id = %s"
 log = logging.getLogger(__name__)
 
 
@@ -100,7 +99,7 @@ def _seen(connection: Connection, run: Run, challenger: shadow.Waiting) -> Check
     if standing != challenger.champion:
         told = f"another champion came, version {standing}; in shadow it was beside version {challenger.champion}"
         return Check(shadow.RULE, "failed", told)
-    if reason := connection.exec_driver_sql(STOPPED, (challenger.decision_id,)).scalar():
+    if reason := shadow.why_stopped(connection, challenger.decision_id):
         return Check(shadow.RULE, "failed", f"the prediction service stopped it: {reason}")
     answers = shadow.answers_of(connection, challenger, run.run_after)
     age = loaded_window(run).end - challenger.from_at

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg2
 import pytest
@@ -29,8 +30,10 @@ from include.serving.versions import MODEL, standing, stop
 from include.settings import settings
 from include.steps.champion import make_live
 from tests.model.conftest import Plant
-from tests.serving.load import asking
+from tests.serving.load import asking, assert_each_is_kept_once
+from tests.serving.relay import Relay
 from tests.serving.running import Service, unstarted
+from tests.serving.test_faults import ready
 
 
 @pytest.fixture
@@ -166,15 +169,28 @@ def test_mlflow_that_does_not_answer_is_told_and_what_stands_goes_on(
 
 
 @pytest.fixture
+def ways(free_ports: Any, mlflow_url: str, postgres_url: str) -> Iterator[dict[str, Relay]]:
+    """Give the service's ways to MLflow and to the warehouse, which can be cut."""
+    ports = {"mlflow": urlsplit(mlflow_url).port, "warehouse": urlsplit(postgres_url).port}
+    relays = {part: Relay(free_ports(), port) for part, port in ports.items() if port}
+    for relay in relays.values():
+        relay.join()
+    yield relays
+    for relay in relays.values():
+        relay.cut()
+
+
+@pytest.fixture
 def service(
-    two: Plant, pipelines: Path, serving_url: str, mlflow_url: str, tmp_path: Path, free_ports: Any, postgres_url: str
+    two: Plant, pipelines: Path, serving_url: str, ways: Any, tmp_path: Path, free_ports: Any, postgres_url: str
 ) -> Iterator[Service]:
     """Give a started service that follows the real MLflow."""
     folder = tmp_path / "service"
     folder.mkdir()
     url = with_database(postgres_url, str(two.engine.url.database), "warehouse", secret("postgres_warehouse"))
-    with unstarted(folder, free_ports(), free_ports(), postgres_url, url) as started:
-        started.environment |= {"MLFLOW_TRACKING_URI": mlflow_url, "CICLO_PIPELINES": str(pipelines)}
+    with unstarted(folder, free_ports(), ways["mlflow"].port, postgres_url, url) as started:
+        own = serving_url.replace(f":{urlsplit(serving_url).port}/", f":{ways['warehouse'].port}/")
+        started.environment |= {"CICLO_SERVING_DATABASE": own, "CICLO_PIPELINES": str(pipelines)}
         started.start()
         yield started
 
@@ -187,6 +203,26 @@ def test_no_request_fails_while_champions_are_promoted_and_rolled_back(two: Plan
             promote(two, number)
             service.wait_for(lambda number=number: clients.versions[-4:] == [number] * 4)
     assert clients.failed == {}
+
+
+def test_no_request_fails_while_mlflow_and_the_warehouse_are_away_and_a_move_is_followed_after(
+    two: Plant, service: Service, ways: dict[str, Relay]
+) -> None:
+    row = dict.fromkeys(two.spec.feature_names(), 1.0)
+    service.wait_for(lambda: service._versions(two.spec.pipeline) == {1})
+    with asking(service, two.spec, row=row, count=2) as clients:
+        for away in ({"mlflow"}, {"mlflow", "warehouse", "notices"}):
+            for part in ways.keys() & away:
+                ways[part].cut()
+            service.wait_for(lambda away=away: ready(service)["troubles"].keys() == away)
+            service.wait_for(clients.has_answers())
+        promote(two, 2)
+        for relay in ways.values():
+            relay.join()
+        service.wait_for(lambda: clients.versions[-4:] == [2] * 4)
+        service.wait_for(lambda: ready(service)["troubles"] == {})
+    assert clients.failed == {}
+    assert_each_is_kept_once(service, clients)
 
 
 def test_a_move_is_told_when_it_is_committed(two: Plant, serving_url: str) -> None:

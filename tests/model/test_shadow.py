@@ -335,6 +335,7 @@ def test_one_that_the_prediction_service_stopped_is_rejected(waiting, readings):
             " values (%s, %s, 2, 'it was slow', '{}', now())",
             (row.decision_id, waiting.spec.pipeline),
         )
+    assert progress(waiting) == "version 2 in shadow was stopped by the prediction service, it was slow"
     assert play(waiting, FOURTH, readings(FOURTH, slope=-1.0)) is None
     assert (newest(waiting).verdict, newest(waiting).model_version) == ("reject", 2)
     assert newest(waiting).reasons[-1] == "the prediction service stopped it: it was slow"

@@ -75,6 +75,17 @@ def service(unstarted_service: Service) -> Service:
     return unstarted_service
 
 
+@pytest.fixture
+def second_service(
+    service: Service, tmp_path: Path, free_ports: Callable[[], int], postgres_url: str, plant_versions: Path
+) -> Iterator[Service]:
+    """Give another started instance on the same warehouse."""
+    with unstarted(tmp_path / "second", free_ports(), free_ports(), postgres_url, service.warehouse) as second:
+        shutil.copytree(plant_versions, second.folder / "models")
+        second.start()
+        yield second
+
+
 @pytest.fixture(scope="module")
 def shared_service(
     tmp_path_factory: pytest.TempPathFactory,

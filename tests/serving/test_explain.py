@@ -50,6 +50,6 @@ def test_the_versions_that_answer_are_told_to_whom_they_answer(shared_service: S
     first = model["features"][0]
     assert (first["name"], first["unit"], first["min"], first["max"]) == ("first_sensor", "sensor", 0, 100)
     assert first["seen_min"] >= 5
-    assert model["interval"]["half_width"] > 0
+    assert (model["interval"]["half_width"] > 0, model["rollout"]) == (True, None)
     assert ask("predict:other").json() == {"models": []}
     assert shared_service.session.get(f"{shared_service.url}/v1/models", timeout=10).status_code == 401

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -65,6 +66,7 @@ def test_feedback_to_an_unknown_answer_is_refused_by_name(shared_service: Servic
     for item in ({"request_id": "ffff", "actual": 1.0}, {"request_id": request_id, "row_number": 1, "actual": 1.0}):
         refused = tell(shared_service, item, {"request_id": request_id, "actual": 1.0})
         assert (refused.status_code, item["request_id"] in refused.json()["errors"][0]) == (404, True)
+        assert "retry-after" not in refused.headers, "it will never be there"
     assert kept(shared_service, request_id) == [], "all items of a request are kept, or none"
 
 
@@ -105,6 +107,24 @@ def test_feedback_to_an_answer_that_waits_in_the_spool_is_accepted_and_joined_la
         assert service.rows("select count(*) from ml.prediction") == [(0,)]
     query = f"select actual from mart.prediction_vs_actual where request_id = '{request_id}'"
     assert service.wait_for(lambda: service.rows(query)) == [(9.5,)]
+
+
+def test_feedback_to_an_answer_of_another_instance_is_kept_once_that_has_brought_it(
+    service: Service, second_service: Service, plant: Pipeline
+) -> None:
+    item = {"actual": 9.5}
+    with ThreadPoolExecutor(1) as pool:
+        with service.keeper_held():
+            item |= {"request_id": service.predict(plant, ROW).json()["request_id"]}
+            early = tell(second_service, item)
+            assert (early.status_code, early.headers["retry-after"]) == (404, "1"), "nobody can tell whether it exists"
+            assert item["request_id"] in early.json()["errors"][0]
+            waits = pool.submit(tell, second_service, item)
+        assert (waits.result().status_code, waits.result().json()["recorded"]) == (200, 1)
+    query = f"select actual from mart.prediction_vs_actual where request_id = '{item['request_id']}'"
+    assert service.rows(query) == [(9.5,)]
+    known = tell(second_service, item | {"row_number": 1})
+    assert (known.status_code, "retry-after" in known.headers) == (404, False), "that request had no such row"
 
 
 def test_while_the_warehouse_is_down_feedback_is_to_be_sent_again(unstarted_service: Service) -> None:

@@ -44,7 +44,7 @@ def begin(service: Service, plant: Pipeline) -> Begin:
         plan = Plan(2, tags["sha256"], decision_id, mode, share, **told)
         current = {"version": 1, "challenger": plan.to_dict()}
         point(service.folder / "models", plant.pipeline, current)
-        service.wait_for(lambda: rollouts(service) == [{"plant": {"version": 2, "mode": mode}}])
+        service.wait_for(lambda: rollouts(service) == [{"plant": {"version": 2, "mode": mode, "share": share}}])
         return plan
 
     return do
@@ -124,11 +124,60 @@ def test_requests_that_name_no_entity_are_shared_by_their_rows(service: Service,
     assert [service.predict(plant, row).json()["model_version"] for row in rows[:50]] == versions[:50]
 
 
-def test_who_asks_for_a_version_gets_that_one(service: Service, plant: Pipeline, begin: Begin) -> None:
+def test_who_asks_for_a_version_gets_that_one_and_is_told_which_there_are(
+    service: Service, plant: Pipeline, begin: Begin
+) -> None:
     begin(share=TAKES_ALL_BUT_FEW)
+    headers = {"Authorization": f"Bearer {service.token()}"}
+    [model] = requests.get(f"{service.url}/v1/models", headers=headers, timeout=10).json()["models"]
+    canary = {"version": 2, "mode": "canary", "share": TAKES_ALL_BUT_FEW}
+    assert (model["version"], model["rollout"]) == (1, canary)
     body = {"inputs": [{"name": "features", "shape": [1, 3], "datatype": "FP64", "data": [10.0, 5.0, 3.0]}]}
     answers = [service.post(f"/v2/models/plant{path}/infer", body).json() for path in ("", "/versions/1")]
     assert [answer["model_version"] for answer in answers] == ["2", "1"]
+
+
+def test_an_explanation_is_of_the_version_that_answered(
+    service: Service, plant: Pipeline, plant_rows: pd.DataFrame, fitted: Any, begin: Begin
+) -> None:
+    narrow = plant_rows.drop(columns="hour_of_day")  # it asks for fewer features than the champion
+    model = fitted("linear").fit(narrow.drop(columns="target"), narrow["target"])
+    replace_version_2(service, plant, narrow, model.calibrate(narrow.drop(columns="target"), narrow["target"]))
+    begin(share=TAKES_ALL_BUT_FEW)
+    told = service.post("/v1/explain/plant", {"rows": [ROW]}).json()
+    assert (told["model_version"], told["method"].split(":")[0], told["adds_up"]) == (2, "linear", True)
+    [one] = told["explanations"]
+    assert set(one["contributions"]) == {"first_sensor", "second_sensor"}
+    assert one["base"] + sum(one["contributions"].values()) == pytest.approx(one["predicted"], abs=1e-9)
+    assert kept(service, 2)[told["request_id"]]["served"] == (2, one["predicted"])
+
+
+def test_what_came_of_a_canarys_answer_is_joined_to_it_and_evidence_for_it(
+    service: Service, plant: Pipeline, begin: Begin
+) -> None:
+    begin(share=TAKES_ALL_BUT_FEW)
+    answer = service.predict(plant, ROW).json()
+    kept(service, 2)
+    told = {"request_id": answer["request_id"], "actual": 9.5}
+    assert service.post("/v1/feedback", {"items": [told]}).json() == {"received": 1, "recorded": 1, "waiting": []}
+    joined = service.rows("select model_version, predicted, actual from mart.prediction_vs_actual")
+    assert joined == [(2, answer["predictions"][0]["predicted"], 9.5)]
+    evidence = "select version, actual, challenger_predicted, champion_predicted from mart.challenger_vs_champion"
+    [(version, actual, challenger, champion)] = service.rows(evidence)
+    assert (version, actual, challenger) == (2, 9.5, answer["predictions"][0]["predicted"])
+    assert champion != challenger
+
+
+def test_a_challenger_rests_after_a_start_until_the_warehouse_says_that_it_still_waits(
+    service: Service, plant: Pipeline, begin: Begin
+) -> None:
+    begin(share=TAKES_ALL_BUT_FEW)
+    service.stop()
+    service.environment["CICLO_SERVING_DATABASE"] = "postgresql://serving@127.0.0.1:9/nothing"
+    service.start()
+    service.wait_for(lambda: "notices" in ready(service)["troubles"])
+    assert rollouts(service) == [{}]
+    assert service.predict(plant, ROW).json()["model_version"] == 1
 
 
 def stopped(service: Service, plan: Plan) -> tuple[str, str]:

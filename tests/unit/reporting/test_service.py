@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from include.reporting.service import service
 
@@ -23,10 +24,12 @@ ciclo_spool_bytes 1024.0
 """
 
 
-def ready(version: int, **troubles: str) -> bytes:
+def ready(version: int, rollout: Any = None, **troubles: str) -> bytes:
     """Return what an instance says of itself."""
     parts = {name: {"since": "2026-01-31T14:00:00+00:00", "why": why} for name, why in troubles.items()}
-    return json.dumps({"status": "ready", "models": {"plant": version}, "troubles": parts}).encode()
+    rollouts = {"plant": rollout} if rollout else {}
+    told = {"status": "ready", "models": {"plant": version}, "rollouts": rollouts, "troubles": parts}
+    return json.dumps(told).encode()
 
 
 def test_figures_of_all_instances_are_added_up():
@@ -36,6 +39,14 @@ def test_figures_of_all_instances_are_added_up():
     assert figures["error_share"] == 0.01
     assert 1.8 < figures["p99_ms"] < 2.0
     assert (state["spool_bytes"], state["degraded"]) == (2048, [])
+
+
+def test_challengers_that_answer_beside_the_champion_are_told_in_words():
+    canary, shadow = {"version": 4, "mode": "canary", "share": 0.125}, {"version": 4, "mode": "shadow", "share": None}
+    instances = {url: (ready(3, each), METRICS) for url, each in zip("abc", (canary, canary, shadow), strict=True)}
+    figures = service(instances, ["plant", "other"])["pipelines"]
+    assert figures["plant"]["rollouts"] == ["canary 4 (12.5%)", "shadow 4"]
+    assert figures["other"]["rollouts"] is None
 
 
 def test_what_nobody_tells_is_unknown_and_said():
