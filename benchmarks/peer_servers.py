@@ -38,7 +38,7 @@ def mlflow_serve(folder: Path, model: Forecaster) -> Iterator[str]:
     command = [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", str(path), "--env-manager", "local"]
     command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "2"]
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # among which it looks for its server
-    with _running(command, f"http://127.0.0.1:{port}/ping", {"PATH": programs}):
+    with running(command, f"http://127.0.0.1:{port}/ping", {"PATH": programs}):
         yield f"http://127.0.0.1:{port}"
 
 
@@ -52,12 +52,12 @@ def bentoml_serve(folder: Path, model: Forecaster) -> Iterator[str]:
     path.write_bytes(skops.io.dumps(model.estimator_))
     command = [str(python), "-m", "bentoml", "serve", "benchmarks.bentoml_service:Forest", "--port", str(port)]
     given = {"BENCH_MODEL": str(path), "BENTOML_HOME": str(folder / "bentoml"), "BENTOML_DO_NOT_TRACK": "1"}
-    with _running([*command, "--working-dir", str(ROOT)], f"http://127.0.0.1:{port}/readyz", given):
+    with running([*command, "--working-dir", str(ROOT)], f"http://127.0.0.1:{port}/readyz", given):
         yield f"http://127.0.0.1:{port}"
 
 
 @contextmanager
-def _running(command: list[str], sign: str, given: dict[str, str]) -> Iterator[None]:
+def running(command: list[str], sign: str, given: dict[str, str]) -> Iterator[None]:
     """Run a server until the block ends; begin once it answers."""
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(

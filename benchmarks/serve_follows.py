@@ -22,9 +22,9 @@ from unittest.mock import patch
 
 import psutil
 
+from benchmarks.peer_servers import free_port, running
 from benchmarks.rows import warehouse
 from benchmarks.service import SPEC, BenchService, fit, serving_url, spec_text, token, training_rows
-from benchmarks.serving import _free_port, _running
 from include.spec.load import parse
 
 NAME, VERSIONS, MOVES, CLIENTS = "bench", 3, 10, 8
@@ -69,7 +69,7 @@ def measure() -> Iterator[dict[str, Any]]:
     ):
         row = _register()
         _promote(own, 1)
-        service = BenchService(Path(name), serving_url(superuser_url), _free_port())
+        service = BenchService(Path(name), serving_url(superuser_url), free_port())
         service.environment["MLFLOW_TRACKING_URI"] = mlflow_url
         place = Path(name) / "pipelines" / NAME
         place.mkdir()
@@ -154,12 +154,12 @@ def _is_connected(pid: int) -> bool:
 
 @contextmanager
 def _mlflow(folder: Path) -> Iterator[str]:
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
     command += ["--artifacts-destination", f"{folder}/artifacts"]
     quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    with _running(command, f"http://127.0.0.1:{port}/health", quiet):
+    with running(command, f"http://127.0.0.1:{port}/health", quiet):
         yield f"http://127.0.0.1:{port}"
 
 
