@@ -106,6 +106,7 @@ def _evaluation(spec: Pipeline, version: Version, evidence: dict[str, Any], part
     from include.training import evaluation
     from include.training.behaviour import behave
     from include.training.candidates import make
+    from include.training.contributions import contributions
 
     chosen, number = evidence["chosen"], evidence["champion"]["version"]
     naive = next(name for name, one in spec.training.candidates.items() if one.kind == "naive")
@@ -123,13 +124,15 @@ def _evaluation(spec: Pipeline, version: Version, evidence: dict[str, Any], part
         models[naive] = make(spec, naive).fit(parts.fit[features], parts.fit["target"])
     predicted = {name: one.predict(holdout) for name, one in models.items()}
     ours, theirs = model.predict(holdout), champion.predict(holdout) if champion else None
+    parts_of_features, unexplained = contributions(model, holdout, spec.training.seed)
     latency, size = version.tags.get("latency_ms"), version.tags.get("size_bytes")
     return Evaluation(
         half_width=model.half_width_,
         metrics=(_probability_metrics if is_event else _metrics)(actual, predicted, holdout["valid_at"]),
         curve=evaluation.learning_curve(spec, chosen, parts.fit, holdout),
         weights=json.loads(version.tags.get("importance", "{}")),
-        contributions=evaluation.contributions(model, holdout),
+        contributions=parts_of_features,
+        unexplained=unexplained,
         times=holdout["valid_at"].dt.to_pydatetime().tolist(),
         residuals=actual - ours,
         calibration=evaluation.reliability(actual, ours)
@@ -137,7 +140,7 @@ def _evaluation(spec: Pipeline, version: Version, evidence: dict[str, Any], part
         else evaluation.interval_calibration(actual - ours),
         behaviour=behave(spec, chosen, model, holdout[[*features, "target"]].reset_index(drop=True)),
         slices=list(_slices(spec, holdout, ours, theirs)),
-        **_fairness(spec, model, holdout, actual - ours),
+        **_fairness(spec, model, holdout, ours),
         latency_ms=float(latency) if latency else None,
         size_bytes=int(size) if size else None,
         stability=evaluation.moved_share(ours, theirs, model.half_width_) if theirs is not None else None,
@@ -200,21 +203,16 @@ def _slices(
         }
 
 
-def _fairness(spec: Pipeline, model: Forecaster, rows: pd.DataFrame, errors: np.ndarray) -> dict[str, Any]:
-    """Return errors by group of each protected feature, how far they lie apart, and what a swapped value does."""
+def _fairness(spec: Pipeline, model: Forecaster, rows: pd.DataFrame, predicted: np.ndarray) -> dict[str, Any]:
+    """Return how each group of a protected feature fares, how far they lie apart, and what a swapped value does."""
     from include.monitoring.slices import grouped
-    from include.training.evaluation import swap
+    from include.training.evaluation import by_group, swap
 
     groups, swaps = [], []
     for name in spec.promotion.protected:
         labels, places = grouped(name, rows[name])
-        own = [errors[places == place] for place in range(len(labels))]
-        sizes = [float(np.abs(part).mean()) for part in own]
-        groups += [
-            {"label": label, "rows": len(part), "mae": size, "bias": float(part.mean())}
-            for label, part, size in zip(labels, own, sizes, strict=True)
-        ]
+        each, apart = by_group(rows["target"].to_numpy("float64"), predicted, places, spec.target.is_probability)
+        groups += [{"label": label, **figures} for label, figures in zip(labels, each, strict=True)]
         if swapped := swap(model, rows, name):
-            gap = max(sizes) - min(sizes)
-            swaps.append({"name": name, "gap": gap, "mean": swapped.mean, "moved_share": swapped.moved_share})
+            swaps.append({"name": name, "apart": apart, "mean": swapped.mean, "moved_share": swapped.moved_share})
     return {"groups": groups, "swaps": swaps}

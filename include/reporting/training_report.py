@@ -26,6 +26,14 @@ VERDICTS = {
     "reject": "Rejected",
 }
 MARKS = {"passed": "✓ passed", "failed": "▲ failed", "unknown": "? unknown", "waits": "… waits"}
+MEASURES = {
+    "rows": "Rows",
+    "error": "Error",
+    "bias": "Error, signed",
+    "warned": "Warned",
+    "hits": "Events warned of",
+    "false_warnings": "Others warned of",
+}
 Estimate = tuple[float, float, float]  # a figure with the ends of its interval
 
 
@@ -41,6 +49,8 @@ class Evaluation:
         Rows fitted on, and the error.
     weights, contributions : mapping of str to float
         By feature: its share of what shuffling costs; how far it moves predictions, in the target's unit.
+    unexplained : str
+        Why there are no contributions.
     times, residuals : shape (n,)
         Of the held-out rows, in the target's unit.
     calibration : sequence of (float, float)
@@ -48,7 +58,8 @@ class Evaluation:
     slices : sequence of mapping
         label, rows, challenger, champion, gain_pct, turns, needed; `needed` where rows are too few.
     groups, swaps : sequence of mapping
-        Of protected features: label, rows, mae, bias; and name, gap, mean, moved_share.
+        Of protected features: label, with the measures of `include.training.evaluation.by_group`; and name, how far
+        groups lie `apart` in each, mean, moved_share.
     latency_ms, size_bytes, stability : float or None
         Time of an answer; size of the stored model; share of predictions that would move by more than half an interval.
     """
@@ -58,6 +69,7 @@ class Evaluation:
     curve: Sequence[tuple[int, float]]
     weights: Mapping[str, float]
     contributions: Mapping[str, float]
+    unexplained: str
     times: Sequence[datetime]
     residuals: np.ndarray
     calibration: Sequence[tuple[float, float]]
@@ -114,6 +126,7 @@ def page(report: TrainingReport) -> str:
         style=Markup("".join(path.read_text(encoding="utf-8") for path in styles)),  # noqa: S704 - ours
         sentence=VERDICTS.get(report.verdict.verdict, report.verdict.verdict),
         marks=MARKS,
+        measures={name: head for name, head in MEASURES.items() if seen and seen.groups and name in seen.groups[0]},
         features=_features(seen) if seen else [],
         drawn={name: Markup(svg) for name, svg in drawn.items()},  # noqa: S704 - our own drawings, texts escaped
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 SIZES = (0.125, 0.25, 0.5, 1.0)  # of a learning curve, shares of what is fitted on
 LEVELS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)  # that intervals promise to cover
 POINTS = 0.1  # of probability
+WARNED = 0.5  # the probability from which on an event is warned of
 LEAST_ROWS = 20  # to fit on, or to tell a coverage by
 
 
@@ -56,47 +58,6 @@ def learning_curve(
     return points
 
 
-def contributions(model: Forecaster, rows: pd.DataFrame) -> dict[str, float]:
-    """Return how far each feature moves predictions from their mean, on average; exact, of linear models alone.
-
-    Returns
-    -------
-    dict
-        Mean absolute contribution by feature, in the target's unit, the largest first. Empty of a model that is no sum
-        of its features: the parts of each row have to add up to its prediction.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from sklearn.linear_model import LinearRegression
-    >>> from sklearn.pipeline import make_pipeline
-    >>> from include.training.forecaster import Forecaster
-    >>> frame = pd.DataFrame({"a": [0.0, 1.0, 2.0, 3.0], "b": [1.0, 0.0, 0.0, 1.0]})
-    >>> model = Forecaster(make_pipeline(LinearRegression())).fit(frame, 2 * frame["a"] - frame["b"])
-    >>> {name: round(part, 6) for name, part in contributions(model, frame).items()}
-    {'a': 2.0, 'b': 0.5}
-    """
-    steps = getattr(model.estimator_, "steps", [])
-    coefficients = np.ravel(getattr(steps[-1][1], "coef_", [])) if steps else np.zeros(0)
-    if len(coefficients) != len(model.features_):
-        return {}
-    seen: Any = rows[model.features_]
-    for _, step in steps[:-1]:
-        seen = step.transform(seen)
-    values = np.asarray(seen, dtype="float64")
-    if values.shape != (len(rows), len(coefficients)):
-        return {}
-    parts = (values - values.mean(axis=0)) * coefficients
-    if model.anchor:
-        base = rows[model.anchor].to_numpy("float64")
-        parts[:, model.features_.index(model.anchor)] += base - base.mean()
-    predicted = model.predict(rows)
-    if not np.allclose(parts.sum(axis=1), predicted - predicted.mean(), rtol=1e-6, atol=1e-9):
-        return {}
-    sizes = zip(model.features_, np.abs(parts).mean(axis=0).tolist(), strict=True)
-    return dict(sorted(sizes, key=lambda item: -item[1]))
-
-
 def interval_calibration(errors: np.ndarray) -> list[tuple[float, float]]:
     """Return what share the intervals promise and what they cover, for several levels.
 
@@ -132,6 +93,51 @@ def moved_share(predicted: np.ndarray, before: np.ndarray, half_width: float) ->
     """
     most = half_width if np.isfinite(half_width) else POINTS
     return float((np.abs(predicted - before) > most).mean())
+
+
+def by_group(
+    actual: np.ndarray, predicted: np.ndarray, groups: np.ndarray, is_event: bool
+) -> tuple[list[dict[str, float]], dict[str, float]]:
+    """Return how good predictions are in each group, and how far the groups lie apart at most, measure by measure.
+
+    Of events a warning is a probability of a half or more: `warned` is the share that gets one (demographic parity),
+    `hits` and `false_warnings` the shares of events and of others that do (equalized odds; Hardt et al., 2016).
+
+    Parameters
+    ----------
+    actual, predicted, groups : array, shape (n,)
+        What came, what was predicted, and a number for the group of each row.
+
+    Returns
+    -------
+    (list of dict, dict)
+        By the groups' numbers in order; NaN where a group has no row to tell a measure by.
+
+    Examples
+    --------
+    >>> groups, apart = by_group(np.array([1.0, 2.0, 3.0]), np.array([1.0, 2.5, 4.0]), np.array([0, 0, 1]), False)
+    >>> groups[0], apart
+    ({'rows': 2.0, 'error': 0.25, 'bias': -0.25}, {'error': 0.75, 'bias': 0.75})
+    """
+    from fairlearn.metrics import MetricFrame, count, false_positive_rate, selection_rate, true_positive_rate
+    from sklearn.metrics import mean_absolute_error, mean_squared_error
+
+    measures: dict[str, Callable[[Any, Any], float]] = {
+        "rows": count,
+        "error": mean_squared_error if is_event else mean_absolute_error,
+        "bias": lambda came, told: float((came - told).mean()),
+    }
+    if is_event:
+        measures["warned"] = lambda came, told: selection_rate(came, told >= WARNED)
+        for name, rate, outcome in ("hits", true_positive_rate, 1), ("false_warnings", false_positive_rate, 0):
+            measures[name] = partial(_rate, rate, outcome)
+    frame = MetricFrame(metrics=measures, y_true=actual, y_pred=predicted, sensitive_features=groups)
+    return frame.by_group.to_dict("records"), frame.difference().drop("rows").to_dict()
+
+
+def _rate(rate: Callable[..., float], outcome: int, came: Any, told: Any) -> float:
+    """Return a rate among the rows with an outcome: without any it is unknown, which fairlearn takes for 0."""
+    return rate(came, told >= WARNED) if (came == outcome).any() else float("nan")
 
 
 def swap(model: Forecaster, rows: pd.DataFrame, name: str) -> Swap | None:

@@ -22,13 +22,14 @@ EVALUATION = Evaluation(
     curve=[(100, 0.9), (200, 0.6), (400, 0.5)],
     weights={"co_sensor": 0.7, "<b>": 0.3},
     contributions={"co_sensor": 1.25, "<b>": 0.5},
+    unexplained="",
     times=[datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=n) for n in range(HOURS)],
     residuals=np.random.default_rng(0).normal(size=HOURS),
     calibration=[(0.5, 0.45), (0.9, 0.8)],
     behaviour=[Outcome("direction co_sensor", "failed", 0.4, "in 40% of 48 rows")],
     slices=[SLICE | {"needed": None, "turns": True}, SLICE | {"needed": 60, "turns": False}],
-    groups=[{"label": "sex=1", "rows": 20, "mae": 0.4, "bias": 0.1}],
-    swaps=[{"name": "sex", "gap": 0.25, "mean": 0.125, "moved_share": 0.02}],
+    groups=[{"label": "sex=1", "rows": 20, "error": 0.4, "bias": 0.1}],
+    swaps=[{"name": "sex", "apart": {"error": 0.25, "bias": 0.5}, "mean": 0.125, "moved_share": 0.02}],
     latency_ms=14.25,
     size_bytes=204800,
     stability=0.123,
@@ -74,10 +75,18 @@ def test_every_figure_is_told_and_what_is_wrong_is_marked():
         "▲ failed",
         "day_of_week=6",
         "&lt;b&gt;",
-        "errors lie 0.25 mg/m³ apart; swapped, predictions move by 0.125 mg/m³ on average, 2.0 % of them",
+        "groups lie apart by at most 0.25 (error), 0.5 (error, signed); swapped, predictions move by 0.125 mg/m³ on",
         "farthest off is 80% where 90% is promised",
     ):
         assert told in text, told
+
+
+def test_of_events_each_group_is_told_what_share_of_it_is_warned_and_what_nobody_knows():
+    group = {"label": "sex=1", "rows": 9, "error": 0.2, "bias": 0.1, "warned": 0.3, "false_warnings": 0.375}
+    groups = [group | {"hits": float("nan")}]
+    text = page(replace(REPORT, unit="probability", evaluation=replace(EVALUATION, groups=groups)))
+    assert '<th scope="col" class="n">Others warned of</th>' in text
+    assert '<td class="n">0.3</td><td class="n">?</td><td class="n">0.375</td></tr>' in text
 
 
 def test_without_the_model_the_rules_are_told_and_that_nothing_else_is_known():
@@ -88,11 +97,12 @@ def test_without_the_model_the_rules_are_told_and_that_nothing_else_is_known():
 
 
 def test_what_is_not_known_is_a_question_mark_and_what_cannot_be_drawn_is_told():
-    bare = replace(EVALUATION, curve=[], calibration=[], contributions={}, latency_ms=None, size_bytes=None)
+    bare = replace(EVALUATION, curve=[], calibration=[], latency_ms=None, size_bytes=None)
+    bare = replace(bare, contributions={}, unexplained="it is no sum")
     text = page(replace(REPORT, evaluation=replace(bare, stability=None, groups=[], swaps=[], slices=[], behaviour=[])))
     assert "<dd>? ms</dd>" in text
     assert "<dd>no champion</dd>" in text
     assert "Too few rows for a curve." in text
     assert "Too few held-out rows to tell." in text
-    assert "This model is no sum of its features" in text
+    assert "There are no exact contributions: it is no sum." in text
     assert 'id="fairness"' not in text

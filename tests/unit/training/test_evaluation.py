@@ -5,11 +5,9 @@ import pandas as pd
 import pytest
 from sklearn.dummy import DummyRegressor
 from sklearn.linear_model import LinearRegression
-from sklearn.pipeline import make_pipeline
 
 from include.spec.load import load_named
-from include.training.candidates import make
-from include.training.evaluation import contributions, interval_calibration, learning_curve, moved_share, swap
+from include.training.evaluation import by_group, interval_calibration, learning_curve, moved_share, swap
 from include.training.forecaster import Forecaster
 
 AIR = load_named("air_quality")
@@ -21,29 +19,6 @@ def rows():
     random = np.random.default_rng(0)
     frame = pd.DataFrame({name: random.normal(size=ROWS) for name in AIR.feature_names()})
     return frame.assign(target=2 * frame["co_sensor"] - frame["nox_ppb"] + 0.1 * random.normal(size=ROWS))
-
-
-def test_contributions_of_the_shipped_linear_model_add_up_and_name_what_it_looks_at(rows):
-    model = make(AIR, "linear").fit(rows[AIR.feature_names()], rows["target"])
-    parts = contributions(model, rows)
-    assert list(parts)[:2] == ["co_sensor", "nox_ppb"]
-    assert parts["co_sensor"] == pytest.approx(
-        2 * np.abs(rows["co_sensor"] - rows["co_sensor"].mean()).mean(), rel=0.02
-    )
-
-
-def test_of_an_anchored_model_the_anchor_has_its_own_part(rows):
-    model = Forecaster(make_pipeline(LinearRegression()), anchor="co_sensor")
-    model.fit(rows[AIR.feature_names()], rows["co_sensor"] + 0.0)
-    parts = contributions(model, rows)
-    assert next(iter(parts)) == "co_sensor"
-    assert sum(list(parts.values())[1:]) == pytest.approx(0, abs=1e-9)
-
-
-@pytest.mark.parametrize("candidate", ["naive", "random_forest"])
-def test_a_model_that_is_no_sum_of_its_features_has_no_contributions(rows, candidate):
-    model = make(AIR, candidate).fit(rows[AIR.feature_names()], rows["target"])
-    assert contributions(model, rows) == {}
 
 
 def test_the_learning_curve_grows_in_rows_and_falls_in_error(rows):
@@ -74,6 +49,16 @@ def test_a_swapped_group_moves_the_predictions_of_a_model_that_looks_at_it(rows)
     blind.half_width_ = 1.0
     assert swap(blind, rows, "day_of_week").moved_share == 0
     assert swap(blind, rows.assign(day_of_week=1.0), "day_of_week") is None
+
+
+def test_groups_are_told_apart_by_who_is_warned_and_a_rate_without_rows_is_unknown():
+    """One group is warned whatever comes; the other never, and has no event at all."""
+    came, told = np.array([1.0, 0.0, 1.0, 0.0, 0.0]), np.array([0.9, 0.8, 0.7, 0.1, 0.3])
+    [warned, never], apart = by_group(came, told, np.array([0, 0, 0, 1, 1]), is_event=True)
+    assert (warned["rows"], warned["warned"], warned["hits"], warned["false_warnings"]) == (3, 1, 1, 1)
+    assert (never["warned"], never["false_warnings"], apart["warned"], apart["false_warnings"]) == (0, 0, 1, 1)
+    assert np.isnan(never["hits"])
+    assert never["error"] == pytest.approx(np.mean([0.1**2, 0.3**2]))
 
 
 def test_stability_counts_what_moves_by_more_than_half_an_interval():
