@@ -7,28 +7,22 @@ the warehouse, and a doorkeeper that looks for revoked tokens. It starts again w
 from __future__ import annotations
 
 import argparse
-import ctypes
 import fcntl
-import gc
 import logging
 import os
 import shutil
-import signal
 import sys
 import time
 import uuid
-from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from include.errors import ConfigError
+from include.serving.supervising import supervise
 from include.serving.troubles import STATE
 from include.settings import settings
 
-ENDS = (signal.SIGTERM, signal.SIGINT)
-LOCK_SECONDS, RESTART_SECONDS = 10.0, 0.5
-END_SECONDS = 15  # after which a process that does not end by itself is killed
+LOCK_SECONDS = 10.0
 # Processes, not threads, share the cores; and threads of a library would not survive the fork.
 ALONE = {
     **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
@@ -64,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
     worker = partial(work.answer, folder, address, options.workers, options.certificate, options.key)
     doorkeeper = partial(doorkeeping.keep_door, folder, os.environ["CICLO_SERVING_DATABASE"])
     others = {"keeper": partial(work.keep, folder, service), "doorkeeper": doorkeeper}
-    return _supervise(others | {f"worker-{n}": worker for n in range(options.workers)})
+    return supervise(others | {f"worker-{n}": worker for n in range(options.workers)})
 
 
 def _prepare(folder: Path) -> str:
@@ -135,73 +129,6 @@ def _check_port(address: tuple[str, int]) -> None:
         host, port = address
         way_out = "free the port or give another one with --port"
         raise ConfigError(f"The prediction service cannot listen on {host}:{port} ({error}): {way_out}.") from error
-
-
-def _supervise(parts: Mapping[str, Callable[[], None]]) -> int:
-    """Run each part in a process of its own, start it again where it ends, and end all when told to."""
-    from prometheus_client.multiprocess import mark_process_dead
-
-    gc.freeze()
-    running: dict[int, str] = {}
-    is_ending = False
-
-    def end(*_: object) -> None:
-        nonlocal is_ending
-        is_ending = True
-        send(signal.SIGTERM)
-        signal.alarm(END_SECONDS)
-
-    def send(number: int) -> None:
-        for pid in running:
-            with suppress(ProcessLookupError):  # it has just ended by itself
-                os.kill(pid, number)
-
-    def start(name: str) -> None:
-        # A signal between the fork and its note would miss the new process.
-        signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
-        if not is_ending:
-            running[_fork(parts[name])] = name
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)
-
-    for number in ENDS:
-        signal.signal(number, end)
-    signal.signal(signal.SIGALRM, lambda *_: send(signal.SIGKILL))
-    for name in parts:
-        start(name)
-    while running:
-        pid, status = os.wait()
-        name = running.pop(pid)
-        mark_process_dead(pid)
-        if not is_ending:
-            log.error("%s (%d) ended with %d; it is started again", name, pid, os.waitstatus_to_exitcode(status))
-            time.sleep(RESTART_SECONDS)
-            start(name)
-    return 0
-
-
-def _fork(part: Callable[[], None]) -> int:
-    parent = os.getpid()
-    pid = os.fork()
-    if pid:
-        return pid
-    for number in ENDS:
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)
-    _end_with(parent)
-    try:
-        part()
-    except BaseException:
-        log.exception("it ends")
-        os._exit(1)
-    os._exit(0)
-
-
-def _end_with(parent: int) -> None:
-    """Let this process end when its parent does, however that ends."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
-    if os.getppid() != parent:
-        os._exit(1)
 
 
 if __name__ == "__main__":

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from include.errors import ContractBroken
+from include.serving.loading import load
 from include.serving.model import Challenger, ServedModel
 from include.serving.rollout import Plan
 from include.serving.troubles import Troubles
-from include.serving.versions import CURRENT, STOPPED, load, stop, stopped_in
+from include.serving.versions import CURRENT, STOPPED, stop, stopped_in
 
 RETRY_SECONDS = 10.0  # after which a version that could not be loaded is tried again
 

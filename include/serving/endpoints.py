@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from include.serving import feedback
+from include.serving import feedback, locating
 from include.serving.explaining import explain
 from include.serving.guard import NotAllowed
 from include.serving.http import Accepted, Endpoint, Receive, Scope, encode, read_body
@@ -62,18 +62,19 @@ class Feedback(Endpoint):
         body = encode(feedback.Told(len(items), recorded, waiting))
         return Accepted(body) if waiting else body
 
-    async def _locate(self, items: list[feedback.Item]) -> tuple[dict[feedback.Place, str], list[str]]:
-        """Return what `feedback.locate` does; for answers that may be on their way here it waits a little."""
+    async def _locate(self, items: list[feedback.Item]) -> tuple[dict[locating.Place, str], list[str]]:
+        """Return what `locating.locate` does; for answers that may be on their way here it waits a little."""
         run, spool = self.service.warehouse.run, self.service.spool.folder
+        wanted = {(item.request_id, item.row_number) for item in items}
         try:
-            return await run(lambda link: feedback.locate(link, spool, items))
-        except feedback.NotHere as unknown:
+            return await run(lambda link: locating.locate(link, spool, wanted))
+        except locating.NotHere as unknown:
             requests = unknown.requests
         for _ in range(LOOKS):
             await asyncio.sleep(LOOKS_SECONDS)
-            if await run(lambda link: feedback.have_come(link, requests)):
+            if await run(lambda link: locating.have_come(link, requests)):
                 break
-        return await run(lambda link: feedback.locate(link, spool, items))
+        return await run(lambda link: locating.locate(link, spool, wanted))
 
     def _check_any(self, headers: Any) -> None:
         """Refuse a token that is good for feedback to no pipeline."""

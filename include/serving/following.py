@@ -8,22 +8,23 @@ on, MLflow is asked every few seconds as well.
 
 from __future__ import annotations
 
-import json
 import logging
 import select
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from include.errors import ConfigError, ContractBroken, SourceUnavailable
 from include.promotion.ledger import MOVED
 from include.registry.download import Downloads, Stored
 from include.serving.alerting import tell
+from include.serving.challengers import Waiting, in_shadow, plan_of, record_stops
 from include.serving.link import Link
+from include.serving.loading import load
 from include.serving.rollout import Plan
 from include.serving.troubles import Troubles
-from include.serving.versions import fetch, load, point, prune, standing, stopped_in, withdraw
+from include.serving.versions import fetch, point, prune, standing, withdraw
 from include.settings import settings
 from include.spec.load import load_runnable
 
@@ -38,23 +39,7 @@ select distinct on (pipeline, model_version) pipeline, model_version, half_width
 where (pipeline, model_version) in (select * from unnest(%s::text[], %s::integer[]))
 order by pipeline, model_version, as_of desc
 """
-CHALLENGERS = """
-select w.pipeline, w.version, w.champion, w.decision_id from mart.challenger_in_shadow w
-where not exists (select from ml.rollout_stop s where s.decision_id = w.decision_id)
-"""
-STOP = """
-insert into ml.rollout_stop (decision_id, pipeline, model_version, reason, figures, stopped_at)
-values (%s, %s, %s, %s, %s, %s) on conflict do nothing
-"""
 log = logging.getLogger(__name__)
-
-
-class Waiting(NamedTuple):
-    """A challenger in shadow, the champion it is compared with, and the decision that lets it wait."""
-
-    version: int
-    champion: int
-    decision_id: int
 
 
 class Follower:
@@ -84,8 +69,8 @@ class Follower:
 
     def look(self) -> None:
         """Let every pipeline's champion answer here, or note why it does not."""
-        self._link.use(self._record_stops)
-        challengers = self._link.use(_challengers)
+        self._link.use(lambda connection: record_stops(connection, self._folder, self._database))
+        challengers = self._link.use(in_shadow)
         try:
             pipelines = load_runnable()
             self._withdraw_removed()
@@ -132,7 +117,7 @@ class Follower:
         wanted = {key: value for key, value in current.items() if key != "challenger"}
         try:
             if waiting and rollout.mode != "basic" and waiting.champion == current.get("version"):
-                wanted["challenger"] = self._plan(spec, waiting).to_dict()
+                wanted["challenger"] = self._brought(spec, waiting).to_dict()
         except (ContractBroken, OSError) as error:
             self._troubles.note(part, f"{error}; the champion answers alone")
         else:
@@ -140,24 +125,13 @@ class Follower:
         if current:
             point(self._folder, name, wanted)
 
-    def _plan(self, spec: Pipeline, waiting: Waiting) -> Plan:
-        """Bring a challenger here, unless it is here, and say how it takes part."""
-        rollout, limits = spec.predictions.rollout, spec.predictions.rollout.limits
+    def _brought(self, spec: Pipeline, waiting: Waiting) -> Plan:
+        """Bring a challenger here, unless it is here, and return how it takes part."""
         stored = self._downloads.by_number(spec.pipeline, waiting.version)
-        place, sha256 = fetch(self._downloads, stored, self._folder), stored.tags["sha256"]
-        plan = Plan(
-            version=waiting.version,
-            sha256=sha256,
-            decision_id=waiting.decision_id,
-            mode=rollout.mode,
-            share=rollout.share,
-            errors=limits.errors,
-            latency_ms=limits.latency_ms or spec.promotion.latency_ms,
-            disagreement=limits.disagreement or 1.0,
-        )
-        if standing(self._folder, spec.pipeline).get("challenger", {}).get("sha256") != sha256:
+        place, plan = fetch(self._downloads, stored, self._folder), plan_of(spec, waiting, stored.tags["sha256"])
+        if standing(self._folder, spec.pipeline).get("challenger", {}).get("sha256") != plan.sha256:
             self._prove(stored, place, "The champion answers alone")
-            log.info("%s: version %d answers beside the champion, %s", spec.pipeline, waiting.version, rollout.mode)
+            log.info("%s: version %d answers beside the champion, %s", spec.pipeline, plan.version, plan.mode)
         return plan
 
     def _prove(self, stored: Stored, place: Path, instead: str) -> None:
@@ -171,20 +145,6 @@ class Follower:
                 failed[key] = str(error)
         tell(self._database, stored.pipeline, f"{failed[key]}. {instead}", f"serving version {stored.version}")
         raise ContractBroken(failed[key])
-
-    def _record_stops(self, connection: PgConnection) -> None:
-        """Tell people, the gate and the other services which challengers the workers have stopped."""
-        for name, waiting in _challengers(connection).items():
-            stopped = stopped_in(self._folder / name)
-            if stopped.get("decision_id") != waiting.decision_id:
-                continue
-            reason, about = stopped["reason"], f"serving version {waiting.version} stopped"
-            message = f"version {waiting.version} was stopped: {reason}. The champion answers alone"
-            tell(self._database, name, message, about)
-            row = (waiting.decision_id, name, waiting.version, reason)
-            with connection.cursor() as cursor:
-                cursor.execute(STOP, (*row, json.dumps(stopped["figures"]), stopped["stopped_at"]))
-                cursor.execute("select pg_notify(%s, %s)", (MOVED, name))
 
     def _needed(self, name: str, champion: Stored) -> set[int]:
         previous = self._downloads.by_alias(name, "previous")
@@ -209,13 +169,6 @@ class Follower:
             for name, _, half_width, as_of in cursor.fetchall():
                 interval: dict[str, Any] = {"half_width": half_width, "interval_as_of": as_of.isoformat()}
                 point(self._folder, name, currents[name] | interval)
-
-
-def _challengers(connection: PgConnection) -> dict[str, Waiting]:
-    """Return who waits in shadow and was not stopped, by pipeline."""
-    with connection.cursor() as cursor:
-        cursor.execute(CHALLENGERS)
-        return {name: Waiting(*row) for name, *row in cursor.fetchall()}
 
 
 def _listen(connection: PgConnection) -> None:
