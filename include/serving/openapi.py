@@ -10,8 +10,8 @@ from fastapi import FastAPI
 from include.serving.answering import Answers
 from include.serving.completing import Raw, Several, Single
 from include.serving.feedback import Items, Told
-from include.serving.inference import InferRequest
 from include.serving.inputs import MOST_ROWS
+from include.serving.tensors import InferRequest
 
 PLACE = "#/components/schemas/{name}"
 PROBLEM = {
