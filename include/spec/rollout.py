@@ -47,5 +47,5 @@ class Rollout(Strict):
             yield Fault(("share",), "says how many requests a canary answers; give it, such as share: 0.1")
         if self.mode != "canary" and self.share is not None:
             yield Fault(("share",), f"has no effect where mode is {self.mode}; write mode: canary, or remove it")
-        if self.mode == "basic" and "limits" in self.model_fields_set:
+        if self.mode == "basic" and self.limits != RolloutLimits():
             yield Fault(("limits",), "have no effect where mode is basic; write mode: shadow or canary, or remove them")
