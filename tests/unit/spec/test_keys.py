@@ -16,7 +16,7 @@ def read_somewhere() -> set[str]:
     """Return every attribute that the code reads, pages and schema aside: they show keys and do nothing with them."""
     shown = {ROOT / "include" / "spec" / name for name in ("pages.py", "schema.py")}
     files: Iterable[Path] = [*(ROOT / "include").rglob("*.py"), *(ROOT / "dags").rglob("*.py")]
-    gc.disable()  # a finalizer that fails meanwhile is told with its code, which Python 3.11 parses, and loses its count
+    gc.disable()  # a finalizer that fails meanwhile is told with its code: Python 3.11 parses that, and loses count
     try:
         trees = [ast.parse(file.read_text("utf-8")) for file in files if file not in shown]
     finally:
