@@ -120,10 +120,17 @@ def due_target(pipeline: Pipeline, now: datetime) -> tuple[datetime, datetime]:
 
 
 def source_time(connection: Connection, pipeline: Pipeline, now: datetime) -> datetime:
-    """Return until when the sources have data: now, or the replay plan's end while a newest answer is SIMULATED."""
-    is_simulated = connection.exec_driver_sql(
-        "select bool_or(is_simulated) from (select distinct on (source) is_simulated from raw.payload"
-        " where pipeline = %s order by source, payload_id desc) newest",
-        (pipeline.pipeline,),
+    """Return until when the sources have data: now, or in the sandbox the end of the replay plan.
+
+    It is left once no newest answer is SIMULATED, or once a window after that end has brought rows: of several sources
+    one may be real and another not.
+    """
+    end = midnight(pipeline.replay.end, pipeline.zone)
+    is_sandbox = connection.exec_driver_sql(
+        "select bool_or(is_simulated) and not exists (select from ops.run"
+        " where pipeline = %(pipeline)s and window_start_at >= %(end)s and inserted_count > 0)"
+        " from (select distinct on (source) is_simulated from raw.payload"
+        " where pipeline = %(pipeline)s order by source, payload_id desc) newest",
+        {"pipeline": pipeline.pipeline, "end": end},
     ).scalar()
-    return min(now, midnight(pipeline.replay.end, pipeline.zone)) if is_simulated else now
+    return min(now, end) if is_sandbox else now

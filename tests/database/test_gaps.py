@@ -146,6 +146,10 @@ def test_of_the_sandbox_nothing_was_missed_after_the_replay_plans_end(warehouse,
     warehouse.sql("update raw.payload set is_simulated = true")
     [missed] = clock("2025-03-07..2025-03-08")
     assert [Window.from_dict(missed["conf"])] == windows("2025-01-31..2025-02-01")
+    load("2025-02-20..2025-02-21")
+    assert len(clock("2025-03-07..2025-03-08")) == 1, "a window without rows tells nothing"
+    load("2025-02-21..2025-02-22", has_rows=True)
+    assert len(clock("2025-03-07..2025-03-08")) > 1, "of several sources one has left the sandbox"
 
 
 def test_without_a_gap_there_is_nothing_to_do(load: Load, clock) -> None:
