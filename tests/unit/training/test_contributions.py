@@ -19,14 +19,6 @@ from include.training.forecaster import Forecaster
 from include.training.probability import ProbabilityForecaster
 
 AIR = load_named("air_quality")
-ROWS = 400
-
-
-@pytest.fixture
-def rows():
-    random = np.random.default_rng(0)
-    frame = pd.DataFrame({name: random.normal(size=ROWS) for name in AIR.feature_names()})
-    return frame.assign(target=2 * frame["co_sensor"] - frame["nox_ppb"] + 0.1 * random.normal(size=ROWS))
 
 
 def parts_of(model, rows):

@@ -1,7 +1,6 @@
 """What a report tells of a model is true of it: exact parts, honest coverage, what a swapped group does."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from sklearn.dummy import DummyRegressor
 from sklearn.linear_model import LinearRegression
@@ -12,13 +11,6 @@ from include.training.forecaster import Forecaster
 
 AIR = load_named("air_quality")
 ROWS = 400
-
-
-@pytest.fixture
-def rows():
-    random = np.random.default_rng(0)
-    frame = pd.DataFrame({name: random.normal(size=ROWS) for name in AIR.feature_names()})
-    return frame.assign(target=2 * frame["co_sensor"] - frame["nox_ppb"] + 0.1 * random.normal(size=ROWS))
 
 
 def test_the_learning_curve_grows_in_rows_and_falls_in_error(rows):
