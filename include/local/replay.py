@@ -49,8 +49,8 @@ def replay(connect: Callable[[], AirflowApi], pipelines: list[Pipeline], watch: 
     """
     stop = Event()
     with ThreadPoolExecutor(len(pipelines)) as pool:
-        futures = [pool.submit(_Replay(connect(), pipeline, watch, stop).play) for pipeline in pipelines]
         try:
+            futures = [pool.submit(_Replay(connect(), pipeline, watch, stop).play) for pipeline in pipelines]
             for future in as_completed(futures):
                 future.result()
         finally:

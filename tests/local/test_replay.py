@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -21,11 +21,19 @@ ERROR = {"exc_type": "ContractBroken", "exc_value": "no FIX"}
 
 @pytest.fixture
 def airflow() -> Iterator[dict[str, Any]]:
-    """Give an Airflow all of whose runs are in the state `told["state"]`, and whose address is `told["url"]`."""
-    told: dict[str, Any] = {"state": "running"}
+    """Give an Airflow all of whose runs are in the state `told["state"]`, and whose address is `told["url"]`.
+
+    It lets only the first `told["welcome"]` callers in, and the others wait.
+    """
+    told: dict[str, Any] = {"state": "running", "welcome": 100}
+    over = Event()
 
     class Api(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
+            if self.path == "/auth/token":
+                told["welcome"] -= 1
+                if told["welcome"] < 0:
+                    over.wait()
             self._answer(201, {"access_token": "token"})
 
         def do_GET(self) -> None:
@@ -46,6 +54,7 @@ def airflow() -> Iterator[dict[str, Any]]:
         thread.start()
         told["url"] = f"http://127.0.0.1:{server.server_port}"
         yield told
+        over.set()
         server.shutdown()
         thread.join()
 
@@ -61,8 +70,11 @@ def replay(url: str, *names: str) -> "subprocess.Popen[str]":
     )
 
 
-@pytest.mark.parametrize("names", [(), ("usdmxn",)])
-def test_an_interrupted_replay_ends_at_once_with_a_sentence(airflow: dict[str, Any], names: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(("names", "welcome"), [((), 100), (("usdmxn",), 100), ((), 2)])
+def test_an_interrupted_replay_ends_at_once_with_a_sentence(
+    airflow: dict[str, Any], names: tuple[str, ...], welcome: int
+) -> None:
+    airflow["welcome"] = welcome  # 2: those who ask for the DAGs and for the first pipeline; the second is begun
     with replay(airflow["url"], *names) as process:
         assert process.stdout
         assert "ingest_" in process.stdout.readline()  # a run has begun, and never ends
