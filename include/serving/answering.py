@@ -195,7 +195,8 @@ def _lines(
     as_of = model.interval_as_of.isoformat() if model.interval_as_of and kind == "served" else NULL
     head = f"{model.pipeline.pipeline}\t{model.version}\t{kind}"
     simulated = "t" if model.is_simulated else "f"
-    who, milliseconds = _text(subject), f"{1000 * seconds:.3f}"
+    tail = f"{1000 * seconds:.3f}\t{_text(subject)}"
+    end = f"{simulated}\t{now}\t\n"
     lines = []
     for number, (answer, text, entity, at) in enumerate(
         zip(answers.predictions, rows.texts, rows.entities, rows.times, strict=True)
@@ -203,10 +204,10 @@ def _lines(
         honest = "t" if at is None or at >= model.cut_at else "f"
         bounds = f"{NULL}\t{NULL}" if answer.lower_bound is None else f"{answer.lower_bound!r}\t{answer.upper_bound!r}"
         about = f"{_text(entity)}\t{at.isoformat() if at else NULL}"
-        made_from = f"{_text(text.decode())}\t{_list(answer.warnings)}" if kind == "served" else f"{NULL}\t{NULL}"
+        made_from = f"{_json(text)}\t{_list(answer.warnings)}" if kind == "served" else f"{NULL}\t{NULL}"
         lines.append(
             f"{answers.request_id}\t{number}\t{head}\t{about}\t{answer.predicted!r}\t{bounds}\t{as_of}\t{made_from}"
-            f"\t{milliseconds}\t{who}\t{honest}\t{simulated}\t{now}\t\n"
+            f"\t{tail}\t{honest}\t{end}"
         )
     return "".join(lines).encode()
 
@@ -215,6 +216,10 @@ def _text(value: str | None) -> str:
     if value is None:
         return NULL
     return value.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
+
+
+def _json(value: bytes) -> str:
+    return value.decode().replace("\\", "\\\\")  # it has no control characters: JSON escapes them
 
 
 def _list(values: list[str]) -> str:
