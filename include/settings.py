@@ -104,6 +104,12 @@ class Settings(BaseSettings):
         self.lake = self.lake or f"file://{self.var}/lake"
         return self
 
+    @property
+    def predictions_urls(self) -> list[str]:
+        """Addresses of the prediction service: the local one, or those named."""
+        scheme = "https" if self.predictions_certificate else "http"
+        return (self.predictions_url or f"{scheme}://127.0.0.1:{self.predictions_port}").split(",")
+
 
 def env_file() -> Path:
     """Return the file of options: ``.env`` in the root, or what ``CICLO_ENV_FILE`` names."""

@@ -108,7 +108,7 @@ def _web_server(name: str, module: str, *arguments: str, **more: Any) -> Compone
 
 def _predictions() -> Component:
     """Return the prediction service, which looks for champions by itself and waits for the first."""
-    options, [url] = settings(), environment.predictions_urls()
+    options, [url] = settings(), settings().predictions_urls
     tls = ("--certificate", str(options.predictions_certificate), "--key", str(options.predictions_key))
     return Component(
         name="predictions",

@@ -15,6 +15,7 @@ from include.local.launch import Report
 from include.local.secrets import secret_path
 
 SHOWN = 3  # windows a pipeline
+COLOURS = {"degraded": "red", "unknown": "magenta", "warning": "yellow", "healthy": "green"}  # of a grade of health
 
 
 @contextmanager
@@ -80,7 +81,7 @@ def _pipelines_table(status: dict[str, Any]) -> Table:
         champion = state.get("champion") or {}
         table.add_row(
             f"{name} SIMULATED" if state.get("is_simulated") else name,
-            "[green]fine[/green]" if health["word"] == "fine" else f"[red]{health['word']}[/red]",
+            f"[{COLOURS[health['grade']]}]{health['word']}[/]",
             escape(health["todo"]),
             (state.get("last_window") or "-").rpartition("..")[2],
             f"{champion['version']}, {champion['candidate']}" if champion else "-",

@@ -51,12 +51,6 @@ def sandbox_url() -> str:
     return settings().sandbox_url or f"http://{HOST}:{settings().sandbox_port}"
 
 
-def predictions_urls() -> list[str]:
-    """Return the addresses of the prediction service: the local one, or those named."""
-    scheme = "https" if settings().predictions_certificate else "http"
-    return (settings().predictions_url or f"{scheme}://{HOST}:{settings().predictions_port}").split(",")
-
-
 def component_env() -> dict[str, str]:
     """Return what every component finds in its environment, on top of the caller's own.
 

@@ -5,33 +5,16 @@
 
 import argparse
 import json
-import ssl
 import sys
 from datetime import datetime
-from http.client import HTTPException
 from pathlib import Path
-from urllib.request import HTTPSHandler, OpenerDirector, ProxyHandler, build_opener
 
-_DIRECT = build_opener(ProxyHandler({}))  # our own ports are never behind the company's proxy
+from include.health.asking import content
 
 
 def answers(url: str, seconds: float = 3, certificate: Path | None = None) -> bool:
     """Tell whether a GET of `url` is answered with a success within `seconds`."""
     return content(url, seconds, certificate) is not None
-
-
-def content(url: str, seconds: float = 3, certificate: Path | None = None) -> bytes | None:
-    """Return what a GET of `url` is answered with, or None without a success within `seconds`.
-
-    Where our own service speaks HTTPS, it has to have the `certificate` that it was given; for whom that was made does
-    not matter on this machine.
-    """
-    try:
-        opener = _DIRECT if certificate is None else _trusting(certificate)
-        with opener.open(url, timeout=seconds) as response:
-            return bytes(response.read())
-    except (OSError, HTTPException, ValueError):
-        return None
 
 
 def airflow_part_beats(url: str, part: str, started: float) -> bool:
@@ -61,13 +44,6 @@ def main(arguments: list[str]) -> int:
     for url in silent:
         print(f"{url} says nothing good{f' of {part}' if part else ''}")
     return int(bool(silent))
-
-
-def _trusting(certificate: Path) -> OpenerDirector:
-    context = ssl.create_default_context(cafile=certificate)
-    context.check_hostname = False
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    return build_opener(ProxyHandler({}), HTTPSHandler(context=context))
 
 
 if __name__ == "__main__":

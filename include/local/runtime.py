@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from include.errors import ConfigError, SourceUnavailable
+from include.errors import ConfigError
 from include.local import environment, health, injections, postgres, preflight, preparation, processes
 from include.local.components import Component, Step, airflow_components, all_components
 from include.local.launch import Report, bring_up
@@ -114,15 +114,12 @@ def external_services() -> dict[str, dict[str, Any]]:
 def status() -> dict[str, Any]:
     """Return ``services`` (see `services`) and ``pipelines`` (rows, last window, champion, last decision).
 
-    ``predictions`` tells how the prediction service is; ``health`` has each pipeline's word and what to do, the worst
-    first; ``faults`` what is wrong in the files people write, by pipeline; ``injections`` what stands of `ciclo
-    inject`. What cannot be read, the warehouse or MLflow, is left out; ``problem`` says all of it in words.
+    ``predictions`` tells how the prediction service is; ``health`` has each pipeline's word, grade and what to do, the
+    worst first, and the same of each aspect; ``faults`` what is wrong in the files people write, by pipeline;
+    ``injections`` what stands of `ciclo inject`. What cannot be read, the warehouse or MLflow, is left out; ``problem``
+    says all of it in words.
     """
-    from sqlalchemy.exc import SQLAlchemyError
-
-    from include.reporting.health import health_of_all
-    from include.reporting.status import pipelines, with_champions
-    from include.spec.load import load_runnable
+    from include.health.looking import look
 
     state: dict[str, Any] = {"services": services() | external_services(), "pipelines": {}, "injections": []}
     faults = state["faults"] = faults_here()
@@ -133,32 +130,11 @@ def status() -> dict[str, Any]:
         state["injections"] = [each.to_dict() | {"text": str(each)} for each in injections.standing_now()]
     except ConfigError as error:
         problems.append(str(error))
-    try:
-        warehouse = environment.database_url("warehouse")
-        state["pipelines"] = pipelines(warehouse)
-        state["pipelines"] = with_champions(state["pipelines"], warehouse, environment.mlflow_url())
-    except SQLAlchemyError as error:
-        reason = str(error).strip().splitlines()[0]
-        problems.append(f"The warehouse cannot be read ({reason}); start the runtime with make run or ciclo up.")
-    except SourceUnavailable as error:
-        problems.append(str(error))
-    state["predictions"] = predictions(list(load_runnable()))
-    health = health_of_all(state["pipelines"], faults, list(load_runnable()))
-    state["health"] = {name: one._asdict() for name, one in health.items()}
+    seen = look(environment.database_url("warehouse"), environment.mlflow_url(), faults)
+    problems += seen.problems
+    state |= {"pipelines": seen.pipelines, "predictions": seen.predictions}
+    state["health"] = {name: one._asdict() for name, one in seen.health.items()}
     return state | ({"problem": "\n".join(problems)} if problems else {})
-
-
-def predictions(names: list[str]) -> dict[str, Any]:
-    """Return how the prediction service is, see `include.reporting.service`; asked for two seconds, not longer."""
-    from include.reporting.service import service
-
-    certificate = settings().predictions_certificate
-
-    def ask(url: str) -> tuple[bytes | None, bytes | None]:
-        ready = health.content(f"{url}/readyz", 2, certificate)
-        return ready, health.content(f"{url}/metrics", 2, certificate) if ready else None
-
-    return service({url: ask(url) for url in environment.predictions_urls()}, names)
 
 
 def faults_here() -> dict[str, list[str]]:

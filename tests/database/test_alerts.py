@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from include.alerts.record import raise_alert
+from include.health.state import _failure
 from include.promotion.ledger import append
-from include.reporting.status import _failure
 from include.steps.failure import alert_failure
 from include.warehouse.batch import RunRef
 from include.windows import Window

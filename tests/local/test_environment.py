@@ -90,4 +90,4 @@ def test_prediction_services_elsewhere_are_not_started_here(options: Settings, m
     monkeypatch.setenv("CICLO_PREDICTIONS_URL", "http://one:8000,http://two:8000")
     settings.cache_clear()
     assert "predictions" not in [component.name for component in all_components()]
-    assert environment.predictions_urls() == ["http://one:8000", "http://two:8000"]
+    assert settings().predictions_urls == ["http://one:8000", "http://two:8000"]

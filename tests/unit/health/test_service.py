@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from include.reporting.service import service
+from include.health.service import service
 
 METRICS = b"""# HELP ciclo_requests_total Requests.
 # TYPE ciclo_requests_total counter

@@ -31,8 +31,9 @@ def pipelines(url: str) -> dict[str, dict[str, Any]]:
         `waits_for_approval` (a version, or None), `drill` (the newest rehearsal
         of the undo), `failure` (the newest of a DAG that has not come to an end since; text or None), `features` (how
         the features of pipeline.yaml stand, and those without any value), `unloaded_windows` (blocked, empty, overdue),
-        `overdue` (in words, what should be there by now), `undelivered_alerts`, `outdated_windows` (loaded under an
-        older contract), `rows_outside` (by source, rows of its file before the
+        `low_scores` (of the newest batches, in words), `monitor` (its newest decision, and what training made of it),
+        `skew` (text or None), `overdue` (in words, what should be there by now), `undelivered_alerts`,
+        `outdated_windows` (loaded under an older contract), `rows_outside` (by source, rows of its file before the
         first window and after the last), `loads`, `verdicts` and `trainings`; counts are whole numbers.
 
     Raises
@@ -67,6 +68,29 @@ LAST = (
     "select verdict, reasons, model_version, decided_at from ml.decision where pipeline = %s"
     " order by decision_id desc limit 1"
 )
+# What the newest decision of the monitor was, what stopped it from judging, and what training made of it since.
+MONITOR = """
+select m.verdict, m.reasons, m.decided_at, coalesce(case when look.status not in ('loaded', 'quiet')
+        then look.status || ': ' || look.reason end, '') as unjudged,
+    (select verdict from ml.decision t where t.pipeline = m.pipeline and t.dag_id = 'train_' || m.pipeline
+        and t.decision_id > m.decision_id order by decision_id desc limit 1) as training
+from ml.decision m left join lateral (select status, reason from ml.look where pipeline = m.pipeline
+    order by window_end_at desc limit 1) look on true
+where m.pipeline = %s and m.dag_id = 'monitor_' || m.pipeline and not m.evidence ? 'shadow'
+order by m.decision_id desc limit 1
+"""
+LOW_SCORES = """
+select distinct on (source, dimension, column_name)
+    format('%%s %%s of %%s is %%s, below %%s', source, dimension, column_name, round(score::numeric, 1), threshold)
+    as low, score < threshold as is_low
+from ops.quality_score s where pipeline = %s and window_end_at =
+    (select max(window_end_at) from ops.quality_score n where (n.pipeline, n.source) = (s.pipeline, s.source))
+order by source, dimension, column_name, measured_at desc
+"""
+SKEW = """
+select case when status = 'breach' then reason end from ml.performance where pipeline = %s and statistic = 'skew_share'
+order by window_end_at desc, measured_at desc limit 1
+"""
 LIVE = "select version, since_at, verdict, reasons from ml.live_at(%s, now())"
 DRILL = (
     "select model_version as version, drilled_at, status, seconds, reason from ml.drill where pipeline = %s"
@@ -104,6 +128,9 @@ def _pipeline(connection: Connection, spec: Pipeline) -> dict[str, Any]:
         "failure": _failure(connection, name),
         "features": _features(connection, spec),
         "unloaded_windows": _unloaded(connection, spec),
+        "low_scores": [low for low, is_low in connection.exec_driver_sql(LOW_SCORES, (name,)) if is_low],
+        "monitor": _first(connection, MONITOR, name),
+        "skew": connection.exec_driver_sql(SKEW, (name,)).scalar(),
         "overdue": overdue(connection, spec, datetime.now(UTC)),
         "undelivered_alerts": _undelivered(connection, name),
         "rows_outside": rows_outside(connection, spec),
