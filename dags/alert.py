@@ -1,7 +1,8 @@
 """
 **Makes** people know: looks in every pipeline for what is overdue (a stretch of time that the clock's runs should
-have loaded, a prediction that is not there by `predictions.due`), and delivers the alerts that wait in `ops.alert`
-to the webhooks and addresses under `alerts.to` in pipeline.yaml.
+have loaded, a prediction that is not there by `predictions.due`), watches the health of each pipeline and tells of what
+changed (`ops.incident`: once when it turns bad, again when it turns worse, and when it is over), and delivers the
+alerts that wait in `ops.alert` to the webhooks and addresses under `alerts.to` in pipeline.yaml.
 
 One that cannot be delivered is tried again, eight times within half a day, then it is given up; `ciclo status` shows
 both. Alerts that say the same go out as one.
@@ -30,6 +31,17 @@ def find_overdue() -> int:
         return find_overdue(engine, load_runnable(), datetime.now(UTC))
 
 
+@task(trigger_rule="all_done")
+def watch_health() -> dict:
+    """Look how each pipeline is, and tell of what changed."""
+    import os
+
+    from include.steps.alert import watch_health
+
+    with warehouse() as engine:
+        return watch_health(engine, load_runnable(), os.environ["MLFLOW_TRACKING_URI"], datetime.now(UTC))
+
+
 @task(trigger_rule="all_done", retries=0)
 def deliver() -> int:
     """Send what waits; what fails is tried again by the runs to come."""
@@ -52,7 +64,7 @@ def deliver() -> int:
 )
 def alert() -> None:
     """Register ``alert``."""
-    find_overdue() >> deliver()
+    find_overdue() >> watch_health() >> deliver()
 
 
 alert()

@@ -6,6 +6,7 @@ import logging
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from include.alerts.runbooks import runbook_url
 from include.errors import CicloError
 
 if TYPE_CHECKING:
@@ -19,10 +20,12 @@ if TYPE_CHECKING:
 TRIES = 8  # the pause doubles from five minutes: the last try comes some ten hours after the first
 SECONDS = 30
 WAITING = """
-select min(alert_id) as alert_id, array_agg(alert_id) as same, pipeline, destination, kind, severity, message,
-    min(raised_at) as raised_at, max(attempts) + 1 >= %(tries)s as is_last
-from ops.alert where status = 'pending'
-group by pipeline, destination, kind, severity, message
+select min(alert_id) as alert_id, array_agg(alert_id) as same, a.pipeline, destination, kind, severity, message,
+    min(raised_at) as raised_at, max(attempts) + 1 >= %(tries)s as is_last,
+    case when kind <> 'health' or message not like '%% is healthy again, %%' then min(closed_at) end as over_at,
+    max(word) as word
+from ops.alert a left join ops.incident using (incident_id) where status = 'pending'
+group by a.pipeline, destination, kind, severity, message
 having max(attempts) = 0 or max(tried_at) <= now() - interval '5 minutes' * (power(2, max(attempts) - 1) - 0.5)
 order by 1
 """
@@ -89,7 +92,9 @@ def _post(destination: Webhook, alert: Mapping[str, Any]) -> None:
     from airflow.providers.http.hooks.http import HttpHook
 
     facts = {name: alert[name] for name in ("alert_id", "pipeline", "kind", "severity", "message")}
-    body = {"text": subject(alert) + ": " + alert["message"], **facts, "raised_at": alert["raised_at"].isoformat()}
+    link = runbook_url(alert["kind"], alert["word"])
+    text = f"{subject(alert)}: {alert['message']}{_over(alert)}\n{link}"
+    body = {"text": text, **facts, "raised_at": alert["raised_at"].isoformat(), "runbook": link}
     headers = {"Idempotency-Key": f"ciclo-alert-{alert['alert_id']}"}
     HttpHook("POST", destination.connection).run(json=body, headers=headers, extra_options={"timeout": SECONDS})
 
@@ -97,13 +102,21 @@ def _post(destination: Webhook, alert: Mapping[str, Any]) -> None:
 def _mail(destination: Email, alert: Mapping[str, Any]) -> None:
     from airflow.providers.smtp.hooks.smtp import SmtpHook
 
+    link = runbook_url(alert["kind"], alert["word"])
     with SmtpHook(destination.connection) as server:
         server.send_email_smtp(
             to=list(destination.addresses),
             subject=subject(alert),
-            html_content=f"<p>{escape(alert['message'])}</p><p>Raised {alert['raised_at']:%Y-%m-%d %H:%M} UTC</p>",
+            html_content=f"<p>{escape(alert['message'])}</p>"
+            f"<p>Raised {alert['raised_at']:%Y-%m-%d %H:%M} UTC{_over(alert)}</p>"
+            f'<p><a href="{escape(link)}">What to do</a></p>',
             custom_headers={"Message-ID": f"<ciclo-alert-{alert['alert_id']}@{destination.connection}>"},
         )
+
+
+def _over(alert: Mapping[str, Any]) -> str:
+    """Say of what arrives late that it is over."""
+    return f" (over since {alert['over_at']:%Y-%m-%d %H:%M} UTC)" if alert["over_at"] else ""
 
 
 def subject(alert: Mapping[str, Any]) -> str:

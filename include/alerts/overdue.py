@@ -27,10 +27,7 @@ def overdue(connection: Connection, pipeline: Pipeline, now: datetime) -> list[s
     hour, whatever its status, is only being set up: a replay of years, such as `make run`.
     """
     name = pipeline.pipeline
-    first_at = connection.exec_driver_sql(
-        "select min(closed_at) from ops.window_status where pipeline = %s", (name,)
-    ).scalar()
-    if first_at is None or first_at > now - GRACE:
+    if is_being_set_up(connection, name, now):
         return []
     stretches = [
         f"nothing was loaded from {window.start:%Y-%m-%d %H:%M} UTC on: see why the runs of ingest_{name} fail or wait;"
@@ -38,6 +35,14 @@ def overdue(connection: Connection, pipeline: Pipeline, now: datetime) -> list[s
         for window in overdue_windows(connection, pipeline, now)
     ]
     return [*stretches, *filter(None, [late_prediction(connection, pipeline, now)])]
+
+
+def is_being_set_up(connection: Connection, pipeline: str, now: datetime) -> bool:
+    """Tell whether a pipeline closed its first window within the last hour, or none yet."""
+    first_at = connection.exec_driver_sql(
+        "select min(closed_at) from ops.window_status where pipeline = %s", (pipeline,)
+    ).scalar()
+    return first_at is None or first_at > now - GRACE
 
 
 def overdue_windows(connection: Connection, pipeline: Pipeline, now: datetime) -> list[Window]:

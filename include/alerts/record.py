@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from include.alerts.incidents import KINDS
+
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
@@ -15,26 +17,66 @@ if TYPE_CHECKING:
 LEVELS = ("info", "warning", "critical")
 SEVERITIES = {
     **dict.fromkeys(("failure", "overdue", "serving"), "critical"),
-    **dict.fromkeys(("quality", "investigate", "approval", "rollback", "skew"), "warning"),
+    **dict.fromkeys(("quality", "investigate", "approval", "rollback", "skew", "health"), "warning"),
     **dict.fromkeys(("retrain", "promotion"), "info"),
 }
+SILENCED = """
+select exists (select from ops.silence
+    where pipeline = %s and until_at > now() and (aspect = '' or aspect = any(%s)))
+"""
+# What an incident that lasts has told already, up to its first colon: it is not told once more.
+FOLDED = """
+select i.incident_id from ops.incident i join ops.alert a using (incident_id)
+where i.closed_at is null and (a.pipeline, a.kind) = (%s, %s) and a.run_id <> %s
+    and split_part(a.message, ':', 1) = split_part(%s, ':', 1)
+limit 1
+"""
 log = logging.getLogger("ciclo.alert")
 
 
-def raise_alert(connection: Connection, pipeline: Pipeline, kind: Event, message: str, run: RunRef) -> None:
+def raise_alert(
+    connection: Connection,
+    pipeline: Pipeline,
+    kind: Event,
+    message: str,
+    run: RunRef,
+    severity: str | None = None,
+    aspect: str | None = None,
+    incident_id: int | None = None,
+) -> bool:
     """Record an alert once for each destination of its severity, if the pipeline's spec wants its kind.
 
-    With no destination it is recorded all the same, as unaddressed.
+    With no destination it is recorded all the same, as unaddressed; so is what somebody silenced, and what people were
+    told already of an incident that lasts.
+
+    Parameters
+    ----------
+    severity : str, optional
+        Where it is not that of its kind.
+    aspect, incident_id : optional
+        Of a change of health: what it is about.
+
+    Returns
+    -------
+    bool
+        Whether it is on record and not silenced.
     """
     if kind not in pipeline.alerts.on:
-        return
+        return False
     log.warning("ALERT %s %s: %s", pipeline.pipeline, kind, message)
-    severity = SEVERITIES[kind]
+    severity = severity or SEVERITIES[kind]
+    aspects = [aspect] if aspect else [name for name, kinds in KINDS.items() if kind in kinds]
+    is_silenced = connection.exec_driver_sql(SILENCED, (pipeline.pipeline, aspects)).scalar()
+    folded_into = None
+    if incident_id is None and not is_silenced:
+        folded_into = connection.exec_driver_sql(FOLDED, (pipeline.pipeline, kind, run.run_id, message)).scalar()
     level = LEVELS.index(severity)
     names = [one.name for one in pipeline.alerts.to if LEVELS.index(one.at_least) <= level]
     for name in names or [""]:
+        status = "silenced" if is_silenced else "folded" if folded_into else "pending" if name else "unaddressed"
         connection.exec_driver_sql(
-            "insert into ops.alert (pipeline, kind, severity, message, run_id, destination, status)"
-            " values (%s, %s, %s, %s, %s, %s, %s) on conflict do nothing",
-            (pipeline.pipeline, kind, severity, message, run.run_id, name, "pending" if name else "unaddressed"),
+            "insert into ops.alert (pipeline, kind, severity, message, run_id, destination, status, incident_id)"
+            " values (%s, %s, %s, %s, %s, %s, %s, %s) on conflict do nothing",
+            (pipeline.pipeline, kind, severity, message, run.run_id, name, status, incident_id or folded_into),
         )
+    return not is_silenced

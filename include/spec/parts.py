@@ -27,14 +27,24 @@ SHORTEST_DAYS = {"day": 1, "week": 7, "month": 28, "quarter": 90, "year": 365}
 
 Topic = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$", examples=["desk.operation"])]
 Event = Literal[
-    "failure", "quality", "overdue", "retrain", "investigate", "approval", "promotion", "rollback", "serving", "skew"
+    "failure",
+    "quality",
+    "overdue",
+    "retrain",
+    "investigate",
+    "approval",
+    "promotion",
+    "rollback",
+    "serving",
+    "skew",
+    "health",
 ]
 Severity = Annotated[
     Literal["info", "warning", "critical"],
     Field(
         description="Only what is at least as severe: a failure, something overdue or a service in trouble is critical,"
         " low quality, a doubt, a promotion to approve, a rollback or a skew a warning,"
-        " a training or a promotion an info."
+        " a training or a promotion an info; a change of health is as severe as what it turns to, degraded critical."
     ),
 ]
 

@@ -1,9 +1,11 @@
-"""The task `find_overdue` of ``alert``: notice what should be there by now, in any pipeline."""
+"""The tasks of ``alert``: notice what should be there by now, and what has become of each pipeline's health."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import TYPE_CHECKING
+
+NOT_YET = ("new", "untrained", "unjudged", "unserved")  # what a pipeline that is being set up is, and need not tell
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,3 +32,25 @@ def find_overdue(engine: Engine, pipelines: Mapping[str, Pipeline], now: datetim
                 raise_alert(connection, pipeline, "overdue", message, RunRef("alert", "overdue"))
         count += len(late)
     return count
+
+
+def watch_health(engine: Engine, pipelines: Mapping[str, Pipeline], mlflow_url: str, now: datetime) -> dict[str, int]:
+    """Look how every pipeline is and tell people of what changed; return how often each was done, see `react`.
+
+    A pipeline whose first window was closed within the last hour is only being set up.
+    """
+    from collections import Counter
+
+    from include.alerts.overdue import is_being_set_up
+    from include.alerts.watch import watch
+    from include.health.looking import look
+
+    health = look(engine.url.render_as_string(hide_password=False), mlflow_url, {}).health
+    acts: Counter[str] = Counter()
+    for name, pipeline in pipelines.items():
+        with engine.begin() as connection:
+            aspects = health[name].aspects
+            if is_being_set_up(connection, name, now):
+                aspects = {key: told for key, told in aspects.items() if told["word"] not in NOT_YET}
+            acts.update(watch(connection, pipeline, aspects, now).values())
+    return dict(acts)

@@ -100,7 +100,9 @@ def test_an_alert_reaches_the_webhook_once(warehouse, tell, chat: Chat) -> None:
     assert sent(warehouse) == 0
     [(path, body, key)] = chat.posts
     assert path == "/services/secret-path"
-    assert body["text"] == "CRITICAL readings failure: meter.extract: the source is down"
+    text, link = body["text"].splitlines()
+    assert text == "CRITICAL readings failure: meter.extract: the source is down"
+    assert link.endswith("/ciclo/runbooks/failure")
     assert (body["pipeline"], body["kind"], body["severity"]) == ("readings", "failure", "critical")
     assert key == f"ciclo-alert-{body['alert_id']}"
     assert warehouse.sql(STATUS) == [("webhook ops_chat", "delivered", 1, None)]

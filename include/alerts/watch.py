@@ -1,0 +1,124 @@
+"""Keep ``ops.incident``: what is not healthy of each pipeline, and what people were told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from include.alerts.incidents import KINDS, SEVERITIES, Act, Incident, react
+from include.alerts.record import raise_alert
+from include.warehouse.batch import RunRef
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
+    from include.spec.model import Pipeline
+
+NEWEST = """
+select incident_id, grade, word, opened_at, told, told_at, healthy_since, closed_at from ops.incident
+where (pipeline, aspect) = (%s, %s) order by incident_id desc limit 1
+"""
+OPEN = """
+insert into ops.incident (pipeline, aspect, grade, word, why, todo, opened_at) values (%s, %s, %s, %s, %s, %s, %s)
+returning incident_id
+"""
+SEEN = """
+update ops.incident set grade = %s, word = %s, why = %s, todo = %s, healthy_since = null, closed_at = null
+where incident_id = %s
+"""
+# A task has told it at once: within the hour before it was seen, or since.
+ADOPT = """
+with own as (
+    update ops.alert set incident_id = %(incident_id)s
+    where pipeline = %(pipeline)s and kind = any(%(kinds)s) and incident_id is null
+        and raised_at > %(opened_at)s - interval '1 hour'
+)
+select max(case severity when 'critical' then 2 when 'warning' then 1 else 0 end) from ops.alert
+where pipeline = %(pipeline)s and kind = any(%(kinds)s) and status <> 'silenced'
+    and raised_at > %(opened_at)s - interval '1 hour'
+"""
+TOLD = "update ops.incident set told = %s, told_at = %s where incident_id = %s"
+HEALTHY = "update ops.incident set healthy_since = %s where incident_id = %s"
+# Somebody heard of it, and has not heard since that it is over.
+IS_MISSED = """
+select exists (select from ops.alert where incident_id = %(incident)s and status = 'delivered' and run_id <> %(over)s
+    and alert_id > coalesce((select max(alert_id) from ops.alert
+        where incident_id = %(incident)s and run_id = %(over)s), 0))
+"""
+
+
+def watch(
+    connection: Connection, pipeline: Pipeline, aspects: Mapping[str, Mapping[str, str]], now: datetime
+) -> dict[str, Act]:
+    """Note how a pipeline's aspects are, tell people of what changed, and return what was done of each.
+
+    That it is over is told only where an alert of it was delivered.
+
+    Parameters
+    ----------
+    aspects : mapping
+        By aspect: `grade`, `word`, `why`, `todo`; see `include.health`.
+    """
+    return {aspect: _watch(connection, pipeline, aspect, found, now) for aspect, found in aspects.items()}
+
+
+def _watch(connection: Connection, pipeline: Pipeline, aspect: str, found: Mapping[str, str], now: datetime) -> Act:
+    row = connection.exec_driver_sql(NEWEST, (pipeline.pipeline, aspect)).mappings().first()
+    incident = row and Incident(row["told"], row["told_at"], row["healthy_since"], row["closed_at"])
+    act = react(incident or None, found["grade"], now)
+    about = (found["grade"], found["word"], found["why"], found["todo"])
+    if act == "open":
+        incident_id = connection.exec_driver_sql(OPEN, (pipeline.pipeline, aspect, *about, now)).scalar_one()
+        _tell(connection, pipeline, aspect, incident_id, found, now, opened_at=now)
+    elif row is not None:
+        incident_id = row["incident_id"]
+        if act in ("reopen", "tell") or (act == "note" and found["grade"] != "healthy"):
+            connection.exec_driver_sql(SEEN, (*about, incident_id))
+        if act == "tell":
+            is_repeated = row["told"] is not None
+            opened_at = now if is_repeated else row["opened_at"]
+            _tell(connection, pipeline, aspect, incident_id, found, now, opened_at)
+        elif act == "note" and found["grade"] == "healthy":
+            connection.exec_driver_sql(
+                "update ops.incident set healthy_since = %s where incident_id = %s", (now, incident_id)
+            )
+        elif act == "recover":
+            _recover(connection, pipeline, aspect, dict(row), now)
+    return act
+
+
+def _tell(
+    connection: Connection,
+    pipeline: Pipeline,
+    aspect: str,
+    incident_id: int,
+    found: Mapping[str, str],
+    now: datetime,
+    opened_at: datetime,
+) -> None:
+    """Tell people of an incident, unless a task has done so."""
+    grade = found["grade"]
+    place: dict[str, Any] = {"pipeline": pipeline.pipeline, "kinds": list(KINDS[aspect]), "opened_at": opened_at}
+    level = connection.exec_driver_sql(ADOPT, place | {"incident_id": incident_id}).scalar()
+    is_told = level is not None and level >= (2 if SEVERITIES[grade] == "critical" else 1)
+    if not is_told:
+        text = f"{aspect} is {grade}: {found['word']}, {found['why'] or found['todo']}"
+        todo = f". To do: {found['todo']}" if found["todo"] and found["why"] else ""
+        run = RunRef("alert", f"incident_{incident_id}_{grade}_{now:%Y%m%dT%H%M}")
+        is_told = raise_alert(connection, pipeline, "health", text + todo, run, SEVERITIES[grade], aspect, incident_id)
+    if is_told:
+        connection.exec_driver_sql(TOLD, (grade, now, incident_id))
+
+
+def _recover(
+    connection: Connection, pipeline: Pipeline, aspect: str, incident: Mapping[str, Any], now: datetime
+) -> None:
+    number = incident["incident_id"]
+    connection.exec_driver_sql("update ops.incident set closed_at = %s where incident_id = %s", (now, number))
+    run = RunRef("alert", f"incident_{number}_over")
+    if not connection.exec_driver_sql(IS_MISSED, {"incident": number, "over": run.run_id}).scalar():
+        return
+    minutes = (incident["healthy_since"] - incident["opened_at"]).total_seconds() / 60
+    text = f"{aspect} is healthy again, after {minutes:.0f} minutes of {incident['word']}"
+    raise_alert(connection, pipeline, "health", text, run, SEVERITIES[incident["told"]], aspect, number)

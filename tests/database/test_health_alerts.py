@@ -1,0 +1,141 @@
+"""A change of health is told once, by a webhook that is really asked; that it is over only where it was told."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from include.alerts.deliver import deliver
+from include.alerts.incidents import COOLDOWN, REPEATS
+from include.alerts.record import raise_alert
+from include.alerts.watch import watch
+from include.spec.parts import Alerts
+from include.warehouse.batch import RunRef
+from tests.database.test_deliver import CHAT, Chat, chat  # noqa: F401 - the fixture
+
+FINE = {"word": "fine", "grade": "healthy", "why": "", "todo": ""}
+POOR = {"word": "gaps", "grade": "warning", "why": "no rows came", "todo": "ask the source"}
+BAD = {"word": "blocked", "grade": "degraded", "why": "40 of 100 rows", "todo": "ciclo quarantine list readings"}
+LOOK = timedelta(minutes=5)
+
+
+class Looks:
+    """Looks of the DAG alert, five minutes apart, at one aspect; what they tell is delivered at once."""
+
+    def __init__(self, warehouse, delivers: bool = True) -> None:
+        self.warehouse, self.delivers = warehouse, delivers
+        self.now = datetime.now(UTC)
+        alerts = Alerts.model_validate({"to": [CHAT]})
+        warehouse.spec = warehouse.spec.model_copy(update={"alerts": alerts})
+
+    def __call__(self, *found: dict[str, str], aspect: str = "freshness") -> list[str]:
+        acts = []
+        for each in found:
+            with self.warehouse.engine.begin() as connection:
+                acts.append(watch(connection, self.warehouse.spec, {aspect: each}, self.now)[aspect])
+            if self.delivers:
+                deliver(self.warehouse.engine, {"readings": self.warehouse.spec})
+            self.now += LOOK
+        return acts
+
+
+@pytest.fixture
+def looks(warehouse) -> Looks:
+    return Looks(warehouse)
+
+
+def told(chat: Chat) -> list[str]:  # noqa: F811
+    return [body["message"] for _, body, _ in chat.posts]
+
+
+def test_what_lasts_is_told_once_and_so_is_its_end(looks: Looks, chat: Chat) -> None:  # noqa: F811
+    assert looks(FINE, BAD, BAD, BAD, FINE, FINE, FINE) == [
+        *("nothing", "open", "note", "note", "note", "recover", "nothing")
+    ]
+    [bad, over] = told(chat)
+    assert bad == "freshness is degraded: blocked, 40 of 100 rows. To do: ciclo quarantine list readings"
+    assert over == "freshness is healthy again, after 15 minutes of blocked"
+    assert [body["severity"] for _, body, _ in chat.posts] == ["critical", "critical"]
+    assert [body["runbook"].rpartition("/ciclo/")[2] for _, body, _ in chat.posts] == ["runbooks/quality"] * 2
+
+
+def test_what_turns_worse_is_told_again_and_what_turns_better_is_not(looks: Looks, chat: Chat) -> None:  # noqa: F811
+    assert looks(POOR, BAD, POOR, BAD) == ["open", "tell", "note", "note"]
+    assert [text.partition(":")[0] for text in told(chat)] == ["freshness is warning", "freshness is degraded"]
+
+
+def test_what_comes_back_soon_is_the_same_incident_and_later_it_is_another(looks: Looks, chat: Chat) -> None:  # noqa: F811
+    looks(BAD, FINE, FINE)
+    assert looks(BAD, FINE, FINE) == ["reopen", "note", "recover"]
+    looks.now += COOLDOWN
+    assert looks(BAD) == ["open"]
+    assert looks.warehouse.one("select count(*) from ops.incident") == 2
+    assert len(told(chat)) == 3  # bad, over, bad: what came back soon was told neither time
+
+
+def test_what_flickers_is_not_over(looks: Looks, chat: Chat) -> None:  # noqa: F811
+    assert looks(BAD, FINE, BAD, FINE, BAD) == ["open", "note", "note", "note", "note"]
+    assert len(told(chat)) == 1
+
+
+def test_what_lasts_for_a_day_is_told_again(looks: Looks, chat: Chat) -> None:  # noqa: F811
+    looks(BAD)
+    looks.now += REPEATS
+    assert looks(BAD, BAD) == ["tell", "note"]
+    assert len(told(chat)) == 2
+
+
+def test_the_end_of_what_nobody_was_told_is_not_told_and_what_arrives_late_says_that_it_is_over(
+    warehouse,
+    chat: Chat,  # noqa: F811
+) -> None:
+    looks = Looks(warehouse, delivers=False)
+    looks(BAD, FINE, FINE)
+    assert warehouse.sql("select status from ops.alert") == [("pending",)]
+    deliver(warehouse.engine, {"readings": warehouse.spec})
+    [(_, body, _)] = chat.posts
+    assert "(over since " in body["text"]
+
+
+def test_what_a_task_has_told_is_not_told_twice(looks: Looks, chat: Chat) -> None:  # noqa: F811
+    tell(looks, "failure", "ingest_readings meter.check: 40 of 100 rows")
+    assert looks(BAD) == ["open"]
+    assert told(chat) == ["ingest_readings meter.check: 40 of 100 rows"]
+    looks(FINE, FINE)
+    assert told(chat)[1:] == ["freshness is healthy again, after 5 minutes of blocked"]
+
+
+def test_a_task_that_fails_alike_while_the_incident_lasts_is_folded_into_it(looks: Looks, chat: Chat) -> None:  # noqa: F811
+    tell(looks, "failure", "ingest_readings meter.check: 40 of 100 rows")
+    looks(BAD)
+    tell(looks, "failure", "ingest_readings meter.check: 50 of 100 rows", run_id="second")
+    tell(looks, "failure", "train_readings fit: no memory", run_id="third")
+    looks(BAD)
+    assert [text.partition(" ")[0] for text in told(chat)] == ["ingest_readings", "train_readings"]
+    assert looks.warehouse.sql("select status, count(*) from ops.alert group by 1 order by 1") == [
+        ("delivered", 2),
+        ("folded", 1),
+    ]
+
+
+def test_what_is_silenced_is_told_once_the_silence_is_over(looks: Looks, chat: Chat) -> None:  # noqa: F811
+    silence = (
+        "insert into ops.silence (pipeline, aspect, reason, made_by, until_at)"
+        " values ('readings', %s, 'moving house', 'desk', now() + interval '1 hour')"
+    )
+    with looks.warehouse.engine.begin() as connection:
+        connection.exec_driver_sql(silence, ("freshness",))
+    assert looks(BAD) == ["open"]
+    assert told(chat) == []
+    looks(BAD, aspect="run")
+    assert len(told(chat)) == 1  # another aspect is heard
+    with looks.warehouse.engine.begin() as connection:
+        connection.exec_driver_sql("update ops.silence set until_at = clock_timestamp()")
+    assert looks(BAD) == ["tell"]
+    assert len(told(chat)) == 2
+
+
+def tell(looks: Looks, kind: str, message: str, run_id: str = "first") -> None:
+    with looks.warehouse.engine.begin() as connection:
+        raise_alert(connection, looks.warehouse.spec, kind, message, RunRef("ingest_readings", run_id))
