@@ -33,8 +33,9 @@ def pipelines(url: str) -> dict[str, dict[str, Any]]:
         the features of pipeline.yaml stand, and those without any value), `unloaded_windows` (blocked, empty, overdue),
         `low_scores` (of the newest batches, in words), `monitor` (its newest decision, and what training made of it),
         `skew` (text or None), `overdue` (in words, what should be there by now), `undelivered_alerts`,
-        `outdated_windows` (loaded under an older contract), `rows_outside` (by source, rows of its file before the
-        first window and after the last), `loads`, `verdicts` and `trainings`; counts are whole numbers.
+        `silences` (in words), `outdated_windows` (loaded under an older contract), `rows_outside` (by source, rows of
+        its file before the first window and after the last), `loads`, `verdicts` and `trainings`; counts are whole
+        numbers.
 
     Raises
     ------
@@ -91,6 +92,11 @@ SKEW = """
 select case when status = 'breach' then reason end from ml.performance where pipeline = %s and statistic = 'skew_share'
 order by window_end_at desc, measured_at desc limit 1
 """
+SILENCES = """
+select coalesce(nullif(aspect, ''), 'every') || ' alert is silent until ' || to_char(until_at at time zone 'UTC',
+    'YYYY-MM-DD HH24:MI') || ' UTC, by ' || made_by || ': ' || reason
+from ops.silence where pipeline = %s and until_at > now() order by until_at
+"""
 LIVE = "select version, since_at, verdict, reasons from ml.live_at(%s, now())"
 DRILL = (
     "select model_version as version, drilled_at, status, seconds, reason from ml.drill where pipeline = %s"
@@ -133,6 +139,7 @@ def _pipeline(connection: Connection, spec: Pipeline) -> dict[str, Any]:
         "skew": connection.exec_driver_sql(SKEW, (name,)).scalar(),
         "overdue": overdue(connection, spec, datetime.now(UTC)),
         "undelivered_alerts": _undelivered(connection, name),
+        "silences": [told for (told,) in connection.exec_driver_sql(SILENCES, (name,))],
         "rows_outside": rows_outside(connection, spec),
         "outdated_windows": [str(window) for window in windows_to_read_again(connection, spec)],
     }

@@ -140,6 +140,7 @@ def _remarks(name: str, state: dict[str, Any]) -> Iterator[str]:
         yield f": and {len(unloaded) - SHOWN} more windows that are not loaded: mart.window_status"
     yield from (f": {line}" for line in state["overdue"])
     yield from (f": alerts not delivered, {line}" for line in state["undelivered_alerts"])
+    yield from (f": {line}" for line in state["silences"])
     for source, (before, after) in state["rows_outside"].items():
         where = f" {source}: {before} rows lie before the first window and {after} after the last"
         yield f"{where}; load them with ingest_{name}, or move schedule.start and schedule.end"

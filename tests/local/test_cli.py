@@ -421,6 +421,22 @@ def test_a_pin_is_shown_by_status_until_it_is_taken_off(ciclo: Ciclo):
 
 
 @pytest.mark.usefixtures("champion_decided")
+def test_a_silence_has_a_reason_and_an_end_and_is_shown_by_status(ciclo: Ciclo):
+    wanted = ("silence", "air_quality", "--for", "2h", "--reason", "moving house")
+    assert (
+        "--for 40d: write a length of time" in ciclo("silence", "air_quality", "--for", "40d", "--reason", "x").stderr
+    )
+    assert "--aspect speed: there is no such aspect" in ciclo(*wanted, "--aspect", "speed").stderr
+    assert "--reason is missing" in ciclo("silence", "air_quality", "--for", "2h", "--reason", " ").stderr
+    assert "drift alert is silent until" in ciclo(*wanted, "--aspect", "drift").stdout
+    [told] = json.loads(ciclo("status", "--json").stdout)["pipelines"]["air_quality"]["silences"]
+    assert told.startswith("drift alert is silent until")
+    assert told.endswith(": moving house")
+    assert ciclo("unsilence", "air_quality").stdout == "air_quality: 1 silences are over.\n"
+    assert ciclo("unsilence", "air_quality").stdout == "air_quality: nothing is silenced.\n"
+
+
+@pytest.mark.usefixtures("champion_decided")
 def test_the_ledger_is_verified_and_tampering_ends_with_exit_code_1(ciclo: Ciclo):
     done = ciclo("ledger", "verify", "air_quality")
     assert done.returncode == 0, done.stderr
