@@ -137,6 +137,9 @@ class Alerts(Strict):
     to: tuple[Annotated[Webhook | Email, Field(discriminator="kind")], ...] = Field(
         (), description="Where they are delivered, beside the task log and `ops.alert`."
     )
+    late_after_minutes: float = Field(
+        60, gt=0, le=7 * 24 * 60, description="A run that has not ended so long after it was queued is overdue."
+    )
 
 
 class ServingLimits(Strict):

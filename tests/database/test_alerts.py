@@ -8,7 +8,9 @@ import pytest
 from include.alerts.record import raise_alert
 from include.health.state import _failure
 from include.promotion.ledger import append
+from include.spec import load
 from include.steps.failure import alert_failure
+from include.steps.late import alert_late
 from include.warehouse.batch import RunRef
 from include.windows import Window
 
@@ -62,6 +64,20 @@ def test_a_message_longer_than_any_index_entry_is_recorded_whole(warehouse) -> N
 def test_a_task_that_failed_for_good_is_told_with_its_error(warehouse, context: dict) -> None:
     alert_failure(warehouse.spec, context)
     assert warehouse.sql("select kind, message from ops.alert") == [("failure", "ingest_readings meter.check: no way")]
+
+
+def test_a_run_that_has_not_ended_in_time_is_told(
+    warehouse, warehouse_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", warehouse_url)
+    monkeypatch.setattr(load, "load_named", {"readings": warehouse.spec}.get)
+    run = {"dag_id": "ingest_readings", "dag_run_id": "first", "queued_at": "2026-01-01T00:00:00Z"}
+    alert_late({"dag_run": run}, "readings")
+    [(kind, severity, message)] = warehouse.sql("select kind, severity, message from ops.alert")
+    assert (kind, severity) == ("overdue", "critical")
+    assert message.startswith(
+        "ingest_readings first: it was queued at 2026-01-01T00:00:00Z and has not ended 60 minutes"
+    )
 
 
 @pytest.mark.parametrize(("kind", "severity"), [("failure", "critical"), ("quality", "warning"), ("retrain", "info")])
