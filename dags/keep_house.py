@@ -5,15 +5,11 @@ Payloads stay, and everything in the warehouse but counts of refused requests (`
 `audit_days`. `prune_versions` deletes the models and snapshots that `training.keep` allows to go, and records each in
 `ml.pruned`; what ever served stays.
 
-**Rehearses** the undo: `rehearse_rollback` loads each pipeline's previous version, compares its answers with those it
-was registered with, and keeps the outcome and its time in `ml.drill`; nothing moves.
-
 **Params**: `keep_days`, `audit_days`: `airflow dags trigger keep_house --conf '{"keep_days":7}'`
 
 **Rerun**: start a new run at any time; it harms nothing that runs.
 
-**It matters** when `rehearse_rollback` fails: the undo would not work. The rest matters little when it fails once;
-the disk fills when it fails for weeks.
+**It matters** little when it fails once; the disk fills when it fails for weeks.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -66,17 +62,6 @@ def prune_versions(pipeline: str) -> dict:
         return prune(run)
 
 
-@task(map_index_template="{{ pipeline }}")
-def rehearse_rollback(pipeline: str) -> dict:
-    """Load one pipeline's previous version and compare its answers."""
-    from include.steps.rollback import rehearse
-
-    context = get_current_context()
-    context["pipeline"] = pipeline
-    with open_run(load_named(pipeline), context) as run:
-        return rehearse(run)
-
-
 @dag(
     dag_id="keep_house",
     description="Delete what interrupted and finished work left behind",
@@ -97,9 +82,7 @@ def keep_house() -> None:
     clean_lake()
     sweep_pages()
     prune_audit()
-    names = list(load_runnable())
-    prune_versions.expand(pipeline=names)
-    rehearse_rollback.expand(pipeline=names)
+    prune_versions.expand(pipeline=list(load_runnable()))
 
 
 keep_house()

@@ -60,29 +60,27 @@ def watch(
     aspects : mapping
         By aspect: `grade`, `word`, `why`, `todo`; see `include.health`.
     """
-    return {aspect: _watch(connection, pipeline, aspect, found, now) for aspect, found in aspects.items()}
+    return {aspect: _watch(connection, pipeline, aspect, finding, now) for aspect, finding in aspects.items()}
 
 
-def _watch(connection: Connection, pipeline: Pipeline, aspect: str, found: Mapping[str, str], now: datetime) -> Act:
+def _watch(connection: Connection, pipeline: Pipeline, aspect: str, finding: Mapping[str, str], now: datetime) -> Act:
     row = connection.exec_driver_sql(NEWEST, (pipeline.pipeline, aspect)).mappings().first()
     incident = row and Incident(row["told"], row["told_at"], row["healthy_since"], row["closed_at"])
-    act = react(incident or None, found["grade"], now)
-    about = (found["grade"], found["word"], found["why"], found["todo"])
+    act = react(incident or None, finding["grade"], now)
+    about = (finding["grade"], finding["word"], finding["why"], finding["todo"])
     if act == "open":
         incident_id = connection.exec_driver_sql(OPEN, (pipeline.pipeline, aspect, *about, now)).scalar_one()
-        _tell(connection, pipeline, aspect, incident_id, found, now, opened_at=now)
+        _tell(connection, pipeline, aspect, incident_id, finding, now, opened_at=now)
     elif row is not None:
         incident_id = row["incident_id"]
-        if act in ("reopen", "tell") or (act == "note" and found["grade"] != "healthy"):
+        if act in ("reopen", "tell") or (act == "note" and finding["grade"] != "healthy"):
             connection.exec_driver_sql(SEEN, (*about, incident_id))
         if act == "tell":
             is_repeated = row["told"] is not None
             opened_at = now if is_repeated else row["opened_at"]
-            _tell(connection, pipeline, aspect, incident_id, found, now, opened_at)
-        elif act == "note" and found["grade"] == "healthy":
-            connection.exec_driver_sql(
-                "update ops.incident set healthy_since = %s where incident_id = %s", (now, incident_id)
-            )
+            _tell(connection, pipeline, aspect, incident_id, finding, now, opened_at)
+        elif act == "note" and finding["grade"] == "healthy":
+            connection.exec_driver_sql(HEALTHY, (now, incident_id))
         elif act == "recover":
             _recover(connection, pipeline, aspect, dict(row), now)
     return act
@@ -93,18 +91,18 @@ def _tell(
     pipeline: Pipeline,
     aspect: str,
     incident_id: int,
-    found: Mapping[str, str],
+    finding: Mapping[str, str],
     now: datetime,
     opened_at: datetime,
 ) -> None:
     """Tell people of an incident, unless a task has done so."""
-    grade = found["grade"]
+    grade = finding["grade"]
     place: dict[str, Any] = {"pipeline": pipeline.pipeline, "kinds": list(KINDS[aspect]), "opened_at": opened_at}
     level = connection.exec_driver_sql(ADOPT, place | {"incident_id": incident_id}).scalar()
     is_told = level is not None and level >= (2 if SEVERITIES[grade] == "critical" else 1)
     if not is_told:
-        text = f"{aspect} is {grade}: {found['word']}, {found['why'] or found['todo']}"
-        todo = f". To do: {found['todo']}" if found["todo"] and found["why"] else ""
+        text = f"{aspect} is {grade}: {finding['word']}, {finding['why'] or finding['todo']}"
+        todo = f". To do: {finding['todo']}" if finding["todo"] and finding["why"] else ""
         run = RunRef("alert", f"incident_{incident_id}_{grade}_{now:%Y%m%dT%H%M}")
         is_told = raise_alert(connection, pipeline, "health", text + todo, run, SEVERITIES[grade], aspect, incident_id)
     if is_told:

@@ -21,7 +21,7 @@ MOST_ERRORS = 0.01  # share of requests that the service could not answer
 
 
 class Finding(NamedTuple):
-    """What was found of one aspect: a word of `WORDS`, why, and what to do; no text where it is fine."""
+    """What was finding of one aspect: a word of `WORDS`, why, and what to do; no text where it is fine."""
 
     aspect: str
     word: str
@@ -113,8 +113,8 @@ def _run(name: str, state: Mapping[str, Any]) -> Iterator[Finding]:
     if failure := state["failure"]:
         task = failure.partition(":")[0]
         yield Finding("run", "failing", failure, f"{task}: read its log, mend that, clear the task")
-    if (drill := state["drill"]) and drill["status"] in ("different", "unloadable"):
-        yield Finding("run", "failing", "", f"the undo would not work, {drill['reason']}: train another version")
+    for told in state["failed_drills"]:
+        yield Finding("run", "failing", f"a rehearsal failed: {told}", f"{told}: see docs/runbooks/drill.md")
     for told in state["undelivered_alerts"]:
         yield Finding("run", "unheard", "", f"alerts are not delivered, {told}: mend the Airflow Connection")
     if (version := state["waits_for_approval"]) is not None:

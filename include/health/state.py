@@ -28,9 +28,9 @@ def pipelines(url: str) -> dict[str, dict[str, Any]]:
     dict
         By pipeline: `rows`, `is_simulated`, `last_window` (text or None), `last_decision`, `live` (by which decision
         its version is), `pin` and `shadow` (which challenger waits there; text or None),
-        `waits_for_approval` (a version, or None), `drill` (the newest rehearsal
-        of the undo), `failure` (the newest of a DAG that has not come to an end since; text or None), `features` (how
-        the features of pipeline.yaml stand, and those without any value), `unloaded_windows` (blocked, empty, overdue),
+        `waits_for_approval` (a version, or None), `drill` (the newest rehearsal of the undo), `failed_drills` (in
+        words), `failure` (the newest of a DAG that has not come to an end since; text or None), `features` (how the
+        features of pipeline.yaml stand, and those without any value), `unloaded_windows` (blocked, empty, overdue),
         `low_scores` (of the newest batches, in words), `monitor` (its newest decision, and what training made of it),
         `skew` (text or None), `overdue` (in words, what should be there by now), `undelivered_alerts`,
         `silences` (in words), `outdated_windows` (loaded under an older contract), `rows_outside` (by source, rows of
@@ -100,8 +100,13 @@ from ops.silence where pipeline = %s and until_at > now() order by until_at
 LIVE = "select version, since_at, verdict, reasons from ml.live_at(%s, now())"
 DRILL = (
     "select model_version as version, drilled_at, status, seconds, reason from ml.drill where pipeline = %s"
-    " order by drilled_at desc limit 1"
+    " and kind = 'rollback' order by drilled_at desc limit 1"
 )
+FAILED_DRILLS = """
+select kind || ': ' || reason from (
+    select distinct on (kind) * from ml.drill where pipeline = %s order by kind, drilled_at desc
+) d where status in ('different', 'unloadable') order by kind
+"""
 COUNTS = ("inserted", "revised", "corrected", "withdrawn", "quarantined", "checks_passed", "checks_total")
 
 
@@ -131,6 +136,7 @@ def _pipeline(connection: Connection, spec: Pipeline) -> dict[str, Any]:
         "shadow": progress(connection, name, datetime.now(UTC)),
         "waits_for_approval": connection.exec_driver_sql(WAITS, (name,)).scalar(),
         "drill": _first(connection, DRILL, name),
+        "failed_drills": [told for (told,) in connection.exec_driver_sql(FAILED_DRILLS, (name,))],
         "failure": _failure(connection, name),
         "features": _features(connection, spec),
         "unloaded_windows": _unloaded(connection, spec),

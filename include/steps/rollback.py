@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from typing import TYPE_CHECKING, Any
 
 from include.errors import ConfigError, ContractBroken, NothingToDo
@@ -148,37 +147,3 @@ def compare_answers(version: Version, model: Forecaster) -> tuple[str, str]:
     if not outcome["differing"]:
         return "identical", f"{named} answers {outcome['rows']} rows as when it was registered"
     return "different", f"{named} answers otherwise than when it was registered: up to {outcome['largest']:.3g}"
-
-
-def rehearse(run: Run) -> dict[str, Any]:
-    """Rehearse the undo without moving anything: load the previous version, compare its answers, take the time.
-
-    Raises
-    ------
-    NothingToDo
-        If there is no previous version.
-    ContractBroken
-        If it cannot be loaded or answers otherwise; that is recorded, too.
-    """
-    from include.registry.mlflow_registry import PREVIOUS, by_alias, load
-
-    name = run.pipeline.pipeline
-    version = by_alias(name, PREVIOUS)
-    if version is None:
-        raise NothingToDo(f"{name}: there is no previous version to go back to yet")
-    start = time.monotonic()
-    try:
-        status, reason = compare_answers(version, load(version))
-    except ContractBroken as error:
-        status, reason = "unloadable", str(error)
-    seconds = time.monotonic() - start
-    with run.engine.begin() as connection:
-        connection.exec_driver_sql(
-            "insert into ml.drill (pipeline, model_version, status, seconds, reason, run_id)"
-            " values (%s, %s, %s, %s, %s, %s)",
-            (name, version.number, status, seconds, reason, run.ref.run_id),
-        )
-    log.info("%s: %s, %.2f s", name, reason, seconds)
-    if status in ("different", "unloadable"):
-        raise ContractBroken(f"{name}: the undo would fail, {reason}: roll back with --to, or train another version")
-    return {"version": version.number, "status": status, "seconds": seconds, "reason": reason}

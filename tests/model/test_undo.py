@@ -15,7 +15,7 @@ from include.registry import golden, mlflow_registry
 from include.registry.mlflow_registry import CHALLENGER, CHAMPION, PREVIOUS, by_alias, by_number, load
 from include.spec.learning import Keep, Minimums
 from include.spec.load import parse
-from include.steps import monitor, probation, reproduce, retention, rollback, score, train
+from include.steps import drill, monitor, probation, reproduce, retention, rollback, score, train
 from include.steps.snapshot import take_snapshot
 from include.windows import Window
 from tests.model.conftest import FIRST, PLANT, SECOND, THIRD
@@ -120,11 +120,11 @@ def test_what_cannot_come_back_is_refused_before_anything_moves(turned, mlflow_f
     file.write_bytes(file.read_bytes() + b"x")
     with pytest.raises(ContractBroken, match="not the one that was registered"):
         back(turned, "r4")
-    with pytest.raises(ContractBroken, match="the undo would fail"):
-        rollback.rehearse(turned.run("keep_house", "k1"))
+    with pytest.raises(ContractBroken, match=r"rollback of version 1: .* not the one that was registered"):
+        drill.roll_back(turned.run("drill", "k1"))
     assert (aliases(turned), len(turned.rows("select 1 from ml.decision"))) == before
-    [drill] = turned.rows("select * from ml.drill where pipeline = '{name}'")
-    assert (drill.status, drill.model_version) == ("unloadable", 1)
+    [outcome] = turned.rows("select * from ml.drill where pipeline = '{name}'")
+    assert (outcome.status, outcome.model_version) == ("unloadable", 1)
 
 
 def test_a_rollback_that_was_killed_before_the_alias_moved_is_finished_by_its_own_run(turned, monkeypatch):
@@ -168,21 +168,40 @@ def test_nobody_moves_the_champion_between_a_rollback_and_its_alias(turned, monk
 
 
 def test_the_rehearsal_proves_that_the_previous_version_answers_as_ever(trained, turned):
-    outcome = rollback.rehearse(turned.run("keep_house", "k1"))
+    outcome = drill.roll_back(turned.run("drill", "k1"))
     assert (outcome["version"], outcome["status"]) == (1, "identical")
-    [drill] = turned.rows("select * from ml.drill where pipeline = '{name}'")
-    assert (drill.status, drill.model_version, drill.seconds > 0) == ("identical", 1, True)
+    [kept] = turned.rows("select * from ml.drill where pipeline = '{name}'")
+    assert (kept.kind, kept.status, kept.model_version, kept.seconds > 0) == ("rollback", "identical", 1, True)
     kept = golden.read(by_number(turned.spec.pipeline, 1))
     kept["predicted"][0] += 1e-9
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(golden, "read", lambda _: kept)
         with pytest.raises(ContractBroken, match="answers otherwise than when it was registered: up to 1e-09"):
-            rollback.rehearse(turned.run("keep_house", "k2"))
+            drill.roll_back(turned.run("drill", "k2"))
 
 
-def test_without_a_previous_version_there_is_nothing_to_rehearse_or_to_go_back_to(trained):
-    with pytest.raises(NothingToDo, match="no previous version"):
-        rollback.rehearse(trained.run("keep_house", "k1"))
+def test_the_champion_is_trained_again_and_its_features_are_built_again_alike(turned):
+    assert drill.reproduce(turned.run("drill", "k1"))["reason"].startswith("bit-equal on ")
+    assert drill.build_again(turned.run("drill", "k1"))["status"] == "identical"
+    feature = turned.spec.feature_names()[0]
+    newest = f"(select max(valid_at) from feature.{turned.spec.pipeline} where {feature} is not null)"
+    [row] = turned.rows("select table_name from feature.set where pipeline = '{name}' and is_current")
+    with turned.engine.begin() as connection:
+        connection.exec_driver_sql(
+            f"update feature.{row.table_name} set {feature} = {feature} + 1e-6 where valid_at = {newest}"
+        )
+    with pytest.raises(ContractBroken, match=f"these features differ: {feature}: docs/runbooks/drill.md"):
+        drill.build_again(turned.run("drill", "k2"))
+    kinds = turned.rows("select kind, status from ml.drill where pipeline = '{name}' order by drilled_at")
+    assert [tuple(row) for row in kinds] == [
+        ("reproduce", "identical"),
+        ("features", "identical"),
+        ("features", "different"),
+    ]
+
+
+def test_without_a_previous_version_the_only_one_is_rehearsed_and_there_is_nothing_to_go_back_to(trained):
+    assert drill.roll_back(trained.run("drill", "k1"))["version"] == 1
     with pytest.raises(ConfigError, match="no version before its champion"):
         back(trained, "r1")
 
