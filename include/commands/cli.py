@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from include.commands import inject, quarantine, replay, silence, token, undo
+from include.commands import inject, quarantine, replay, scorecard, silence, token, undo
 from include.errors import CicloError, ConfigError
 
 app = typer.Typer(
@@ -18,6 +18,7 @@ app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(token.app, name="token")
 app.command("inject")(inject.inject)
 app.command("replay")(replay.replay)
+app.command("scorecard")(scorecard.scorecard)
 app.add_typer(undo.ledger, name="ledger")
 for command in (undo.rollback, undo.pin, undo.unpin, undo.reproduce, silence.silence, silence.unsilence):
     app.command()(command)
@@ -56,8 +57,8 @@ def env() -> None:
 
 @app.command()
 def run(pipeline: Annotated[str | None, typer.Argument(help="One pipeline; all when left out.")] = None) -> None:
-    """Start everything and run each pipeline's replay through the Airflow scheduler."""
-    from include.commands.system import faults, known_pipelines
+    """Start everything and run each pipeline's replay through the Airflow scheduler; of all, rehearse the undo, too."""
+    from include.commands.system import faults, known_pipelines, rehearse
     from include.local import console, runtime
     from include.local.replay import run as replay
 
@@ -67,6 +68,8 @@ def run(pipeline: Annotated[str | None, typer.Argument(help="One pipeline; all w
     with console.progress() as report:
         runtime.up(report)
     replay(pipelines)
+    if pipeline is None:
+        typer.echo(rehearse())
     console.print_addresses(runtime.services())
 
 

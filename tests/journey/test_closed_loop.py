@@ -1,10 +1,12 @@
 """The closed loop through the real scheduler: what a data team sees in its first minutes, and its first failure."""
 
+import json
 from datetime import UTC
 
 import pytest
 import requests
 
+from include.commands.system import run_to_end
 from include.local.replay import ReplayFailed, replay, run_id_of
 from include.quality.data_docs.files import pages_of_run
 from include.spec.load import load_all
@@ -68,6 +70,13 @@ def test_each_pipeline_has_a_champion_by_alias_and_the_status_says_so(played):
         assert answer.status_code == 200, answer.text
         assert pipelines[name]["champion"]["version"] == int(answer.json()["model_version"]["version"])
         assert set(pipelines[name]["champion"]["metrics"]) >= METRICS[name]
+
+
+def test_the_rehearsals_pass_and_the_score_that_is_counted_from_them_does_not_fall(played):
+    assert run_to_end(played.api, "drill", "rehearsed", {}) == ""
+    score = json.loads(played.ciclo("scorecard", "--json"))
+    assert len(score["tests"]) == 28
+    assert score["minimum"] >= 6, {test["name"]: test["missing"] for test in score["tests"] if test["missing"]}
 
 
 def test_every_row_is_there_once(played):
