@@ -68,6 +68,7 @@ def component_env() -> dict[str, str]:
         **_platform_env(options),
         "CICLO_SERVING_DATABASE": serving_url(),
         "CICLO_SERVING_HASH_KEY": secret("hash_key"),
+        "CICLO_METRICS_TOKEN": secret("metrics_token"),
         MARKER: str(options.var),
         "PYTHONPATH": os.pathsep.join([str(options.root), str(options.root / "config")]),
         "GX_ANALYTICS_ENABLED": "false",

@@ -24,7 +24,7 @@ def secret(name: str) -> str:
     ----------
     name
         ``postgres``, ``postgres_<role>``, ``airflow_admin``, ``airflow_jwt``,
-        ``airflow_fernet``, ``airflow_api``, ``sandbox_banxico_token`` (64 characters, as
+        ``airflow_fernet``, ``airflow_api``, ``metrics_token``, ``sandbox_banxico_token`` (64 characters, as
         Banxico's are), ``sandbox_inegi_token`` (a UUID, as INEGI's are) or ``hash_key``.
     """
     if given := os.environ.get(f"CICLO_SECRET_{name.upper()}"):

@@ -15,7 +15,7 @@ from tests.containers.compose import ROOT, variables
 SCHEMA = json.loads((Path(__file__).parent / "compose-spec.json").read_text())
 SECRET = re.compile(r"PASSWORD|SECRET|TOKEN|FERNET|(^|_)KEY|_CONN$|_URI$|_URL$")
 PASSWORD_IN_URL = re.compile(r"://[^/@]+:[^/@]+@")
-PINNED = re.compile(r"[\w./-]+:\d+\.\d+[\w.-]*")
+PINNED = re.compile(r"[\w./-]+:v?\d+\.\d+[\w.-]*")
 FROM_SECRETS = re.compile(r"\$\{(CICLO_SECRET_\w+)(:\?|:-\}|.)")
 
 Document = dict[str, Any]
@@ -36,6 +36,10 @@ def names_what_is_not_there(document: Document) -> list[str]:
         if needed not in services
     ]
     used = {mount.split(":")[0] for service in services.values() for mount in _mounts(service, str)}
+    faults += [
+        f"the path {path} is mounted and not there" for path in used if path[0] == "." and not (ROOT / path).exists()
+    ]
+    used = {path for path in used if path[0] != "."}
     faults += [f"the volume {name} is used and not declared" for name in sorted(used - volumes)]
     faults += [f"the volume {name} is declared and not used" for name in sorted(volumes - used)]
     unbuilt = {n: s["build"]["context"] for n, s in services.items() if "build" in s and not _builds(s["build"])}

@@ -5,6 +5,7 @@ from datetime import UTC
 
 import pytest
 import requests
+from prometheus_client.parser import text_string_to_metric_families
 
 from include.commands.system import run_to_end
 from include.local.replay import ReplayFailed, replay, run_id_of
@@ -77,6 +78,19 @@ def test_the_rehearsals_pass_and_the_score_that_is_counted_from_them_does_not_fa
     score = json.loads(played.ciclo("scorecard", "--json"))
     assert len(score["tests"]) == 28
     assert score["minimum"] >= 6, {test["name"]: test["missing"] for test in score["tests"] if test["missing"]}
+
+
+def test_prometheus_is_told_with_its_token_and_nobody_without(played):
+    url = f"http://127.0.0.1:{played.env['CICLO_AIRFLOW_PORT']}/metrics/"
+    for headers in ({}, {"Authorization": "Bearer guessed"}):
+        assert requests.get(url, headers=headers, timeout=30).status_code == 401
+    token = (played.var / "secrets" / "metrics_token").read_text()
+    answer = requests.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+    assert answer.status_code == 200, answer.text
+    told = {one.name: one.samples for one in text_string_to_metric_families(answer.text)}
+    assert {sample.labels["pipeline"] for sample in told["ciclo_health"]} == set(PLANS)
+    assert {sample.labels["dag_id"] for sample in told["ciclo_run_seconds"]} >= {"train_usdmxn", "ingest_co_alert"}
+    assert {sample.labels["component"] for sample in told["ciclo_airflow_heartbeat_seconds"]} >= {"SchedulerJob"}
 
 
 def test_every_row_is_there_once(played):
