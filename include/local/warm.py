@@ -25,6 +25,7 @@ LIBRARIES = (
     *("sklearn.ensemble", "sklearn.linear_model", "sklearn.pipeline", "pandas"),
     *("pyarrow.csv", "pyarrow.dataset", "pyarrow.parquet", "sqlalchemy", "psycopg2.sql"),
     *("fsspec.implementations.chained", "skops.io", "jinja2.ext"),
+    *("openlineage.client.transport.file", "openlineage.client.facet_v2"),
     *("airflow.sdk.definitions.asset.metadata", "airflow.sdk.definitions.decorators"),
     *("airflow.providers.common.compat.assets", "airflow.providers.standard.decorators.python"),
     *("airflow.providers.standard.operators.trigger_dagrun", "croniter"),
@@ -37,7 +38,15 @@ DAG_FILES = (
     *("include.spec.load", "include.steps.run", "include.steps.wiring", "include.steps.connections"),
     *("include.events.notify", "include.local.validation"),
 )
-ELSEWHERE = ("commands", "events", "local", "pipelines", "reporting", "sandbox")  # packages that no task uses
+ELSEWHERE = (
+    "commands",
+    "events",
+    "local",
+    "pipelines",
+    "reporting",
+    "sandbox",
+    "telemetry",
+)  # packages that no task uses
 
 
 def warm_modules() -> tuple[str, ...]:

@@ -71,6 +71,9 @@ def close_window(run: Run, states: Mapping[str, str], loaded: dict[str, Any] | N
     NothingToDo
         If nothing was new, or there was no window: nobody is woken.
     """
+    from include.lineage import columns
+    from include.lineage.events import tell
+
     status, reason = status_of(states, loaded, built)
     name, window = run.pipeline.pipeline, _window(run, loaded)
     with run.engine.begin() as connection:
@@ -85,6 +88,8 @@ def close_window(run: Run, states: Mapping[str, str], loaded: dict[str, Any] | N
     log.info("%s %s: %s: %s", name, window, status, reason)
     if status == "unchanged":
         raise NothingToDo(f"{name} {window}: nothing is new, so nothing follows")
+    if status == "loaded":
+        tell(run.ref, "load", columns.loaded(run.pipeline))
     return {**window.to_dict(), "status": status, "reason": reason, **(loaded or {})}
 
 

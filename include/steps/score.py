@@ -57,6 +57,8 @@ def predict(run: Run) -> dict[str, Any]:
     NothingToDo
         If nothing was ever loaded.
     """
+    from include.lineage import columns
+    from include.lineage.events import tell
     from include.registry.mlflow_registry import CHAMPION, by_alias
     from include.steps.probation import shadow_of
     from include.steps.shadow import challenger_of
@@ -73,6 +75,8 @@ def predict(run: Run) -> dict[str, Any]:
             log.info("%s %s: version %d, %d rows, %d of them new", name, window, champion.number, rows, written)
             for other in filter(None, (shadow_of(run, champion, window), challenger_of(run))):
                 _score_beside(run, other, window)
+    if champion and written_count:
+        tell(run.ref, "predict", columns.predicted(run.pipeline, champion.number))
     counts = {"version": champion.number if champion else None, "rows": row_count, "written": written_count}
     return {**windows[-1].to_dict(), "windows": [window.to_dict() for window in windows], **counts}
 

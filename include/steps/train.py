@@ -49,6 +49,8 @@ def compare_and_decide(run: Run, snapshot: dict[str, Any], fitted: list[dict[str
     even after they moved, it comes to the same decision and writes none.
     """
     from include.alerts.record import raise_alert
+    from include.lineage import columns
+    from include.lineage.events import tell
     from include.monitoring.record import record_reference
     from include.promotion import shadow
     from include.promotion.approval import rules as approval
@@ -111,6 +113,7 @@ def compare_and_decide(run: Run, snapshot: dict[str, Any], fitted: list[dict[str
             text = f"version {version.number}: {verdict.reasons[0]}"
             raise_alert(connection, run.pipeline, "promotion", text, run.ref)
     describe_version(run, version, window, verdict, metrics[chosen], holdout.assign(predicted=predicted[chosen]))
+    tell(run.ref, "train", columns.trained(run.pipeline, version.number))
     log.info("%s version %d: %s", verdict.verdict, version.number, "; ".join(verdict.reasons))
     decision = {"decision_id": number, "verdict": verdict.verdict, "version": version.number, **window.to_dict()}
     if is_unserved and chosen != challenger.naive:
