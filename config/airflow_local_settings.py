@@ -9,7 +9,11 @@ import sys
 
 if {"scheduler", "dag-processor"} & {*sys.argv} and multiprocessing.get_start_method() == "fork":
     from include.local.warm import DAG_FILES, preload, warm_modules
+    from include.registry.candidate_runs import know_packages
     from include.settings import settings
 
-    if settings().warm_workers:
-        preload(warm_modules() if "scheduler" in sys.argv else DAG_FILES)
+    if settings().warm_workers and "scheduler" in sys.argv:
+        know_packages()
+        preload(warm_modules())
+    elif settings().warm_workers:
+        preload(DAG_FILES)

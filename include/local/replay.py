@@ -25,6 +25,7 @@ from include.spec.model import Pipeline
 from include.windows import Window
 
 POLL_SECONDS = 0.5
+LOOK_SECONDS = 2  # between two looks at a run's tasks, the dearest of these calls
 RUN_SECONDS = 900
 PARSE_SECONDS = 90
 SHOWN = ("running", "queued", "up_for_retry")
@@ -109,6 +110,7 @@ class _Replay:
         self.troubles: dict[tuple[Any, ...], str] = {}
         self.done = 0
         self.window = self.windows[0]
+        self.next_look = 0.0
 
     def play(self) -> None:
         """Play every window of the plan, in order, unless another pipeline has failed."""
@@ -134,6 +136,7 @@ class _Replay:
         """Wait until a run has succeeded; one that failed before this replay is tried again, once."""
         if self.api.run_state(dag_id, run_id) == "failed":
             self.api.retry_failed(dag_id, run_id)
+        self.next_look = 0
         state = self._wait(lambda: self._state_when_done(dag_id, run_id), f"{dag_id} {run_id} to end")
         if state == "failed":
             raise ReplayFailed(f"{run_id}: {self.api.why_failed(dag_id, run_id)}\nMend that, then run the same again.")
@@ -142,6 +145,9 @@ class _Replay:
         state = self.api.run_state(dag_id, run_id)
         if state in DONE:
             return state
+        if time.monotonic() < self.next_look:
+            return None
+        self.next_look = time.monotonic() + LOOK_SECONDS
         tasks = self.api.tasks(dag_id, run_id)
         shown = tuple(f"{name_of(t)} {t['state']}" for t in tasks if t["state"] in SHOWN)
         waiting = [t for t in tasks if t["state"] == "up_for_retry"]

@@ -149,9 +149,24 @@ def _standard_error(values: np.ndarray, length: float) -> tuple[float, int]:
 
 
 def _block_length(values: np.ndarray) -> float:
-    """Return over how many rows neighbouring values resemble each other; 1 of values that do not vary."""
-    from arch.bootstrap import optimal_block_length
+    """Return over how many rows neighbouring values resemble each other; 1 of values that do not vary.
 
-    if len(values) < LEAST_ROWS or np.ptp(values) <= 1e-12 * np.abs(values).max():
+    It is the best length of a circular block bootstrap by Politis & White (2004), as corrected by Patton, Politis &
+    White (2009, doi:10.1080/07474930802459016): the autocovariances count until several in a row are as small as noise.
+    """
+    rows, around = len(values), values - values.mean()
+    if rows < LEAST_ROWS or np.ptp(values) <= 1e-12 * np.abs(values).max():
         return 1.0
-    return max(float(optimal_block_length(values)["circular"].iloc[0]), 1.0)
+    in_a_row = max(5, int(np.log10(rows)))
+    lags = np.arange(int(np.ceil(np.sqrt(rows))) + in_a_row + 1)
+    products = np.array([around[lag:] @ around[: rows - lag] for lag in lags])
+    squares = around**2
+    first, last = np.cumsum(squares)[rows - lags - 2], np.cumsum(squares[::-1])[rows - lags - 2]
+    is_noise = np.abs(products) < 2 * np.sqrt(np.log10(rows) / rows) * np.sqrt(first * last)
+    quiet = (lag for lag in lags[: len(lags) - in_a_row] if is_noise[lag : lag + in_a_row].all())
+    reach = min(2 * max(next(quiet, lags[-1]), 1), lags[-1])
+    counted = lags[1 : reach + 1]
+    weighted = 2 * np.minimum(1, 2 * (1 - counted / reach)) * products[1 : reach + 1]
+    ratio = (weighted * counted).sum() / (products[0] + weighted.sum())
+    longest = np.ceil(min(3 * np.sqrt(rows), rows / 3))
+    return float(np.clip((1.5 * ratio**2 * rows) ** (1 / 3), 1, longest))

@@ -87,6 +87,13 @@ def log_candidate(
     return Logged(run.info.run_id, logged.model_id)
 
 
+def know_packages() -> None:
+    """Let MLflow look up which package each module is of: it does so when a process first logs a model."""
+    from mlflow.utils.requirements_utils import _init_modules_to_packages_map
+
+    _init_modules_to_packages_map()
+
+
 def _dataset(pipeline: str, uri: str, snapshot_id: str) -> Any:
     from mlflow.data.http_dataset_source import HTTPDatasetSource
     from mlflow.data.meta_dataset import MetaDataset

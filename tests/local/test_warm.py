@@ -49,10 +49,12 @@ def test_what_is_imported_is_set_aside_for_the_collector(python):
     assert int(done.stdout) > 1000
 
 
-def test_the_scheduler_imports_the_whole_list_without_a_thread(python):
+def test_the_scheduler_imports_the_whole_list_and_knows_each_package_without_a_thread(python):
     code = "import airflow_local_settings as _, sys; from include.local.warm import warm_modules as all_modules;"
-    done = python(f"{code} print(set(all_modules()) - set(sys.modules))", "scheduler", MLFLOW_DISABLE_TELEMETRY="true")
-    assert (done.returncode, done.stdout.strip()) == (0, "set()"), done.stderr
+    code += "from mlflow.utils.requirements_utils import _MODULES_TO_PACKAGES as packages;"
+    code += "print(set(all_modules()) - set(sys.modules), packages['sklearn'])"
+    done = python(code, "scheduler", MLFLOW_DISABLE_TELEMETRY="true")
+    assert (done.returncode, done.stdout.strip()) == (0, "set() ['scikit-learn']"), done.stderr
 
 
 def test_reading_a_dag_file_imports_nothing_of_ours_that_the_dag_processor_has_not(python):

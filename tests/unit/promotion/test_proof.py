@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import lfilter
 
-from include.promotion.proof import LEAST_ROWS, compare, mean_interval
+from include.promotion.proof import LEAST_ROWS, _block_length, compare, mean_interval
 from include.spec.model import Promotion
 
 MAE, RMSE = Promotion(metric="mae"), Promotion(metric="rmse")
@@ -73,6 +73,33 @@ def test_the_interval_is_wider_where_neighbouring_errors_resemble_each_other():
         for proof in (compare(np.zeros(300), baseline - gain, baseline, MAE) for gain in (alike, shuffled))
     ]
     assert widths[0] > 1.5 * widths[1]
+
+
+# What arch 8.0.0 says of the same series (`optimal_block_length`, circular).
+@pytest.mark.parametrize(
+    ("rows", "memory", "length"),
+    [
+        (400, 0.0, 4.8487953319),
+        (400, 0.6, 9.2650003044),
+        (400, 0.95, 33.8588186693),
+        (50, 0.9, 6.4909746491),
+        (13, 0.99, 1.3341648105),
+    ],
+)
+def test_neighbours_resemble_each_other_over_as_many_rows_as_the_reference_says(rows, memory, length):
+    assert _block_length(lfilter([1], [1, -memory], np.random.default_rng(1).standard_normal(rows))) == pytest.approx(
+        length, rel=1e-9
+    )
+
+
+def test_waves_resemble_their_neighbours_over_as_many_rows_as_are_counted_at_most():
+    assert _block_length(np.sin(np.arange(400) / 5)) == 60
+
+
+def test_a_series_that_is_the_same_but_once_resembles_nothing():
+    values = np.zeros(40)
+    values[3] = 1
+    assert _block_length(values) == 1.0
 
 
 @pytest.mark.parametrize(("memory", "most"), [(0.0, 0.05), (0.6, 0.05), (0.9, 0.08)])
