@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -76,7 +77,7 @@ def measure_served(
     limits, least = pipeline.predictions.limits, pipeline.thresholds.min_rows
     late = [*_errors(losses, limits, pipeline.target.loss), *_outcomes(outcomes, limits)]
     if not served.answers:
-        return [Measure(KIND, "requests", "count", 0.0, "unknown", NONE), *late]
+        return [Measure(KIND, "requests", "count", 0.0, "unknown", NONE), *map(_finite, late)]
     count = served.requests
     figures = [
         Measure(KIND, "requests", "count", float(count), "ok", NO_LIMIT, rows=served.answers),
@@ -86,7 +87,17 @@ def measure_served(
     ]
     names, judged = pipeline.feature_names(), Limits.of(pipeline)
     moved = measure_drift(reference, served.rows, names, replace(judged, min_rows=least))
-    return figures + [replace(one, kind=KIND, subject=f"served {one.subject}") for one in moved] + late
+    return list(
+        map(_finite, [*figures, *(replace(one, kind=KIND, subject=f"served {one.subject}") for one in moved), *late])
+    )
+
+
+def _finite(one: Measure) -> Measure:
+    """Return a figure; where what clients sent or told is too large for one, it is unknown."""
+    if one.value is None or math.isfinite(one.value):
+        return one
+    why = f"{one.statistic} is beyond all numbers: what clients sent or told is too large"
+    return replace(one, value=None, status="unknown", reason=why)
 
 
 def skew(differences: Sequence[Difference], compared: int) -> Measure:

@@ -19,7 +19,7 @@ from include.serving.completing import complete
 from include.serving.guard import Guard
 from include.serving.inputs import MOST_FAULTS, BadRequest, OtherForm, RowReader, Rows
 from include.serving.metrics import Metrics
-from include.serving.model import ServedModel
+from include.serving.model import LARGEST, ServedModel
 from include.serving.spool import Spool, SpoolFull
 from include.serving.warehouse import Warehouse
 
@@ -141,10 +141,8 @@ class Service:
             challenger = challenger if predicted is not None else None  # it is not asked again
         if predicted is None:
             front, predicted = model, await ask(model, rows)
-        if not np.isfinite(predicted).all():
-            places, anchor = np.flatnonzero(~np.isfinite(predicted)), model.forecaster.anchor
-            faults = [f"rows[{place}].{anchor}: is missing" for place in places]
-            raise BadRequest(422, "without the feature it starts from there is no prediction", faults[:MOST_FAULTS])
+        if not (np.abs(predicted) < LARGEST).all():
+            raise _no_prediction(model, predicted, rows)
         self._count += 1
         answers = _answers(f"{self._prefix}{self._count:010x}", front, predicted, rows)
         seconds = time.perf_counter() - start
@@ -172,6 +170,15 @@ class Service:
             self.metrics.compared(answers.pipeline, "not kept")  # the room that is left is for what clients get
         else:
             self.metrics.compared(answers.pipeline, "kept")
+
+
+def _no_prediction(model: ServedModel, predicted: np.ndarray, rows: Rows) -> BadRequest:
+    anchor, faults = model.forecaster.anchor, []
+    starts = rows.values[:, model.features.index(anchor)] if anchor else predicted
+    for place in np.flatnonzero(~(np.abs(predicted) < LARGEST))[:MOST_FAULTS]:
+        lacks_anchor = anchor and np.isnan(starts[place])
+        faults.append(f"rows[{place}].{anchor}: is missing" if lacks_anchor else f"rows[{place}]: too large")
+    return BadRequest(422, "there is no prediction without the feature it starts from, nor of such values", faults)
 
 
 def _answers(request_id: str, model: ServedModel, predicted: np.ndarray, rows: Rows) -> Answers:

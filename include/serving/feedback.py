@@ -9,6 +9,7 @@ from psycopg2.extras import Json, execute_values
 
 from include.serving.inputs import MOST_FAULTS, BadRequest
 from include.serving.locating import Place
+from include.serving.model import LARGEST
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as PgConnection
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from include.serving.catalog import Catalog
 
 MOST = 1_000  # items in one request
+Number = Annotated[float, msgspec.Meta(ge=-LARGEST, le=LARGEST)]
 OutcomeName = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]{0,62}$")]
 # What was told of other things stays; the same again is no version.
 TELL = """
@@ -39,8 +41,8 @@ class Item(msgspec.Struct, forbid_unknown_fields=True):
 
     request_id: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]{1,64}$")]
     row_number: Annotated[int, msgspec.Meta(ge=0, lt=10_000)] = 0
-    actual: float | None = None
-    outcome: Annotated[dict[OutcomeName, bool | float], msgspec.Meta(min_length=1, max_length=20)] | None = None
+    actual: Number | None = None
+    outcome: Annotated[dict[OutcomeName, bool | Number], msgspec.Meta(min_length=1, max_length=20)] | None = None
 
 
 class Items(msgspec.Struct, forbid_unknown_fields=True):

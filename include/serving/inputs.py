@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 10_000
 MOST_FAULTS = 50  # that are told
+LARGEST_INPUT = 3e38  # forests count in single precision
 OTHER_FORMS = {"entity", "at", "lookups", "raw"}  # keys of requests without ready features
 Entity = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]{0,500}$")]
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -101,7 +102,8 @@ class RowReader:
         self._decode = msgspec.json.Decoder(body).decode
         self._encode = msgspec.json.Encoder().encode
         self._as_tuple = msgspec.structs.astuple
-        self._least, self._most = np.fmax(model.low, model.seen_low), np.fmin(model.high, model.seen_high)
+        self._least = np.maximum(np.fmax(model.low, model.seen_low), -LARGEST_INPUT)
+        self._most = np.minimum(np.fmin(model.high, model.seen_high), LARGEST_INPUT)
 
     @cached_property
     def record(self) -> type[InputRecord]:
@@ -151,11 +153,14 @@ class RowReader:
         Raises
         ------
         BadRequest
-            422 naming each value outside the contract, where these are refused.
+            422 naming each value outside the contract, where these are refused, and each that no model counts with.
         """
         if not ((values < self._least) | (values > self._most)).any():
             return [[] for _ in values]
         model = self.model
+        if (places := np.argwhere(np.abs(values) > LARGEST_INPUT)).size:
+            faults = [f"rows[{n}].{model.features[place]} = {values[n, place]:.15g}: too large" for n, place in places]
+            raise BadRequest(422, "numbers that no model counts with", faults[:MOST_FAULTS])
         outside = (values < model.low) | (values > model.high)
         unseen = (values < model.seen_low) | (values > model.seen_high)
         if refuses and outside.any():

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from include.training.forecaster import Forecaster
 
 
+LARGEST = 1e100  # of predictions and of what is told of them: no mean or square of greater values survives
+
+
 class Challenger:
     """A version in shadow that answers beside the champion, and what it did so far in this worker.
 
@@ -50,11 +53,11 @@ class Challenger:
         Raises
         ------
         ContractBroken
-            If an answer is no number.
+            If an answer is no number, or larger than any that is kept.
         """
         predicted = self.model.answer(self.own(rows))
-        if not np.isfinite(predicted).all():
-            raise ContractBroken("an answer is no number")
+        if not (np.abs(predicted) < LARGEST).all():
+            raise ContractBroken("an answer is no number that can be kept")
         return predicted
 
     def own(self, rows: np.ndarray) -> np.ndarray:

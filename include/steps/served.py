@@ -44,12 +44,13 @@ where pipeline = %(pipeline)s and kind = 'served'
     and known_at >= %(start)s and known_at < %(until)s
 """
 OUTCOMES = """
-select o.key, avg(case jsonb_typeof(o.value) when 'boolean' then (o.value::text)::boolean::int
-    else (o.value::text)::float8 end), count(*)
+select o.key, avg(case jsonb_typeof(o.value) when 'boolean' then o.value::boolean::int
+    else o.value::numeric end), count(*)
 from ml.feedback f
 join ml.prediction p on (p.request_id, p.row_number) = (f.request_id, f.row_number) and p.kind = 'served',
 jsonb_each(f.outcome) o
 where f.pipeline = %(pipeline)s and f.given_at >= %(start)s and f.given_at < %(until)s
+    and jsonb_typeof(o.value) in ('boolean', 'number')
     and not exists (select from ml.feedback n
         where (n.request_id, n.row_number) = (f.request_id, f.row_number) and n.version > f.version)
 group by o.key
@@ -96,7 +97,7 @@ def _read(
         figures = connection.exec_driver_sql(FIGURES, place).one()
         answers = connection.exec_driver_sql(ANSWERS, place).all()
         truths = np.array(connection.exec_driver_sql(TRUTHS, place).all(), dtype="float64").reshape(-1, 2)
-        outcomes = {row[0]: (row[1], row[2]) for row in connection.exec_driver_sql(OUTCOMES, place)}
+        outcomes = {row[0]: (float(row[1]), row[2]) for row in connection.exec_driver_sql(OUTCOMES, place)}
     names = pipeline.feature_names()
     rows = pd.DataFrame([[row.inputs.get(name) for name in names] for row in answers], columns=names, dtype="float64")
     rows = rows.assign(

@@ -63,7 +63,9 @@ def test_the_monitor_measures_requests_answers_and_what_came_of_them(windowed):
             "insert into ml.feedback (request_id, row_number, version, pipeline, actual, outcome, given_by) values"
             " ('r0', 0, 1, %(p)s, 5.5, '{\"accepted\": false}', 'desk'),"
             " ('r1', 0, 1, %(p)s, null, '{\"accepted\": true}', 'desk'),"
-            " ('r0', 0, 2, %(p)s, 7.0, '{\"accepted\": false}', 'desk')",
+            " ('r0', 0, 2, %(p)s, 7.0, '{\"accepted\": false}', 'desk'),"
+            " ('r2', 0, 1, %(p)s, null, '{\"margin\": 1.7e308}', 'desk'),"
+            " ('r3', 0, 1, %(p)s, null, '{\"margin\": 1.7e308, \"colour\": \"red\"}', 'desk')",
             {"p": windowed.spec.pipeline},
         )
     windowed.monitor("m1", SECOND)
@@ -74,6 +76,7 @@ def test_the_monitor_measures_requests_answers_and_what_came_of_them(windowed):
     assert seen["served first_sensor", "psi"].value is not None
     assert seen["served prediction", "psi"].value is not None
     assert seen["accepted", "outcome_mean"].value == 0.5
+    assert seen["margin", "outcome_mean"].value == pytest.approx(1.7e308), "no value stops the monitor"
     [[error]] = windowed.rows("select avg(abs(error)) from mart.prediction_vs_actual where kind = 'served'")
     assert seen["prediction", "mae"].value == pytest.approx(error)
     [[told]] = windowed.rows("select actual from mart.prediction_vs_actual where request_id = 'r0'")

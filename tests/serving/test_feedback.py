@@ -61,6 +61,15 @@ def test_the_marts_join_answers_with_what_came_of_them(shared_service: Service, 
     assert 0 <= means["accepted"] < 1
 
 
+def test_the_marts_survive_the_largest_numbers(shared_service: Service, plant: Pipeline) -> None:
+    ids = [answered(shared_service, plant) for _ in range(2)]
+    values = [f"('{each}', 0, 1, 'plant', -1.7e308, '{{\"margin\": 1.7e308}}', 'desk')" for each in ids]
+    columns = "request_id, row_number, version, pipeline, actual, outcome, given_by"
+    shared_service.write(f"insert into ml.feedback ({columns}) values {', '.join(values)}")
+    [[error, means]] = shared_service.rows("select mean_absolute_error, outcome_means from mart.serving_daily")
+    assert (error > 1e307, means["margin"]) == (True, pytest.approx(1.7e308))
+
+
 def test_feedback_to_an_unknown_answer_is_refused_by_name(shared_service: Service, plant: Pipeline) -> None:
     request_id = answered(shared_service, plant)
     for item in ({"request_id": "ffff", "actual": 1.0}, {"request_id": request_id, "row_number": 1, "actual": 1.0}):
@@ -85,6 +94,8 @@ def test_feedback_needs_a_token_for_the_pipeline_of_the_answer(shared_service: S
         ({"items": [{"request_id": "a", "actual": 1.0}] * 2}, 422, "is there twice"),
         ({"items": [{"request_id": "a\0", "actual": 1.0}]}, 422, "request_id"),
         ({"items": [{"request_id": "a", "actual": "1"}]}, 422, "actual"),
+        ({"items": [{"request_id": "a", "actual": -1.1e100}]}, 422, "actual"),
+        ({"items": [{"request_id": "a", "outcome": {"margin": 1.7e308}}]}, 422, "outcome"),
         ({"items": [{"request_id": "a", "outcome": {"Näme": 1}}]}, 422, "outcome"),
         ({"items": [{"request_id": "a", "outcome": {"list": []}}]}, 422, "outcome"),
         ({"items": [{"request_id": "a", "colour": 1}]}, 422, "colour"),

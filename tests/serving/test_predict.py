@@ -56,6 +56,7 @@ def test_an_odd_row_is_answered_with_a_warning_and_an_impossible_one_refused(
     [
         ({"rows": [ROW | {"colour": 1}]}, 422, "rows[0].colour: there is no such feature"),
         ({"rows": [{"first_sensor": 1.0}]}, 422, "rows[0].second_sensor: is missing"),
+        ({"rows": [ROW, ROW | {"second_sensor": 1e300}]}, 422, "rows[1].second_sensor = 1e+300: too large"),
         ({"rows": [ROW | {"first_sensor": "10"}]}, 422, "rows[0].first_sensor = '10': expected a number or null"),
         ({"rows": [ROW | {"first_sensor": True}]}, 422, "rows[0].first_sensor = True: expected a number or null"),
         ({"rows": [ROW | {"valid_at": "yesterday"}]}, 422, "rows[0].valid_at: expected a time"),

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from include.monitoring.reference import Reference
 from include.monitoring.serving import Difference, Served, differences, measure_served, skew
 from include.spec.load import load_all
 
@@ -44,6 +45,18 @@ def test_without_requests_truth_or_feedback_everything_is_unknown() -> None:
     assert {one.status for one in measures} == {"unknown"}
     assert {one.subject for one in measures} == {"requests", "prediction", "accepted"}
     assert skew([], 0).status == "unknown"
+
+
+def test_figures_beyond_all_numbers_are_unknown() -> None:
+    rows = pd.DataFrame(dict.fromkeys(spec().feature_names(), 1.7e308) | {"prediction": [1.7e308] * 200})  # type: ignore[attr-defined]
+    rows["valid_at"] = pd.date_range("2026-01-01", periods=200, freq="h", tz="UTC")
+    reference = Reference.of(rows.assign(**{name: range(200) for name in spec().feature_names()}), list(rows)[:-1])  # type: ignore[attr-defined]
+    told = Served(200, 200, 0.0, 1.0, 2.0, rows)
+    with np.errstate(over="ignore", invalid="ignore"):
+        measures = measure_served(told, reference, np.full(2, np.inf), {"margin": (np.inf, 2)}, spec(error=1.0))  # type: ignore[arg-type]
+    assert all(one.value is None or np.isfinite(one.value) for one in measures)
+    status = {one.subject: (one.status, "too large" in one.reason) for one in measures}
+    assert status["margin"] == status["prediction"] == ("unknown", True)
 
 
 def test_a_difference_is_found_where_a_value_or_a_gap_differs_and_rounding_is_none() -> None:
