@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from include.commands import inject, quarantine, replay, token, undo
+from include.commands import backup, inject, quarantine, replay, token, undo
 from include.errors import CicloError, ConfigError
 
 app = typer.Typer(
@@ -19,7 +19,7 @@ app.add_typer(token.app, name="token")
 app.command("inject")(inject.inject)
 app.command("replay")(replay.replay)
 app.add_typer(undo.ledger, name="ledger")
-for command in (undo.rollback, undo.pin, undo.unpin, undo.reproduce):
+for command in (undo.rollback, undo.pin, undo.unpin, undo.reproduce, backup.backup, backup.restore):
     app.command()(command)
 
 
