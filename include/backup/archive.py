@@ -19,7 +19,7 @@ from include.local import archive, environment
 from include.local.launch import last_error_line
 from include.settings import settings
 
-LOOK_SECONDS, COPY_SECONDS = 5, 20  # what is committed or written is elsewhere after half a minute
+LOOK_SECONDS, COPY_SECONDS = 2, 20  # what is committed or written is elsewhere after half a minute
 
 
 class Archive:

@@ -52,7 +52,7 @@ def base_backup(url: str, draft: Path, parent: Path | None) -> None:
     done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise SourceUnavailable(
-            f"Postgres at {address(url)} gives no base backup ({_last_line(done.stderr)}): its role needs REPLICATION,"
+            f"Postgres at {address(url)} gives no base backup ({_reason(done.stderr)}): its role needs REPLICATION,"
             " and pg_hba.conf a line for the database replication; where that cannot be, back that server up by its"
             " own means: docs/backup.md"
         )
@@ -79,7 +79,7 @@ def ensure_slot(url: str) -> bool:
             return is_lost
     except psycopg2.Error as error:
         raise SourceUnavailable(
-            f"Postgres at {address(url)} keeps no WAL for an archive ({_last_line(str(error))}): its role needs"
+            f"Postgres at {address(url)} keeps no WAL for an archive ({_reason(str(error))}): its role needs"
             " REPLICATION, and wal_level has to be replica: docs/backup.md"
         ) from error
 
@@ -159,7 +159,7 @@ def survey_wal(wal: Path, backup: Backup) -> datetime | None:
         end = lsn(places[-1]) if places else 0
     if end < backup.point_lsn or segment(backup.timeline, end) < names[-1].removesuffix(".partial"):
         raise ConfigError(
-            f"the WAL after backup {backup.name} is damaged or missing in {wal} ({_last_line(done.stderr)}): take a"
+            f"the WAL after backup {backup.name} is damaged or missing in {wal} ({_reason(done.stderr)}): take a"
             " copy of that folder, or restore a moment that an earlier backup covers; then make a full backup"
         )
     commits = _COMMIT.findall(done.stdout)
@@ -185,7 +185,7 @@ def combine(folders: list[Path], target: Path) -> None:
     command = [str(postgres.binary("pg_combinebackup")), "--no-sync", "-o", str(target), *map(str, folders)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise ConfigError(f"the backup cannot be put together ({_last_line(done.stderr)}): look at disk and folder")
+        raise ConfigError(f"the backup cannot be put together ({_reason(done.stderr)}): look at disk and folder")
 
 
 def prune_wal(wal: Path, oldest: Backup) -> None:
@@ -196,5 +196,7 @@ def prune_wal(wal: Path, oldest: Backup) -> None:
             path.unlink()
 
 
-def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or ["it said nothing"])[-1].strip()
+def _reason(text: str) -> str:
+    """Return the first line that tells of an error; hints and what is cleaned up come after it."""
+    lines = text.strip().splitlines() or ["it said nothing"]
+    return next((line for line in lines if "error" in line.lower()), lines[-1]).strip()

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from include.local.postgres import connect
 from include.local.secrets import write_private
 from include.settings import settings
 
 SLOT = "ciclo_backup"  # with it the server keeps the WAL that the archive has not got yet
 COMMAND_MODULE = "include.backup.archive"
+LAST = "select name, kind, ended_at, byte_count, folder from ops.backup order by ended_at desc limit 1"
+DRILL = """
+select drilled_at, status, seconds, reason, (select max(drilled_at) from ops.drill where status = 'passed') as passed_at
+from ops.drill order by drilled_at desc limit 1
+"""
 SILENT = timedelta(seconds=60)  # after which a component that wrote nothing is not at work
 
 
@@ -71,3 +78,31 @@ def problem() -> str | None:
         return f"nobody brings the WAL to {place.folder}: ciclo up"
     text: str | None = seen().get("problem")
     return text
+
+
+def status(warehouse_url: str) -> dict[str, Any]:
+    """Return how backups stand, for ``ciclo status``.
+
+    Returns
+    -------
+    dict
+        `folder` (text or None), `problem` (what keeps the WAL from it; text or None), `last` backup (name, kind,
+        ended_at, byte_count, folder) and `drill`, the last rehearsal (drilled_at, status, seconds, reason) with the
+        last that passed as `passed_at`; None where there is none, or the warehouse cannot be read.
+    """
+    import psycopg2
+    from psycopg2.extras import RealDictCursor
+
+    def first(query: str) -> dict[str, Any] | None:
+        cursor.execute(query)
+        row = cursor.fetchone()
+        return row and {key: each.isoformat() if isinstance(each, datetime) else each for key, each in row.items()}
+
+    place = destination()
+    state: dict[str, Any] = {"folder": str(place.folder) if place else None, "problem": problem()}
+    state |= {"last": None, "drill": None}
+    try:
+        with closing(connect(warehouse_url)) as link, link.cursor(cursor_factory=RealDictCursor) as cursor:
+            return state | {"last": first(LAST), "drill": first(DRILL)}
+    except psycopg2.Error:
+        return state  # that the warehouse cannot be read is told already

@@ -5,7 +5,7 @@ import re
 import shutil
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -57,20 +57,26 @@ def use(var: Path) -> None:
     settings.cache_clear()
 
 
+@contextmanager
+def serving(folder: Path, port: int, *flags: str) -> Iterator[None]:
+    """Run the server of an installation below a folder, which settings tell of."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CICLO_VAR", str(folder / "var"))
+        patch.setenv("CICLO_POSTGRES_PORT", str(port))
+        settings.cache_clear()
+        data = folder / "var" / "postgres"
+        postgres.initialise(data, secret("postgres"))
+        command = [*postgres.server_command(data, port), "-c", "fsync=off", *flags]
+        with running(data, environment.superuser_url(), command, folder / "log"):
+            yield
+    settings.cache_clear()
+
+
 @pytest.fixture(scope="module")
 def installation(tmp_path_factory: pytest.TempPathFactory, free_ports: Callable[[], int]) -> Iterator[Installation]:
     """Three loads; a full backup after the first, an increment after the third."""
     folder = tmp_path_factory.mktemp("installation")
-    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
-        patch.setenv("CICLO_VAR", str(folder / "var"))
-        patch.setenv("CICLO_POSTGRES_PORT", str(free_ports()))
-        settings.cache_clear()
-        stack.callback(settings.cache_clear)
-        data = folder / "var" / "postgres"
-        (folder / "var").mkdir()
-        postgres.initialise(data, secret("postgres"))
-        command = [*postgres.server_command(data, settings().postgres_port), "-c", "fsync=off"]
-        stack.enter_context(running(data, environment.superuser_url(), command, folder / "log"))
+    with serving(folder, free_ports()):
         postgres.create_databases(environment.superuser_url(), ["warehouse", "mlflow"])
         upgrade(environment.database_url("warehouse"))
         here = Installation(folder / "var", folder / "backups")
@@ -227,3 +233,58 @@ def test_a_restored_installation_leaves_the_backups_alone(installation, elsewher
     with pytest.raises(ConfigError, match="of another installation, or of the one that this was restored from"):
         store.claim(installation.backups)
     assert archive.destination() is None
+
+
+def test_an_archive_that_fell_too_far_behind_is_told_and_the_next_backup_is_whole(tmp_path, free_ports):
+    with serving(tmp_path, free_ports(), "-c", "max_slot_wal_keep_size=32MB"):
+        url = environment.superuser_url()
+        take.take(tmp_path / "backups", 2)
+        with closing(postgres.connect(url)) as link, link.cursor() as cursor:
+            for _ in range(4):  # as many files of WAL that nobody fetches
+                cursor.execute("select pg_current_xact_id()")
+                cursor.execute("select pg_switch_wal()")
+            cursor.execute("checkpoint")
+            cursor.execute("select wal_status from pg_replication_slots")
+            assert cursor.fetchall() == [("lost",)]
+        taken = take.take(tmp_path / "backups", 2)
+        assert "fallen too far behind" in taken.remarks[0]
+        assert restore.pick(tmp_path / "backups", None)[0] == taken.backup
+
+
+def test_old_chains_go_with_what_only_they_needed(tmp_path, free_ports):
+    with serving(tmp_path, free_ports()):
+        folder, lake = tmp_path / "backups", tmp_path / "var" / "lake"
+        lake.mkdir()
+        (lake / "old").write_text("old")
+        first = take.take(folder, 1).backup
+        (lake / "old").unlink()
+        (lake / "new").write_text("new")
+        take.take(folder, 1)
+        newest = take.take(folder, 1, full=True).backup
+        assert store.backups(folder) == [newest]
+        assert segment(first.timeline, first.start_lsn) not in os.listdir(folder / "wal")
+        kept = restore.files_at(folder, None)
+        assert {name for name in kept if name.startswith("lake")} == {"lake/new"}
+        assert {path.parent.name + path.name for path in (folder / "files").glob("*/*")} == {
+            each.sha256 for each in kept.values()
+        }
+
+
+def test_a_table_that_is_written_to_all_the_time_makes_its_rows_unknown_and_the_backup_whole(tmp_path, free_ports):
+    with serving(tmp_path, free_ports()):
+        url = environment.superuser_url()
+        with closing(postgres.connect(url)) as link, link.cursor() as cursor:
+            cursor.execute("create database warehouse")
+        with closing(postgres.connect(postgres.with_database(url, "warehouse"))) as writer:
+            writer.autocommit = False
+            writer.cursor().execute("create table busy (n bigint)")
+            writer.commit()
+            writer.cursor().execute("insert into busy values (1)")
+            noted = checksums.note(url, "busy", seconds=2)
+            assert (noted.checksums, noted.unknown) == ({}, "some table was being written to all 2 s long")
+            writer.commit()
+        assert checksums.note(url, "idle").checksums == {"warehouse": {"public.busy": ["1", noted_sum(url)]}}
+
+
+def noted_sum(url: str) -> str:
+    return checksums.of_server(url)["warehouse"]["public.busy"][1]
