@@ -47,7 +47,7 @@ class Archive:
             self.end()
         if self.receiver is None or self.receiver.poll() is not None:
             has_ended, self.folder = self.receiver is not None, place.folder
-            self.receiver = server.receive(url, place.folder / "wal")
+            self.receiver = server.receive(url, store.wal(place.folder))
             if has_ended:
                 last = last_error_line(settings().var / "log" / "archive.log")
                 raise CicloError(f"the WAL does not come to {place.folder}: {last}")

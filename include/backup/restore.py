@@ -69,7 +69,7 @@ def check_empty(var: Path) -> None:
 def pick(source: Path, until: datetime | None) -> tuple[Backup, datetime | None]:
     """Return the backup to restore from, and the last commit that the WAL after it has; raises what `restore` does."""
     backup = chosen(store.backups(source), until, source)
-    covered_until = server.survey_wal(source / "wal", backup)
+    covered_until = server.survey_wal(store.wal_files(source), backup)
     check_covered(backup, until, covered_until, source)
     return backup, covered_until
 
@@ -101,8 +101,8 @@ def put_together(source: Path, backup: Backup, data: Path, target: dict[str, str
         A part is damaged or missing, there is no room, or the WAL does not reach the target.
     """
     folders = [store.base(source, each) for each in chain(store.backups(source), backup.name)]
-    wal = source / "wal"
-    segments = without_gap(os.listdir(wal), backup.timeline, backup.start_lsn)
+    wal = store.wal_files(source)
+    segments = without_gap(wal, backup.timeline, backup.start_lsn)
     _check_room(data, folders, len(segments))
     if faults := [fault for folder in folders for fault in manifest.faults(folder)]:
         more = f", and {len(faults) - 1} more" if len(faults) > 1 else ""
@@ -111,8 +111,8 @@ def put_together(source: Path, backup: Backup, data: Path, target: dict[str, str
             " backup covers, and make a new full one: ciclo backup --full"
         )
     server.combine(folders, data)
-    for name in (*segments, *(path.name for path in wal.glob("*.history"))):
-        shutil.copyfile(wal / name, data / "pg_wal" / name.removesuffix(".partial"))
+    for name in (*segments, *(name for name in wal if name.endswith(".history"))):
+        shutil.copyfile(wal[name], data / "pg_wal" / name.removesuffix(".partial"))
     (data / "recovery.signal").touch()
     postgres.hand_over(data)
     with _recovering(data, target) as url:

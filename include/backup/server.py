@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Mapping
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -72,7 +72,8 @@ def ensure_slot(url: str) -> bool:
         with closing(postgres.connect(url)) as link, link.cursor() as cursor:
             cursor.execute("select wal_status from pg_replication_slots where slot_name = %s", [archive.SLOT])
             slot = cursor.fetchone()
-            if is_lost := slot is not None and slot[0] == "lost":
+            # What is not reserved any more is gone with the checkpoint that a backup begins with.
+            if is_lost := slot is not None and slot[0] in ("lost", "unreserved"):
                 cursor.execute("select pg_drop_replication_slot(%s)", [archive.SLOT])
             if slot is None or is_lost:
                 cursor.execute("select pg_create_physical_replication_slot(%s, true)", [archive.SLOT])
@@ -116,41 +117,39 @@ def wait_for_wal(url: str, wal: Path, place: int) -> None:
         cursor.execute(query, [lsn_text(place), archive.SLOT])
         return bool((cursor.fetchone() or [False])[0])
 
-    with closing(postgres.connect(url)) as link, link.cursor() as cursor, _receiving(url, wal):
-        if not wait_for(is_there, SECONDS, 0.1):
-            raise SourceUnavailable(
-                f"the WAL up to {lsn_text(place)} did not come to {wal} within {SECONDS} s: see var/log/archive.log,"
-                " look whether the folder can be written, then make the backup again"
-            )
+    with closing(postgres.connect(url)) as link, link.cursor() as cursor:
+        receiver = None if archive.is_at_work() else receive(url, wal)
+        try:
+            wait_for(lambda: is_there() or (receiver is not None and receiver.poll() is not None), SECONDS, 0.1)
+            if not is_there():
+                raise SourceUnavailable(
+                    f"the WAL up to {lsn_text(place)} does not come to {wal}: see the lines above, or"
+                    " var/log/archive.log; look whether the folder can be written, then make the backup again"
+                )
+        finally:
+            if receiver is not None:
+                receiver.terminate()
+                receiver.wait()
 
 
-@contextmanager
-def _receiving(url: str, wal: Path) -> Iterator[None]:
-    """Bring the WAL for as long as the block lasts, unless the component does."""
-    if archive.is_at_work():
-        yield
-        return
-    process = receive(url, wal)
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def survey_wal(wal: Path, backup: Backup) -> datetime | None:
+def survey_wal(wal: Mapping[str, Path], backup: Backup) -> datetime | None:
     """Read the WAL from a backup on, to its end or its first gap; return when the last transaction was committed; UTC.
+
+    Parameters
+    ----------
+    wal : mapping
+        By name, the files of WAL that are archived.
 
     Raises
     ------
     ConfigError
         It does not reach as far as the backup needs, or is damaged before its end.
     """
-    names = without_gap(os.listdir(wal), backup.timeline, backup.start_lsn)
+    names = without_gap(wal, backup.timeline, backup.start_lsn)
     end = (backup.start_lsn // SEGMENT_BYTES + len(names)) * SEGMENT_BYTES
     with TemporaryDirectory() as folder:
         for name in names:  # the last has a name that the program does not look for
-            (Path(folder) / name.removesuffix(".partial")).symlink_to(wal.absolute() / name)
+            (Path(folder) / name.removesuffix(".partial")).symlink_to(wal[name].absolute())
         span = ["-t", str(backup.timeline), "-s", lsn_text(backup.start_lsn), "-e", lsn_text(end)]
         command = [str(postgres.binary("pg_waldump")), "-r", "Transaction", "-p", folder, *span]
         done = subprocess.run(command, capture_output=True, text=True, check=False, errors="replace")
@@ -159,8 +158,8 @@ def survey_wal(wal: Path, backup: Backup) -> datetime | None:
         end = lsn(places[-1]) if places else 0
     if end < backup.point_lsn or segment(backup.timeline, end) < names[-1].removesuffix(".partial"):
         raise ConfigError(
-            f"the WAL after backup {backup.name} is damaged or missing in {wal} ({_reason(done.stderr)}): take a"
-            " copy of that folder, or restore a moment that an earlier backup covers; then make a full backup"
+            f"the WAL after backup {backup.name} is damaged or missing ({_reason(done.stderr)}): take a copy of the"
+            " folder of backups, or restore a moment that an earlier backup covers; then make a full backup"
         )
     commits = _COMMIT.findall(done.stdout)
     return max(datetime.fromisoformat(at).replace(tzinfo=UTC) for at in commits) if commits else None
@@ -186,14 +185,6 @@ def combine(folders: list[Path], target: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise ConfigError(f"the backup cannot be put together ({_reason(done.stderr)}): look at disk and folder")
-
-
-def prune_wal(wal: Path, oldest: Backup) -> None:
-    """Delete the WAL that no backup needs any more; a history of timelines stays."""
-    first = segment(oldest.timeline, oldest.start_lsn)
-    for path in wal.iterdir():
-        if len(path.name.partition(".")[0]) == len(first) and path.name < first:
-            path.unlink()
 
 
 def _reason(text: str) -> str:

@@ -4,7 +4,7 @@ Layout::
 
     origin              the installation that writes to it
     backups/<name>/     a whole backup: backup.json, postgres/ (a base backup); anything else is half made
-    wal/                the server's WAL, from the first backup on
+    wal/<number>/       the server's WAL; after a gap it goes on in another folder
     files/ files.jsonl  see `include.backup.files`
 """
 
@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-from include.backup.plan import Backup
+from include.backup.plan import Backup, segment
 from include.errors import ConfigError
 from include.local import archive
 from include.local.secrets import write_private
@@ -100,6 +100,32 @@ def alone(folder: Path) -> Iterator[None]:
             raise ConfigError(f"another backup to {folder} is being made: wait until it is done") from None
         sweep(folder)
         yield
+
+
+def wal(folder: Path) -> Path:
+    """Return where the server's WAL goes now."""
+    runs = [int(path.name) for path in (folder / "wal").iterdir()]
+    path = folder / "wal" / str(max(runs, default=1))
+    path.mkdir(mode=0o700, exist_ok=True)
+    return path
+
+
+def begin_wal(folder: Path) -> None:
+    """Let the WAL go on in another folder, because there is a gap: it would be asked for where the last one ends."""
+    (folder / "wal" / str(int(wal(folder).name) + 1)).mkdir(mode=0o700)
+
+
+def wal_files(folder: Path) -> dict[str, Path]:
+    """Return the files of WAL that are archived, and histories of timelines, by name."""
+    return {path.name: path for path in sorted((folder / "wal").glob("*/*"))}
+
+
+def prune_wal(folder: Path, oldest: Backup) -> None:
+    """Delete the WAL that no backup from the oldest on needs; histories of timelines stay."""
+    first = segment(oldest.timeline, oldest.start_lsn)
+    for name, path in wal_files(folder).items():
+        if len(name.partition(".")[0]) == len(first) and name < first:
+            path.unlink()
 
 
 def draft(folder: Path, name: str) -> Path:

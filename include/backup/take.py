@@ -57,6 +57,7 @@ def _take(folder: Path, url: str, full: bool) -> tuple[Backup, list[str]]:
     began_at = datetime.now(UTC)
     remarks = []
     if server.ensure_slot(url):
+        store.begin_wal(folder)
         remarks.append("the archive had fallen too far behind: moments between its end and this backup are not covered")
     if not settings().lake.startswith("file://"):
         remarks.append("the lake lies in an object store, which keeps it: switch its versioning on, see docs/backup.md")
@@ -76,7 +77,7 @@ def _take(folder: Path, url: str, full: bool) -> tuple[Backup, list[str]]:
     if noted.unknown:
         remarks.append(f"what the tables hold is not noted, so that no check can compare it: {noted.unknown}")
     file_bytes = files.copy_new(folder, files.roots(settings()), time.time_ns())
-    server.wait_for_wal(url, folder / "wal", server.beat(url))
+    server.wait_for_wal(url, store.wal(folder), server.beat(url))
     timeline, start = server.start_of(draft / "postgres")
     size = sum(path.stat().st_size for path in draft.rglob("*") if path.is_file())
     parent_name = parent.name if parent else None
@@ -85,7 +86,7 @@ def _take(folder: Path, url: str, full: bool) -> tuple[Backup, list[str]]:
         checksums=noted.checksums,
         unknown=noted.unknown,
     )
-    server.survey_wal(folder / "wal", backup)
+    server.survey_wal(store.wal_files(folder), backup)
     store.publish(draft, backup)
     return backup, remarks
 
@@ -97,7 +98,7 @@ def _prune(folder: Path, keep: int) -> None:
         return
     store.delete(folder, gone)
     oldest = min((backup for backup in every if backup not in gone), key=lambda backup: backup.name)
-    server.prune_wal(folder / "wal", oldest)
+    store.prune_wal(folder, oldest)
     files.prune(folder, int(oldest.began_at.timestamp() * 1e9))
 
 
