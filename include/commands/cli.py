@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from include.commands import inject, quarantine, replay, scorecard, silence, token, undo
+from include.commands import backup, inject, quarantine, replay, scorecard, silence, token, undo
 from include.errors import CicloError, ConfigError
 
 app = typer.Typer(
@@ -20,7 +20,9 @@ app.command("inject")(inject.inject)
 app.command("replay")(replay.replay)
 app.command("scorecard")(scorecard.scorecard)
 app.add_typer(undo.ledger, name="ledger")
-for command in (undo.rollback, undo.pin, undo.unpin, undo.reproduce, silence.silence, silence.unsilence):
+for command in (undo.rollback, undo.pin, undo.unpin, undo.reproduce, backup.backup, backup.restore):
+    app.command()(command)
+for command in (silence.silence, silence.unsilence):
     app.command()(command)
 
 

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from include.local import environment, health, postgres
+from include.local import archive, environment, health, postgres
 from include.local.processes import MARKER
 from include.settings import settings
 
@@ -74,6 +74,16 @@ def postgres_component(data: Path, port: int, superuser_url: str, marker: str) -
     )
 
 
+def archive_component() -> Component:
+    """Return what brings WAL and files to the folder of backups, and waits until there is one.
+
+    It is at work also where that folder cannot be reached: that is for ``ciclo status`` to tell, and nothing else has
+    to wait for it.
+    """
+    command = (sys.executable, "-m", archive.COMMAND_MODULE)
+    return Component("archive", command, archive.is_at_work, settings().root, needs=("postgres",))
+
+
 def all_components() -> tuple[Component, ...]:
     """Return every component of this installation, without those that ``.env`` names elsewhere."""
     options = settings()
@@ -81,6 +91,7 @@ def all_components() -> tuple[Component, ...]:
     if not options.postgres_url:
         data, url = options.var / "postgres", environment.superuser_url()
         components.append(postgres_component(data, options.postgres_port, url, str(options.var)))
+    components.append(archive_component())
     if not options.sandbox_url:
         components.append(_web_server("sandbox", "include.sandbox", directory=options.root))
     if not options.mlflow_url:

@@ -68,6 +68,8 @@ def print_status(status: dict[str, Any], as_json: bool) -> None:
         name = each["pipeline"]
         remark = f"  {name} SIMULATED, injected: {each['text']}; ciclo inject {name} --clear takes it back"
         console.print(remark, markup=False, soft_wrap=True)
+    for line in _backup(status["backup"]):
+        console.print(f"  backup: {line}", markup=False, soft_wrap=True)
     if "problem" in status:
         console.print(status["problem"], markup=False, soft_wrap=True)
 
@@ -120,6 +122,22 @@ def _degraded(service: dict[str, Any]) -> Iterator[str]:
     size = "it is unknown how many bytes wait" if waiting is None else f"{waiting:,} bytes wait"
     yield f"predictions: {size} for the warehouse"
     yield from (f"predictions: degraded, {line}" for line in service["degraded"])
+
+
+def _backup(state: dict[str, Any]) -> Iterator[str]:
+    """Yield when the last backup was made, when restoring it was rehearsed, and what keeps the WAL from its archive."""
+    if last := state["last"]:
+        size = f"{last['byte_count'] / 1e6:,.1f} MB"
+        yield f"the last was made at {last['ended_at'][:16]}, {last['kind']}, {size}, in {last['folder']}"
+        drill = state["drill"]
+        if drill is None:
+            yield f"restoring was never rehearsed: ciclo restore --from {last['folder']} --check"
+        else:
+            yield f"restoring was rehearsed at {drill['drilled_at'][:16]}: {drill['status']}, {drill['seconds']:.1f} s"
+            if drill["status"] != "passed":
+                yield f"{drill['reason']}; it passed last at {(drill['passed_at'] or 'no time')[:16]}"
+    if text := state["problem"]:
+        yield text
 
 
 def _remarks(name: str, state: dict[str, Any]) -> Iterator[str]:

@@ -27,10 +27,12 @@ SERVING_SECONDS = {"statement_timeout": 30, "idle_in_transaction_session_timeout
 SYSTEM_USER = "pgserver"
 
 # One machine shared with Airflow and MLflow: small caches, enough connections for every
-# pool of every component, and no concession on durability.
+# pool of every component, and no concession on durability. Incremental backups need summaries of the WAL;
+# an archive that cannot be reached makes the server keep that much WAL for it, and no more.
 TUNING = {
     **{"shared_buffers": "256MB", "max_connections": "200", "max_wal_size": "2GB", "checkpoint_timeout": "15min"},
     **{"wal_compression": "on", "random_page_cost": "1.1", "timezone": "UTC", "log_timezone": "UTC"},
+    **{"summarize_wal": "on", "max_slot_wal_keep_size": "4GB"},
 }
 
 
@@ -81,6 +83,16 @@ def initialise(data: Path, password: str) -> None:
         draft.rename(data)
     finally:
         password_file.unlink()
+
+
+def hand_over(data: Path) -> None:
+    """Give a data folder that was made elsewhere to the user who runs the server."""
+    if (account := system_account()) is None:
+        return
+    _let_through(data.parent)
+    for folder, _, files in os.walk(data):
+        for path in (folder, *(os.path.join(folder, name) for name in files)):
+            os.chown(path, account.pw_uid, account.pw_gid)
 
 
 def run_as(account: pwd.struct_passwd | None) -> dict[str, Any]:

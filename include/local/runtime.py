@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from include.errors import ConfigError
-from include.local import environment, health, injections, postgres, preflight, preparation, processes
+from include.local import archive, environment, health, injections, postgres, preflight, preparation, processes
 from include.local.components import Component, Step, airflow_components, all_components
 from include.local.launch import Report, bring_up
 from include.local.supervision import ALIVE, Supervisor
@@ -116,8 +116,8 @@ def status() -> dict[str, Any]:
 
     ``predictions`` tells how the prediction service is; ``health`` has each pipeline's word, grade and what to do, the
     worst first, and the same of each aspect; ``faults`` what is wrong in the files people write, by pipeline;
-    ``injections`` what stands of `ciclo inject`. What cannot be read, the warehouse or MLflow, is left out; ``problem``
-    says all of it in words.
+    ``injections`` what stands of `ciclo inject`; ``backup`` what `include.local.archive.status` tells. What cannot be
+    read, the warehouse or MLflow, is left out; ``problem`` says all of it in words.
     """
     from include.health.looking import look
 
@@ -133,6 +133,7 @@ def status() -> dict[str, Any]:
     seen = look(environment.database_url("warehouse"), environment.mlflow_url(), faults)
     problems += seen.problems
     state |= {"pipelines": seen.pipelines, "predictions": seen.predictions}
+    state["backup"] = archive.status(environment.database_url("warehouse"))
     state["health"] = {name: one._asdict() for name, one in seen.health.items()}
     return state | ({"problem": "\n".join(problems)} if problems else {})
 

@@ -1,4 +1,4 @@
-"""A warehouse that lives as long as a ``with`` block: an embedded Postgres of its own in a temporary folder.
+"""Servers that live as long as a ``with`` block, and a warehouse on one of its own in a temporary folder.
 
 For what needs the real database and must not touch anybody's: generated pages, measurements. Nothing
 of it, not even its password, goes to ``var/``.
@@ -17,9 +17,33 @@ from pathlib import Path
 
 from include.errors import ConfigError
 from include.local import postgres
+from include.local.launch import last_error_line
 from include.local.processes import wait_for
 
 SECONDS = 60  # to start in; a busy machine takes some of them
+
+
+@contextmanager
+def running(data: Path, url: str, command: list[str], log: Path, seconds: float = SECONDS) -> Iterator[None]:
+    """Run a server on a data folder for as long as the block lasts, from when it answers at `url`.
+
+    Raises
+    ------
+    ConfigError
+        It does not start; the message carries its last line. A retry may help on a busy machine.
+    """
+    account = postgres.run_as(postgres.system_account())
+    with log.open("w") as output:
+        server = subprocess.Popen(command, cwd=data, stdin=subprocess.DEVNULL, stdout=output, stderr=output, **account)
+    with server:
+        try:
+            wait_for(lambda: postgres.answers(url) or server.poll() is not None, seconds)
+            if not postgres.answers(url):
+                what = f"a temporary Postgres does not start ({last_error_line(log)})"
+                raise ConfigError(f"{what}; try again, or free memory and disk")
+            yield
+        finally:
+            server.send_signal(signal.SIGINT)
 
 
 @contextmanager
@@ -47,20 +71,8 @@ def scratch_warehouse() -> Iterator[str]:
         postgres.initialise(folder / "data", password)
         probe.close()
         command = [*postgres.server_command(folder / "data", port), "-c", "fsync=off"]
-        account = postgres.run_as(postgres.system_account())
-        log = folder / "log"
-        with log.open("w") as output:
-            server = subprocess.Popen(command, cwd=folder / "data", stdout=output, stderr=output, **account)
-        with server:
-            try:
-                wait_for(lambda: postgres.answers(url) or server.poll() is not None, SECONDS)
-                if not postgres.answers(url):
-                    last = next(reversed(log.read_text().splitlines()), "it said nothing")
-                    what = f"a temporary Postgres does not start ({last})"
-                    raise ConfigError(f"{what}; try again, or free memory and disk")
-                postgres.create_databases(url, ["warehouse"], lambda _: password)
-                own = postgres.with_database(url, "warehouse", "warehouse", password)
-                upgrade(own)
-                yield own
-            finally:
-                server.send_signal(signal.SIGINT)
+        with running(folder / "data", url, command, folder / "log"):
+            postgres.create_databases(url, ["warehouse"], lambda _: password)
+            own = postgres.with_database(url, "warehouse", "warehouse", password)
+            upgrade(own)
+            yield own

@@ -1,0 +1,193 @@
+"""The server that is backed up, asked with Postgres' own programs: base backups, its WAL, what the WAL has.
+
+Passwords travel in the environment, never on a command line.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Mapping
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from include.backup.plan import SEGMENT_BYTES, Backup, lsn, lsn_text, segment, without_gap
+from include.errors import ConfigError, SourceUnavailable
+from include.local import archive, postgres
+from include.local.environment import clean_environ
+from include.local.preflight import address
+from include.local.processes import wait_for
+
+SECONDS = 120  # for WAL that is written already to come to its archive
+_COMMIT = re.compile(r"desc: COMMIT (\S+ \S+) UTC")
+_PLACE = re.compile(r" at ([0-9A-F]+/[0-9A-F]+)")
+
+
+def program(url: str, name: str, *arguments: str) -> tuple[list[str], dict[str, str]]:
+    """Return the command line of a program that talks to a server, and its environment with the password."""
+    parts = urlsplit(url)
+    user, _, place = parts.netloc.rpartition("@")
+    dsn = urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}@{place}"))
+    env = clean_environ(os.environ) | {"PGPASSWORD": unquote(parts.password or ""), "PGAPPNAME": "ciclo backup"}
+    return [str(postgres.binary(name)), "-d", dsn, "--no-password", *arguments], env
+
+
+def base_backup(url: str, draft: Path, parent: Path | None) -> None:
+    """Take a base backup without its WAL into a folder that is not there yet; an increment on `parent` where given.
+
+    It is not brought to the disk yet: whoever gives it its name does that.
+
+    Raises
+    ------
+    SourceUnavailable
+        The server does not give one; the message says why.
+    """
+    options = ["-D", str(draft), "-X", "none", "-c", "fast", "--manifest-checksums=SHA256", "--no-sync"]
+    options += [f"--incremental={parent / 'backup_manifest'}"] if parent else []
+    command, env = program(url, "pg_basebackup", *options)
+    done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise SourceUnavailable(
+            f"Postgres at {address(url)} gives no base backup ({_reason(done.stderr)}): its role needs REPLICATION,"
+            " and pg_hba.conf a line for the database replication; where that cannot be, back that server up by its"
+            " own means: docs/backup.md"
+        )
+
+
+def ensure_slot(url: str) -> bool:
+    """Let the server keep the WAL that the archive has not got; tell whether an earlier slot had fallen behind.
+
+    Raises
+    ------
+    SourceUnavailable
+        The server refuses.
+    """
+    import psycopg2
+
+    try:
+        with closing(postgres.connect(url)) as link, link.cursor() as cursor:
+            cursor.execute("select wal_status from pg_replication_slots where slot_name = %s", [archive.SLOT])
+            slot = cursor.fetchone()
+            # What is not reserved any more is gone with the checkpoint that a backup begins with.
+            if is_lost := slot is not None and slot[0] in ("lost", "unreserved"):
+                cursor.execute("select pg_drop_replication_slot(%s)", [archive.SLOT])
+            if slot is None or is_lost:
+                cursor.execute("select pg_create_physical_replication_slot(%s, true)", [archive.SLOT])
+            return is_lost
+    except psycopg2.Error as error:
+        raise SourceUnavailable(
+            f"Postgres at {address(url)} keeps no WAL for an archive ({_reason(str(error))}): its role needs"
+            " REPLICATION, and wal_level has to be replica: docs/backup.md"
+        ) from error
+
+
+def beat(url: str) -> int:
+    """Commit a transaction that changes nothing, as the archive covers moments up to its last; return the place."""
+    with closing(postgres.connect(url)) as link, link.cursor() as cursor:
+        cursor.execute("select pg_current_xact_id()")
+        cursor.execute("select pg_current_wal_insert_lsn()::text")
+        [(place,)] = cursor.fetchall()
+        return lsn(place)
+
+
+def receive(url: str, wal: Path) -> subprocess.Popen[bytes]:
+    """Start to bring the server's WAL to a folder, each piece to the disk at once, until the process is ended."""
+    command, env = program(url, "pg_receivewal", "-D", str(wal), "-S", archive.SLOT, "--synchronous", "--no-loop")
+    return subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL)
+
+
+def wait_for_wal(url: str, wal: Path, place: int) -> None:
+    """Wait until the archive has the WAL up to a place; whoever brings it, the component `archive` or we.
+
+    Raises
+    ------
+    SourceUnavailable
+        It did not come in time.
+    """
+    query = """
+        select coalesce(bool_or(r.flush_lsn >= %s), false)
+        from pg_replication_slots s join pg_stat_replication r on r.pid = s.active_pid where s.slot_name = %s
+    """
+
+    def is_there() -> bool:
+        cursor.execute(query, [lsn_text(place), archive.SLOT])
+        return bool((cursor.fetchone() or [False])[0])
+
+    with closing(postgres.connect(url)) as link, link.cursor() as cursor:
+        receiver = None if archive.is_at_work() else receive(url, wal)
+        try:
+            wait_for(lambda: is_there() or (receiver is not None and receiver.poll() is not None), SECONDS, 0.1)
+            if not is_there():
+                raise SourceUnavailable(
+                    f"the WAL up to {lsn_text(place)} does not come to {wal}: see the lines above, or"
+                    " var/log/archive.log; look whether the folder can be written, then make the backup again"
+                )
+        finally:
+            if receiver is not None:
+                receiver.terminate()
+                receiver.wait()
+
+
+def survey_wal(wal: Mapping[str, Path], backup: Backup) -> datetime | None:
+    """Read the WAL from a backup on, to its end or its first gap; return when the last transaction was committed; UTC.
+
+    Parameters
+    ----------
+    wal : mapping
+        By name, the files of WAL that are archived.
+
+    Raises
+    ------
+    ConfigError
+        It does not reach as far as the backup needs, or is damaged before its end.
+    """
+    names = without_gap(wal, backup.timeline, backup.start_lsn)
+    end = (backup.start_lsn // SEGMENT_BYTES + len(names)) * SEGMENT_BYTES
+    with TemporaryDirectory() as folder:
+        for name in names:  # the last has a name that the program does not look for
+            (Path(folder) / name.removesuffix(".partial")).symlink_to(wal[name].absolute())
+        span = ["-t", str(backup.timeline), "-s", lsn_text(backup.start_lsn), "-e", lsn_text(end)]
+        command = [str(postgres.binary("pg_waldump")), "-r", "Transaction", "-p", folder, *span]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, errors="replace")
+    if done.returncode != 0:  # in the last file that is no fault: nothing more was written
+        places = _PLACE.findall(done.stderr)
+        end = lsn(places[-1]) if places else 0
+    if end < backup.point_lsn or segment(backup.timeline, end) < names[-1].removesuffix(".partial"):
+        raise ConfigError(
+            f"the WAL after backup {backup.name} is damaged or missing ({_reason(done.stderr)}): take a copy of the"
+            " folder of backups, or restore a moment that an earlier backup covers; then make a full backup"
+        )
+    commits = _COMMIT.findall(done.stdout)
+    return max(datetime.fromisoformat(at).replace(tzinfo=UTC) for at in commits) if commits else None
+
+
+def start_of(folder: Path) -> tuple[int, int]:
+    """Return the timeline and the place in the WAL where a base backup begins, by its label."""
+    label = (folder / "backup_label").read_text()
+    [place] = re.findall(r"^START WAL LOCATION: (\S+) ", label, re.MULTILINE)
+    [timeline] = re.findall(r"^START TIMELINE: (\d+)$", label, re.MULTILINE)
+    return int(timeline), lsn(place)
+
+
+def combine(folders: list[Path], target: Path) -> None:
+    """Make a data folder of a full base backup and the increments on it; it is not brought to the disk yet.
+
+    Raises
+    ------
+    ConfigError
+        They do not belong together, or the disk is full; the message carries the program's own last line.
+    """
+    command = [str(postgres.binary("pg_combinebackup")), "--no-sync", "-o", str(target), *map(str, folders)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise ConfigError(f"the backup cannot be put together ({_reason(done.stderr)}): look at disk and folder")
+
+
+def _reason(text: str) -> str:
+    """Return the first line that tells of an error; hints and what is cleaned up come after it."""
+    lines = text.strip().splitlines() or ["it said nothing"]
+    return next((line for line in lines if "error" in line.lower()), lines[-1]).strip()

@@ -1,0 +1,289 @@
+"""Backups of a real server and real files: whole, to a moment between two loads, and damaged."""
+
+import os
+import re
+import shutil
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from include.backup import checksums, drill, restore, store, take
+from include.backup.plan import SEGMENT_BYTES, segment
+from include.errors import ConfigError
+from include.local import archive, environment, postgres
+from include.local.scratch import running
+from include.local.secrets import secret
+from include.settings import settings
+from include.warehouse.migrate import upgrade
+
+TABLE = "create table core.reading (at timestamptz primary key, value double precision not null)"
+LOAD = "insert into core.reading select timestamptz '2025-01-01' + n * interval '1 h', n from generate_series(%s, %s) n"
+
+
+@dataclass
+class Installation:
+    """A server, a lake and secrets, with the folder of their backups."""
+
+    var: Path
+    backups: Path
+    moments: list[datetime] = field(default_factory=list)
+    sums: list[checksums.Sums] = field(default_factory=list)
+
+    def use(self) -> None:
+        use(self.var)
+
+    def sql(self, query: str, *values: object) -> list[tuple]:
+        with closing(postgres.connect(environment.database_url("warehouse"))) as link, link.cursor() as cursor:
+            cursor.execute(query, values)
+            return cursor.fetchall() if cursor.description else []
+
+    def load(self, first: int, last: int) -> None:
+        self.sql(LOAD, first, last)
+        payload = self.var / "lake" / "payloads" / f"{first:02}" / "payload.zst"
+        payload.parent.mkdir(parents=True)
+        payload.write_bytes(os.urandom(1000))
+        [(now,)] = self.sql("select clock_timestamp()")
+        self.moments.append(now)
+        self.sums.append(checksums.of_server(environment.superuser_url()))
+
+
+def use(var: Path) -> None:
+    os.environ["CICLO_VAR"] = str(var)
+    settings.cache_clear()
+
+
+@contextmanager
+def serving(folder: Path, port: int, *flags: str) -> Iterator[None]:
+    """Run the server of an installation below a folder, which settings tell of."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CICLO_VAR", str(folder / "var"))
+        patch.setenv("CICLO_POSTGRES_PORT", str(port))
+        settings.cache_clear()
+        data = folder / "var" / "postgres"
+        postgres.initialise(data, secret("postgres"))
+        command = [*postgres.server_command(data, port), "-c", "fsync=off", *flags]
+        with running(data, environment.superuser_url(), command, folder / "log"):
+            yield
+    settings.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory, free_ports: Callable[[], int]) -> Iterator[Installation]:
+    """Three loads; a full backup after the first, an increment after the third."""
+    folder = tmp_path_factory.mktemp("installation")
+    with serving(folder, free_ports()):
+        postgres.create_databases(environment.superuser_url(), ["warehouse", "mlflow"])
+        upgrade(environment.database_url("warehouse"))
+        here = Installation(folder / "var", folder / "backups")
+        here.sql(TABLE)
+        here.load(0, 999)
+        take.take(here.backups, 2)
+        here.load(1000, 1999)
+        here.load(2000, 2999)
+        take.take(here.backups, 2)
+        yield here
+
+
+@pytest.fixture
+def elsewhere(installation: Installation, tmp_path: Path) -> Iterator[Path]:
+    """Another machine: an empty ``var/``."""
+    use(tmp_path / "var")
+    yield tmp_path / "var"
+    installation.use()
+
+
+@pytest.fixture
+def copy(installation: Installation, tmp_path: Path) -> Path:
+    """The backups, to be damaged."""
+    return shutil.copytree(installation.backups, tmp_path / "copy")
+
+
+def restored_sums(var: Path, log: Path, port: int) -> checksums.Sums:
+    password = (var / "secrets" / "postgres").read_text()
+    url = f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres"
+    with running(var / "postgres", url, postgres.server_command(var / "postgres", port), log):
+        return checksums.of_server(url)
+
+
+def test_a_full_backup_with_its_increment_comes_back_with_equal_checksums(
+    installation, elsewhere, tmp_path, free_ports
+):
+    full, increment = store.backups(installation.backups)
+    assert (full.kind, increment.kind, increment.parent) == ("full", "incremental", full.name)
+    restore.restore(installation.backups, None)
+    assert installation.sums[2]["warehouse"]["core.reading"][0] == "3000"
+    told = checksums.differences(increment.checksums, restored_sums(elsewhere, tmp_path / "log", free_ports()))
+    assert told == []
+
+
+def test_files_come_back_as_they_were_and_secrets_stay_closed(installation, elsewhere):
+    restore.restore(installation.backups, None)
+    for path in (installation.var / "lake").rglob("*.zst"):
+        assert (elsewhere / path.relative_to(installation.var)).read_bytes() == path.read_bytes()
+    secrets = [path for path in (elsewhere / "secrets").iterdir() if path.is_file()]
+    assert len(secrets) >= 3
+    assert {stat.S_IMODE(path.stat().st_mode) for path in secrets} == {0o600}
+
+
+def test_a_moment_between_two_loads_comes_back_with_exactly_its_rows(installation, elsewhere, tmp_path, free_ports):
+    restore.restore(installation.backups, installation.moments[1])
+    restored = restored_sums(elsewhere, tmp_path / "log", free_ports())
+    assert restored["warehouse"]["core.reading"] == installation.sums[1]["warehouse"]["core.reading"]
+    assert restored["warehouse"]["core.reading"][0] == "2000"
+    assert sorted(path.name for path in (elsewhere / "lake" / "payloads").iterdir()) == ["00", "1000"]
+
+
+@pytest.mark.parametrize("hours", [-24, 24])
+def test_a_moment_outside_what_is_covered_is_refused_and_the_span_is_told(installation, elsewhere, hours):
+    full, increment = store.backups(installation.backups)
+    bound = full if hours < 0 else increment
+    with pytest.raises(ConfigError, match=f"covers the moments from {re.escape(bound.ended_at.isoformat())} "):
+        restore.restore(installation.backups, datetime.now(UTC) + timedelta(hours=hours))
+    assert not elsewhere.exists()
+
+
+def test_a_rehearsal_passes_and_is_kept(installation):
+    outcome = drill.rehearse(installation.backups)
+    assert (outcome.status, drill.tell(outcome)) == ("passed", [])
+    newest = store.backups(installation.backups)[-1].name
+    kept = installation.sql("select backup_name, status from ops.drill order by drilled_at desc limit 1")
+    assert kept == [(newest, "passed")]
+
+
+def damage(path: Path, place: int) -> None:
+    with path.open("r+b") as file:
+        file.seek(place)
+        byte = file.read(1)
+        file.seek(place)
+        file.write(bytes([byte[0] ^ 1]))
+
+
+def of_database(copy: Path) -> tuple[Path, int]:
+    base = store.base(copy, store.backups(copy)[0])
+    return max((base / "base").rglob("[1-9]*"), key=lambda path: path.stat().st_size), 9000
+
+
+def of_lake(copy: Path) -> tuple[Path, int]:
+    return next(path for path in (copy / "files").glob("*/*") if path.stat().st_size == 1000), 500
+
+
+def of_wal(copy: Path) -> tuple[Path, int]:
+    newest = store.backups(copy)[-1]
+    [path] = (copy / "wal").glob(f"*/{segment(newest.timeline, newest.start_lsn)}*")
+    return path, newest.start_lsn % SEGMENT_BYTES + 40  # in the second record that is needed
+
+
+@pytest.mark.parametrize(
+    ("find", "words"),
+    [
+        (of_database, "is damaged"),
+        (of_lake, "lake/payloads/.* is damaged in the backup"),
+        (of_wal, "WAL .* is damaged or missing"),
+    ],
+)
+def test_a_damaged_byte_is_noticed(copy, find, words):
+    damage(*find(copy))
+    outcome = drill.rehearse(copy)
+    assert outcome.status == "failed"
+    assert re.search(words, outcome.reason)
+
+
+def test_rows_other_than_noted_are_noticed(copy):
+    newest = store.backups(copy)[-1]
+    path = copy / "backups" / newest.name / "backup.json"
+    path.write_text(path.read_text().replace(newest.checksums["warehouse"]["core.reading"][1], "17"))
+    outcome = drill.rehearse(copy)
+    assert (outcome.status, outcome.lines[0]) == ("failed", "warehouse core.reading: other rows than noted")
+
+
+def test_a_half_made_backup_is_taken_for_none_and_swept_by_the_next(installation, copy):
+    every = store.backups(copy)
+    half = copy / "backups" / f"{store.DRAFT}{every[-1].name}"
+    (copy / "backups" / every[-1].name).rename(half)
+    assert store.backups(copy) == every[:1]
+    with store.alone(copy):
+        assert not half.exists()
+
+
+def test_an_increment_whose_full_backup_is_gone_is_never_chosen(copy, installation):
+    full, _ = store.backups(copy)
+    shutil.rmtree(copy / "backups" / full.name)
+    with pytest.raises(ConfigError, match="holds no whole backup"):
+        restore.pick(copy, None)
+
+
+def test_nothing_is_overwritten(installation, elsewhere):
+    (elsewhere / "lake").mkdir(parents=True)
+    with pytest.raises(ConfigError, match=r"is not empty, it holds lake, .*mv "):
+        restore.restore(installation.backups, None)
+
+
+def test_one_backup_at_a_time(installation):
+    with store.alone(installation.backups), pytest.raises(ConfigError, match=r"another backup .* is being made"):
+        take.take(installation.backups, 2)
+
+
+def test_a_restored_installation_leaves_the_backups_alone(installation, elsewhere):
+    elsewhere.mkdir()
+    with pytest.raises(ConfigError, match="of another installation, or of the one that this was restored from"):
+        store.claim(installation.backups)
+    assert archive.destination() is None
+
+
+def test_an_archive_that_fell_too_far_behind_is_told_and_the_next_backup_is_whole(tmp_path, free_ports):
+    with serving(tmp_path, free_ports(), "-c", "max_slot_wal_keep_size=32MB"):
+        url = environment.superuser_url()
+        take.take(tmp_path / "backups", 2)
+        with closing(postgres.connect(url)) as link, link.cursor() as cursor:
+            for _ in range(6):  # as many files of WAL that nobody fetches
+                for statement in ("select pg_current_xact_id()", "select pg_switch_wal()", "checkpoint"):
+                    cursor.execute(statement)
+            cursor.execute("select wal_status from pg_replication_slots")
+            assert cursor.fetchall() == [("lost",)]
+        taken = take.take(tmp_path / "backups", 2)
+        assert "fallen too far behind" in taken.remarks[0]
+        assert restore.pick(tmp_path / "backups", None)[0] == taken.backup
+
+
+def test_old_chains_go_with_what_only_they_needed(tmp_path, free_ports):
+    with serving(tmp_path, free_ports()):
+        folder, lake = tmp_path / "backups", tmp_path / "var" / "lake"
+        lake.mkdir()
+        (lake / "old").write_text("old")
+        first = take.take(folder, 1).backup
+        (lake / "old").unlink()
+        (lake / "new").write_text("new")
+        take.take(folder, 1)
+        newest = take.take(folder, 1, full=True).backup
+        assert store.backups(folder) == [newest]
+        assert segment(first.timeline, first.start_lsn) not in store.wal_files(folder)
+        kept = restore.files_at(folder, None)
+        assert {name for name in kept if name.startswith("lake")} == {"lake/new"}
+        assert {path.parent.name + path.name for path in (folder / "files").glob("*/*")} == {
+            each.sha256 for each in kept.values()
+        }
+
+
+def test_a_table_that_is_written_to_all_the_time_makes_its_rows_unknown_and_the_backup_whole(tmp_path, free_ports):
+    with serving(tmp_path, free_ports()):
+        url = environment.superuser_url()
+        with closing(postgres.connect(url)) as link, link.cursor() as cursor:
+            cursor.execute("create database warehouse")
+        with closing(postgres.connect(postgres.with_database(url, "warehouse"))) as writer:
+            writer.autocommit = False
+            writer.cursor().execute("create table busy (n bigint)")
+            writer.commit()
+            writer.cursor().execute("insert into busy values (1)")
+            noted = checksums.note(url, "busy", seconds=2)
+            assert (noted.checksums, noted.unknown) == ({}, "some table was being written to all 2 s long")
+            writer.commit()
+        assert checksums.note(url, "idle").checksums == {"warehouse": {"public.busy": ["1", noted_sum(url)]}}
+
+
+def noted_sum(url: str) -> str:
+    return checksums.of_server(url)["warehouse"]["public.busy"][1]
