@@ -22,8 +22,8 @@ app.command("scorecard")(scorecard.scorecard)
 app.add_typer(undo.ledger, name="ledger")
 for command in (undo.rollback, undo.pin, undo.unpin, undo.reproduce, backup.backup, backup.restore):
     app.command()(command)
-for command in (silence.silence, silence.unsilence):
-    app.command()(command)
+app.command()(silence.silence)
+app.command()(silence.unsilence)
 
 
 @app.command()
