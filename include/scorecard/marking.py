@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from include.spec.model import Pipeline
 
-HASH = "^[0-9a-f]{64}$"  # what a keyed hash looks like: HMAC-SHA256 in hexadecimal
+HASH = "^[0-9a-f]{32}$"  # what a keyed hash looks like: 128 bits in hexadecimal
 TOLD = ("failure", "quality", "overdue", "health")  # what changes at a source are told as
 
 

@@ -1,19 +1,24 @@
 """The closed loop through the real scheduler: what a data team sees in its first minutes, and its first failure."""
 
 import json
+import subprocess
+import sys
 from datetime import UTC
+from pathlib import Path
 
 import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from include.commands.system import run_to_end
+from include.local.processes import belonging_to
 from include.local.replay import ReplayFailed, replay, run_id_of
 from include.quality.data_docs.files import pages_of_run
 from include.spec.load import load_all
 from include.spec.model import Pipeline, Replay
 from include.windows import Window
 
+ROOT = Path(__file__).resolve().parents[2]
 PLANS = {
     "air_quality": Replay.model_validate(
         {"history": ["2004-03-01", "2004-07-01"], "start": "2004-07-01", "end": "2004-08-01", "step": "month"}
@@ -34,7 +39,8 @@ TABLES = (
         "core.usdmxn_inflation",
         "core.usdmxn_operations",
     ),
-    *("raw.payload", "ops.run", "ops.quality_result", "ops.quarantine", "ops.alert"),
+    *("raw.payload", "ops.run", "ops.quality_result", "ops.quarantine"),
+    "(select pipeline, kind, message, run_id from ops.alert where kind <> 'health')",  # the clock looks at the health
     *(
         "ml.decision",
         "ml.prediction",
@@ -47,6 +53,14 @@ TABLES = (
         "feature.usdmxn",
     ),
 )
+
+
+# Which components are killed with -9 while a run of which verb goes on.
+KILLED = {
+    "ingest": ("mlflow", "dag-processor", "predictions"),
+    "score": ("postgres", "triggerer"),
+    "monitor": ("scheduler", "api-server"),
+}
 
 
 def specs() -> list[Pipeline]:
@@ -179,7 +193,7 @@ def test_the_same_again_changes_no_row(played):
 def fingerprints(system) -> dict[str, str]:
     """Return a checksum of every row of every table."""
     queries = [
-        f"select '{table}', md5(string_agg(row, ',' order by row)) from (select t::text as row from {table} t) r"
+        f"select $${table}$$, md5(string_agg(row, ',' order by row)) from (select t::text as row from {table} t) r"
         for table in TABLES
     ]
     return dict(system.sql(" union all ".join(queries)))
@@ -200,6 +214,44 @@ def test_training_on_demand_works_from_the_command_line(played):
     )
     assert verdict in ("promote", "reject")
     assert asked_by == "the desk asked"
+
+
+def test_a_loop_in_which_every_component_is_killed_once_comes_to_the_same_end(played):
+    """Each stage loses some of what it needs; what comes back by itself goes on, and nothing is lost or doubled."""
+    window = Window.parse("2004-08-01", "2004-09-01")
+    played.api.trigger("ingest_air_quality", run_id_of(window), window.to_dict())
+    for verb, components in KILLED.items():
+        runs = f"select count(*) from dag_run where dag_id = '{verb}_air_quality' and end_date is null"
+        played.wait_for(lambda runs=runs: played.sql(runs, "airflow") != [["0"]], f"{verb} to begin", 240)
+        for component in components:
+            for process in belonging_to(played.var, component):
+                process.kill()
+        played.wait_for(lambda: is_up(played), "what was killed to come back", 240)
+    looked = "select count(*) from ml.look where pipeline = 'air_quality' and window_end_at = '2004-09-01'"
+    played.wait_for(lambda: played.sql(looked) == [["1"]], "the window to be looked at", 300)
+    running = "select count(*) from dag_run where end_date is null"
+    played.wait_for(lambda: played.sql(running, "airflow") == [["0"]], "every run to end", 300)
+    [[rows, hours, aside]] = played.sql(
+        "select count(*), count(distinct valid_at), (select count(*) from ops.quarantine where pipeline = 'air_quality'"
+        " and window_start_at = '2004-08-01') from core.air_quality where valid_at >= '2004-08-01'"
+    )
+    assert (rows, int(rows) + int(aside)) == (hours, 31 * 24)
+    [[doubled]] = played.sql(
+        "select count(*) - count(distinct (entity, valid_at, model_version)) from ml.prediction"
+        " where (pipeline, kind) = ('air_quality', 'batch')"
+    )
+    assert doubled == "0"
+    assert "are intact" in played.ciclo("ledger", "verify")
+    status = played.status()
+    served = status["predictions"]["pipelines"]["air_quality"]["versions"]
+    assert served == [status["pipelines"]["air_quality"]["champion"]["version"]]
+
+
+def is_up(system) -> bool:
+    """Tell whether `ciclo status` finds every component well; it fails while a database is away."""
+    command = [sys.executable, "-m", "include.commands.cli", "status", "--json"]
+    told = subprocess.run(command, cwd=ROOT, env=system.env, capture_output=True, text=True)
+    return told.returncode == 0 and all(one["healthy"] for one in json.loads(told.stdout)["services"].values())
 
 
 def test_a_refused_token_fails_visibly_loads_nothing_and_works_once_mended(played):
