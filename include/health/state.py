@@ -48,7 +48,7 @@ def pipelines(url: str) -> dict[str, dict[str, Any]]:
 
 # Nothing but a person's word is missing, and nobody has given it, decided anew, or moved the champion since.
 WAITS = """
-select model_version from ml.decision d
+select model_version, decision_id, dag_id, run_id, decided_at from ml.decision d
 where pipeline = %s and verdict = 'hold' and evidence @> '{"rules": [{"rule": "a person approves", "status": "waits"}]}'
     and not exists (select from jsonb_array_elements(evidence->'rules') r
         where r->>'status' <> 'passed' and r->>'rule' not in ('a person approves', 'a window in shadow'))

@@ -77,7 +77,7 @@ def test_compose_gives_away_no_folder_that_the_image_does_not_make_for_its_user(
 
 
 def test_code_of_a_checkout_that_only_its_owner_can_read_becomes_readable(tmp_path: Path) -> None:
-    for name in ("include/spec/model.py", "dags/train.py", "plugins/quality_docs.py", "airflow_settings.yaml"):
+    for name in ("include/spec/model.py", "dags/train.py", "plugins/ciclo_page.py", "airflow_settings.yaml"):
         (tmp_path / name).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     for path in tmp_path.rglob("*"):
@@ -93,13 +93,13 @@ def test_the_work_is_sent_to_the_build(path: str) -> None:
     assert is_sent(path, ignore_rules())
 
 
-@pytest.mark.parametrize("path", ["airflow_settings.yaml", "requirements.txt", "plugins/x.py"])
+@pytest.mark.parametrize("path", ["airflow_settings.yaml", "requirements.txt", "plugins/x.py", "docs/runbooks/x.md"])
 def test_what_the_services_read_is_sent_to_the_build(path: str) -> None:
     assert is_sent(path, ignore_rules())
 
 
 @pytest.mark.parametrize(
-    "folder", [".git", ".venv/bin", ".astro", "tests", "var/secrets", "include/__pycache__", "docs"]
+    "folder", [".git", ".venv/bin", ".astro", "tests", "var/secrets", "include/__pycache__", "benchmarks"]
 )
 def test_no_other_folder_is_sent_to_the_build(folder: str) -> None:
     assert not is_sent(f"{folder}/file", ignore_rules())

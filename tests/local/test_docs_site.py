@@ -9,10 +9,14 @@ from typing import Any
 import httpx
 import pytest
 
+from include.health.looking import Looked
+from include.page.app import ciclo
+from include.page.links import Links
+from include.page.place import Place
 from include.quality.contract import Result
 from include.quality.data_docs.files import page_of_run, write
 from include.quality.data_docs.report import Report
-from include.reporting.docs_site import monitor_url, report_url, site, training_url
+from include.reporting.docs_site import monitor_url, report_url, training_url
 from include.settings import settings
 from include.windows import Window
 
@@ -191,9 +195,9 @@ def test_a_run_without_a_page_is_told_so(airflow, signed_in, run, source):
 
 def test_airflow_registers_the_pages_and_the_entry(airflow, signed_in):
     answer = airflow.get("/api/v2/plugins", headers=signed_in).json()
-    ours = next(plugin for plugin in answer["plugins"] if plugin["name"] == "ciclo_quality_docs")
-    assert [app["url_prefix"] for app in ours["fastapi_apps"]] == ["/ciclo/docs"]
-    assert [(view["name"], view["href"]) for view in ours["external_views"]] == [("Data quality", INDEX)]
+    ours = next(plugin for plugin in answer["plugins"] if plugin["name"] == "ciclo_page")
+    assert [app["url_prefix"] for app in ours["fastapi_apps"]] == ["/ciclo"]
+    assert [(view["name"], view["href"]) for view in ours["external_views"]] == [("Ciclo", "/ciclo/")]
     assert airflow.get("/api/v2/plugins/importErrors", headers=signed_in).json()["import_errors"] == []
 
 
@@ -239,14 +243,22 @@ def test_without_a_guard_the_test_for_a_session_would_notice(docs):
     from fastapi import FastAPI
 
     app = FastAPI()
-    app.mount("/ciclo/docs", site(docs, "", lambda: None))
+    app.mount("/ciclo", ciclo(place(docs, ""), lambda: None))
     assert Browser(app).get(INDEX).status_code == 200
 
 
 def test_airflow_under_a_path_of_its_own_keeps_it(docs):
-    client = Browser(site(docs, "/af", lambda: None))
+    client = Browser(ciclo(place(docs, "/af"), lambda: None))
     asked = {"dag_id": "ingest_air", "run_id": RUN, "source": "station"}
-    assert client.get("/").headers["location"] == "/af/ciclo/docs/quality/index.html"
-    assert (
-        client.get("/quality/run", params=asked).headers["location"].startswith("/af/ciclo/docs/quality/air/station/")
-    )
+    assert client.get("/docs/").headers["location"] == "/af/ciclo/reports"
+    page = client.get("/docs/quality/run", params=asked).headers["location"]
+    assert page.startswith("/af/ciclo/docs/quality/air/station/")
+    framed = client.get(page.removeprefix("/af/ciclo")).text
+    assert 'href="/af/ciclo/reports"' in framed
+
+
+def place(docs: Path, base: str) -> Place:
+    """Return where a page reads that shows nothing but reports."""
+    none = Looked({}, {}, {}, [])
+    rest = {"warehouse_url": lambda: "", "mlflow_url": "", "lake_url": "memory://", "read_health": lambda: none}
+    return Place(links=Links(base, ""), docs=docs, **rest)

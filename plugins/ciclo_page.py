@@ -1,4 +1,4 @@
-"""Data Docs in Airflow's web UI: an entry "Data quality", and a button "Quality report" at each check."""
+"""The Ciclo page in Airflow's web UI: the entry "Ciclo", and at each task buttons that lead to what it did."""
 
 from functools import cached_property
 from typing import Any
@@ -6,7 +6,8 @@ from typing import Any
 from airflow.plugins_manager import AirflowPlugin
 from airflow.sdk import BaseOperatorLink
 
-from include.reporting.docs_site import PREFIX, airflow_base, monitor_url, report_url, training_url
+from include.page.links import PREFIX, Links, run_url
+from include.reporting.docs_site import airflow_base, monitor_url, report_url, training_url
 
 
 class QualityReport(BaseOperatorLink):
@@ -43,31 +44,36 @@ class EvaluationReport(BaseOperatorLink):
         return training_url(airflow_base(), ti_key.dag_id, ti_key.task_id, ti_key.run_id)
 
 
-class QualityDocs(AirflowPlugin):
+class RunPage(BaseOperatorLink):
+    """Leads from every task of a pipeline's DAGs to what its run loaded, predicted and decided."""
+
+    name = "What the run did"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """Return the address; empty, and no button, for tasks of other DAGs."""
+        return run_url(airflow_base(), ti_key.dag_id, ti_key.run_id)
+
+
+class CicloPage(AirflowPlugin):
     """What Airflow registers."""
 
-    name = "ciclo_quality_docs"
+    name = "ciclo_page"
     global_operator_extra_links = [  # noqa: RUF012 - so does AirflowPlugin declare it
         QualityReport(),
         MonitoringReport(),
         EvaluationReport(),
+        RunPage(),
     ]
 
     @cached_property
     def fastapi_apps(self) -> list[dict[str, Any]]:
-        """The site; built for the API server alone, since every task loads the plugins too."""
-        from include.reporting.docs_site import airflow_site
+        """The page; built for the API server alone, since every task loads the plugins too."""
+        from include.page.app import airflow_app
 
-        return [{"name": "ciclo docs", "app": airflow_site(), "url_prefix": PREFIX}]
+        return [{"name": "ciclo page", "app": airflow_app(), "url_prefix": PREFIX}]
 
     @cached_property
     def external_views(self) -> list[dict[str, Any]]:
         """The entry in the navigation; no frame, whose sandbox would lose the session at the first link."""
-        return [
-            {
-                "name": "Data quality",
-                "href": f"{airflow_base()}{PREFIX}/quality/index.html",
-                "destination": "nav",
-                "nav_top_level": True,
-            }
-        ]
+        href = Links(airflow_base(), "").overview
+        return [{"name": "Ciclo", "href": href, "destination": "nav", "nav_top_level": True}]

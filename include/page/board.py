@@ -1,0 +1,76 @@
+"""The health of all pipelines for whoever looks: read in the background, since reading it may take seconds."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from datetime import UTC, datetime
+from threading import Lock
+from typing import NamedTuple
+
+from include.health.looking import Looked
+
+FRESH_SECONDS = 15.0
+PATIENCE_SECONDS = 0.3
+log = logging.getLogger(__name__)
+
+
+class Shown(NamedTuple):
+    """What is known of the pipelines' health.
+
+    Attributes
+    ----------
+    looked : Looked or None
+        None until it was read once.
+    as_of : datetime or None
+        When that reading began, UTC.
+    is_reading : bool
+        Whether a newer reading goes on.
+    problem : str
+        Why the newest reading failed; else empty.
+    """
+
+    looked: Looked | None
+    as_of: datetime | None
+    is_reading: bool
+    problem: str
+
+
+class Board:
+    """Keeps the newest reading; many who look at once cause one, and nobody waits longer than a blink.
+
+    Parameters
+    ----------
+    read : callable
+        Reads the health of all pipelines.
+    """
+
+    def __init__(self, read: Callable[[], Looked]) -> None:
+        self._read = read
+        self._lock = Lock()
+        self._pool = ThreadPoolExecutor(1, "ciclo-health")
+        self._reading: Future[None] | None = None
+        self._began = -FRESH_SECONDS
+        self._shown = Shown(None, None, is_reading=False, problem="")
+
+    def look(self, patience: float = PATIENCE_SECONDS) -> Shown:
+        """Return the newest reading; one that is older than some seconds is read again, and awaited for a moment."""
+        with self._lock:
+            is_stale = time.monotonic() - self._began >= FRESH_SECONDS
+            if is_stale and (self._reading is None or self._reading.done()):
+                self._began = time.monotonic()
+                self._reading = self._pool.submit(self._renew)
+            reading = self._reading
+        if reading is not None:
+            wait([reading], patience)
+        return self._shown._replace(is_reading=reading is not None and not reading.done())
+
+    def _renew(self) -> None:
+        as_of = datetime.now(UTC)
+        try:
+            self._shown = Shown(self._read(), as_of, is_reading=False, problem="")
+        except Exception as error:  # the page tells it: one that shows nothing would tell nobody
+            log.exception("the health of the pipelines could not be read")
+            self._shown = self._shown._replace(problem=f"{type(error).__name__}: {error}")

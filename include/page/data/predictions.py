@@ -1,0 +1,144 @@
+"""A prediction, and all that it came from: feature row, core rows, payloads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from include.page.data.reading import Row, first, rows
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
+    from include.spec.model import Pipeline
+
+BY_NUMBER = "select * from ml.prediction where prediction_id = %s"
+BY_REQUEST = """
+select prediction_id, kind, row_number, pipeline, model_version from ml.prediction where request_id = %s
+order by row_number, prediction_id limit 100
+"""
+NEWEST = """
+select prediction_id, kind, entity, valid_at, target_at, predicted, lower_bound, upper_bound, model_version,
+    predicted_at
+from ml.prediction where pipeline = %s order by {} desc limit 20
+"""
+# What came: of a request what it was told, else the target as last revised.
+TRUTH = """
+select coalesce(f.actual, t.target) as actual, t.target_at, f.outcome, f.given_by,
+    case when f.actual is null then t.first_known_at else f.given_at end as known_at
+from (select %(pipeline)s::text as pipeline, %(entity)s::text as entity, %(valid_at)s::timestamptz as valid_at) p
+left join feature.target t on t.pipeline = p.pipeline and t.entity = p.entity and t.valid_at = p.valid_at
+left join lateral (
+    select actual, outcome, given_by, given_at from ml.feedback
+    where request_id = %(request_id)s and row_number = %(row_number)s order by version desc limit 1
+) f on true
+"""
+TABLE = """
+select table_name, is_current from feature.set
+where pipeline = %s order by set_id = %s desc, is_current desc limit 1
+"""
+PAYLOADS = """
+select payload_id, source, window_start_at, window_end_at, sha256, uri, media_type, size_bytes, status_code, request,
+    headers, is_simulated, fetched_at, pipeline from raw.payload where payload_id = any(%s)
+"""
+LIVE_BY = """
+select l.decision_id, l.decided_at, d.verdict, d.reasons from mart.live_version l join ml.decision d using (decision_id)
+where l.pipeline = %(pipeline)s and l.version = %(model_version)s order by l.decision_id desc limit 1
+"""
+LOADED_BY = """
+select dag_id, run_id, loaded_at, source, table_name, received_count, quarantined_count from ops.lineage
+where pipeline = %s and source = %s and payload_ids @> array[%s]::bigint[] order by loaded_at limit 20
+"""
+
+
+def prediction(connection: Connection, number: int) -> Row | None:
+    """Return a prediction by its number."""
+    return first(connection, BY_NUMBER, (number,))
+
+
+def of_request(connection: Connection, request_id: str) -> list[Row]:
+    """Return the predictions that answered a request, or were made beside its answer."""
+    return rows(connection, BY_REQUEST, (request_id,))
+
+
+def newest(connection: Connection, pipeline: str) -> list[Row]:
+    """Return a pipeline's newest predictions: of the newest rows, and the newest answers to requests."""
+    made = rows(connection, NEWEST.format("valid_at desc nulls last, predicted_at"), (pipeline,))
+    answered = NEWEST.replace("where pipeline = %s", "where pipeline = %s and request_id is not null")
+    every = {
+        row["prediction_id"]: row for row in [*made, *rows(connection, answered.format("predicted_at"), (pipeline,))]
+    }
+    return list(every.values())
+
+
+def truth(connection: Connection, made: Row) -> Row | None:
+    """Return what came: `actual`, `known_at`, and what a client told; None where there is nothing."""
+    values = {key: made[key] for key in ("pipeline", "valid_at", "request_id", "row_number")}
+    row = first(connection, TRUTH, values | {"entity": made["entity"] or ""})
+    return row if row and (row["actual"] is not None or row["outcome"] is not None) else None
+
+
+def feature_row(connection: Connection, made: Row, set_id: str | None) -> tuple[Row | None, bool]:
+    """Return the row of features that a prediction was made from, and whether its version was trained on that set.
+
+    Parameters
+    ----------
+    set_id : str or None
+        Of the version's features; None where nobody knows: then the set that is shown now is taken.
+    """
+    from psycopg2.extensions import quote_ident
+
+    table = first(connection, TABLE, (made["pipeline"], set_id))
+    if table is None or made["valid_at"] is None:
+        return None, False
+    name = quote_ident(table["table_name"], connection.connection.driver_connection)
+    query = f"select * from feature.{name} where valid_at = %s and entity = %s"
+    is_own = set_id is not None and str(table["table_name"]).endswith(f"_{set_id}")
+    return first(connection, query, (made["valid_at"], made["entity"] or "")), is_own
+
+
+def core_rows(connection: Connection, spec: Pipeline, made: Row, known_at: Any) -> dict[str, list[Row]]:
+    """Return, by table, the rows behind a prediction: its own with their older versions; of other sources the newest.
+
+    Parameters
+    ----------
+    known_at : datetime
+        When the predicted row could be known, UTC.
+    """
+    from psycopg2.extensions import quote_ident
+
+    link = connection.connection.driver_connection
+    told = {}
+    for name, source in spec.sources.items():
+        table = spec.table(name)
+        if not connection.exec_driver_sql("select to_regclass(%s)", (f'core."{table}"',)).scalar():
+            continue
+        own, history = (quote_ident(one, link) for one in (table, f"{table}_history"))
+        if source.main:
+            entity = ", ".join(quote_ident(key, link) for key in source.key)
+            is_own = f"and concat_ws('|', {entity}) = %(entity)s" if entity else ""
+            query = f"select * from core.{own} where valid_at = %(at)s {is_own}"
+            older = f"select * from core.{history} where valid_at = %(at)s {is_own} order by recorded_at desc limit 5"
+        else:
+            query = (
+                f"select * from core.{own} where valid_at <= %(at)s and available_at <= %(known)s"
+                " order by valid_at desc limit 1"
+            )
+            older = ""
+        values = {"at": made["valid_at"], "entity": made["entity"] or "", "known": known_at}
+        told[f"core.{table}"] = rows(connection, query, values) + (rows(connection, older, values) if older else [])
+    return told
+
+
+def payloads(connection: Connection, numbers: list[int]) -> dict[int, Row]:
+    """Return payloads by their numbers."""
+    return {row["payload_id"]: row for row in rows(connection, PAYLOADS, (numbers,))}
+
+
+def loads_of(connection: Connection, payload: Row) -> list[Row]:
+    """Return the loads that read a payload."""
+    return rows(connection, LOADED_BY, (payload["pipeline"], payload["source"], payload["payload_id"]))
+
+
+def made_live_by(connection: Connection, made: Row) -> Row | None:
+    """Return the newest decision that made a prediction's version live; None where none did."""
+    return first(connection, LIVE_BY, made)

@@ -1,0 +1,1 @@
+"""What the page shows, out of what was read. Pure."""

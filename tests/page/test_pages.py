@@ -1,0 +1,188 @@
+"""What the pages say is what SQL gives, and whatever others wrote is shown as text."""
+
+import hashlib
+import re
+from dataclasses import replace
+from html import unescape
+
+import pytest
+from fastapi import FastAPI
+
+from include.health.looking import look
+from include.lake.store import Lake
+from include.page.app import ciclo
+from tests.page.conftest import Client
+from tests.page.story import CONTENT, HOURS, RUN, SCRIPT
+
+
+def text(html: str) -> str:
+    """Return a page's words, without its marks."""
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", html.partition("<main")[2])).split())
+
+
+@pytest.fixture
+def pages(page: Client, story) -> list[str]:
+    """Every page there is of the story."""
+    paths = ["", "pipeline/readings", "reports", "runbooks", "model/readings/2", f"payload/{story.payload}"]
+    paths += [f"decision/{number}" for number in story.decisions]
+    paths += [f"prediction/{number}" for number in (story.prediction, story.served)]
+    paths += [f"run?dag_id={RUN.dag_id}&run_id={RUN.run_id.replace('+', '%2B')}"]
+    answers = [page.get(f"/ciclo/{path}") for path in paths]
+    assert {answer.status_code for answer in answers} == {200}, [answer.url for answer in answers]
+    return [answer.text for answer in answers]
+
+
+def test_a_card_shows_what_sql_gives(page: Client, warehouse) -> None:
+    seen = text(page.get("/ciclo/").text)
+    rows = warehouse.one("select count(*) from core.readings")
+    [(verdict, at)] = warehouse.sql("select verdict, decided_at from ml.decision order by decision_id desc limit 1")
+    assert rows == HOURS
+    assert f"rows {rows}" in seen
+    assert f"last decision {verdict}, {at:%Y-%m-%d %H:%M}" in seen
+    assert "SIMULATED" in seen
+
+
+def test_what_could_not_be_read_is_unknown_with_the_reason(page: Client) -> None:
+    seen = text(page.get("/ciclo/").text)
+    assert "serving unknown MLflow does not answer" in seen
+    assert "champion unknown" in seen
+    assert "MLflow at http://127.0.0.1:9 does not answer" in seen
+
+
+def test_a_grade_is_a_word_and_a_shape_and_its_runbook_is_linked(page: Client) -> None:
+    html = page.get("/ciclo/").text
+    assert re.search(r'class="grade degraded"><span aria-hidden="true">✕</span> run failing', html)
+    assert 'href="/ciclo/runbooks/failure"' in html
+
+
+def test_why_a_model_is_live_is_told_out_of_the_ledger(page: Client, story) -> None:
+    seen = text(page.get("/ciclo/pipeline/readings").text)
+    _, _, _, back, _ = story.decisions
+    assert "Why is version 1 live?" in seen
+    assert f"It came back for version 2, by ana: it was wrong at night. [{back}]" in seen
+    assert "It is on no probation: it was tried before." in seen
+    assert "Version 2 was promoted" in seen
+
+
+def test_a_promotion_is_told_with_numbers_and_who_approved(page: Client, story) -> None:
+    seen = text(page.get(f"/ciclo/decision/{story.decisions[2]}").text)
+    assert "mae 12.3 % smaller than the champion's on the same 120 held-out rows" in seen
+    assert "approved by ada at 2025-02-01 09:00:00" in seen
+    assert "Its hash is that of its content" in seen
+
+
+def test_what_waits_for_a_person_has_the_way_to_do_it(page: Client) -> None:
+    html = page.get("/ciclo/pipeline/readings").text
+    assert 'href="/dags/train_readings/runs/t3/required_actions"' in html
+    assert 'href="/dags/label_readings"' in html
+    assert 'href="/dags/quarantine_readings"' in html
+    assert "1 rows in quarantine" in text(html)
+
+
+def test_each_point_of_the_timeline_leads_to_evidence(page: Client, story) -> None:
+    html = page.get("/ciclo/pipeline/readings").text
+    drawing = re.search(r'<svg class="timeline".*?</svg>', html, re.S)[0]
+    leads = re.findall(r'<a href="([^"]+)" tabindex="-1">', drawing)
+    assert {f"/ciclo/decision/{number}" for number in story.decisions} <= set(leads)
+    assert len(leads) == len(story.decisions) + 2  # and a load, and an alert
+    assert {page.get(unescape(path)).status_code for path in leads} == {200}
+
+
+def test_a_prediction_leads_to_its_rows_its_payload_and_the_very_bytes(page: Client, story, warehouse) -> None:
+    html = page.get(f"/ciclo/prediction/{story.prediction}").text
+    assert f'href="/ciclo/payload/{story.payload}"' in html
+    assert "What came:" in text(html)
+    kept = page.get(f"/ciclo/payload/{story.payload}").text
+    assert "✓ the bytes have it" in kept
+    answer = page.get(f"/ciclo/payload/{story.payload}/bytes")
+    [(sha256,)] = warehouse.sql("select sha256 from raw.payload")
+    assert answer.content == CONTENT
+    assert hashlib.sha256(answer.content).hexdigest() == sha256
+    assert answer.headers["content-disposition"].startswith("attachment")
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_an_answered_request_is_found_by_its_name_with_what_it_sent(page: Client, story) -> None:
+    several = page.get("/ciclo/prediction?id=req-7")
+    assert f"/ciclo/prediction/{story.served}" in several.text
+    seen = text(page.get(f"/ciclo/prediction/{story.served}").text)
+    assert "level_m is beyond what was learnt" in seen
+    assert "2.25" in seen
+    assert "asked by desk" in seen
+    found = page.get(f"/ciclo/prediction?id={story.prediction}")
+    assert found.headers["location"] == f"/ciclo/prediction/{story.prediction}"
+
+
+def test_a_run_tells_what_it_loaded_and_from_which_payload(page: Client, story) -> None:
+    html = page.get(f"/ciclo/run?dag_id={RUN.dag_id}&run_id={RUN.run_id.replace('+', '%2B')}").text
+    assert f'href="/ciclo/payload/{story.payload}"' in html
+    assert "/ciclo/docs/quality/run?dag_id=ingest_readings" in html
+    assert "core.readings" in html
+
+
+def test_what_others_wrote_is_never_run(pages: list[str]) -> None:
+    assert not any(SCRIPT in html for html in pages)
+    assert sum("&lt;script&gt;document.title" in html for html in pages) >= 3
+
+
+def test_pages_ask_nobody_else_and_run_one_script_of_ours(page: Client, pages: list[str]) -> None:
+    policy = page.get("/ciclo/").headers["content-security-policy"]
+    for html in pages:
+        assert re.findall(r"<script", html) == ["<script"]
+        [integrity] = re.findall(r'<script src="/ciclo/theme.js" integrity="([^"]+)"></script>', html)
+        assert f"script-src '{integrity}'" in policy
+        assert not re.search(r'(?:src|action)="(?:https?:)?//', html)
+        assert "@import" not in html
+        assert "url(" not in html
+
+
+def test_a_payload_that_is_gone_or_damaged_is_said_so(page: Client, story, place) -> None:
+    lake = Lake(place.lake_url)
+    with place.engine.begin() as connection:
+        [uri] = connection.exec_driver_sql("select uri from raw.payload").scalars()
+    file = uri.removeprefix("file://")
+    with open(file, "rb") as kept:
+        before = kept.read()
+    try:
+        with open(file, "wb") as broken:
+            broken.write(before[:-9])
+        seen = page.get(f"/ciclo/payload/{story.payload}")
+        assert 'role="alert"' in seen.text
+        assert "Download" not in seen.text
+    finally:
+        with open(file, "wb") as mended:
+            mended.write(before)
+    assert lake.open(uri).read() == CONTENT
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["pipeline/none", "pipeline/%00", "pipeline/..%2f..%2fetc", "decision/0", "decision/999999", "decision/x",
+     "prediction/99999999999999999999", "prediction?id=none", "payload/77", "payload/77/bytes", "model/readings/99",
+     "runbooks/..%2f..%2fREADME", "runbooks/none", "guide/runbooks%2ffailure",
+     "run?dag_id=keep_house&run_id=r", "nothing"],
+)  # fmt: skip
+def test_what_is_not_there_is_said_to_be_so(page: Client, path: str) -> None:
+    assert page.get(f"/ciclo/{path}").status_code == 404
+
+
+def test_a_warehouse_that_is_away_gives_a_reason_and_no_empty_page(place, pipelines) -> None:
+    nowhere = "postgresql://nobody@127.0.0.1:9/none"
+    away = replace(place, warehouse_url=lambda: nowhere, read_health=lambda: look(nowhere, place.mlflow_url, {}))
+    app = FastAPI()
+    app.mount("/ciclo", ciclo(away, lambda: None))
+    broken = Client(app)
+    answer = broken.get("/ciclo/decision/1")
+    assert answer.status_code == 503
+    assert "the warehouse does not answer" in answer.text
+    away.board.look(patience=60)
+    seen = broken.get("/ciclo/").text
+    assert "The warehouse cannot be read" in seen
+    assert "freshness unknown" in text(seen)
+
+
+def test_reports_have_the_navigation(page: Client) -> None:
+    html = page.get("/ciclo/docs/quality/readings/index.html").text
+    assert html.index('<body class=q><nav aria-label="Ciclo"') < html.index("<h1>Batches")
+    assert "/ciclo/docs/quality/readings/index.html" in page.get("/ciclo/reports").text
