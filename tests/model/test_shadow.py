@@ -52,14 +52,25 @@ def play(world, window, rows, run_id=None):
     return end_shadow(world.run("monitor", run_id or f"monitor {window}", window))
 
 
-@pytest.fixture
-def waiting(trained, readings):
+@pytest.fixture(scope="module")
+def at_shadow(at_first_champion, readings):
     """The relation turned; version 2, which learnt that, waits in shadow beside version 1."""
-    with_policy(trained, "tier_1")
-    for window in (SECOND, THIRD):
-        trained.load(window, readings(window, slope=-1.0))
-    assert trained.train("second", THIRD)["verdict"] == "hold"
-    return trained
+
+    def turn(plant):
+        with_policy(plant, "tier_1")
+        for window in (SECOND, THIRD):
+            plant.load(window, readings(window, slope=-1.0))
+        assert plant.train("second", THIRD)["verdict"] == "hold"
+
+    return at_first_champion.then(turn)
+
+
+@pytest.fixture
+def waiting(at_shadow):
+    """Give the plant while version 2 waits in shadow."""
+    with at_shadow.copy() as plant:
+        with_policy(plant, "tier_1")
+        yield plant
 
 
 def test_a_challenger_of_a_tier_1_pipeline_waits_in_shadow_and_the_ledger_says_so(waiting):
