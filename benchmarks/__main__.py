@@ -7,6 +7,7 @@ import tempfile
 
 from benchmarks import (
     alarms,
+    backup,
     coverage,
     dag_parse,
     drift,
@@ -51,6 +52,8 @@ BENCHMARKS = {
     "log_memory": durability.measure_memory,
     "serve_start": serve_start.measure,
     "serve_follows": serve_follows.measure,
+    "backup": backup.measure,
+    "backup_rpo": backup.measure_rpo,
 }
 
 

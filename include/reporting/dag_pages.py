@@ -15,7 +15,7 @@ from include.spec.pages import publish
 
 PAGE = ROOT / "docs" / "dags.md"
 VERBS = ("ingest", "monitor", "train", "score", "rollback", "quarantine", "label")
-OF_NO_PIPELINE = ("alert", "drill", "keep_house")
+OF_NO_PIPELINE = ("alert", "backup", "drill", "keep_house")
 OPENING = """# The DAGs
 
 Made from the DAG files and the pipelines by `make docs`; do not edit. Trigger any of them in the

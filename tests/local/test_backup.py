@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from include.backup import checksums, drill, restore, store, take
+from include.backup import checksums, drill, nightly, restore, store, take
 from include.backup.plan import SEGMENT_BYTES, segment
-from include.errors import ConfigError
+from include.errors import ConfigError, NothingToDo, SourceUnavailable
 from include.local import archive, environment, postgres
 from include.local.scratch import running
 from include.local.secrets import secret
@@ -81,8 +81,12 @@ def installation(tmp_path_factory: pytest.TempPathFactory, free_ports: Callable[
         upgrade(environment.database_url("warehouse"))
         here = Installation(folder / "var", folder / "backups")
         here.sql(TABLE)
+        here.sql("create table core.ledger (n bigint primary key, is_paid boolean)")
+        here.sql("insert into core.ledger select n, false from generate_series(1, 1000) n")
+        here.sql("vacuum core.ledger")
         here.load(0, 999)
         take.take(here.backups, 2)
+        here.sql("update core.ledger set is_paid = true where n > 900")
         here.load(1000, 1999)
         here.load(2000, 2999)
         take.take(here.backups, 2)
@@ -103,11 +107,12 @@ def copy(installation: Installation, tmp_path: Path) -> Path:
     return shutil.copytree(installation.backups, tmp_path / "copy")
 
 
-def restored_sums(var: Path, log: Path, port: int) -> checksums.Sums:
+@contextmanager
+def restored(var: Path, log: Path, port: int) -> Iterator[str]:
     password = (var / "secrets" / "postgres").read_text()
     url = f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres"
     with running(var / "postgres", url, postgres.server_command(var / "postgres", port), log):
-        return checksums.of_server(url)
+        yield url
 
 
 def test_a_full_backup_with_its_increment_comes_back_with_equal_checksums(
@@ -117,8 +122,14 @@ def test_a_full_backup_with_its_increment_comes_back_with_equal_checksums(
     assert (full.kind, increment.kind, increment.parent) == ("full", "incremental", full.name)
     restore.restore(installation.backups, None)
     assert installation.sums[2]["warehouse"]["core.reading"][0] == "3000"
-    told = checksums.differences(increment.checksums, restored_sums(elsewhere, tmp_path / "log", free_ports()))
-    assert told == []
+    with restored(elsewhere, tmp_path / "log", free_ports()) as url:
+        assert checksums.differences(increment.checksums, checksums.of_server(url)) == []
+        with closing(postgres.connect(postgres.with_database(url, "warehouse"))) as link, link.cursor() as cursor:
+            cursor.execute("set enable_seqscan = off")
+            cursor.execute("select count(n) from core.ledger")
+            assert cursor.fetchall() == [(1000,)], (
+                "an index-only scan returns rows that were updated before the increment"
+            )
 
 
 def test_files_come_back_as_they_were_and_secrets_stay_closed(installation, elsewhere):
@@ -132,9 +143,10 @@ def test_files_come_back_as_they_were_and_secrets_stay_closed(installation, else
 
 def test_a_moment_between_two_loads_comes_back_with_exactly_its_rows(installation, elsewhere, tmp_path, free_ports):
     restore.restore(installation.backups, installation.moments[1])
-    restored = restored_sums(elsewhere, tmp_path / "log", free_ports())
-    assert restored["warehouse"]["core.reading"] == installation.sums[1]["warehouse"]["core.reading"]
-    assert restored["warehouse"]["core.reading"][0] == "2000"
+    with restored(elsewhere, tmp_path / "log", free_ports()) as url:
+        rows = checksums.of_server(url)["warehouse"]["core.reading"]
+    assert rows == installation.sums[1]["warehouse"]["core.reading"]
+    assert rows[0] == "2000"
     assert sorted(path.name for path in (elsewhere / "lake" / "payloads").iterdir()) == ["00", "1000"]
 
 
@@ -153,6 +165,25 @@ def test_a_rehearsal_passes_and_is_kept(installation):
     newest = store.backups(installation.backups)[-1].name
     kept = installation.sql("select backup_name, status from ops.drill order by drilled_at desc limit 1")
     assert kept == [(newest, "passed")]
+
+
+def test_a_nightly_backup_without_a_folder_or_a_server_that_gives_one_is_kept_as_unknown(installation, elsewhere):
+    installation.use()
+    url = environment.database_url("warehouse")
+    use(elsewhere)
+    with pytest.raises(NothingToDo, match="ciclo backup --to FOLDER"):
+        nightly.take_backup(url, 2)
+    installation.use()
+    installation.sql("update ops.drill set drilled_at = drilled_at - interval '1 second'")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CICLO_POSTGRES_URL", url)  # a role without REPLICATION
+        settings.cache_clear()
+        with pytest.raises(SourceUnavailable, match="REPLICATION"):
+            nightly.take_backup(url, 2)
+    settings.cache_clear()
+    kept = installation.sql("select status, reason from ops.drill order by drilled_at desc limit 2")
+    assert [status for status, _ in kept] == ["unknown", "unknown"]
+    assert ["REPLICATION" in reason for _, reason in kept] == [True, False]
 
 
 def damage(path: Path, place: int) -> None:
