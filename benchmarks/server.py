@@ -6,7 +6,11 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import psutil
 
 from include.local import postgres
 
@@ -43,6 +47,19 @@ class PostgresServer:
     def is_running(self) -> bool:
         """Whether it was started and not stopped since."""
         return self._process is not None
+
+    @contextmanager
+    def hangs(self) -> Iterator[None]:
+        """Let none of its processes run during a block."""
+        first = psutil.Process(self._process.pid if self._process else 0)
+        every = [first, *first.children(recursive=True)]
+        for process in every:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in every:
+                process.resume()
 
     def kill(self) -> None:
         """Kill its first process with -9, and wait until the others have seen it."""

@@ -28,10 +28,11 @@ def service(instances: Mapping[str, tuple[bytes | None, bytes | None]], names: I
         beside it, in words), `requests`, `refused` (4xx), `error_share` (5xx) and `p99_ms`; ``spool_bytes``, answers
         that wait for the warehouse; ``degraded``, a sentence each. None where it is unknown.
     """
-    readies = {url: json.loads(ready) for url, (ready, _) in instances.items() if ready}
+    told = {url: _readiness(ready) for url, (ready, _) in instances.items()}
+    readies = {url: ready for url, ready in told.items() if ready is not None}
     texts = [text.decode() for _, text in instances.values() if text]
     samples = [sample for text in texts for sample in _samples(text)] if texts else None
-    degraded = [f"{url} does not answer" for url, (ready, _) in instances.items() if not ready]
+    degraded = [f"{url} does not answer" for url in instances if url not in readies]
     for url, ready in readies.items():
         parts = ready["troubles"].items()
         degraded += [f"{url} {name}: {part['why']} (since {part['since']})" for name, part in parts]
@@ -47,6 +48,14 @@ def service(instances: Mapping[str, tuple[bytes | None, bytes | None]], names: I
         "spool_bytes": None if samples is None else int(sum(value for kind, _, value in samples if kind == SPOOL)),
         "degraded": degraded,
     }
+
+
+def _readiness(content: bytes | None) -> dict[str, Any] | None:
+    """Return what an instance says of itself; None where it does not answer, or something before it does instead."""
+    try:
+        return dict(json.loads(content or b""))
+    except (ValueError, TypeError):
+        return None
 
 
 def quantile(share: float, buckets: Mapping[float, float]) -> float | None:

@@ -133,6 +133,8 @@ class Service:
         ------
         SpoolFull
             Nothing was kept, and nothing may be answered.
+        BadRequest
+            422 where there is no prediction, 413 where its answers are too long to be kept.
         """
         front, predicted = model, None
         challenger = model.challenger if model.challenger and not model.challenger.stopped else None
@@ -146,7 +148,10 @@ class Service:
         self._count += 1
         answers = _answers(f"{self._prefix}{self._count:010x}", front, predicted, rows)
         seconds = time.perf_counter() - start
-        self.spool.append(_lines(front, answers, rows, subject, seconds))
+        lines = _lines(front, answers, rows, subject, seconds)
+        if len(lines) >= self.spool.longest:
+            raise BadRequest(413, f"the log never has room for {len(rows.values):,} such rows at once; send fewer")
+        self.spool.append(lines)
         if self.spool.syncs:
             await self.spool.settle()
         self.metrics.answered(answers.pipeline, len(rows.values), seconds)

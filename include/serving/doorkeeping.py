@@ -15,6 +15,7 @@ from psycopg2.extras import execute_values
 
 from include.serving.audit import waiting
 from include.serving.guard import REVOKED
+from include.serving.link import ALIVE
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as PgConnection
@@ -38,7 +39,7 @@ def keep_door(folder: Path, database: str) -> None:
     while True:
         try:
             if connection is None:
-                connection = psycopg2.connect(database, connect_timeout=5)
+                connection = psycopg2.connect(database, connect_timeout=5, **ALIVE)
                 log.info("revoked tokens are followed")
             tell(folder, _revoked(connection))
             record(folder / "audit", connection)
@@ -49,9 +50,10 @@ def keep_door(folder: Path, database: str) -> None:
 
 
 def tell(folder: Path, revoked: list[str]) -> None:
-    """Write the list that the workers read, in one step; nothing where it stands there already."""
+    """Write the list that the workers read, in one step; one that stands there already is touched: it is new."""
     target, text = folder / REVOKED, json.dumps(revoked)
     if target.exists() and target.read_text() == text:
+        os.utime(target)
         return
     descriptor, half = tempfile.mkstemp(dir=folder, prefix=".revoked-")
     with os.fdopen(descriptor, "w") as file:

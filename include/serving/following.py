@@ -143,7 +143,8 @@ class Follower:
                 return
             except ContractBroken as error:
                 failed[key] = str(error)
-        tell(self._database, stored.pipeline, f"{failed[key]}. {instead}", f"serving version {stored.version}")
+        with self._troubles.awaits("notices"):
+            tell(self._database, stored.pipeline, f"{failed[key]}. {instead}", f"serving version {stored.version}")
         raise ContractBroken(failed[key])
 
     def _needed(self, name: str, champion: Stored) -> set[int]:

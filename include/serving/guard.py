@@ -13,7 +13,7 @@ from include.errors import ConfigError
 from include.security.keys import KeyRing
 from include.security.tokens import Claims, Refused, read, verify
 from include.serving.limits import RateLimit
-from include.serving.troubles import Troubles
+from include.serving.troubles import STALE_SECONDS, Troubles, utc
 
 MOST_REMEMBERED = 10_000
 MOST_BYTES = 4096  # of a token
@@ -37,7 +37,7 @@ class Guard:
     Attributes
     ----------
     troubles : Troubles
-        Why keys or revoked tokens cannot be read any more; those known before hold meanwhile.
+        Why keys or revoked tokens cannot be read any more, or nobody looks for those; what was known before holds.
     """
 
     def __init__(self, ring: KeyRing, folder: Path, per_second: float) -> None:
@@ -45,6 +45,7 @@ class Guard:
         self._known: dict[bytes, Claims] = {}
         self._keys: dict[str, str] = {}
         self._revoked: frozenset[str] = frozenset()
+        self._began_at = time.time()
         self.troubles = Troubles()
         self.refresh()
 
@@ -60,9 +61,20 @@ class Guard:
             self.troubles.note("tokens", why)
             return
         self.troubles.clear("tokens")
+        self._note_silence()
         if keys != self._keys or self._revoked != frozenset(revoked):
             self._keys, self._revoked = keys, frozenset(revoked)
             self._known.clear()
+
+    def _note_silence(self) -> None:
+        """Note whether somebody still looks for revoked tokens; after a start there is time to begin with it."""
+        looked_at = self._revoked_file.stat().st_mtime if self._revoked_file.exists() else 0.0
+        since = max(looked_at, self._began_at)
+        if time.time() - since > STALE_SECONDS:
+            why = f"revoked tokens were not looked for since {utc(since)}: those known before are refused, and no other"
+            self.troubles.note("doorkeeper", why)
+        else:
+            self.troubles.clear("doorkeeper")
 
     def count(self, headers: Headers) -> None:
         """Count a request, whatever it asks for; to be called once for each.

@@ -65,9 +65,10 @@ def add_protocol(app: FastAPI, service: Service) -> None:
 
     @app.get("/v2/health/ready")
     def is_ready(response: Response) -> dict[str, bool]:
-        """Tell whether any model answers."""
-        response.status_code = 200 if service.catalog.models else 503
-        return {"ready": bool(service.catalog.models)}
+        """Tell whether any model answers, and its answers can be kept."""
+        is_ready = bool(service.catalog.models) and not service.spool.is_full
+        response.status_code = 200 if is_ready else 503
+        return {"ready": is_ready}
 
     @app.get("/v2/models/{pipeline}")
     @app.get("/v2/models/{pipeline}/versions/{version}")

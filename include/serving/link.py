@@ -39,7 +39,8 @@ class Link:
     def use(self, work: Callable[[PgConnection], T]) -> T | None:
         """Return what some work gives; None where the warehouse does not answer or could not do it, see `troubles`."""
         try:
-            given = work(self._open())
+            with self._troubles.awaits(self._part):
+                given = work(self._open())
         except psycopg2.Error as error:
             reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
             self._troubles.note(self._part, f"the warehouse does not do what it should ({reason})")

@@ -6,6 +6,7 @@ import io
 import logging
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,11 +46,15 @@ class Shipper:
         Of the spool.
     service : str
         Name of the spool among those of all services that write to the warehouse.
+    beat : callable, optional
+        Called for each batch: a long log takes longer than a warehouse that answers may be silent.
     """
 
-    def __init__(self, folder: Path, service: str) -> None:
+    def __init__(self, folder: Path, service: str, beat: Callable[[], None] = lambda: None) -> None:
         self._folder, self._refused, self._service = folder, folder.with_name(REFUSED), service
-        self._positions: dict[str, int] = {}
+        self._beat = beat
+        self._positions: dict[str, int] = {}  # how much of each segment is in the warehouse, at least
+        self._certain: set[str] = set()  # segments whose position nobody has to ask for
         self._is_tidy = False
         self.refused: dict[str, str] = {}  # why lines were set aside, by pipeline
 
@@ -76,12 +81,13 @@ class Shipper:
             if not self._is_tidy:
                 self._forget(connection)
         except psycopg2.Error:
-            self._positions.clear()  # what of the last batch was committed, only the warehouse knows
+            self._certain.clear()  # what of the last batch was committed, only the warehouse knows
             raise
         return True
 
     def _ship_batch(self, segment: Path, connection: PgConnection) -> bool:
         """Bring some answers of a segment; return whether there may be more."""
+        self._beat()
         if segment.stat().st_size <= self._positions.get(segment.stem, 0):
             return False
         with connection, connection.cursor() as cursor:
@@ -98,10 +104,11 @@ class Shipper:
         return bool(answers)
 
     def _position(self, cursor: PgCursor, segment: str) -> int:
-        if segment not in self._positions:
+        if segment not in self._certain:
             cursor.execute("select position from ml.spool where segment = %s", (segment,))
             row = cursor.fetchone()
             self._positions[segment] = row[0] if row else 0
+            self._certain.add(segment)
         return self._positions[segment]
 
     def _set_aside(self, segment: Path, start: int, refused: list[tuple[bytes, str]]) -> None:

@@ -19,6 +19,7 @@ from include.serving.troubles import Troubles
 
 SEGMENT_BYTES = 16 << 20
 SUFFIX = ".rows"
+ROW_BYTES = 1024  # that a row takes, as long as none was refused: more than most do
 REFUSED = "refused"  # the folder beside the spool, with lines that the warehouse will never take
 END = b"\n\n"
 
@@ -43,8 +44,10 @@ class Spool:
 
     Attributes
     ----------
+    longest : int
+        Bytes that the lines of one answer may have: of more there never is room.
     troubles : Troubles
-        Why the disk took no line when one was written last.
+        Why the disk took no line when one was written last, and that the log is full.
 
     Examples
     --------
@@ -63,15 +66,16 @@ class Spool:
         self.troubles = Troubles()
         self._share = limit_bytes // (8 * writers)
         self._file, self._end = -1, 0
-        self._room, self._why = 0, ""
+        self.longest = min(self._share, limit_bytes - writers * self._share)
+        self._room, self._row, self._why = 0, ROW_BYTES, ""
         self._group: asyncio.Task[None] | None = None
         self._syncing = asyncio.Lock()
         self.measure()
 
     @property
     def is_full(self) -> bool:
-        """Whether an answer could not be kept now."""
-        return self._room <= 0
+        """Whether an answer of one row could not be kept now."""
+        return self._room <= self._row
 
     def append(self, lines: bytes) -> None:
         """Write the lines of one answer; when it returns, they survive the death of this process.
@@ -83,6 +87,7 @@ class Spool:
         """
         if len(lines) >= self._room:
             self.close()  # what it holds may be in the warehouse: it can be deleted now
+            self._row = len(lines) // lines.count(b"\n")
             raise SpoolFull(self._why)
         if self._file < 0 or self._end >= min(SEGMENT_BYTES, self._share):
             self._begin()
@@ -125,8 +130,15 @@ class Spool:
         """Look how many bytes the folder holds, and return them; to be called several times a second."""
         depth = stored_bytes(self.folder)
         # Every worker may have a share left from when it looked last: with that much aside, the limit holds.
-        self._room = min(self._share, self.limit_bytes - self.writers * self._share - depth)
-        self._why = f"the log holds {self.limit_bytes:,} bytes that the warehouse has not taken yet"
+        room, disk = self.limit_bytes - self.writers * self._share - depth, os.statvfs(self.folder)
+        left = disk.f_bavail * disk.f_frsize
+        self._room = min(self._share, room, left)
+        held = f"the log holds {self.limit_bytes:,} bytes that the warehouse has not taken yet"
+        self._why = held if room <= left else f"the disk of the log has {left:,} bytes left"
+        if self.is_full:
+            self.troubles.note("full", f"{self._why}: nothing is answered until it does")
+        else:
+            self.troubles.clear("full")
         return depth
 
     def close(self) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from include.serving.answering import Answers
-from include.serving.inputs import BadRequest
+from include.serving.inputs import MOST_FAULTS, BadRequest
 from include.serving.model import ServedModel
 
 MATRIX = "features"  # the input that has every feature as a column
@@ -83,7 +82,7 @@ def matrix(model: ServedModel, inputs: list[Tensor]) -> np.ndarray:
     faults = [f"{name}: there is no such input" for name in given if name not in model.features]
     faults += [f"{name}: is missing" for name in model.features if name not in given]
     if faults:
-        raise BadRequest(422, "the inputs are not the model's features", faults)
+        raise BadRequest(422, "the inputs are not the model's features", faults[:MOST_FAULTS])
     columns = [given[name].reshape(-1) for name in model.features]
     if len({len(column) for column in columns}) > 1:
         raise BadRequest(422, "the inputs have different numbers of rows")
@@ -95,11 +94,15 @@ def _numbers(tensor: Tensor) -> np.ndarray:
         raise BadRequest(422, f"{tensor.name}: {tensor.datatype} is no type of numbers; send FP64")
     try:
         values = np.array(tensor.data, dtype="float64")
-    except ValueError:
+    except (ValueError, TypeError):
         raise BadRequest(422, f"{tensor.name}: its lists of numbers have different lengths") from None
-    if any(size < 0 for size in tensor.shape) or math.prod(tensor.shape) != values.size:
-        raise BadRequest(422, f"{tensor.name}: its shape {tensor.shape} is not that of its {values.size} numbers")
-    return values.reshape(tensor.shape)
+    try:
+        if min(tensor.shape, default=0) < 0:  # to numpy it means the rest
+            raise ValueError
+        return values.reshape(tensor.shape)
+    except (ValueError, OverflowError):
+        told = f"its shape {tensor.shape!s:.60} is not that of its {values.size} numbers"
+        raise BadRequest(422, f"{tensor.name}: {told}") from None
 
 
 def output_names(model: ServedModel) -> list[str]:

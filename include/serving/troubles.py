@@ -6,12 +6,14 @@ import json
 import logging
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 STATE = "state.json"
-STALE_SECONDS = 10.0  # the keeper writes every second; a busy machine may delay it
+STALE_SECONDS = 10.0  # after which who says nothing is in trouble; a busy machine may delay what comes every second
 log = logging.getLogger("ciclo.serving")
 
 
@@ -31,13 +33,27 @@ class Troubles:
 
     def __init__(self) -> None:
         self._parts: dict[str, dict[str, str]] = {}
+        self._waits: dict[str, float] = {}  # since when a part is waited for, seconds
+
+    @contextmanager
+    def awaits(self, part: str) -> Iterator[None]:
+        """Wait for a part during a block: one that says nothing for `STALE_SECONDS` is in trouble meanwhile."""
+        self.beat(part)
+        try:
+            yield
+        finally:
+            self._waits.pop(part, None)
+
+    def beat(self, part: str) -> None:
+        """Say that a part which is waited for has just done something."""
+        self._waits[part] = time.time()
 
     def note(self, part: str, why: str) -> None:
         """Say why a part is degraded; it is so since the first time."""
         before = self._parts.get(part)
         if before is None or before["why"] != why:
             log.warning("%s: %s", part, why)
-        self._parts[part] = {"since": before["since"] if before else _time(time.time()), "why": why}
+        self._parts[part] = {"since": before["since"] if before else utc(time.time()), "why": why}
 
     def clear(self, part: str) -> None:
         """Say that a part does what it should."""
@@ -46,7 +62,11 @@ class Troubles:
 
     def standing(self) -> dict[str, dict[str, str]]:
         """Return what is degraded: since when (UTC) and why, by part."""
-        return dict(self._parts)
+        now, parts = time.time(), dict(self._parts)
+        for part, since in list(self._waits.items()):
+            if now - since > STALE_SECONDS:
+                parts[part] = {"since": utc(since), "why": f"has not answered for {now - since:.0f} s"}
+        return parts
 
 
 def write_state(folder: Path, state: dict[str, Any]) -> None:
@@ -84,8 +104,9 @@ class KeeperState:
         if time.time() - self._told_at < STALE_SECONDS:
             return self._troubles
         why = "it is silent, killed or on a full disk: no other version is followed, and answers wait in the log"
-        return self._troubles | {"keeper": {"since": _time(self._told_at), "why": why}}
+        return self._troubles | {"keeper": {"since": utc(self._told_at), "why": why}}
 
 
-def _time(seconds: float) -> str:
+def utc(seconds: float) -> str:
+    """Return a time of the system's clock, as people read it."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as PgConnection
 
 CONNECTIONS = 4
+ANSWERS_SECONDS = 10.0  # after which a request is told that it does not, whatever its connection waits for
 MOST_WAITING = 256  # requests; more are refused at once
 OPTIONS = "-c timezone=UTC -c statement_timeout=5s -c idle_in_transaction_session_timeout=10s"
 log = logging.getLogger(__name__)
@@ -52,7 +53,10 @@ class Warehouse:
             raise WarehouseDown("too many requests wait for the warehouse")
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, self._run, work)
+            running = asyncio.get_running_loop().run_in_executor(self._threads, self._run, work)
+            return await asyncio.wait_for(running, ANSWERS_SECONDS)
+        except TimeoutError:
+            raise WarehouseDown("the warehouse does not answer in time") from None
         finally:
             self._waiting -= 1
 

@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from threading import Thread
 
@@ -60,7 +61,7 @@ def keep(folder: Path, service: str) -> None:
     clean(folder / "models")
     database, troubles = os.environ["CICLO_SERVING_DATABASE"], Troubles()
     follower = Follower(folder / "models", Downloads(os.environ["MLFLOW_TRACKING_URI"]), database, troubles)
-    shipper = Shipper(folder / "spool", service)
+    shipper = Shipper(folder / "spool", service, partial(troubles.beat, "warehouse"))
     # Two threads: a slow registry does not hold up the log, nor a long log the next version.
     threads = [Thread(target=follower.run, daemon=True)]
     threads += [Thread(target=_ship, args=(shipper, database, troubles), daemon=True)]
@@ -86,7 +87,8 @@ def _ship(shipper: Shipper, database: str, troubles: Troubles) -> None:
             troubles.note("spool", f"it cannot be read or written: {error}")
         for pipeline, reason in shipper.refused.items():
             message = f"the warehouse refused answers of the prediction service, they are set aside: {reason}"
-            tell(database, pipeline, message, "serving refused")
+            with troubles.awaits("warehouse"):
+                tell(database, pipeline, message, "serving refused")
         shipper.refused.clear()
         time.sleep(SHIPS_SECONDS)
 

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +87,7 @@ def test_what_was_appended_is_shipped_once_and_its_segment_deleted(folder: Path,
 def test_a_full_disk_refuses_an_answer_and_keeps_none_of_its_rows(folder: Path, warehouse: Any, kept: Any) -> None:
     with small_disk(folder, LIMIT):
         spool, shipper = Spool(folder, 1 << 30), Shipper(folder, "one")
+        (folder / "of others").write_bytes(bytes(LIMIT // 2))
         acknowledged = []
 
         def ask() -> None:
@@ -98,6 +99,7 @@ def test_a_full_disk_refuses_an_answer_and_keeps_none_of_its_rows(folder: Path, 
             ask()
         shipper.ship(warehouse)
         assert kept() == acknowledged
+        (folder / "of others").unlink()
         spool.measure()
         spool.append(lines("after", 100))
         shipper.ship(warehouse)
@@ -124,6 +126,27 @@ def test_the_limit_holds_for_all_workers_together_and_room_comes_back(folder: Pa
     for spool in spools:
         spool.measure()
         spool.append(lines("b"))
+
+
+def test_it_is_full_as_soon_as_a_row_does_not_fit_and_until_there_is_room(folder: Path, warehouse: Any) -> None:
+    spool, row = Spool(folder, LIMIT), lines("a") + b"x" * 5000
+    with pytest.raises(SpoolFull):
+        spool.append(row * 100)  # too much at once
+    spool.measure()
+    assert (spool.is_full, spool.troubles.standing()) == (False, {}), "other requests have room"
+    while not spool.is_full:
+        with suppress(SpoolFull):
+            spool.append(row)
+        spool.measure()
+    assert spool._room > 0
+    with pytest.raises(SpoolFull):
+        spool.append(row)
+    assert "1,048,576 bytes" in spool.troubles.standing()["full"]["why"]
+    spool.close()
+    for segment in waiting(folder):
+        segment.unlink()
+    spool.measure()
+    assert (spool.is_full, spool.troubles.standing()) == (False, {})
 
 
 def test_what_was_half_written_is_no_answer_even_where_whole_lines_of_it_stand(
@@ -209,6 +232,18 @@ def test_two_that_ship_the_same_spool_double_nothing(
         other.ship(second)
     other.ship(warehouse)
     assert kept() == [("a", 1), ("b", 1)]
+
+
+def test_what_waits_is_known_also_while_the_warehouse_is_away(folder: Path, warehouse: Any, kept: Any) -> None:
+    spool, shipper = Spool(folder, LIMIT), Shipper(folder, "one")
+    spool.append(lines("a", 100))
+    shipper.ship(warehouse)
+    spool.append(lines("b"))
+    with warehouse.cursor() as cursor, pytest.raises(psycopg2.OperationalError):
+        cursor.execute("select pg_terminate_backend(pg_backend_pid())")
+    with pytest.raises(psycopg2.Error):
+        shipper.ship(warehouse)
+    assert shipper.waiting_bytes() == len(lines("b")) + 1
 
 
 def test_what_is_known_of_another_services_segments_stays(folder: Path, warehouse: Any, tmp_path: Path) -> None:
