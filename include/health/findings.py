@@ -154,7 +154,7 @@ def _drift(name: str, state: Mapping[str, Any]) -> Iterator[Finding]:
         yield Finding("drift", "unjudged", seen["unjudged"], f"the newest window could not be judged: monitor_{name}")
     if seen["verdict"] == "investigate":
         yield Finding("drift", "doubtful", why, f"look at the inputs, see the monitoring report of monitor_{name}")
-    elif seen["verdict"] == "retrain" and seen["training"] is None:
+    elif seen["verdict"] == "retrain" and seen["training"] is None and seen["is_long_ago"]:
         yield Finding("drift", "drifting", why, f"a training was asked for and has not decided: train_{name}")
     elif seen["verdict"] == "retrain" and seen["training"] == "reject":
         yield Finding("drift", "drifting", why, f"no challenger was better: see the evaluation report of train_{name}")

@@ -71,7 +71,7 @@ LAST = (
 )
 # What the newest decision of the monitor was, what stopped it from judging, and what training made of it since.
 MONITOR = """
-select m.verdict, m.reasons, m.decided_at, coalesce(case when look.status not in ('loaded', 'quiet')
+select m.verdict, m.reasons, m.decided_at, m.decided_at < now() - interval '2 hours' as is_long_ago, coalesce(case when look.status not in ('loaded', 'quiet')
         then look.status || ': ' || look.reason end, '') as unjudged,
     (select verdict from ml.decision t where t.pipeline = m.pipeline and t.dag_id = 'train_' || m.pipeline
         and t.decision_id > m.decision_id order by decision_id desc limit 1) as training
@@ -82,9 +82,9 @@ order by m.decision_id desc limit 1
 """
 LOW_SCORES = """
 select distinct on (source, dimension, column_name)
-    format('%%s %%s of %%s is %%s, below %%s', source, dimension, column_name, round(score::numeric, 1), threshold)
-    as low, score < threshold as is_low
-from ops.quality_score s where pipeline = %s and window_end_at =
+    format('%%s %%s is %%s, below %%s: %%s', source, dimension, round(score::numeric, 1), threshold, basis) as low,
+    score < threshold as is_low
+from ops.quality_score s where pipeline = %s and column_name = '*' and window_end_at =
     (select max(window_end_at) from ops.quality_score n where (n.pipeline, n.source) = (s.pipeline, s.source))
 order by source, dimension, column_name, measured_at desc
 """

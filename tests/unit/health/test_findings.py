@@ -25,7 +25,13 @@ GOOD: dict[str, Any] = {
     "features": {"state": "built", "without_value": []},
     "low_scores": [],
     "skew": None,
-    "monitor": {"verdict": "hold", "reasons": ["nothing moved"], "unjudged": "", "training": None},
+    "monitor": {
+        "verdict": "hold",
+        "reasons": ["nothing moved"],
+        "unjudged": "",
+        "training": None,
+        "is_long_ago": False,
+    },
 }
 DECIDED: dict[str, Any] = GOOD["monitor"]
 ANSWERS: dict[str, Any] = {"versions": [1], "rollouts": None, "requests": 100, "error_share": 0.0, "p99_ms": 2.0}
@@ -54,7 +60,8 @@ SERVICE: dict[str, Any] = {"pipelines": {"p": ANSWERS, "q": ANSWERS}, "degraded"
         ({"monitor": None}, "unjudged", "trigger monitor_p"),
         ({"monitor": DECIDED | {"unjudged": "blocked: no rows"}}, "unjudged", "could not be judged"),
         ({"monitor": DECIDED | {"verdict": "investigate"}}, "doubtful", "look at the inputs"),
-        ({"monitor": DECIDED | {"verdict": "retrain"}}, "drifting", "has not decided: train_p"),
+        ({"monitor": DECIDED | {"verdict": "retrain"}}, "fine", ""),
+        ({"monitor": DECIDED | {"verdict": "retrain", "is_long_ago": True}}, "drifting", "has not decided: train_p"),
         ({"monitor": DECIDED | {"verdict": "retrain", "training": "reject"}}, "drifting", "no challenger was better"),
         ({"monitor": DECIDED | {"verdict": "retrain", "training": "promote"}}, "fine", ""),
     ],
