@@ -71,7 +71,8 @@ LAST = (
 )
 # What the newest decision of the monitor was, what stopped it from judging, and what training made of it since.
 MONITOR = """
-select m.verdict, m.reasons, m.decided_at, m.decided_at < now() - interval '2 hours' as is_long_ago, coalesce(case when look.status not in ('loaded', 'quiet')
+select m.verdict, m.reasons, m.decided_at, m.decided_at < now() - interval '2 hours' as is_long_ago,
+    coalesce(case when look.status not in ('loaded', 'quiet')
         then look.status || ': ' || look.reason end, '') as unjudged,
     (select verdict from ml.decision t where t.pipeline = m.pipeline and t.dag_id = 'train_' || m.pipeline
         and t.decision_id > m.decision_id order by decision_id desc limit 1) as training
