@@ -129,7 +129,8 @@ def connection_env(given: Mapping[str, str]) -> dict[str, str]:
         own = {"NAME": name, "USER": name, "PASSWORD": secret(f"postgres_{name}")}
         return {f"{prefix}_{key}": value for key, value in {**_server(), **own}.items()}
 
-    values = database("WAREHOUSE", "warehouse") | {"INTERNAL_DB_HASH_KEY": secret("hash_key")}
+    values = database("WAREHOUSE", "warehouse") | database("METADATA", "airflow")
+    values |= {"INTERNAL_DB_HASH_KEY": secret("hash_key")}
     banxico, inegi = secret("sandbox_banxico_token"), secret("sandbox_inegi_token")
     values |= {"CICLO_SANDBOX_BANXICO_TOKEN": banxico, "CICLO_SANDBOX_INEGI_TOKEN": inegi}
     stand_ins = {"BANXICO_API_URL": {"BANXICO_TOKEN": banxico}, "INEGI_API_URL": {"INEGI_TOKEN": inegi}}

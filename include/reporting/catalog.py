@@ -15,6 +15,9 @@ QUERY = """
         select to_jsonb(t) from (
             select c.relname as name, n.nspname || '.' || c.relname as full_name, c.relkind in ('v', 'm') as is_view,
                    obj_description(c.oid, 'pg_class') as comment, array(
+                select distinct s.relnamespace::regnamespace || '.' || s.relname
+                from pg_rewrite r join pg_depend d on d.objid = r.oid and d.refclassid = 'pg_class'::regclass
+                join pg_class s on s.oid = d.refobjid and s.oid <> c.oid where r.ev_class = c.oid) as reads, array(
                 select to_jsonb(col) from (
                     select a.attname as name, format_type(a.atttypid, a.atttypmod) as type,
                            a.attnotnull as is_required, col_description(c.oid, a.attnum) as comment,
@@ -46,7 +49,8 @@ def read(connection: Connection) -> list[Any]:
     list
         Schemas: `name`, `comment`, `tables` and `functions`, both by name. A function has `name`, `arguments`,
         `result`, `comment`; those of triggers are left out. A table or view has `name`, `full_name`, `is_view`,
-        `comment`, `columns`, and as `current` the table whose history it is, or None. A column has `name`, `type`,
+        `comment`, `columns`, `reads` (the tables and views that a view is made from), and as `current` the table
+        whose history it is, or None. A column has `name`, `type`,
         `is_required`, `comment`, which carries the unit, `is_key`, `leads_to` (the tables of its foreign keys)
         and `is_unique`.
     """

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from include.errors import ConfigError
+from include.reporting import erd
 from include.reporting.catalog import read, uncommented
 from include.reporting.facts import condition, contract, licence, published
 from include.spec.load import ROOT
@@ -29,7 +30,7 @@ PAGE = ROOT / "docs" / "data_dictionary.md"
 
 
 def main(arguments: Sequence[str], url: str, pipelines: Mapping[str, Pipeline], path: Path = PAGE) -> int:
-    """Write the page, or with ``--check`` tell whether it is current; return the exit code.
+    """Write the page and its diagram, or with ``--check`` tell whether they are current; return the exit code.
 
     Parameters
     ----------
@@ -42,7 +43,8 @@ def main(arguments: Sequence[str], url: str, pipelines: Mapping[str, Pipeline], 
         If a table, column or function has no comment.
     """
     complaint = "{} is not what the database and the pipelines say now: make docs"
-    return publish({path: page(inspect(url, pipelines), pipelines)}, arguments, complaint)
+    schemas = inspect(url, pipelines)
+    return publish({path: page(schemas, pipelines), path.with_name("erd.md"): erd.page(schemas)}, arguments, complaint)
 
 
 def inspect(url: str, pipelines: Mapping[str, Pipeline]) -> list[Any]:

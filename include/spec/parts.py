@@ -173,6 +173,12 @@ class Predictions(Strict):
         " schedule's zone, on each day the calendar has; later than that it is told as overdue.",
     )
     rollout: Rollout = Field(Rollout(), description="What becomes of a challenger that waits in shadow.")
+    keep_days: int = Field(
+        730,
+        ge=1,
+        description="How long predictions are kept; longer where feedback was given or the version still stands.",
+        json_schema_extra={"unit": "days"},
+    )
 
 
 class Replay(Strict):

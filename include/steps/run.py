@@ -160,6 +160,7 @@ def open_run(pipeline: Pipeline, context: Mapping[str, Any], is_strict: bool = T
     from include.lake.store import Lake
     from include.settings import settings
     from include.steps.connections import postgres_url
+    from include.steps.cost import timed
     from include.warehouse.batch import RunRef
     from include.warehouse.engine import answering, connect_engine
 
@@ -184,7 +185,7 @@ def open_run(pipeline: Pipeline, context: Mapping[str, Any], is_strict: bool = T
         is_scheduled=dag_run.run_type == "scheduled",
     )
     try:
-        with answering():
+        with timed(run.engine, pipeline.pipeline, context), answering():
             yield run
     except NothingToDo as nothing:
         raise AirflowSkipException(str(nothing)) from nothing

@@ -35,6 +35,26 @@ create or replace function core.{as_of}(known_at timestamptz) returns setof core
     ) newest where withdrawn_at is null or withdrawn_at > known_at
 $$
 """
+# Analysts read mart and nothing else: every version that the source told, and what was known at a time. A function that
+# ran with its owner's rights would do too, but read whole tables whatever is asked of it.
+VERSIONS = """
+create view mart.{versions} as
+select {kept}, null::timestamptz as withdrawn_at from core.{table}
+union all select {kept}, withdrawn_at from core.{history} where not is_corrected
+"""
+AS_KNOWN_AT = """
+create or replace function mart.{as_known_at}(known_at timestamptz default now()) returns setof core.{table}
+language sql stable as $$
+    select {kept} from (
+        select distinct on ({key}) * from mart.{versions} where available_at <= known_at
+        order by {key}, available_at desc, recorded_at desc
+    ) newest where withdrawn_at is null or withdrawn_at > known_at
+$$
+"""
+IS_SHOWN = """
+select to_regprocedure(format('core.%%I(timestamptz)', %(table)s || '_as_of')) is not null
+    and to_regclass(format('mart.%%I', %(table)s || '_versions')) is not null
+"""
 HAS_ROWS = """
 select exists (select from core.{table} where valid_at >= %(first)s and valid_at < %(last)s)
     or exists (select from core.{history}
@@ -43,7 +63,7 @@ select exists (select from core.{table} where valid_at >= %(first)s and valid_at
 
 
 def ensure_table(cursor: PgCursor, pipeline: Pipeline, source: str) -> None:
-    """Create ``core.<table>``, its history and ``<table>_as_of``, or add the columns the spec has gained.
+    """Create ``core.<table>``, its history and what shows both at a time, or add the columns the spec has gained.
 
     Part of the caller's transaction. A column the spec has lost stays, and keeps its values.
 
@@ -57,17 +77,19 @@ def ensure_table(cursor: PgCursor, pipeline: Pipeline, source: str) -> None:
     columns = pipeline.sources[source].stored
     key = ("valid_at", *pipeline.sources[source].key)
     existing = _column_types(cursor, table)
-    for name in (name for name, column in columns.items() if (existing.get(name), column.type) == (DOUBLE, "decimal")):
+    gaining = [name for name, column in columns.items() if (existing.get(name), column.type) == (DOUBLE, "decimal")]
+    if gaining:
+        _hide(cursor, table)
+    for name in gaining:
         _keep_every_digit(cursor, table, name)
         existing[name] = TYPES["decimal"].sql
     if existing:
         _refuse_another_shape(pipeline, source, existing, _key(cursor, table))
-        as_of = one_value(cursor, "select to_regprocedure(%s)", (f"core.{table}_as_of(timestamptz)",))
-        if existing.keys() >= columns.keys() and as_of:
+        if existing.keys() >= columns.keys() and one_value(cursor, IS_SHOWN, {"table": table}):
             return
     for name in (table, f"{table}_history"):
         _create(cursor, name, key, columns, pipeline.sources[source].title)
-    _create_as_of(cursor, table, key)
+    _show(cursor, table, key, pipeline.sources[source].title)
 
 
 def _keep_every_digit(cursor: PgCursor, table: str, name: str) -> None:
@@ -75,6 +97,11 @@ def _keep_every_digit(cursor: PgCursor, table: str, name: str) -> None:
     alter = sql.SQL("alter table core.{table} alter column {name} type numeric using {name}::text::numeric")
     for one in (table, f"{table}_history"):
         cursor.execute(alter.format(table=sql.Identifier(one), name=sql.Identifier(name)))
+
+
+def _hide(cursor: PgCursor, table: str) -> None:
+    """Drop the view of all versions, which would keep its table from changing; `_show` makes it anew."""
+    cursor.execute(sql.SQL("drop view if exists mart.{}").format(sql.Identifier(f"{table}_versions")))
 
 
 def _column_types(cursor: PgCursor, table: str) -> dict[str, str]:
@@ -141,21 +168,34 @@ def _create(cursor: PgCursor, table: str, key: tuple[str, ...], columns: dict[st
         _comment(cursor, table, name, f"{column.description}. Unit: {column.unit}{hashed}")
 
 
-def _create_as_of(cursor: PgCursor, table: str, key: tuple[str, ...]) -> None:
-    """Make the function that tells what was known at a time: of each row the newest version known by then."""
-    names = {"table": table, "history": f"{table}_history", "as_of": f"{table}_as_of"}
+def _show(cursor: PgCursor, table: str, key: tuple[str, ...], title: str) -> None:
+    """Make what tells the rows as they were known at a time, for tasks in ``core`` and for analysts in ``mart``."""
+    views = {"as_of": f"{table}_as_of", "versions": f"{table}_versions", "as_known_at": f"{table}_as_known_at"}
+    names = {"table": table, "history": f"{table}_history"} | views
     pieces: dict[str, sql.Composable] = {name: sql.Identifier(own) for name, own in names.items()}
     pieces |= {"key": identifiers(key), "kept": identifiers(_column_types(cursor, table))}
-    cursor.execute(sql.SQL(AS_OF).format(**pieces))
+    _hide(cursor, table)
+    for statement in (AS_OF, VERSIONS, AS_KNOWN_AT):
+        cursor.execute(sql.SQL(statement).format(**pieces))
     about = "What anybody could know at a time (UTC): of each row the newest version that was available by then"
-    cursor.execute(sql.SQL("comment on function core.{as_of} is {about}").format(**pieces, about=sql.Literal(about)))
-
-
-def _comment(cursor: PgCursor, table: str, column: str | None, text: str) -> None:
-    kind = sql.SQL("column core.{}.{}" if column else "table core.{}").format(
-        *map(sql.Identifier, (table, column) if column else (table,))
+    told = [("function", "core", "as_of", about), ("function", "mart", "as_known_at", about)]
+    told += [("view", "mart", "versions", f"Every version of its rows that the source told: {title}")]
+    for kind, schema, name, text in told:
+        place = sql.Identifier(schema, views[name])
+        cursor.execute(sql.SQL("comment on {} {} is {}").format(sql.SQL(kind), place, sql.Literal(text)))
+    cursor.execute(
+        "select attname, col_description(attrelid, attnum) from pg_attribute where attrelid = %s::regclass"
+        " and attnum > 0 and not attisdropped",
+        (f'core."{table}"',),
     )
-    cursor.execute(sql.SQL("comment on {} is {}").format(kind, sql.Literal(text)))
+    for column, text in {**dict(cursor.fetchall()), "withdrawn_at": HISTORY["withdrawn_at"]}.items():
+        _comment(cursor, views["versions"], column, text, "mart")
+
+
+def _comment(cursor: PgCursor, table: str, column: str | None, text: str, schema: str = "core") -> None:
+    place = sql.Identifier(schema, table, column) if column else sql.Identifier(schema, table)
+    kind = sql.SQL("column" if column else "table")
+    cursor.execute(sql.SQL("comment on {} {} is {}").format(kind, place, sql.Literal(text)))
 
 
 def has_rows(cursor: PgCursor, table: str, first: datetime, last: datetime) -> bool:

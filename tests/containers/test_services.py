@@ -83,7 +83,7 @@ def test_a_real_address_reaches_init_and_the_sandbox_token_does_not_go_there(tmp
 def test_every_variable_of_the_airflow_settings_can_be_passed_on() -> None:
     named = set(variables(load((ROOT / "airflow_settings.yaml").read_text())))
     given = set(load()["services"]["init"]["environment"])
-    own = {name for name in named if name.startswith("WAREHOUSE_")} | {"INTERNAL_DB_HASH_KEY"}
+    own = {name for name in named if name.startswith(("WAREHOUSE_", "METADATA_"))} | {"INTERNAL_DB_HASH_KEY"}
     assert named - given == own  # those are of our own server and come from the secrets
 
 

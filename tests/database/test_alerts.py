@@ -30,7 +30,7 @@ def context(warehouse_url: str, monkeypatch: pytest.MonkeyPatch) -> dict:
         run_after=datetime(2025, 1, 1, tzinfo=UTC),
         start_date=None,
     )
-    task = SimpleNamespace(task_id="meter.check")
+    task = SimpleNamespace(dag_id="ingest_readings", run_id="first", task_id="meter.check", map_index=-1, try_number=1)
     return {"dag_run": dag_run, "params": {}, "ti": task, "exception": ValueError("no way")}
 
 

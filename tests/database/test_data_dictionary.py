@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from include.errors import ConfigError
+from include.reporting import erd
 from include.reporting.data_dictionary import inspect, main, page
 from include.reporting.facts import contract
 from include.spec.load import load_all
@@ -108,6 +109,25 @@ def test_what_has_no_comment_is_named_and_nothing_is_written(
     with pytest.raises(ConfigError, match=f"without a comment: {named}"):
         dictionary(sql=sql)
     assert not (tmp_path / "data_dictionary.md").exists()
+
+
+def test_the_diagram_has_every_table_its_keys_and_what_leads_where(warehouse_url: str) -> None:
+    schemas = inspect(warehouse_url, load_all())
+    drawn = erd.page(schemas)
+    for table in (table for schema in schemas for table in schema.tables if not table.current):
+        assert (f'["{table.full_name}"]' in drawn) is (not table.is_view or table.full_name.startswith("mart."))
+    assert "raw_payload ||--o{ ops_quarantine : payload_id" in drawn, "a foreign key"
+    assert "raw_payload ||--o{ core_usdmxn : payload_id" in drawn, "a column whose comment says where it leads"
+    assert "ml_decision ||..o{ mart_live_version : shows" in drawn
+
+
+def test_a_table_that_the_diagram_lacks_makes_it_stale(
+    dictionary: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    dictionary()
+    made = "create table ops.told (told_id bigint primary key); comment on table ops.told is 'Told';"
+    assert dictionary("--check", sql=f"{made} comment on column ops.told.told_id is 'Number'") == 1
+    assert "erd.md is not what the database and the pipelines say now: make docs" in capsys.readouterr().err
 
 
 def test_a_fact_that_columns_gain_is_told_without_being_known_here() -> None:

@@ -4,15 +4,17 @@ import os
 import subprocess
 import sys
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from include.errors import ConfigError
+from include.errors import CicloError, ConfigError
 from include.local import environment, postgres
 from include.local.airflow_settings import FILE, read
 from include.settings import Settings, settings
 from include.spec.load import load_all
+from include.steps.keep_house import clean_metadata
 
 MINIMAL = """\
 airflow:
@@ -131,7 +133,7 @@ def test_a_real_address_never_gets_the_sandbox_token(options: Settings, monkeypa
         read(FILE, environ)
 
 
-def test_it_is_applied_to_airflow_and_can_be_applied_again(
+def test_it_is_applied_to_airflow_again_and_again_and_what_is_old_there_can_be_deleted(
     options: Settings, own_postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("CICLO_POSTGRES_URL", own_postgres_url)
@@ -148,6 +150,24 @@ def test_it_is_applied_to_airflow_and_can_be_applied_again(
         cursor.execute("select pool, slots from slot_pool")
         pools = dict(cursor.fetchall())
     public = {"banxico_api", "frankfurter", "inegi_api", "open_meteo", "uci_air_quality"}
-    assert set(connections) == {*public, "internal_db", "local_files", "warehouse"}
+    assert set(connections) == {*public, "airflow_metadata", "internal_db", "local_files", "warehouse"}
     assert connections["uci_air_quality"][0] == f"http://127.0.0.1:{options.sandbox_port}"
     assert pools["uci_air_quality"] == 1
+
+    url = environment.database_url("airflow")
+    with closing(postgres.connect(url)) as link, link.cursor() as cursor:
+        for days in (400, 200, 1):
+            cursor.execute("insert into log (dttm, event) values (now() - make_interval(days => %s), %s)", (days, days))
+            cursor.execute("insert into job (latest_heartbeat) values (now() - make_interval(days => %s))", (days,))
+        clean_metadata(url, timedelta(days=90), timedelta(days=365))
+        cursor.execute("select event from log where event in ('400', '200', '1') order by dttm")
+        assert cursor.fetchall() == [("200",), ("1",)], "the audit log is kept longer"
+        cursor.execute("select count(*) from job")
+        assert cursor.fetchall() == [(1,)]
+
+
+def test_metadata_that_cannot_be_cleaned_is_told_without_its_password() -> None:
+    nobody = "postgresql://airflow:secret-word@127.0.0.1:1/airflow"
+    with pytest.raises(CicloError, match="airflow db clean --tables dag_run.* failed") as error:
+        clean_metadata(nobody, timedelta(days=90), timedelta(days=365))
+    assert "secret-word" not in str(error.value)

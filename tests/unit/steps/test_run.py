@@ -54,7 +54,8 @@ def context(monkeypatch: pytest.MonkeyPatch) -> dict:
         run_type="scheduled",
     )
     params = {"start": None, "end": None}
-    return {"dag_run": dag_run, "params": params, "dag": SimpleNamespace(params=params)}
+    task = SimpleNamespace(dag_id="ingest_usdmxn", run_id="scheduled", task_id="load", map_index=-1, try_number=1)
+    return {"dag_run": dag_run, "params": params, "dag": SimpleNamespace(params=params), "ti": task}
 
 
 def test_params_win_over_events_and_events_over_the_interval(started) -> None:
@@ -142,6 +143,12 @@ def test_a_warehouse_that_does_not_answer_is_worth_a_retry(context: dict) -> Non
     said = pytest.raises(SourceUnavailable, match="the warehouse does not answer")
     with said, open_run(load_all()["usdmxn"], context) as run:
         run.engine.connect()
+
+
+def test_a_cost_that_cannot_be_kept_is_told_and_changes_nothing_else(context: dict, caplog) -> None:
+    with open_run(load_all()["usdmxn"], context) as run:
+        assert run.pipeline.pipeline == "usdmxn"
+    assert "what this task cost is not kept" in caplog.text
 
 
 def absent(hours: float) -> SourceUnavailable:

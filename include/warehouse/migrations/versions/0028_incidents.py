@@ -3,7 +3,7 @@
 from include.warehouse.migrate import run, run_file
 
 revision = "0028"
-down_revision = "0026"
+down_revision = "0027"
 upgrade = run_file("0028_incidents.sql")
 downgrade = run(
     "drop index ops.alert_lately",
