@@ -48,9 +48,15 @@ OTHERS = {
     "ops.quarantine": "delete from ops.quarantine where status in ('released', 'superseded')"
     " and status_at < %(before)s",
     "ops.alert": "delete from ops.alert where status <> 'pending' and raised_at < %(before)s",
+    "ops.incident": "delete from ops.incident i where closed_at < %(before)s"
+    " and not exists (select from ops.alert a where a.incident_id = i.incident_id)",
+    "ops.silence": "delete from ops.silence where until_at < %(before)s",
+    "ops.drill": "delete from ops.drill d where drilled_at < %(before)s"
+    " and exists (select from ops.drill n where n.drilled_at > d.drilled_at)",
     "ops.task_run": "delete from ops.task_run where started_at < %(before)s",
     "ml.drill": "delete from ml.drill d where drilled_at < %(before)s"
-    " and exists (select from ml.drill n where n.pipeline = d.pipeline and n.drilled_at > d.drilled_at)",
+    " and exists (select from ml.drill n where (n.pipeline, n.kind) = (d.pipeline, d.kind)"
+    " and n.drilled_at > d.drilled_at)",
     "ml.interval": "delete from ml.interval i where as_of < %(before)s and exists (select from ml.interval n"
     " where (n.pipeline, n.model_version) = (i.pipeline, i.model_version) and n.as_of > i.as_of)",
 }

@@ -55,8 +55,13 @@ EVENTS = {
     " values ('readings', 'failure', 'warning', ({at})::text, 'r', '', 'delivered', {at})",
     "ops.task_run": "(pipeline, dag_id, run_id, task_id, map_index, try_number, started_at, seconds, cpu_seconds,"
     " is_failed) values ('readings', 'ingest_readings', ({at})::text, 'load', -1, 1, {at}, 1, 1, false)",
-    "ml.drill": "(pipeline, drilled_at, model_version, status, seconds, reason, run_id)"
-    " values ('readings', {at}, 1, 'identical', 1, '', 'r')",
+    "ml.drill": "(pipeline, kind, drilled_at, model_version, status, seconds, reason, run_id)"
+    " values ('readings', 'rollback', {at}, 1, 'identical', 1, '', 'r')",
+    "ops.drill": "(drilled_at, status, seconds, reason) values ({at}, 'passed', 1, '')",
+    "ops.incident": "(pipeline, aspect, grade, word, why, todo, opened_at, closed_at)"
+    " values ('readings', 'run', 'degraded', 'failing', '', '', {at}, {at})",
+    "ops.silence": "(pipeline, reason, made_by, made_at, until_at)"
+    " values ('readings', 'moving', 'desk', {at} - interval '1 day', {at})",
     "ml.interval": "(pipeline, model_version, as_of, errors, aimed_misses, half_width, run_id)"
     " values ('readings', 1, {at}, '{{}}', 0.1, 1, 'r')",
 }
@@ -139,9 +144,7 @@ def test_young_figures_stay_however_many(warehouse, table: str) -> None:
     assert prune_history(warehouse.engine, TWO_YEARS)[table] == 0
 
 
-@pytest.mark.parametrize(
-    ("table", "left"), [("ops.alert", 1), ("ops.task_run", 1), ("ml.drill", 1), ("ml.interval", 1)]
-)
+@pytest.mark.parametrize(("table", "left"), [(table, 1) for table in EVENTS])
 def test_what_happened_long_ago_goes(warehouse, table: str, left: int) -> None:
     for days in (800, 900, 10):
         warehouse.sql(f"insert into {table} {EVENTS[table].format(at=f'now() - interval $${days} days$$')}")
@@ -149,7 +152,7 @@ def test_what_happened_long_ago_goes(warehouse, table: str, left: int) -> None:
     assert warehouse.one(f"select count(*) from {table}") == left
 
 
-@pytest.mark.parametrize("table", ["ml.drill", "ml.interval"])
+@pytest.mark.parametrize("table", ["ml.drill", "ops.drill", "ml.interval"])
 def test_the_newest_of_what_is_asked_for_by_the_newest_stays_however_old(warehouse, table: str) -> None:
     for days in (800, 900):
         warehouse.sql(f"insert into {table} {EVENTS[table].format(at=f'now() - interval $${days} days$$')}")

@@ -168,6 +168,6 @@ def test_it_is_applied_to_airflow_again_and_again_and_what_is_old_there_can_be_d
 
 def test_metadata_that_cannot_be_cleaned_is_told_without_its_password() -> None:
     nobody = "postgresql://airflow:secret-word@127.0.0.1:1/airflow"
-    with pytest.raises(CicloError, match="airflow db clean --tables dag_run.* failed") as error:
+    with pytest.raises(CicloError, match=r"airflow db clean --tables dag_run.* failed") as error:
         clean_metadata(nobody, timedelta(days=90), timedelta(days=365))
     assert "secret-word" not in str(error.value)
