@@ -93,9 +93,9 @@ def revoke(
 ) -> None:
     """Revoke a token: within two seconds it opens nothing any more."""
     from include.commands.system import warehouse
+    from include.commands.undo import reason_given
 
-    if not reason.strip():
-        raise ConfigError('give a reason, which is kept on record: --reason "…"')
+    reason = reason_given(reason)
     with warehouse().begin() as connection:
         row = connection.exec_driver_sql(REVOKE, (reason, getpass.getuser(), token_id)).first()
     if row is None:

@@ -48,7 +48,7 @@ def rollback(
     from include.local.airflow_api import AirflowApi
 
     known_pipelines(pipeline)
-    _ask_reason(reason)
+    reason = reason_given(reason)
     conf: dict[str, Any] = {"reason": reason, "by": getpass.getuser()} | ({"to": to} if to is not None else {})
     if trouble := run_to_end(AirflowApi.of_runtime(), f"rollback_{pipeline}", f"ciclo__{time.time_ns()}", conf):
         raise CicloError(trouble)
@@ -67,7 +67,7 @@ def pin(
     from include.promotion.rollback import Pin
 
     known_pipelines(pipeline)
-    _ask_reason(reason)
+    reason = reason_given(reason)
     kept = Pin(getpass.getuser(), reason, instant(until) if until else None)
     _record(pipeline, f"the champion is {kept}", kept.to_dict())
     typer.echo(f"{pipeline}: {kept}")
@@ -78,7 +78,7 @@ def unpin(pipeline: Pipeline, reason: Reason = "") -> None:
     from include.promotion.ledger import standing_pin
 
     known_pipelines(pipeline)
-    _ask_reason(reason)
+    reason = reason_given(reason)
     with warehouse().connect() as connection:
         standing = standing_pin(connection, pipeline, datetime.now(UTC))
     if standing is None:
@@ -132,9 +132,22 @@ def _last_window(connection: "Connection", pipeline: str) -> "Window":
     return Window(row[0], row[1])
 
 
-def _ask_reason(reason: str) -> None:
-    if not reason.strip():
+def reason_given(text: str) -> str:
+    r"""Return a reason as it is kept: in one line.
+
+    Examples
+    --------
+    >>> reason_given(" audit,\nas every year ")
+    'audit, as every year'
+
+    Raises
+    ------
+    ConfigError
+        There is none.
+    """
+    if not (reason := " ".join(text.split())):
         raise ConfigError('give a reason, which is kept on record: --reason "…"')
+    return reason
 
 
 def instant(text: str) -> datetime:

@@ -35,7 +35,8 @@ def override(
     ConfigError
         Without a reason, or where an entry is not there, does not wait, or cannot be loaded as it is.
     """
-    if not reason.strip():
+    reason = " ".join(reason.split())
+    if not reason:
         raise ConfigError("overriding needs a reason, it is kept on record: say why these rows are right")
     if not ids:
         raise ConfigError("overriding needs the numbers of the entries: ciclo quarantine list shows them")

@@ -28,12 +28,18 @@ Compared = Coroutine[Any, Any, tuple[ServedModel, np.ndarray] | None]
 
 
 class Answer(msgspec.Struct, omit_defaults=True):
-    """One prediction: in the target's unit, its interval, and what is odd about its row."""
+    """One prediction: in the target's unit, its interval, what is odd about its row, and which that is, where known.
+
+    `valid_at` is the time of the row it is made from, `target_at` that of what it predicts.
+    """
 
     predicted: float
     lower_bound: float | None = None
     upper_bound: float | None = None
     warnings: list[str] = []
+    entity: str | None = None
+    valid_at: datetime | None = None
+    target_at: datetime | None = None
 
 
 class Answers(msgspec.Struct):
@@ -195,6 +201,10 @@ def _answers(request_id: str, model: ServedModel, predicted: np.ndarray, rows: R
             Answer(value, value - width, value + width, warnings)
             for value, warnings in zip(values, rows.warnings, strict=True)
         ]
+    if any(rows.times) or any(rows.entities):
+        for number, answer in enumerate(each):
+            answer.entity, answer.valid_at = rows.entities[number] or None, rows.times[number]
+            answer.target_at = rows.targets[number] if rows.targets else None
     name = model.pipeline.pipeline
     return Answers(request_id, name, model.version, model.is_simulated, model.interval_as_of, each)
 

@@ -65,17 +65,30 @@ async def complete(warehouse: Warehouse, reader: RowReader, request: dict[str, A
     model = reader.model
     if "raw" in request:
         frame = raw_rows(reader, _converted(request, Raw).raw)
-        completed = await warehouse.run(lambda connection: build_features(connection, model, frame))
+        completed, targets = await warehouse.run(lambda link: _with_targets(build_features(link, model, frame), model))
     else:
         lookups = _lookups(request)
-        completed = await warehouse.run(lambda connection: look_up(connection, model, lookups))
+        completed, targets = await warehouse.run(lambda link: _with_targets(look_up(link, model, lookups), model))
     warnings = reader.judge(completed.values, refuses="raw" in request and not reader.flags_range)
     allowed = stale_after(model.pipeline)
     for place, (known_at, asked_at) in enumerate(zip(completed.known_at, completed.asked_at, strict=True)):
-        if known_at is not None and asked_at - known_at > allowed:
+        if known_at is None:
+            warnings[place] = [*warnings[place], "stale: it looks back, and nothing is known of the time before it"]
+        elif asked_at - known_at > allowed:
             text = f"stale: its newest features were known {asked_at - known_at} before, at {known_at.isoformat()}"
             warnings[place] = [*warnings[place], text]
-    return Rows(completed.values, _texts(model, completed), list(completed.entities), list(completed.times), warnings)
+    about: tuple[list[str | None], list[datetime | None]] = [*completed.entities], [*completed.times]
+    return Rows(completed.values, _texts(model, completed), *about, warnings, targets)
+
+
+def _with_targets(completed: Completed, model: ServedModel) -> tuple[Completed, list[datetime | None]]:
+    """Return rows, and the time that the prediction of each will be about; None where no calendar tells."""
+    import pandas as pd
+
+    from include.features.target_time import expected
+
+    targets = expected(model.pipeline, pd.Series(completed.times, dtype="datetime64[us, UTC]"))
+    return completed, [None if at is pd.NaT else at.to_pydatetime() for at in targets]
 
 
 def _texts(model: ServedModel, completed: Completed) -> list[bytes]:

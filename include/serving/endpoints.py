@@ -16,6 +16,7 @@ from include.serving.inputs import BadRequest
 from include.serving.model import ServedModel
 
 MOST_EXPLAINED = 100  # rows in one request
+ABOUT = ("entity", "valid_at", "target_at")  # what an answer tells of its row, where it is known
 LOOKS, LOOKS_SECONDS = 12, 0.25  # for answers that another instance may have given: it brings them here within a second
 
 
@@ -35,6 +36,7 @@ class Explain(Endpoint):
         method, adds_up, bases, parts = await asyncio.to_thread(explain, front, values)
         each = [
             {"predicted": answer.predicted, "base": base, "contributions": dict(zip(front.features, own, strict=True))}
+            | {name: about for name in ABOUT if (about := getattr(answer, name)) is not None}
             for answer, base, own in zip(answers.predictions, bases.tolist(), parts.tolist(), strict=True)
         ]
         own = {"request_id": answers.request_id, "pipeline": name, "model_version": front.version}

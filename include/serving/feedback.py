@@ -10,6 +10,7 @@ from psycopg2.extras import Json, execute_values
 from include.serving.inputs import MOST_FAULTS, BadRequest
 from include.serving.locating import Place
 from include.serving.model import LARGEST
+from include.spec.fields import NAME
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as PgConnection
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
     from include.serving.catalog import Catalog
 
 MOST = 1_000  # items in one request
+ENDS = r"(?!\n)"  # Python's $ also matches before a last line break; its \Z is unknown to readers of JSON Schema
 Number = Annotated[float, msgspec.Meta(ge=-LARGEST, le=LARGEST)]
-OutcomeName = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]{0,62}$")]
+OutcomeName = Annotated[str, msgspec.Meta(pattern=rf"{NAME}{ENDS}")]
 # What was told of other things stays; the same again is no version.
 TELL = """
 insert into ml.feedback (request_id, row_number, version, pipeline, actual, outcome, given_by)
@@ -39,7 +41,7 @@ LOCK = "select pg_advisory_xact_lock(hashtext('feedback:' || id)) from unnest(%s
 class Item(msgspec.Struct, forbid_unknown_fields=True):
     """What came of one answer."""
 
-    request_id: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]{1,64}$")]
+    request_id: Annotated[str, msgspec.Meta(pattern=rf"^[A-Za-z0-9_-]{{1,64}}${ENDS}")]
     row_number: Annotated[int, msgspec.Meta(ge=0, lt=10_000)] = 0
     actual: Number | None = None
     outcome: Annotated[dict[OutcomeName, bool | Number], msgspec.Meta(min_length=1, max_length=20)] | None = None
@@ -99,9 +101,14 @@ def check(items: list[Item], pipelines: dict[Place, str], catalog: Catalog) -> N
             continue
         pipeline = model.pipeline
         column = pipeline.sources[pipeline.main].columns[pipeline.target.column]
-        low, high = (0.0, 1.0) if pipeline.target.is_probability else (column.min, column.max)
-        if (low is not None and item.actual < low) or (high is not None and item.actual > high):
-            faults.append(f"items[{number}].actual = {item.actual:.15g}: the contract allows {low} to {high}")
+        place = f"items[{number}].actual = {item.actual:.15g}"
+        if pipeline.target.is_probability:
+            if item.actual not in (0.0, 1.0):
+                faults.append(f"{place}: it has come, 1, or it has not, 0")
+        elif (column.min is not None and item.actual < column.min) or (
+            column.max is not None and item.actual > column.max
+        ):
+            faults.append(f"{place}: the contract allows {column.min} to {column.max}")
     if faults:
         raise BadRequest(422, "a truth that the target cannot be", faults[:MOST_FAULTS])
 

@@ -50,8 +50,22 @@ def infer_routes(service: Service) -> list[Route]:
     return [Route(path, infer, methods=["POST"]) for path in paths]
 
 
+class Metadata(Infer):
+    """``GET /v2/models/{pipeline}[/versions/{version}]``."""
+
+    async def respond(self, scope: Scope, receive: Receive) -> bytes:
+        """Return what a model is asked and answers, to those who may ask it."""
+        path = scope["path_params"]
+        self.service.guard.check(scope["headers"], "predict", path["pipeline"])
+        model = self.service.model(path["pipeline"])
+        refuse_other(model, path.get("version"))
+        return encode(describe(model))
+
+
 def add_protocol(app: FastAPI, service: Service) -> None:
-    """Add the routes of the protocol that tell of models and health; they need no token."""
+    """Add the routes of the protocol that tell of models, and of health, which need no token."""
+    for path in ("/v2/models/{pipeline}", "/v2/models/{pipeline}/versions/{version}"):
+        app.router.routes.append(Route(path, Metadata(service), methods=["GET"]))
 
     @app.get("/v2")
     def server() -> dict[str, Any]:
@@ -69,18 +83,6 @@ def add_protocol(app: FastAPI, service: Service) -> None:
         is_ready = bool(service.catalog.models) and not service.spool.is_full
         response.status_code = 200 if is_ready else 503
         return {"ready": is_ready}
-
-    @app.get("/v2/models/{pipeline}")
-    @app.get("/v2/models/{pipeline}/versions/{version}")
-    def metadata(pipeline: str, response: Response, version: str | None = None) -> dict[str, Any]:
-        """Tell what a model is asked and answers."""
-        try:
-            model = service.model(pipeline)
-            refuse_other(model, version)
-        except BadRequest as refused:
-            response.status_code = refused.status
-            return {"error": str(refused)}
-        return describe(model)
 
     @app.get("/v2/models/{pipeline}/ready")
     @app.get("/v2/models/{pipeline}/versions/{version}/ready")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,7 +20,8 @@ MOST_ROWS = 10_000
 MOST_FAULTS = 50  # that are told
 LARGEST_INPUT = 3e38  # forests count in single precision
 OTHER_FORMS = {"entity", "at", "lookups", "raw"}  # keys of requests without ready features
-Entity = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]{0,500}$")]
+Entity = Annotated[str, msgspec.Meta(max_length=500, pattern=r"^[^\x00]*$")]
+_decode_any = msgspec.json.Decoder(float_hook=float).decode  # also what no float can hold: its place is told
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
@@ -60,6 +62,8 @@ class Rows(msgspec.Struct, frozen=True):
         What each row is about, where the request says so; None elsewhere.
     warnings : list of list of str
         Of each row: features outside what the model was trained on, or outside the contract where that is only flagged.
+    targets : list of datetime or None
+        What each prediction will be about, UTC; empty where nobody has worked that out.
     """
 
     values: np.ndarray
@@ -67,6 +71,7 @@ class Rows(msgspec.Struct, frozen=True):
     entities: list[str | None]
     times: list[datetime | None]
     warnings: list[list[str]]
+    targets: list[datetime | None] = []
 
 
 def in_utc(place: str, at: datetime) -> datetime:
@@ -153,11 +158,15 @@ class RowReader:
         Raises
         ------
         BadRequest
-            422 naming each value outside the contract, where these are refused, and each that no model counts with.
+            422 naming each value outside the contract, where these are refused, each that no model counts with, and
+            each row without any value.
         """
-        if not ((values < self._least) | (values > self._most)).any():
+        if ((values >= self._least) & (values <= self._most)).all():
             return [[] for _ in values]
-        model = self.model
+        model, missing = self.model, np.isnan(values)
+        if (empty := np.flatnonzero(missing.all(axis=1))).size:
+            faults = [f"rows[{number}]: no feature has a value" for number in empty[:MOST_FAULTS]]
+            raise BadRequest(422, "there is no prediction out of nothing", faults)
         if (places := np.argwhere(np.abs(values) > LARGEST_INPUT)).size:
             faults = [f"rows[{n}].{model.features[place]} = {values[n, place]:.15g}: too large" for n, place in places]
             raise BadRequest(422, "numbers that no model counts with", faults[:MOST_FAULTS])
@@ -167,8 +176,10 @@ class RowReader:
             faults = [self._range(values, *place) for place in np.argwhere(outside)[:MOST_FAULTS]]
             raise BadRequest(422, "values outside what the contract allows", faults)
         warnings: list[list[str]] = [[] for _ in values]
-        for number, place in np.argwhere(outside | unseen):
+        lacking = missing & model.always_there
+        for number, place in np.argwhere(outside | unseen | lacking):
             kind = "outside the contract" if outside[number, place] else "outside the training data"
+            kind = "is missing, which it never was in the training data" if lacking[number, place] else kind
             warnings[number].append(f"{model.features[place]}: {kind}")
         return warnings
 
@@ -181,7 +192,7 @@ class RowReader:
     def _refused(self, body: bytes) -> BadRequest:
         """Say everything that is wrong with a body."""
         try:
-            request = msgspec.json.decode(body)
+            request = _decode_any(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             return BadRequest(400, f"the body is no JSON that can be read: {error}")
         if isinstance(request, dict) and "rows" not in request and OTHER_FORMS & request.keys():
@@ -193,6 +204,7 @@ class RowReader:
             faults += self._faults(f"rows[{number}]", row)
             if len(faults) >= MOST_FAULTS:
                 break
+        faults = faults or ["rows: cannot be read"]
         return BadRequest(422, "the request does not fit the model", faults[:MOST_FAULTS])
 
     def _faults(self, place: str, row: Any) -> list[str]:
@@ -203,7 +215,7 @@ class RowReader:
         for name in self.model.features:
             if name not in row:
                 faults.append(f"{place}.{name}: is missing; where nobody knows it, send null")
-            elif isinstance(row[name], bool) or not isinstance(row[name], int | float | None):
+            elif row[name] is not None and not _is_number(row[name]):
                 faults.append(f"{place}.{name} = {row[name]!r:.60}: expected a number or null")
         try:
             msgspec.convert(row.get("entity"), Entity | None)
@@ -213,4 +225,12 @@ class RowReader:
             msgspec.convert(row.get("valid_at"), Instant | None)
         except msgspec.ValidationError:
             faults.append(f"{place}.valid_at: expected a time such as 2026-01-31T14:00:00Z")
-        return faults or [f"{place}: cannot be read"]
+        return faults
+
+
+def _is_number(value: Any) -> bool:
+    """Tell whether a value of a body is a number that a float can hold."""
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:
+        return False

@@ -59,6 +59,7 @@ def _loaded(place: Path, where: str) -> ServedModel:
         high=high,
         seen_low=np.array([grid.smallest if grid else -np.inf for grid in grids]),
         seen_high=np.array([grid.largest if grid else np.inf for grid in grids]),
+        always_there=np.array([name in subjects and not subjects[name].whole.missing for name in forecaster.features_]),
         usual=np.array(usual, dtype="float64"),
         is_simulated=tags["data_origin"] == "SIMULATED",
         cut_at=datetime.fromisoformat(tags["cut_at"]),

@@ -41,7 +41,8 @@ class Completed:
     entities, times : list
         What each row is about.
     known_at : list of datetime or None
-        When the newest of what it was made from, before the row itself, could be known, UTC.
+        When the newest of what it was made from, before the row itself, could be known, UTC; None where it looks back
+        and nothing is there.
     asked_at : list of datetime
         For when each was asked, UTC.
     """

@@ -77,6 +77,8 @@ class ServedModel:
         Least and largest value that the contract allows, each in the feature's unit; infinite where it says nothing.
     seen_low, seen_high : array, shape (f,)
         Least and largest value it was trained on.
+    always_there : array of bool, shape (f,)
+        Whether it was never missing where it was trained.
     usual : array, shape (f,)
         The median of each feature where it was trained; NaN where it never had a value.
     half_width : float
@@ -96,6 +98,7 @@ class ServedModel:
     high: np.ndarray
     seen_low: np.ndarray
     seen_high: np.ndarray
+    always_there: np.ndarray
     usual: np.ndarray
     is_simulated: bool
     cut_at: datetime

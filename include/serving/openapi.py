@@ -87,6 +87,8 @@ def _add(schema: dict[str, Any]) -> None:
         title = "Predict, by the Open Inference Protocol"
         infer = _operation(title, ("InferRequest",), None, names, problem=None)
         paths[f"/v2/models/{{pipeline}}{path}/infer"] = {"post": infer}
+        told = _operation("Tell what a model is asked and answers", (), None, names, problem=None)
+        paths[f"/v2/models/{{pipeline}}{path}"] = {"get": told}
 
 
 def _operation(

@@ -45,6 +45,8 @@ def raw_rows(reader: RowReader, records: list[dict[str, Any]]) -> pd.DataFrame:
         try:
             values = masked_row(source.columns, wanted(**own).model_dump(), hash_key)
             rows.append(values | {"valid_at": _moment(pipeline, record.get("valid_at"))})
+            if all(value is None for name, value in values.items() if name not in source.key):
+                wrong.append(f"raw[{number}]: no column has a value")
         except ValidationError as error:
             wrong += [f"raw[{number}].{fault}" for fault in faults(error)]
         except ConfigError as error:
@@ -97,7 +99,7 @@ def build_features(connection: PgConnection, model: ServedModel, given: pd.DataF
     places = list(zip(names, given["valid_at"], strict=True))
     rows = built.loc[places]
     main, has_lags = tables[pipeline.main], main_rows(pipeline) > 0
-    known = [_known_before(main, key, row) if has_lags else None for _, row in given.iterrows()]
+    known = [_known_before(main, key, row) if has_lags else row["valid_at"] for _, row in given.iterrows()]
     return Completed(
         rows[list(model.features)].to_numpy("float64"),
         [entity for entity, _ in places],

@@ -116,9 +116,11 @@ def outputs(model: ServedModel, request: InferRequest) -> list[str]:
     Raises
     ------
     BadRequest
-        422 for an output that there is not.
+        422 for an output that there is not, 400 for one that is asked for as classes.
     """
     there = output_names(model)
+    if any("classification" in (wanted.parameters or {}) for wanted in request.outputs or ()):
+        raise BadRequest(400, "classification (class_count): answers are numbers, not classes; leave it out")
     names = [wanted.name for wanted in request.outputs or ()] or there
     if unknown := [name for name in names if name not in there]:
         raise BadRequest(422, f"{', '.join(unknown)}: there is no such output; there are {', '.join(there)}")

@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 import time
+import warnings
 from functools import partial
 from pathlib import Path
 from threading import Thread
@@ -46,6 +47,8 @@ def key_ring() -> KeyRing:
 
 def answer(folder: Path, address: tuple[str, int], workers: int, certificate: str | None, key: str | None) -> None:
     """Answer requests until told to stop; of each subject this worker's share of what it may ask."""
+    # scikit-learn's forests, asked by several threads, reset each other's filters of warnings, and warn of that.
+    warnings.showwarning = lambda *_, **__: None
     sys.setswitchinterval(0.001)  # while another version is loaded, requests wait the less for their turn
     options = settings()
     guard = Guard(key_ring(), folder, options.predictions_rate / workers)

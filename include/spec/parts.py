@@ -148,7 +148,7 @@ class ServingLimits(Strict):
     latency_ms: Annotated[float | None, Field(json_schema_extra={"unit": "ms"})] = Field(
         None, gt=0, description="Time of an answer that at most one request of a hundred may exceed."
     )
-    warned_share: Share | None = Field(None, ge=0, le=1, description="Share of answered rows that may have a warning.")
+    warned_share: Share | None = Field(None, ge=0, lt=1, description="Share of answered rows that may have a warning.")
     error: Annotated[float | None, Field(json_schema_extra={"unit": "the target's"})] = Field(
         None, gt=0, description="Mean loss of answers whose truth is known: of `mae` in the target's unit."
     )

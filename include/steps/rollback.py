@@ -23,7 +23,7 @@ def by_hand(run: Run) -> dict[str, Any]:
     """Roll back as a person asked for by the run's params `to`, `reason` and `by`, and pin what comes back."""
     from include.promotion.rollback import Pin
 
-    reason, by = str(run.params.get("reason") or "").strip(), str(run.params.get("by") or "somebody")
+    reason, by = " ".join(str(run.params.get("reason") or "").split()), str(run.params.get("by") or "somebody")
     if not reason:
         raise ConfigError(f"{run.ref.dag_id}: give a reason: it is kept with the decision and the pin")
     to = run.params.get("to")

@@ -86,7 +86,7 @@ class Station:
         with self.warehouse.engine.connect() as connection:
             return find(connection, Wanted("readings", status=status))
 
-    def override(self, *ids: int, reason: str = "a real flood") -> None:
+    def override(self, *ids: int, reason: str = "a real\nflood ") -> None:
         with self.warehouse.engine.begin() as connection:
             override(connection, [self.spec], ids, "ana", reason)
 

@@ -37,7 +37,7 @@ def live(world, at="now()"):
 
 
 def back(world, run_id, **params):
-    return rollback.by_hand(world.run("rollback", run_id, **{"reason": "it predicts nonsense", "by": "ana"} | params))
+    return rollback.by_hand(world.run("rollback", run_id, **{"reason": " it predicts\nnonsense", "by": "ana"} | params))
 
 
 def pin(world, kept):

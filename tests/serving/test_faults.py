@@ -165,9 +165,11 @@ def test_a_full_log_refuses_with_503_until_the_warehouse_is_back(
 ) -> None:
     on_mortal.environment["CICLO_SERVING_SPOOL_MB"] = "1"
     on_mortal.start()
+    assert on_mortal.predict(plant, *[ROW] * 1000).status_code == 413, "there is never room for that"
     refused = fill(on_mortal, mortal_postgres, plant, rows=20)
     assert refused.headers["Retry-After"] == "5"
     assert refused.json()["title"] == NO_ROOM
+    assert "UserWarning" not in on_mortal.log.read_text()
 
 
 @pytest.fixture

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from include.serving import feedback
+from include.serving.catalog import Catalog
+from include.serving.inputs import BadRequest
+from include.serving.loading import load
+from include.spec.load import load_all
 from include.spec.model import Pipeline
 from tests.serving.running import Service
 
@@ -93,6 +100,9 @@ def test_feedback_needs_a_token_for_the_pipeline_of_the_answer(shared_service: S
         ({"items": [{"request_id": "a"}]}, 422, "give actual, outcome or both"),
         ({"items": [{"request_id": "a", "actual": 1.0}] * 2}, 422, "is there twice"),
         ({"items": [{"request_id": "a\0", "actual": 1.0}]}, 422, "request_id"),
+        ({"items": [{"request_id": "a\n", "actual": 1.0}]}, 422, "request_id"),
+        ({"items": [{"request_id": "a", "outcome": {"margin\n": 1}}]}, 422, "outcome"),
+        ({"items": [{"request_id": "a", "outcome": {"m" * 41: 1}}]}, 422, "outcome"),
         ({"items": [{"request_id": "a", "actual": "1"}]}, 422, "actual"),
         ({"items": [{"request_id": "a", "actual": -1.1e100}]}, 422, "actual"),
         ({"items": [{"request_id": "a", "outcome": {"margin": 1.7e308}}]}, 422, "outcome"),
@@ -106,6 +116,18 @@ def test_feedback_needs_a_token_for_the_pipeline_of_the_answer(shared_service: S
 def test_wrong_feedback_is_refused(shared_service: Service, body: Any, status: int, text: str) -> None:
     refused = shared_service.post("/v1/feedback", body)
     assert (refused.status_code, text in refused.text) == (status, True), refused.text
+
+
+def test_what_was_predicted_as_a_probability_has_come_or_not(tmp_path: Path, plant_versions: Path) -> None:
+    catalog, name = Catalog(tmp_path), "co_alert"
+    catalog.models = {name: replace(load(plant_versions / "plant" / "1"), pipeline=load_all()[name])}
+    items = [feedback.Item("a", number, actual) for number, actual in enumerate((0.0, 1.0, 0.5, None))]
+    with pytest.raises(BadRequest) as refused:
+        feedback.check(items, dict.fromkeys((("a", number) for number in range(4)), name), catalog)
+    assert (refused.value.status, refused.value.faults) == (
+        422,
+        ["items[2].actual = 0.5: it has come, 1, or it has not, 0"],
+    )
 
 
 def test_feedback_to_an_answer_that_waits_in_the_spool_is_accepted_and_joined_later(

@@ -97,6 +97,8 @@ def test_features_are_looked_up_as_they_were_known_at_the_instant(
     assert answer.status_code == 200, answer.text
     expected = model.predict(rows.iloc[[-3]])[0]
     assert [one["predicted"] for one in answer.json()["predictions"]] == [expected, expected]
+    about = last["valid_at"].isoformat().replace("+00:00", "Z")
+    assert {(one["valid_at"], one["target_at"]) for one in answer.json()["predictions"]} == {(about, about)}
     before = ask(asked, {"lookups": [{"at": (last["available_at"] - timedelta(seconds=1)).isoformat()}]}).json()
     assert before["predictions"][0]["predicted"] == model.predict(rows.iloc[[-4]])[0]
     kept = f"select valid_at, inputs from ml.prediction where request_id = '{before['request_id']}'"
@@ -135,6 +137,25 @@ def test_raw_rows_get_the_features_that_training_would_have_built(
     [[inputs]] = asked.rows(kept)
     last = source["first_sensor"].iloc[-1]
     assert (inputs["first_sensor"], inputs["first_sensor_lag_1"], inputs["hour_of_day"]) == (12.0, last, 0)
+
+
+def test_a_raw_row_without_what_training_always_had_or_without_any_history_has_a_warning(asked: Service) -> None:
+    row = {"first_sensor": 12.0, "second_sensor": 5.0}
+    answers = [
+        ask(asked, {"raw": [given | {"valid_at": at}]}).json()["predictions"][0]
+        for given, at in (
+            (row, "2024-01-21T00:00:00Z"),
+            ({"second_sensor": 5.0}, "2024-01-21T00:00:00Z"),
+            (row, "2005-01-21T00:00:00Z"),
+            (row, "2031-01-21T00:00:00Z"),
+        )
+    ]
+    assert answers[0].get("warnings", []) == []
+    assert answers[1]["warnings"] == ["first_sensor: is missing, which it never was in the training data"]
+    assert "stale: it looks back, and nothing is known of the time before it" in answers[2]["warnings"]
+    assert any(text.startswith("stale: its newest features were known 2557 days") for text in answers[3]["warnings"])
+    nothing = ask(asked, {"raw": [{"valid_at": "2024-01-21T00:00:00Z"}]})
+    assert (nothing.status_code, nothing.json()["errors"]) == (422, ["raw[0]: no column has a value"])
 
 
 def test_a_raw_row_that_breaks_the_contract_is_refused_or_flagged_as_the_spec_says(asked: Service) -> None:

@@ -41,6 +41,15 @@ def test_what_was_answered_is_in_the_warehouse_once(shared_service: Service, pla
     }
 
 
+def test_an_answer_says_which_row_it_is_about_where_that_is_known(shared_service: Service, plant: Pipeline) -> None:
+    rows = [ROW, ROW | {"entity": "a"}, ROW | {"valid_at": "2024-02-01T02:00:00+02:00"}]
+    about = [
+        {name: each.get(name) for name in ("entity", "valid_at", "target_at") if name in each}
+        for each in shared_service.predict(plant, *rows).json()["predictions"]
+    ]
+    assert about == [{}, {"entity": "a"}, {"valid_at": "2024-02-01T00:00:00Z"}]
+
+
 def test_an_odd_row_is_answered_with_a_warning_and_an_impossible_one_refused(
     shared_service: Service, plant: Pipeline
 ) -> None:
@@ -56,6 +65,9 @@ def test_an_odd_row_is_answered_with_a_warning_and_an_impossible_one_refused(
     [
         ({"rows": [ROW | {"colour": 1}]}, 422, "rows[0].colour: there is no such feature"),
         ({"rows": [{"first_sensor": 1.0}]}, 422, "rows[0].second_sensor: is missing"),
+        ({"rows": [ROW, dict.fromkeys(ROW)]}, 422, "rows[1]: no feature has a value"),
+        ({"rows": [ROW | {"first_sensor": 10**400}]}, 422, "rows[0].first_sensor = 1000"),
+        ({"rows": [ROW], "at": None}, 422, '["at: there is no such field"]'),
         ({"rows": [ROW, ROW | {"second_sensor": 1e300}]}, 422, "rows[1].second_sensor = 1e+300: too large"),
         ({"rows": [ROW | {"first_sensor": "10"}]}, 422, "rows[0].first_sensor = '10': expected a number or null"),
         ({"rows": [ROW | {"first_sensor": True}]}, 422, "rows[0].first_sensor = True: expected a number or null"),
@@ -64,7 +76,11 @@ def test_an_odd_row_is_answered_with_a_warning_and_an_impossible_one_refused(
         ({"rows": [ROW] * 10_001}, 413, "rows; send 1 to 10,000"),
         ([1], 422, "expected an object"),
         (b'{"rows": [{"first_sensor": NaN, "second_sensor": 5, "hour_of_day": 1}]}', 400, "no JSON"),
-        (b'{"rows": [{"first_sensor": 1e999, "second_sensor": 5, "hour_of_day": 1}]}', 400, "no JSON"),
+        (
+            b'{"rows": [{"first_sensor": 1e999, "second_sensor": 5, "hour_of_day": 1}]}',
+            422,
+            "rows[0].first_sensor = inf: expected a number",
+        ),
         (b"[" * 200_000, 400, "no JSON"),
         (b"\xff\xfe{}", 400, "no JSON"),
         (b" " * (9 << 20), 413, "longer than"),

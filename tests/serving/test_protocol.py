@@ -29,7 +29,9 @@ def headers(shared_service: Service) -> dict[str, str]:
     return {"Authorization": f"Bearer {shared_service.token()}"}
 
 
-def test_a_client_sees_that_the_model_is_there_and_what_it_asks_for(client: Any, plant: Pipeline) -> None:
+def test_a_client_sees_that_the_model_is_there_and_what_it_asks_for(
+    client: Any, headers: dict[str, str], plant: Pipeline
+) -> None:
     name = plant.pipeline
     assert client.is_server_live()
     assert client.is_server_ready()
@@ -37,7 +39,7 @@ def test_a_client_sees_that_the_model_is_there_and_what_it_asks_for(client: Any,
     assert client.is_model_ready(name, "1")
     assert not client.is_model_ready(name, "2")
     assert not client.is_model_ready("nobody")
-    told = client.get_model_metadata(name)
+    told = client.get_model_metadata(name, headers=headers)
     assert told["versions"] == ["1"]
     assert told["inputs"][0]["parameters"]["names"] == ["first_sensor", "second_sensor", "hour_of_day"]
     assert [output["name"] for output in told["outputs"]] == ["predicted", "lower_bound", "upper_bound"]
@@ -80,6 +82,15 @@ def test_a_client_without_a_token_gets_no_answer(client: Any, plant: Pipeline) -
         client.infer(plant.pipeline, [matrix])
 
 
+def test_what_a_model_asks_is_told_to_those_who_may_ask_it(shared_service: Service, plant: Pipeline) -> None:
+    for scope, status in ((None, 401), ("predict:other", 403), (f"predict:{plant.pipeline}", 200)):
+        headers = {"Authorization": f"Bearer {shared_service.token(scope)}"} if scope else {}
+        for path in ("", "/versions/1"):
+            url = f"{shared_service.url}/v2/models/{plant.pipeline}{path}"
+            answer = requests.get(url, headers=headers, timeout=10)
+            assert (answer.status_code, "first_sensor" in answer.text) == (status, status == 200)
+
+
 FEATURES = {"name": "features", "shape": [1, 3], "datatype": "FP64", "data": [1, 2, 3]}
 
 
@@ -100,6 +111,11 @@ FEATURES = {"name": "features", "shape": [1, 3], "datatype": "FP64", "data": [1,
         ({"inputs": [FEATURES | {"name": "colour"}]}, 422, "colour: there is no such input; first_sensor: is missing"),
         ({"inputs": [FEATURES, FEATURES]}, 422, "is there twice"),
         ({"inputs": []}, 422, "first_sensor: is missing"),
+        (
+            {"inputs": [FEATURES], "outputs": [{"name": "predicted", "parameters": {"classification": 2}}]},
+            400,
+            "class_count",
+        ),
         ({"inputs": [FEATURES], "outputs": [{"name": "colour"}]}, 422, "colour: there is no such output"),
         (b'{"inputs": [{"name": "features", "shape": [1, 3], "datatype": "FP64", "data": [NaN, 2, 3]}]}', 400, "is no"),
     ],

@@ -109,6 +109,8 @@ MINIMAL = [
          "1 is not below 1", "less than 1"),
     slip("replay:", "predictions: {rollout: {mode: shadow, share: 0.1}}\nreplay:", "predictions.rollout.share",
          "has no effect where mode is shadow", "mode: canary"),
+    slip("replay:", "predictions: {limits: {warned_share: 1}}\nreplay:", "predictions.limits.warned_share",
+         "1 is not below 1", "less than 1"),
     slip("replay:", "predictions: {rollout: {limits: {errors: 0.1}}}\nreplay:", "predictions.rollout.limits",
          "have no effect where mode is basic", "shadow or canary"),
     slip("replay:", "promotion: {protected: [fix]}\nreplay:", "promotion.protected[0]", "'fix' is not a feature",
