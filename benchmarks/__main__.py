@@ -15,6 +15,7 @@ from benchmarks import (
     features,
     loading,
     model_quality,
+    page,
     promotion,
     quality,
     replay,
@@ -51,6 +52,7 @@ BENCHMARKS = {
     "log_memory": durability.measure_memory,
     "serve_start": serve_start.measure,
     "serve_follows": serve_follows.measure,
+    "page": page.measure,
 }
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import psycopg2
 import pytest
+import requests
 
 from include.local.airflow_api import AirflowApi
 
@@ -64,6 +65,13 @@ class System:
     def api(self) -> AirflowApi:
         """A client that is signed in once for all tests."""
         return self.sign_in()
+
+    def page(self, path: str) -> requests.Response:
+        """Return a page of Airflow's web UI, as somebody who is signed in."""
+        url = f"http://127.0.0.1:{self.env['CICLO_AIRFLOW_PORT']}"
+        who = {"username": "admin", "password": (self.var / "secrets" / "airflow_admin").read_text()}
+        token = requests.post(f"{url}/auth/token", json=who, timeout=10).json()["access_token"]
+        return requests.get(f"{url}{path}", headers={"Authorization": f"Bearer {token}"}, timeout=30)
 
     def wait_for_promotion(self, pipeline: str, number: int = 1) -> None:
         """Wait until a pipeline has promoted so many versions, aliases included."""
