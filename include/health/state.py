@@ -147,9 +147,7 @@ def with_champions(states: dict[str, dict[str, Any]], url: str, mlflow_url: str)
         If MLflow does not answer.
     """
     with connect_engine(url).connect() as connection:
-        return {
-            name: {**state, "champion": _champion(connection, mlflow_url, name)} for name, state in states.items()
-        }
+        return {name: {**state, "champion": _champion(connection, mlflow_url, name)} for name, state in states.items()}
 
 
 def _champion(connection: Connection, mlflow_url: str, pipeline: str) -> dict[str, Any] | None:
