@@ -11,9 +11,10 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import Depends, FastAPI, Request
-from fastapi.exceptions import HTTPException, RequestValidationError
+from fastapi.exceptions import RequestValidationError
 from pydantic import Field
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 
 from include.errors import CicloError
@@ -129,6 +130,8 @@ def ciclo(place: Place, guard: Any) -> FastAPI:
     add_pages(app, place.docs, links.base, lambda text: frame(text, links), message)
 
     async def refused(request: Request, error: HTTPException) -> Response:
+        if error.status_code == 404:
+            return message(404, "There is no such page", "Its address is none of Ciclo's.", [])
         return _refused(request, error, links.base)
 
     async def impossible(request: Request, error: RequestValidationError) -> Response:

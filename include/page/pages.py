@@ -22,7 +22,7 @@ def overview(place: Place) -> str:
     problems = [shown.problem] if shown.problem else []
     if shown.looked is None:
         names = (path.name for path in settings().pipelines.iterdir() if (path / "pipeline.yaml").exists())
-        told = cards.unread(names, shown.problem or "the health is being read, the page asks again by itself")
+        told = cards.unread(names, shown.problem or "the health is being read for the first time: reload")
     else:
         problems += shown.looked.problems
         told = [

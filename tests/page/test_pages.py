@@ -23,7 +23,8 @@ def text(html: str) -> str:
 @pytest.fixture
 def pages(page: Client, story) -> list[str]:
     """Every page there is of the story."""
-    paths = ["", "pipeline/readings", "reports", "runbooks", "model/readings/2", f"payload/{story.payload}"]
+    paths = ["", "pipeline/readings", "reports", "runbooks", "model/readings/2"]
+    paths += [f"payload/{number}" for number in (story.payload, story.gone)]
     paths += [f"decision/{number}" for number in story.decisions]
     paths += [f"prediction/{number}" for number in (story.prediction, story.served)]
     paths += [f"run?dag_id={RUN.dag_id}&run_id={RUN.run_id.replace('+', '%2B')}"]
@@ -95,7 +96,7 @@ def test_a_prediction_leads_to_its_rows_its_payload_and_the_very_bytes(page: Cli
     kept = page.get(f"/ciclo/payload/{story.payload}").text
     assert "✓ the bytes have it" in kept
     answer = page.get(f"/ciclo/payload/{story.payload}/bytes")
-    [(sha256,)] = warehouse.sql("select sha256 from raw.payload")
+    sha256 = warehouse.one("select sha256 from raw.payload where payload_id = %s", story.payload)
     assert answer.content == CONTENT
     assert hashlib.sha256(answer.content).hexdigest() == sha256
     assert answer.headers["content-disposition"].startswith("attachment")
@@ -137,10 +138,18 @@ def test_pages_ask_nobody_else_and_run_one_script_of_ours(page: Client, pages: l
         assert "url(" not in html
 
 
-def test_a_payload_that_is_gone_or_damaged_is_said_so(page: Client, story, place) -> None:
+def test_a_payload_that_is_gone_is_said_so(page: Client, story) -> None:
+    seen = page.get(f"/ciclo/payload/{story.gone}")
+    assert 'role="alert"' in seen.text
+    assert "Download" not in seen.text
+    assert page.get(f"/ciclo/payload/{story.gone}/bytes").status_code == 503
+
+
+def test_a_payload_that_is_damaged_is_said_so(page: Client, story, place) -> None:
     lake = Lake(place.lake_url)
     with place.engine.begin() as connection:
-        [uri] = connection.exec_driver_sql("select uri from raw.payload").scalars()
+        values = (story.payload,)
+        uri = connection.exec_driver_sql("select uri from raw.payload where payload_id = %s", values).scalar_one()
     file = uri.removeprefix("file://")
     with open(file, "rb") as kept:
         before = kept.read()
