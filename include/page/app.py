@@ -94,6 +94,9 @@ def ciclo(place: Place, guard: Any) -> FastAPI:
         named = {"Content-Disposition": f'attachment; filename="{file.name}"', "Content-Length": str(file.size)}
         return StreamingResponse(file.chunks, headers=FILE_HEADERS | named, media_type="application/octet-stream")
 
+    def scorecard() -> Response:
+        return shown(pages.scorecard(place), "scorecard")
+
     def runbooks() -> Response:
         return shown(library.runbooks(place), "list of runbooks")
 
@@ -119,6 +122,7 @@ def ciclo(place: Place, guard: Any) -> FastAPI:
         "/prediction/{number}": prediction,
         "/payload/{number}": payload,
         "/payload/{number}/bytes": payload_bytes,
+        "/scorecard": scorecard,
         "/runbooks": runbooks,
         "/runbooks/{name}": runbook,
         "/guide/{name}": guide,

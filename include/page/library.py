@@ -117,7 +117,8 @@ def _folders(folder: Path) -> list[Path]:
 
 def _sentence(text: str) -> str:
     """Return the first sentence of Markdown, without its marks."""
-    first = " ".join(text.strip().partition("\n\n")[0].split())
+    paragraphs = (part for part in text.strip().split("\n\n") if not part.startswith("#"))
+    first = " ".join(next(paragraphs, "").split())
     return first.partition(". ")[0].replace("`", "").rstrip(".") + "."
 
 

@@ -34,8 +34,17 @@ def everywhere(story) -> list[str]:
     run = f"run?dag_id={RUN.dag_id}&run_id={RUN.run_id.replace('+', '%2B')}"
     numbers = [f"decision/{story.promoted}", f"prediction/{story.prediction}", f"prediction/{story.served}"]
     payloads = [f"payload/{story.payload}", f"payload/{story.gone}"]
-    lists = ["", "pipeline/readings", "reports", "runbooks", "runbooks/failure", "guide/quarantine", "nothing"]
-    return [*lists, *numbers, *payloads, run, "model/readings/2", "docs/quality/readings/index.html"]
+    lists = [
+        "",
+        "pipeline/readings",
+        "reports",
+        "scorecard",
+        "runbooks",
+        "runbooks/failure",
+        "guide/quarantine",
+        "nothing",
+    ]
+    return [*lists, "nothing", *numbers, *payloads, run, "model/readings/2", "docs/quality/readings/index.html"]
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ def text(html: str) -> str:
 @pytest.fixture
 def pages(page: Client, story) -> list[str]:
     """Every page there is of the story."""
-    paths = ["", "pipeline/readings", "reports", "runbooks", "model/readings/2"]
+    paths = ["", "pipeline/readings", "reports", "scorecard", "runbooks", "model/readings/2"]
     paths += [f"payload/{number}" for number in (story.payload, story.gone)]
     paths += [f"decision/{number}" for number in story.decisions]
     paths += [f"prediction/{number}" for number in (story.prediction, story.served)]
