@@ -138,6 +138,7 @@ def _app(url: str, mlflow_url: str, folder: Path) -> tuple[Any, float]:
 
     from include.health.looking import look
     from include.page.app import ciclo
+    from include.page.board import Board
     from include.page.links import Links
     from include.page.place import Place
 
@@ -147,7 +148,7 @@ def _app(url: str, mlflow_url: str, folder: Path) -> tuple[Any, float]:
         links=Links("", mlflow_url),
         docs=folder / "docs",
         lake_url=f"file://{folder}/lake",
-        read_health=lambda: look(url, mlflow_url, {}),
+        board=Board(lambda: look(url, mlflow_url, {})),
     )
     start = time.monotonic()
     shown = place.board.look(patience=600)

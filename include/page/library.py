@@ -71,7 +71,6 @@ def reports(place: Place) -> str:
         "Evaluation: how challengers did": _windows(place, "training"),
         "Quality: every rule of every batch": _indexes(place, "quality"),
         "Data: what they look like": _singles(place, "eda"),
-        "Replays: what a policy would have cost": _singles(place, "replay"),
     }
     return page("reports", links=place.links, here="reports", kinds=kinds)
 

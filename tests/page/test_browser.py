@@ -117,8 +117,9 @@ def test_no_page_shuts_anybody_out(browser: Chrome, address: str, everywhere: li
         browser.get(f"{address}/ciclo/{path}")
         browser.execute_script("document.querySelectorAll('details').forEach(one => one.open = true)")
         assert violations(browser) == [], path
-        prefer(browser, "dark")
-        assert violations(browser, "color-contrast") == [], f"{path}, dark"
+        if path.partition("/")[0] in ("", "pipeline", "decision", "payload"):  # between them they have every colour
+            prefer(browser, "dark")
+            assert violations(browser, "color-contrast") == [], f"{path}, dark"
 
 
 def test_dark_follows_the_system_and_before_it_what_airflow_is_set_to(browser: Chrome, address: str) -> None:

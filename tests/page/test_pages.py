@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from include.health.looking import look
 from include.lake.store import Lake
 from include.page.app import ciclo
+from include.page.board import Board
 from tests.page.conftest import Client
 from tests.page.story import CONTENT, HOURS, RUN, SCRIPT
 
@@ -87,6 +88,14 @@ def test_each_point_of_the_timeline_leads_to_evidence(page: Client, story) -> No
     assert {f"/ciclo/decision/{number}" for number in story.decisions} <= set(leads)
     assert len(leads) == len(story.decisions) + 2  # and a load, and an alert
     assert {page.get(unescape(path)).status_code for path in leads} == {200}
+
+
+def test_the_timeline_goes_back_in_time(page: Client, story, warehouse) -> None:
+    [(at,)] = warehouse.sql("select decided_at from ml.decision where decision_id = %s", story.decisions[2])
+    html = page.get(f"/ciclo/pipeline/readings?before={at.isoformat().replace('+', '%2B')}").text
+    drawing = html.partition('<svg class="timeline"')[2].partition("</svg>")[0]
+    shown = {number for number in story.decisions if f"/ciclo/decision/{number}" in drawing}
+    assert shown == set(story.decisions[:2])
 
 
 def test_a_prediction_leads_to_its_rows_its_payload_and_the_very_bytes(page: Client, story, warehouse) -> None:
@@ -178,7 +187,7 @@ def test_what_is_not_there_is_said_to_be_so(page: Client, path: str) -> None:
 
 def test_a_warehouse_that_is_away_gives_a_reason_and_no_empty_page(place, pipelines) -> None:
     nowhere = "postgresql://nobody@127.0.0.1:9/none"
-    away = replace(place, warehouse_url=lambda: nowhere, read_health=lambda: look(nowhere, place.mlflow_url, {}))
+    away = replace(place, warehouse_url=lambda: nowhere, board=Board(lambda: look(nowhere, place.mlflow_url, {})))
     app = FastAPI()
     app.mount("/ciclo", ciclo(away, lambda: None))
     broken = Client(app)
