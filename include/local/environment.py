@@ -18,6 +18,7 @@ from include.local.warm import warm_modules
 from include.settings import Settings, env_file, settings
 
 HOST = "127.0.0.1"
+TLS = ("sslmode", "sslrootcert")
 
 
 def superuser_url() -> str:
@@ -125,11 +126,12 @@ def connection_env(given: Mapping[str, str]) -> dict[str, str]:
     that no sandbox token reaches a real host and no real token the sandbox.
     """
 
-    def database(prefix: str, name: str) -> dict[str, str]:
-        own = {"NAME": name, "USER": name, "PASSWORD": secret(f"postgres_{name}")}
+    def database(prefix: str, name: str, role: str | None = None) -> dict[str, str]:
+        user = role or name
+        own = {"NAME": name, "USER": user, "PASSWORD": secret(f"postgres_{user}")}
         return {f"{prefix}_{key}": value for key, value in {**_server(), **own}.items()}
 
-    values = database("WAREHOUSE", "warehouse") | database("METADATA", "airflow")
+    values = database("WAREHOUSE", "warehouse", "etl") | database("METADATA", "airflow")
     values |= {"INTERNAL_DB_HASH_KEY": secret("hash_key")}
     banxico, inegi = secret("sandbox_banxico_token"), secret("sandbox_inegi_token")
     values |= {"CICLO_SANDBOX_BANXICO_TOKEN": banxico, "CICLO_SANDBOX_INEGI_TOKEN": inegi}
@@ -148,12 +150,12 @@ def connection_env(given: Mapping[str, str]) -> dict[str, str]:
 def _server() -> dict[str, str]:
     """Return where the Postgres server is and how its connections are encrypted."""
     url = urlsplit(superuser_url())
-    sslmode = dict(parse_qsl(url.query)).get("sslmode", "prefer")
-    return {"HOST": url.hostname or HOST, "PORT": str(url.port or 5432), "SSLMODE": sslmode}
+    tls = {"SSLMODE": "prefer"} | {key.upper(): value for key, value in parse_qsl(url.query) if key in TLS}
+    return {"HOST": url.hostname or HOST, "PORT": str(url.port or 5432), **tls}
 
 
 def _airflow_env(options: Settings) -> dict[str, str]:
-    logs = options.var / "log" / "airflow"
+    logs, metadata = options.var / "log" / "airflow", database_url("airflow")
     values = {
         "CORE__DAGS_FOLDER": options.dags,
         "CORE__PLUGINS_FOLDER": options.root / "plugins",
@@ -166,7 +168,7 @@ def _airflow_env(options: Settings) -> dict[str, str]:
         "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": options.var / "secrets" / "airflow_passwords.json",
         "CORE__EXECUTION_API_SERVER_URL": f"{airflow_url()}/execution/",
         "CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": 5,
-        "DATABASE__SQL_ALCHEMY_CONN": database_url("airflow").replace("postgresql", "postgresql+psycopg2", 1),
+        "DATABASE__SQL_ALCHEMY_CONN": metadata.replace("postgresql", "postgresql+psycopg2", 1),
         "API__HOST": HOST,
         "API__PORT": options.airflow_port,
         "API__BASE_URL": airflow_url(),
@@ -187,6 +189,8 @@ def _airflow_env(options: Settings) -> dict[str, str]:
         "DAG_PROCESSOR__REFRESH_INTERVAL": 10,
         "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": 20,
     }
+    if "?" in metadata:  # Airflow's own choice, asyncpg, does not understand how a connection is to be encrypted
+        values["DATABASE__SQL_ALCHEMY_CONN_ASYNC"] = metadata.replace("postgresql", "postgresql+psycopg", 1)
     return {"AIRFLOW_HOME": str(options.var / "airflow")} | {f"AIRFLOW__{k}": str(v) for k, v in values.items()}
 
 

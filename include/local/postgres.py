@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection
 
 DATABASES = ("warehouse", "airflow", "mlflow", "core_banking")
-SERVING = "serving"  # the role of the prediction service, without a database of its own
-SERVING_SECONDS = {"statement_timeout": 30, "idle_in_transaction_session_timeout": 30, "lock_timeout": 10}
 SYSTEM_USER = "pgserver"
 
 # One machine shared with Airflow and MLflow: small caches, enough connections for every
@@ -33,6 +31,7 @@ TUNING = {
     **{"shared_buffers": "256MB", "max_connections": "200", "max_wal_size": "2GB", "checkpoint_timeout": "15min"},
     **{"wal_compression": "on", "random_page_cost": "1.1", "timezone": "UTC", "log_timezone": "UTC"},
     **{"summarize_wal": "on", "max_slot_wal_keep_size": "4GB"},
+    "log_line_prefix": "%m [%p] %u@%d %a ",  # who asked, and for what
 }
 
 
@@ -150,40 +149,32 @@ def answers(url: str) -> bool:
 def create_databases(
     superuser_url: str, names: Iterable[str] = DATABASES, password_of: Callable[[str], str] = secret
 ) -> None:
-    """Create, for each name, a role with its own password and a database it owns; idempotent.
+    """Create, for each name, a role with its own password and a database it owns, and the roles beside; idempotent.
 
-    The password of a role that exists is set again, so that a lost ``var/secrets`` heals. The role ``analyst``,
-    which nobody logs in as and which reads ``mart``, is made too. `password_of` gives the one called
-    ``postgres_<role>``.
+    The password of a role that exists is set again, so that a lost ``var/secrets`` heals. The warehouse belongs to
+    `owner`, of which its own role is a member. `password_of` gives the one called ``postgres_<role>``.
     """
     from psycopg2 import sql
 
+    from include.local import roles
+
     with closing(connect(superuser_url)) as link, link.cursor() as cursor:
-        cursor.execute("select 1 from pg_roles where rolname = 'analyst'")
-        if cursor.fetchone() is None:
-            cursor.execute("create role analyst nologin")
-        cursor.execute("select 1 from pg_roles where rolname = %s", [SERVING])
-        verb, password = (
-            sql.SQL("alter" if cursor.fetchone() else "create"),
-            sql.Literal(password_of("postgres_serving")),
-        )
-        cursor.execute(sql.SQL("{} role {} login password {}").format(verb, sql.Identifier(SERVING), password))
-        for option, seconds in SERVING_SECONDS.items():
-            cursor.execute(
-                sql.SQL("alter role {} set {} = {}").format(
-                    sql.Identifier(SERVING), sql.Identifier(option), sql.Literal(f"{seconds}s")
-                )
-            )
+        roles.create_roles(cursor, password_of)
         for name in names:
             role, password = sql.Identifier(name), sql.Literal(password_of(f"postgres_{name}"))
             cursor.execute("select 1 from pg_roles where rolname = %s", [name])
             verb = sql.SQL("alter" if cursor.fetchone() else "create")
             cursor.execute(sql.SQL("{} role {} login password {}").format(verb, role, password))
+            roles.configure(cursor, name, roles.PEOPLE if name == "warehouse" else {})
+            owner = sql.Identifier(roles.OWNER) if name == "warehouse" else role
+            cursor.execute(sql.SQL("grant {} to current_user").format(owner))  # a managed superuser needs it
             cursor.execute("select 1 from pg_database where datname = %s", [name])
             if cursor.fetchone() is None:
-                cursor.execute(sql.SQL("grant {} to current_user").format(role))  # a managed superuser needs it
-                cursor.execute(sql.SQL("create database {} owner {}").format(role, role))
+                cursor.execute(sql.SQL("create database {} owner {}").format(role, owner))
                 cursor.execute(sql.SQL("revoke all on database {} from public").format(role))
+            if name == "warehouse":
+                cursor.execute(sql.SQL("grant {} to {}").format(owner, role))
+                cursor.execute(sql.SQL("alter database {} owner to {}").format(role, owner))
 
 
 def _initdb(data: Path, password_file: Path, account: pwd.struct_passwd | None) -> None:

@@ -14,6 +14,7 @@ from include.errors import ConfigError
 from include.local import environment, postgres
 from include.local.components import Step
 from include.local.launch import last_error_line
+from include.local.roles import LOGINS
 from include.local.secrets import secret, serving_keys, write_private
 from include.settings import settings
 
@@ -34,7 +35,7 @@ def write_passfile() -> None:
     """Write ``var/secrets/pgpass``, with which psql needs no password: every role of this installation, mode 600."""
     server = urlsplit(environment.superuser_url())
     place = f"{server.hostname}:{server.port or 5432}"
-    lines = [f"{place}:*:{name}:{secret(f'postgres_{name}')}" for name in postgres.DATABASES]
+    lines = [f"{place}:*:{name}:{secret(f'postgres_{name}')}" for name in (*postgres.DATABASES, *LOGINS)]
     lines.append(f"{place}:*:{server.username}:{unquote(server.password or '')}")
     write_private(settings().var / "secrets" / "pgpass", "\n".join(lines) + "\n")
 

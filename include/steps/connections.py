@@ -62,10 +62,10 @@ def warehouse() -> Iterator[Engine]:
 
 
 def postgres_url(connection: Connection) -> str:
-    """Return a Connection of type postgres as ``postgresql://…``, with its sslmode and nothing else of its extra."""
+    """Return a Connection of type postgres as ``postgresql://…``, with how it is encrypted and no more of its extra."""
     from sqlalchemy.engine import URL
 
-    sslmode = connection.extra_dejson.get("sslmode")
+    tls = {name: connection.extra_dejson.get(name) for name in ("sslmode", "sslrootcert")}
     url = URL.create(
         "postgresql",
         username=connection.login,
@@ -73,6 +73,6 @@ def postgres_url(connection: Connection) -> str:
         host=connection.host,
         port=connection.port,
         database=connection.schema,
-        query={"sslmode": sslmode} if sslmode else {},
+        query={name: value for name, value in tls.items() if value},
     )
     return url.render_as_string(hide_password=False)

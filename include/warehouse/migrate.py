@@ -31,6 +31,7 @@ def upgrade(url: str) -> None:
         connection.exec_driver_sql(f"select pg_advisory_xact_lock({_LOCK})")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+        connection.exec_driver_sql(_text("owner.sql"))
     engine.dispose()
 
 
@@ -38,8 +39,7 @@ def run_file(name: str) -> Callable[[], None]:
     """Return a migration's way up: a file of ``include/warehouse/sql``."""
 
     def upgrade() -> None:
-        text = (Path(__file__).parent / "sql" / name).read_text(encoding="utf-8")
-        op.get_bind().exec_driver_sql(text.replace("%", "%%"))
+        op.get_bind().exec_driver_sql(_text(name))
 
     return upgrade
 
@@ -52,3 +52,8 @@ def run(*statements: str) -> Callable[[], None]:
             op.execute(statement)
 
     return downgrade
+
+
+def _text(name: str) -> str:
+    """Return a file of ``include/warehouse/sql``, as the driver takes it."""
+    return (Path(__file__).parent / "sql" / name).read_text(encoding="utf-8").replace("%", "%%")

@@ -86,7 +86,7 @@ def test_it_prepares_everything_and_a_second_time_changes_nothing(own_postgres_u
     assert done.returncode == 0, done.stderr[-2000:]
     found = contents(own_postgres_url)
     assert dict(found["airflow"])["banxico_api"] == "http://sandbox:8900"
-    assert len(found["airflow"]) == 8
+    assert len(found["airflow"]) == 9
     assert found["core_banking"][0][0] > 1000
     assert [row[0] for row in found["warehouse"]] == ["core", "feature", "ml", "ops", "raw"]
     assert found["mlflow"] == [("mlflow",)]

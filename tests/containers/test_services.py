@@ -65,7 +65,7 @@ def test_init_can_give_every_connection_its_values(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     connections = json.loads(done.stdout)["connections"]
     assert connections["warehouse"]["host"] == connections["internal_db"]["host"] == "postgres"
-    assert connections["warehouse"]["password"] == required()["CICLO_SECRET_POSTGRES_WAREHOUSE"]
+    assert connections["warehouse"]["password"] == required()["CICLO_SECRET_POSTGRES_ETL"]
     assert connections["banxico_api"]["host"] == "http://sandbox:8900"
     assert connections["banxico_api"]["password"] == required()["CICLO_SECRET_SANDBOX_BANXICO_TOKEN"]
     assert not (tmp_path / "secrets").exists()  # every secret came from .env, none was made up here

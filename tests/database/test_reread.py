@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from include.health import state as status
 from include.local.report import result_table
-from include.reporting import status
 from include.settings import settings
 from include.steps.examine import examine
 from include.steps.inputs import corrected_inputs
