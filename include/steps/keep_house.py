@@ -20,7 +20,18 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 # What grows with Airflow's runs; triggers are not in it, for one that listens may be older than any run.
 METADATA = "dag_run,task_instance,xcom,asset_event,job,import_error,callback,deadline"
-AUDIT = "log"
+IS_OLD = """
+select exists (select from dag_run where start_date < %(before)s) or exists (select from log where dttm < %(audited)s)
+    or exists (select from job where latest_heartbeat < %(before)s)
+"""
+CLEAN = """
+import sys
+from datetime import datetime
+from airflow.utils.db_cleanup import run_cleanup
+for tables, before in zip(sys.argv[1::2], sys.argv[2::2]):
+    run_cleanup(clean_before_timestamp=datetime.fromisoformat(before), table_names=tables.split(","), confirm=False,
+                skip_archive=True, error_on_cleanup_failure=True)
+"""
 
 
 def clean_lake(lake: Lake, keep: timedelta) -> int:
@@ -73,22 +84,30 @@ def sweep_logs(folder: Path, keep: timedelta) -> int:
 def clean_metadata(url: str, keep: timedelta, keep_audit: timedelta) -> None:
     """Delete runs and what belongs to them older than `keep` from Airflow's own database, and its audit log later.
 
-    Runs Airflow's own command in a process of its own: a task has no access to that database by itself.
+    Where there is anything old, Airflow's own clean-up runs, in a process of its own: a task has no access to that
+    database by itself.
 
     Raises
     ------
     CicloError
-        The command failed, with its last line; what it deleted stays deleted, and a retry goes on.
+        It failed, with its last line; what it deleted stays deleted, and a retry goes on.
+    SourceUnavailable
+        The database does not answer; a retry may help.
     """
+    from include.warehouse.engine import answering, connect_engine
+
+    now = datetime.now(UTC)
+    before, audited_before = now - keep, now - keep_audit
+    with answering(), connect_engine(url).connect() as connection:
+        if not connection.exec_driver_sql(IS_OLD, {"before": before, "audited": audited_before}).scalar_one():
+            log.info("Airflow's database holds nothing older than %s", keep)
+            return
     own = url.replace("postgresql", "postgresql+psycopg2", 1)
     env = {key: value for key, value in os.environ.items() if not key.endswith("__SQL_ALCHEMY_CONN")}
     env["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = own
-    for tables, age in ((METADATA, keep), (AUDIT, keep_audit)):
-        before = (datetime.now(UTC) - age).isoformat()
-        command = [sys.executable, "-m", "airflow", "db", "clean", "--clean-before-timestamp", before, "--yes"]
-        command += ["--skip-archive", "--error-on-cleanup-failure", "--tables", tables]
-        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-        if done.returncode:
-            last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1].replace(own, "the database")
-            raise CicloError(f"airflow db clean --tables {tables} failed ({last}): mend that and clear the task")
-        log.info("deleted rows older than %s from Airflow's %s", age, tables)
+    command = [sys.executable, "-c", CLEAN, METADATA, before.isoformat(), "log", audited_before.isoformat()]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1].replace(own, "the database")
+        raise CicloError(f"Airflow's clean-up of its database failed ({last}): mend that and clear the task")
+    log.info("deleted rows older than %s from Airflow's %s, and than %s from its audit log", keep, METADATA, keep_audit)

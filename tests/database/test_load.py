@@ -121,7 +121,7 @@ def test_a_column_the_spec_has_gained_is_added_and_filled_as_a_revision(warehous
     assert wider.sql("select flow from core.readings order by valid_at") == [(7.0,), (None,), (None,)]
     assert wider.sql("select level_m, flow from core.readings_history") == [(1.5, None)]
     comments = "select col_description(attrelid, attnum) from pg_attribute where attname = 'flow'"
-    assert wider.sql(comments) == [("Flow. Unit: s",)] * 2
+    assert wider.sql(comments) == [("Flow. Unit: s",)] * 3, "of the table, its history and the view of both"
 
 
 def test_a_column_the_spec_has_lost_keeps_its_values(warehouse) -> None:

@@ -26,11 +26,11 @@ RIGHTS = {
         "ar": ("ml.decision", "ml.pruned", "ml.snapshot", "ops.lineage", "ops.run", "ops.window_status", "raw.payload"),
         "adr": (
             *("ml.drift", "ml.drill", "ml.interval", "ml.performance", "ml.profile"),
-            *("ops.column_profile", "ops.quality_result", "ops.task_run"),
+            *("ops.column_profile", "ops.drill", "ops.quality_result", "ops.task_run"),
         ),
         "arw": ("ml.look", "ops.watermark"),
         "adrw": ("feature.set", "ml.prediction", "ops.alert", "ops.incident", "ops.quality_score", "ops.quarantine"),
-        "dr": ("ops.drill", "ops.service_audit", "ops.silence"),
+        "dr": ("ops.service_audit", "ops.silence"),
         "r": (
             *("feature.target", "feature.vector", "ml.feedback", "ml.ledger_head", "ml.rollout_stop", "ml.spool"),
             *("ops.backup", "ops.excluded"),

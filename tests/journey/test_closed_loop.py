@@ -6,19 +6,23 @@ import re
 import subprocess
 import sys
 from datetime import UTC
+from itertools import chain
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from include.commands.system import run_to_end
+from include.local.postgres import DATABASES
 from include.local.processes import belonging_to
 from include.local.replay import ReplayFailed, replay, run_id_of
 from include.quality.data_docs.files import pages_of_run
 from include.spec.load import load_all
 from include.spec.model import Pipeline, Replay
 from include.windows import Window
+from tests.leaks import command_lines, database, files, leaks, repository, secrets_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PLANS = {
@@ -315,3 +319,52 @@ def test_a_refused_token_fails_visibly_loads_nothing_and_works_once_mended(playe
 def set_password(api, connection: dict, password: str) -> None:
     body = {key: connection[key] for key in ("connection_id", "conn_type", "host", "login", "schema", "port", "extra")}
     api.call("PATCH", "connections/banxico_api", json=body | {"password": password})
+
+
+def test_the_nightly_cleaning_deletes_what_is_old_and_nothing_else(played):
+    aged = "insert into log (dttm, event) values (now() - interval '2 years', 'aged') returning 1"
+    played.sql(aged, "airflow")
+    kept = fingerprints(played)
+    others = "select dag_id, run_id from dag_run where dag_id <> 'keep_house' order by 1, 2"
+    runs = played.sql(others, "airflow")
+    assert run_to_end(played.api, "keep_house", "by_hand", {}) == ""
+    assert played.sql("select count(*) from log where event = 'aged'", "airflow") == [["0"]]
+    assert (
+        played.sql("select dag_id, run_id from dag_run where dag_id <> 'keep_house' order by 1, 2", "airflow") == runs
+    )
+    assert fingerprints(played) == kept
+    assert "are intact" in played.ciclo("ledger", "verify")
+
+
+def test_what_the_loop_cost_is_known(played):
+    tasks = (
+        "select count(*) from ops.task_run where pipeline = 'usdmxn' and task_id = 'fit_candidate' and not is_failed"
+    )
+    assert int(played.sql(tasks)[0][0]) >= 2
+    [[seconds, cpu_seconds, received, trainings]] = played.sql(
+        "select sum(run_seconds), sum(cpu_seconds), sum(received_count), sum(training_count) from mart.loop_daily"
+    )
+    assert float(seconds) > float(cpu_seconds) / 4 > 0
+    assert int(received) > 1000
+    assert int(trainings) >= 3
+
+
+def test_no_secret_is_anywhere_but_where_secrets_belong(played):
+    """After everything that a loop does: in no log, XCom, rendered template, model, payload, page, row or command."""
+    planted = {"password": f"marker-{token_hex(16)}", "api_key": f"marker-{token_hex(16)}"}
+    marker = {"connection_id": "marker", "conn_type": "http", "host": "h", "password": planted["password"]}
+    played.api.call("POST", "connections", json=marker | {"extra": json.dumps({"api_key": planted["api_key"]})})
+    token = played.ciclo("token", "issue", "journey", "--scope", "predict:air_quality").strip()
+    predictions = f"http://127.0.0.1:{played.env['CICLO_PREDICTIONS_PORT']}/v1/predict/air_quality"
+    for key in (token, token + "x"):  # one that opens, one that is refused
+        requests.post(predictions, json={"rows": []}, headers={"Authorization": f"Bearer {key}"}, timeout=10)
+    secrets = secrets_of(played.var / "secrets") | planted | {"token": token}
+    superuser = f"postgresql://postgres@127.0.0.1:{played.env['CICLO_POSTGRES_PORT']}"
+    places = chain(
+        files(played.var, but=("secrets", "postgres")),
+        repository(ROOT),
+        (database(f"{superuser}/{name}", secrets["postgres"]) for name in DATABASES),
+        command_lines(),
+    )
+    assert len(secrets) > 10
+    assert leaks(secrets, places) == []

@@ -39,10 +39,10 @@ begin
         ops.backup, ops.drill to etl;
     grant insert, update on ml.look, ops.watermark to etl;
     grant insert, delete on ml.profile, ml.drift, ml.performance, ml.drill, ml.interval to etl;
-    grant insert, delete on ops.quality_result, ops.column_profile, ops.task_run to etl;
+    grant insert, delete on ops.quality_result, ops.column_profile, ops.task_run, ops.drill to etl;
     grant insert, update, delete on ml.prediction, feature.set, ops.quality_score, ops.quarantine, ops.alert,
         ops.incident to etl;
-    grant delete on ops.service_audit, ops.silence, ops.drill to etl;
+    grant delete on ops.service_audit, ops.silence to etl;
     grant insert, update (answered_by) on ops.label_request to etl;
     grant execute on function ops.label(bigint, double precision, text) to etl;
 
