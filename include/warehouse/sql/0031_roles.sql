@@ -1,6 +1,6 @@
 -- Who may do what. owner owns the schemas and migrates; etl is what the DAGs are: it loads and decides, and owns the
--- tables it makes at run time; serving answers requests; analyst reads mart. Roles are the server's: where one is missing
--- and may not be made here, nothing is granted to it, and docs/security.md says what to run.
+-- tables it makes at run time; serving answers requests; analyst reads mart. Roles are the server's, and made before
+-- (include/local/roles.py); where one is missing and may not be made here, nothing is granted to it.
 
 do $$
 declare name text;
