@@ -27,8 +27,7 @@ def used_by(service: dict[str, Any]) -> set[str]:
         return set()
     if program == "airflow":
         reached = _reached(tuple(sorted(_of_plugins())))
-        # The DAG backup copies what the embedded server keeps; in containers it says so before it touches a folder.
-        reached |= set() if rest[0] == "api-server" else _reached(tuple(sorted(_modules("dags") - {"dags.backup"})))
+        reached |= set() if rest[0] == "api-server" else _reached(tuple(sorted(_modules("dags"))))
     else:
         reached = _reached((f"{rest[1]}.__main__",)) if rest[:1] == ["-m"] else set()
     return {f"{IN_CONTAINERS}/{name}" for module in reached - NO_USERS for name in named_in(_source(module))}
