@@ -41,7 +41,7 @@ RIGHTS = {
         "a": ("ml.prediction", "ops.alert", "ops.service_audit"),
         "adrw": ("ml.spool",),
         "ar": ("ml.feedback", "ml.rollout_stop"),
-        "r": ("feature.row", "feature.set", "feature.target", "feature.vector", "ml.interval"),
+        "r": ("feature.row", "feature.set", "feature.target", "feature.vector", "ml.interval", "ops.silence"),
     },
     "analyst": {},
 }
