@@ -1,8 +1,8 @@
 """
 **Makes** people know: looks in every pipeline for what is overdue (a stretch of time that the clock's runs should
-have loaded, a prediction that is not there by `predictions.due`, a run that has not ended in time), watches the health of
-each pipeline and tells of what changed (`ops.incident`: once when it turns bad, again when it turns worse, and when it
-is over), and delivers the alerts that wait in `ops.alert` to the webhooks and addresses under `alerts.to` in
+have loaded, a prediction that is not there by `predictions.due`, a run that has not ended in time), watches the health
+of each pipeline and tells of what changed (`ops.incident`: once when it turns bad, again when it turns worse, and when
+it is over), and delivers the alerts that wait in `ops.alert` to the webhooks and addresses under `alerts.to` in
 pipeline.yaml.
 
 One that cannot be delivered is tried again, eight times within half a day, then it is given up; `ciclo status` shows
