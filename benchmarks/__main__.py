@@ -17,6 +17,7 @@ from benchmarks import (
     loading,
     mart,
     model_quality,
+    page,
     promotion,
     quality,
     replay,
@@ -56,6 +57,7 @@ BENCHMARKS = {
     "serve_follows": serve_follows.measure,
     "backup": backup.measure,
     "backup_rpo": backup.measure_rpo,
+    "page": page.measure,
 }
 
 

@@ -64,7 +64,7 @@ def measure() -> Iterator[dict[str, Any]]:
     with (
         tempfile.TemporaryDirectory(prefix="ciclo-bench-") as name,
         warehouse() as (_, superuser_url, own),
-        _mlflow(Path(name)) as mlflow_url,
+        mlflow_server(Path(name)) as mlflow_url,
         patch.dict(os.environ, MLFLOW_TRACKING_URI=mlflow_url, MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR="false"),
     ):
         row = _register()
@@ -153,7 +153,8 @@ def _is_connected(pid: int) -> bool:
 
 
 @contextmanager
-def _mlflow(folder: Path) -> Iterator[str]:
+def mlflow_server(folder: Path) -> Iterator[str]:
+    """Start an MLflow server with an empty registry; give its address."""
     port = free_port()
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]

@@ -1,6 +1,6 @@
 """
 **Makes** people know: looks in every pipeline for what is overdue (a stretch of time that the clock's runs should
-have loaded, a prediction that is not there by `predictions.due`), watches the health of each pipeline and tells of what
+have loaded, a prediction that is not there by `predictions.due`, a run that has not ended in time), watches the health of each pipeline and tells of what
 changed (`ops.incident`: once when it turns bad, again when it turns worse, and when it is over), and delivers the
 alerts that wait in `ops.alert` to the webhooks and addresses under `alerts.to` in pipeline.yaml.
 
@@ -16,7 +16,7 @@ both. Alerts that say the same go out as one.
 
 from datetime import UTC, datetime
 
-from airflow.sdk import CronTriggerTimetable, dag, task
+from airflow.sdk import Connection, CronTriggerTimetable, dag, task
 
 from include.spec.load import load_runnable
 from include.steps.connections import warehouse
@@ -29,6 +29,21 @@ def find_overdue() -> int:
 
     with warehouse() as engine:
         return find_overdue(engine, load_runnable(), datetime.now(UTC))
+
+
+@task(trigger_rule="all_done")
+def find_late() -> int:
+    """Raise an alert for each run that has not ended in time."""
+    from include.steps.connections import postgres_url
+    from include.steps.late import find_late
+    from include.warehouse.engine import connect_engine
+
+    metadata = connect_engine(postgres_url(Connection.get("airflow_metadata")))
+    try:
+        with warehouse() as engine:
+            return find_late(engine, metadata, load_runnable(), datetime.now(UTC))
+    finally:
+        metadata.dispose()
 
 
 @task(trigger_rule="all_done")
@@ -64,7 +79,7 @@ def deliver() -> int:
 )
 def alert() -> None:
     """Register ``alert``."""
-    find_overdue() >> watch_health() >> deliver()
+    [find_overdue(), find_late()] >> watch_health() >> deliver()
 
 
 alert()

@@ -16,31 +16,32 @@ gives no backup, is kept there as unknown, with the reason.
 
 from datetime import UTC, datetime
 
-from airflow.sdk import Connection, CronTriggerTimetable, Param, dag, get_current_context, task
+from airflow.sdk import CronTriggerTimetable, Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.errors import NothingToDo
-from include.steps.connections import postgres_url
+from include.steps.connections import warehouse
 
 
 @task
-def take_backup() -> dict:
+def take_backup() -> str:
     """Back everything up."""
-    from include.backup.nightly import take_backup
+    from include.steps.backup import take_backup
 
     try:
-        return take_backup(postgres_url(Connection.get("warehouse")), get_current_context()["params"]["keep"])
+        with warehouse() as engine:
+            return take_backup(engine, get_current_context()["params"]["keep"])
     except NothingToDo as reason:
         raise AirflowSkipException(str(reason)) from None
 
 
 @task(trigger_rule="all_done", retries=0)
-def rehearse_restore() -> dict:
+def rehearse_restore() -> str:
     """Restore the newest backup into a server of its own and compare."""
-    from include.backup.nightly import rehearse_restore
+    from include.steps.backup import rehearse_restore
 
     try:
-        return rehearse_restore(postgres_url(Connection.get("warehouse")))
+        return rehearse_restore()
     except NothingToDo as reason:
         raise AirflowSkipException(str(reason)) from None
 

@@ -39,7 +39,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _TOGETHER = ("tests/journey", "tests/faults", "tests/model")
 # What takes longest starts first.
-_FIRST = (*_TOGETHER, "tests/local", "tests/database")
+_FIRST = (*_TOGETHER, "tests/local", "tests/database", "tests/page")
+BROWSER = "test_browser.py"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -50,6 +51,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return next((rank for rank, folder in enumerate(_FIRST) if place.startswith(folder)), len(_FIRST))
 
     items.sort(key=rank)
+    if not _sees_pages():
+        items[:] = [item for item in items if item.path.name != BROWSER]
+
+
+def _sees_pages() -> bool:
+    """Tell whether the pages are looked at: with a browser, and in CI without one too, where that fails."""
+    has_browser = bool(shutil.which("chromedriver"))
+    return has_browser or os.environ.get("CI") == "true"
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say in one line what was not tested on this machine."""
+    if not _sees_pages():
+        way_out = "apt-get install chromium chromium-driver"
+        terminalreporter.write_line(f"{BROWSER} was left out, there is no chromedriver: {way_out}")
 
 
 @pytest.hookimpl(optionalhook=True)  # where tests run one after the other, nobody asks

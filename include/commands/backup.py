@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from include.errors import ConfigError
+from include.errors import ConfigError, NothingToDo
 
 
 def backup(
@@ -18,12 +18,10 @@ def backup(
 ) -> None:
     """Back everything up: a full backup first, then increments on the last; the WAL goes to the same folder."""
     from include.backup.take import take
-    from include.local import archive, preflight
+    from include.local import preflight
 
-    if to is None and (place := archive.destination()) is None:
-        raise ConfigError("name a folder for backups, best on another disk: ciclo backup --to FOLDER")
+    folder = _folder(to)
     preflight.check_postgres("or start everything with make run or ciclo up")
-    folder = Path(to).absolute() if to is not None else place.folder  # type: ignore[union-attr]
     made, seconds, remarks = take(folder, keep, full)
     on = f" on {made.parent}" if made.parent else ""
     size = f"{made.byte_count / 1e6:,.1f} MB of database and {made.file_bytes / 1e6:,.1f} MB of new files"
@@ -35,7 +33,9 @@ def backup(
 
 
 def restore(
-    source: Annotated[str, typer.Option("--from", help="Folder of the backups.")],
+    source: Annotated[
+        str | None, typer.Option("--from", help="Folder of the backups; to rehearse, the last one when left out.")
+    ] = None,
     until: Annotated[
         str | None, typer.Option("--until", help="The moment to go back to, with its zone: 2026-11-24T10:15:00Z.")
     ] = None,
@@ -47,12 +47,14 @@ def restore(
     from include.backup.restore import restore
     from include.settings import settings
 
-    folder = Path(source).absolute()
     if check:
         if until is not None:
             raise ConfigError("--check rehearses the newest backup: leave --until out")
-        _check(folder)
+        _check(_folder(source))
         return
+    if source is None:
+        raise ConfigError("name the folder of the backups: ciclo restore --from FOLDER")
+    folder = Path(source).absolute()
     moment = None if until is None else instant(until)
     begin = datetime.now()
     taken, covered_until = restore(folder, moment)
@@ -84,6 +86,19 @@ def instant(text: str) -> datetime:
     if moment.tzinfo is None:
         raise ConfigError(f"--until {text} has no time zone: write {text}Z for UTC, or {text}-06:00")
     return moment
+
+
+def _folder(named: str | None) -> Path:
+    from include.local import archive
+
+    if named is not None:
+        return Path(named).absolute()
+    if (place := archive.destination()) is None:
+        raise NothingToDo(
+            "no folder of backups was named here: ciclo backup --to FOLDER does, best one on another disk; in"
+            " containers, back their volumes up: docs/backup.md"
+        )
+    return place.folder
 
 
 def _check(folder: Path) -> None:

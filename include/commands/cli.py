@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from include.commands import backup, inject, quarantine, replay, scorecard, silence, token, undo
-from include.errors import CicloError, ConfigError
+from include.errors import CicloError, ConfigError, NothingToDo
 
 app = typer.Typer(
     help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
@@ -178,12 +178,12 @@ def psql(
 
 
 def main() -> None:
-    """Run the command; an expected error is one sentence and exit code 1, without a traceback."""
+    """Run the command; an expected error is one sentence and exit code 1, or 3 where there is nothing to do."""
     try:
         app()
     except CicloError as error:
         typer.echo(str(error), err=True)
-        sys.exit(1)
+        sys.exit(3 if isinstance(error, NothingToDo) else 1)
     except OSError as error:
         if error.filename is None:
             raise  # not about a file: a fault of ours, which needs its traceback

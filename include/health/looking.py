@@ -50,15 +50,16 @@ def look(warehouse_url: str, mlflow_url: str, faults: Mapping[str, list[str]]) -
 
     states: dict[str, dict[str, Any]] = {}
     problems = []
+    specs = load_runnable()
     try:
-        states = _in_time("The warehouse", lambda: pipelines(warehouse_url))
+        states = _in_time("The warehouse", lambda: pipelines(warehouse_url, specs))
         states = _in_time("MLflow or the warehouse", lambda: with_champions(states, warehouse_url, mlflow_url))
     except SQLAlchemyError as error:
         reason = str(error).strip().splitlines()[0]
         problems.append(f"The warehouse cannot be read ({reason}); start the runtime with make run or ciclo up.")
     except SourceUnavailable as error:
         problems.append(str(error))
-    names = list(load_runnable())
+    names = list(specs)
     predictions = ask_service(names)
     return Looked(states, predictions, health_of_all(states, faults, names, predictions), problems)
 

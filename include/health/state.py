@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,6 @@ from include.alerts.overdue import overdue
 from include.promotion.ledger import standing_pin
 from include.promotion.shadow import progress
 from include.registry.aliases import champion
-from include.spec.load import load_runnable
 from include.warehouse.engine import connect_engine
 from include.warehouse.loaded_windows import rows_outside, windows_to_read_again
 from include.windows import Window
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from include.spec.model import Pipeline
 
 
-def pipelines(url: str) -> dict[str, dict[str, Any]]:
+def pipelines(url: str, specs: Mapping[str, Pipeline]) -> dict[str, dict[str, Any]]:
     """Return, for each pipeline, its rows, last window, last decision and what its loops did, by a warehouse's URL.
 
     Returns
@@ -43,7 +43,7 @@ def pipelines(url: str) -> dict[str, dict[str, Any]]:
         If the warehouse does not answer.
     """
     with connect_engine(url).connect() as connection:
-        return {name: _pipeline(connection, spec) for name, spec in load_runnable().items()}
+        return {name: _pipeline(connection, spec) for name, spec in specs.items()}
 
 
 # Nothing but a person's word is missing, and nobody has given it, decided anew, or moved the champion since.
@@ -160,19 +160,19 @@ def with_champions(states: dict[str, dict[str, Any]], url: str, mlflow_url: str)
     SourceUnavailable
         If MLflow does not answer.
     """
-    return {name: {**state, "champion": _champion(url, mlflow_url, name)} for name, state in states.items()}
+    with connect_engine(url).connect() as connection:
+        return {name: {**state, "champion": _champion(connection, mlflow_url, name)} for name, state in states.items()}
 
 
-def _champion(url: str, mlflow_url: str, pipeline: str) -> dict[str, Any] | None:
+def _champion(connection: Connection, mlflow_url: str, pipeline: str) -> dict[str, Any] | None:
     standing = champion(mlflow_url, pipeline)
     if standing is None:
         return None
-    with connect_engine(url).connect() as connection:
-        evidence = connection.exec_driver_sql(
-            "select evidence from ml.decision where pipeline = %s and verdict = 'promote' and model_version = %s"
-            " order by decision_id desc limit 1",
-            (pipeline, standing.version),
-        ).scalar()
+    evidence = connection.exec_driver_sql(
+        "select evidence from ml.decision where pipeline = %s and verdict = 'promote' and model_version = %s"
+        " order by decision_id desc limit 1",
+        (pipeline, standing.version),
+    ).scalar()
     figures = evidence or {}
     return {
         "version": standing.version,

@@ -17,9 +17,12 @@ SLOT = "ciclo_backup"  # with it the server keeps the WAL that the archive has n
 COMMAND_MODULE = "include.backup.archive"
 LAST = "select name, kind, ended_at, byte_count, folder from ops.backup order by ended_at desc limit 1"
 DRILL = """
-select drilled_at, status, seconds, reason, (select max(drilled_at) from ops.drill where status = 'passed') as passed_at
-from ops.drill order by drilled_at desc limit 1
-"""
+select drilled_at, status, seconds, reason,
+    (select max(drilled_at) from ops.drill where status = 'passed') as passed_at
+from ops.drill
+where backup_name is not null or drilled_at > coalesce((select max(ended_at) from ops.backup), '-infinity')
+order by drilled_at desc limit 1
+"""  # that there was no backup to rehearse is over with the next
 SILENT = timedelta(seconds=60)  # after which a component that wrote nothing is not at work
 
 
@@ -73,7 +76,7 @@ def problem() -> str | None:
     """Return what keeps the WAL from its archive, in words; None where nothing does."""
     place = destination()
     if place is None:
-        return "there is no backup yet: ciclo backup --to FOLDER"
+        return "no folder of backups is named: ciclo backup --to FOLDER"
     if not is_at_work():
         return f"nobody brings the WAL to {place.folder}: ciclo up"
     text: str | None = seen().get("problem")

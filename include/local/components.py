@@ -91,7 +91,6 @@ def all_components() -> tuple[Component, ...]:
     if not options.postgres_url:
         data, url = options.var / "postgres", environment.superuser_url()
         components.append(postgres_component(data, options.postgres_port, url, str(options.var)))
-    components.append(archive_component())
     if not options.sandbox_url:
         components.append(_web_server("sandbox", "include.sandbox", directory=options.root))
     if not options.mlflow_url:
@@ -99,7 +98,7 @@ def all_components() -> tuple[Component, ...]:
         components.append(_web_server("mlflow", "mlflow", *how, directory=options.var, needs=("databases",)))
     if not options.predictions_url:
         components.append(_predictions())
-    return (*components, *(() if options.airflow_url else airflow_components()))
+    return (*components, *(() if options.airflow_url else (archive_component(), *airflow_components())))
 
 
 def _web_server(name: str, module: str, *arguments: str, **more: Any) -> Component:

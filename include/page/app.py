@@ -11,9 +11,10 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import Depends, FastAPI, Request
-from fastapi.exceptions import HTTPException, RequestValidationError
+from fastapi.exceptions import RequestValidationError
 from pydantic import Field
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 
 from include.errors import CicloError
@@ -93,6 +94,9 @@ def ciclo(place: Place, guard: Any) -> FastAPI:
         named = {"Content-Disposition": f'attachment; filename="{file.name}"', "Content-Length": str(file.size)}
         return StreamingResponse(file.chunks, headers=FILE_HEADERS | named, media_type="application/octet-stream")
 
+    def scorecard() -> Response:
+        return shown(pages.scorecard(place), "scorecard")
+
     def runbooks() -> Response:
         return shown(library.runbooks(place), "list of runbooks")
 
@@ -118,6 +122,7 @@ def ciclo(place: Place, guard: Any) -> FastAPI:
         "/prediction/{number}": prediction,
         "/payload/{number}": payload,
         "/payload/{number}/bytes": payload_bytes,
+        "/scorecard": scorecard,
         "/runbooks": runbooks,
         "/runbooks/{name}": runbook,
         "/guide/{name}": guide,
@@ -129,6 +134,8 @@ def ciclo(place: Place, guard: Any) -> FastAPI:
     add_pages(app, place.docs, links.base, lambda text: frame(text, links), message)
 
     async def refused(request: Request, error: HTTPException) -> Response:
+        if error.status_code == 404:
+            return message(404, "There is no such page", "Its address is none of Ciclo's.", [])
         return _refused(request, error, links.base)
 
     async def impossible(request: Request, error: RequestValidationError) -> Response:

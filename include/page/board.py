@@ -13,6 +13,7 @@ from typing import NamedTuple
 from include.health.looking import Looked
 
 FRESH_SECONDS = 15.0
+BREATHS = 10  # a reading is followed by a pause so many times as long, so that looking costs little
 PATIENCE_SECONDS = 0.3
 log = logging.getLogger(__name__)
 
@@ -52,15 +53,13 @@ class Board:
         self._lock = Lock()
         self._pool = ThreadPoolExecutor(1, "ciclo-health")
         self._reading: Future[None] | None = None
-        self._began = -FRESH_SECONDS
+        self._stale_at = 0.0
         self._shown = Shown(None, None, is_reading=False, problem="")
 
     def look(self, patience: float = PATIENCE_SECONDS) -> Shown:
         """Return the newest reading; one that is older than some seconds is read again, and awaited for a moment."""
         with self._lock:
-            is_stale = time.monotonic() - self._began >= FRESH_SECONDS
-            if is_stale and (self._reading is None or self._reading.done()):
-                self._began = time.monotonic()
+            if time.monotonic() >= self._stale_at and (self._reading is None or self._reading.done()):
                 self._reading = self._pool.submit(self._renew)
             reading = self._reading
         if reading is not None:
@@ -68,9 +67,11 @@ class Board:
         return self._shown._replace(is_reading=reading is not None and not reading.done())
 
     def _renew(self) -> None:
-        as_of = datetime.now(UTC)
+        as_of, began = datetime.now(UTC), time.monotonic()
         try:
             self._shown = Shown(self._read(), as_of, is_reading=False, problem="")
         except Exception as error:  # the page tells it: one that shows nothing would tell nobody
             log.exception("the health of the pipelines could not be read")
             self._shown = self._shown._replace(problem=f"{type(error).__name__}: {error}")
+        ended = time.monotonic()
+        self._stale_at = max(began + FRESH_SECONDS, ended + BREATHS * (ended - began))

@@ -71,7 +71,6 @@ def reports(place: Place) -> str:
         "Evaluation: how challengers did": _windows(place, "training"),
         "Quality: every rule of every batch": _indexes(place, "quality"),
         "Data: what they look like": _singles(place, "eda"),
-        "Replays: what a policy would have cost": _singles(place, "replay"),
     }
     return page("reports", links=place.links, here="reports", kinds=kinds)
 
@@ -117,7 +116,8 @@ def _folders(folder: Path) -> list[Path]:
 
 def _sentence(text: str) -> str:
     """Return the first sentence of Markdown, without its marks."""
-    first = " ".join(text.strip().partition("\n\n")[0].split())
+    paragraphs = (part for part in text.strip().split("\n\n") if not part.startswith("#"))
+    first = " ".join(next(paragraphs, "").split())
     return first.partition(". ")[0].replace("`", "").rstrip(".") + "."
 
 

@@ -48,6 +48,11 @@ class Links:
         return f"{self.base}{PREFIX}/"
 
     @property
+    def scorecard(self) -> str:
+        """The ML Test Score."""
+        return f"{self.base}{PREFIX}/scorecard"
+
+    @property
     def runbooks(self) -> str:
         """The list of runbooks."""
         return f"{self.base}{PREFIX}/runbooks"

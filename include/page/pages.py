@@ -10,7 +10,9 @@ from include.page.data.reading import reading
 from include.page.links import pipeline_of
 from include.page.render import markdown, page
 from include.page.views import cards, charts, reasons, timeline
+from include.scorecard.marking import mark_all, summary
 from include.settings import settings
+from include.spec.load import load_runnable
 
 if TYPE_CHECKING:
     from include.page.place import Place
@@ -22,7 +24,7 @@ def overview(place: Place) -> str:
     problems = [shown.problem] if shown.problem else []
     if shown.looked is None:
         names = (path.name for path in settings().pipelines.iterdir() if (path / "pipeline.yaml").exists())
-        told = cards.unread(names, shown.problem or "the health is being read, the page asks again by itself")
+        told = cards.unread(names, shown.problem or "the health is being read for the first time: reload")
     else:
         problems += shown.looked.problems
         told = [
@@ -30,6 +32,13 @@ def overview(place: Place) -> str:
         ]
     about = {"cards": told, "summary": cards.summary(told), "as_of": shown.as_of, "is_reading": shown.is_reading}
     return page("overview", links=place.links, here="overview", problems=problems, **about)
+
+
+def scorecard(place: Place) -> str:
+    """Return the page of the ML Test Score: each of the 28 tests with its points and its evidence."""
+    with reading(place.engine) as connection:
+        result = summary(mark_all(connection, load_runnable()))
+    return page("scorecard", links=place.links, here="scorecard", **result)
 
 
 def pipeline(place: Place, name: str, before: datetime | None = None) -> str | None:

@@ -17,7 +17,6 @@ from include.settings import settings
 if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
 
-    from include.health.looking import Looked
     from include.lake.store import Lake
     from include.registry.aliases import Registered
     from include.spec.model import Pipeline
@@ -37,8 +36,8 @@ class Place:
         The folder of reports.
     lake_url : str
         The lake's root.
-    read_health : callable
-        Reads the health of all pipelines.
+    board : Board
+        The health of all pipelines.
     """
 
     warehouse_url: Callable[[], str]
@@ -46,7 +45,7 @@ class Place:
     links: Links
     docs: Path
     lake_url: str
-    read_health: Callable[[], Looked]
+    board: Board
 
     @cached_property
     def engine(self) -> Engine:
@@ -62,11 +61,6 @@ class Place:
 
         return Lake(self.lake_url)
 
-    @cached_property
-    def board(self) -> Board:
-        """The health of all pipelines."""
-        return Board(self.read_health)
-
     @classmethod
     def of_this_installation(cls, base: str) -> Place:
         """Return the place that Airflow's Connection `warehouse` and the environment name."""
@@ -80,7 +74,7 @@ class Place:
             links=Links(base, os.environ.get("CICLO_MLFLOW_SHOWN_URL") or mlflow),
             docs=settings().var / "docs",
             lake_url=settings().lake,
-            read_health=lambda: look(_warehouse_url(), mlflow, faults_of_all(None)),
+            board=Board(lambda: look(_warehouse_url(), mlflow, faults_of_all(None))),
         )
 
     def version(self, pipeline: str, number: int) -> tuple[Registered | None, str]:

@@ -1,40 +1,52 @@
-"""What happens when a run has not ended in time: people are told while it still runs."""
+"""Notice runs that have not ended in time, while they still run."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
-
-from airflow.sdk.definitions.callback import SyncCallback
-from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection, Engine
+
     from include.spec.model import Pipeline
 
+RUNNING = """
+select dag_id, run_id, queued_at from dag_run
+where state in ('queued', 'running') and queued_at is not null and dag_id = any(%s) order by queued_at
+"""
+VERBS = ("ingest", "score", "monitor", "train", "quarantine", "rollback", "label")
 
-def alert_late(context: Mapping[str, Any], pipeline: str) -> None:
-    """Record that a run has not ended in time; Airflow calls it in a process of its own."""
+
+def find_late(warehouse: Engine, metadata: Engine, pipelines: Mapping[str, Pipeline], now: datetime) -> int:
+    """Raise an alert for each run that has not ended `alerts.late_after_minutes` after it was queued; return how many.
+
+    A training that may wait for a person is none of them. What goes on is told once a run.
+
+    Parameters
+    ----------
+    metadata : Engine
+        Of Airflow's own database, which is only read.
+    """
     from include.alerts.record import raise_alert
-    from include.spec.load import load_named
-    from include.steps.connections import warehouse
     from include.warehouse.batch import RunRef
 
-    run, spec = context["dag_run"], load_named(pipeline)
-    message = (
-        f"{run['dag_id']} {run['dag_run_id']}: it was queued at {run['queued_at']} and has not ended"
-        f" {spec.alerts.late_after_minutes:g} minutes later; see which of its tasks runs or waits"
-    )
-    with warehouse() as engine, engine.begin() as connection:
-        raise_alert(connection, spec, "overdue", message, RunRef(run["dag_id"], run["dag_run_id"]))
+    count = 0
+    with metadata.connect() as airflow, warehouse.begin() as connection:
+        for pipeline in pipelines.values():
+            for dag_id, run_id, queued_at in _late(airflow, pipeline, now):
+                message = (
+                    f"{dag_id} {run_id}: it was queued at {queued_at:%Y-%m-%d %H:%M} UTC and has not ended"
+                    f" {pipeline.alerts.late_after_minutes:g} minutes later; see which of its tasks runs or waits"
+                )
+                raise_alert(connection, pipeline, "overdue", message, RunRef(dag_id, run_id))
+                count += 1
+    return count
 
 
-def deadline(pipeline: Pipeline, verb: str) -> DeadlineAlert | None:
-    """Return by when a run has to end; None for one that may wait for a person."""
-    if verb == "train" and pipeline.promotion.approval == "manual":
-        return None
-    return DeadlineAlert(
-        reference=DeadlineReference.DAGRUN_QUEUED_AT,
-        interval=timedelta(minutes=pipeline.alerts.late_after_minutes),
-        callback=SyncCallback(alert_late, {"pipeline": pipeline.pipeline}),
-    )
+def _late(airflow: Connection, pipeline: Pipeline, now: datetime) -> list[tuple[str, str, datetime]]:
+    waits = {f"train_{pipeline.pipeline}"} if pipeline.promotion.approval == "manual" else set()
+    names = [f"{verb}_{pipeline.pipeline}" for verb in VERBS]
+    before = now - timedelta(minutes=pipeline.alerts.late_after_minutes)
+    rows = airflow.exec_driver_sql(RUNNING, ([name for name in names if name not in waits],))
+    return [(dag_id, run_id, at) for dag_id, run_id, at in rows if at <= before]

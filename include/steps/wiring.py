@@ -13,7 +13,6 @@ from include.events.source_asset import source_asset
 from include.spec.load import load_named, load_runnable
 from include.steps.ending_timetable import EndingTimetable
 from include.steps.failure import alert_failure
-from include.steps.late import deadline
 from include.steps.retries import RETRIES, RETRY_OPTIONS
 from include.windows import midnight
 
@@ -79,7 +78,6 @@ def dag_options(pipeline: Pipeline, verb: str, doc: str, rerun: str) -> dict[str
         "max_active_runs": 1,
         "catchup": False,
         "is_paused_upon_creation": False,
-        "deadline": deadline(pipeline, verb),
         "default_args": {
             "owner": pipeline.owner,
             **RETRY_OPTIONS,

@@ -6,12 +6,13 @@ import hmac
 import os
 from typing import TYPE_CHECKING
 
+from fastapi import FastAPI, Request
+from starlette.responses import Response
+
 from include.telemetry.metrics import FAMILIES, RUNS, exposition, of_health, of_queries
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
     from sqlalchemy.engine import Engine
-    from starlette.responses import Response
 
 PREFIX = "/metrics"
 
@@ -31,9 +32,6 @@ def scraped(warehouse: Engine, airflow: Engine, mlflow_url: str) -> bytes:
 
 def site() -> FastAPI:
     """Return the app; without ``CICLO_METRICS_TOKEN`` in its environment nobody is let in."""
-    from fastapi import FastAPI, Request
-    from starlette.responses import Response
-
     app = FastAPI(title="Ciclo metrics", openapi_url=None, docs_url=None, redoc_url=None)
 
     def metrics(request: Request) -> Response:

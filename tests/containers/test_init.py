@@ -112,7 +112,14 @@ def _the_command_works(environ: dict[str, str], folder: Path, server: str) -> No
     assert ciclo("quarantine", "list").stdout == "Nothing in quarantine.\n"
     services = json.loads(ciclo("status", "--json").stdout)["services"]
     # Of the prediction service its instances are told, each by itself, and not what stands in front of them.
-    assert set(services) == set(load()["services"]) - {"init", "replay", "ciclo", "predictions"}
+    assert set(services) == set(load()["services"]) - {
+        "init",
+        "replay",
+        "ciclo",
+        "predictions",
+        "prometheus",
+        "grafana",
+    }
     assert {name for name, service in services.items() if service["healthy"]} == {"postgres"}
     token = ciclo("token").stdout.strip()
     assert verify({"1": environ["CICLO_SECRET_SERVING_KEY"]}, token).may("predict", "usdmxn")

@@ -8,9 +8,8 @@ import pytest
 from include.alerts.record import raise_alert
 from include.health.state import _failure
 from include.promotion.ledger import append
-from include.spec import load
 from include.steps.failure import alert_failure
-from include.steps.late import alert_late
+from include.steps.late import find_late
 from include.warehouse.batch import RunRef
 from include.windows import Window
 
@@ -66,18 +65,24 @@ def test_a_task_that_failed_for_good_is_told_with_its_error(warehouse, context: 
     assert warehouse.sql("select kind, message from ops.alert") == [("failure", "ingest_readings meter.check: no way")]
 
 
-def test_a_run_that_has_not_ended_in_time_is_told(
-    warehouse, warehouse_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", warehouse_url)
-    monkeypatch.setattr(load, "load_named", {"readings": warehouse.spec}.get)
-    run = {"dag_id": "ingest_readings", "dag_run_id": "first", "queued_at": "2026-01-01T00:00:00Z"}
-    alert_late({"dag_run": run}, "readings")
+def test_a_run_that_has_not_ended_in_time_is_told_once(warehouse) -> None:
+    """Airflow's table of runs, as far as it is read."""
+    with warehouse.engine.begin() as connection:
+        connection.exec_driver_sql("create table dag_run (dag_id text, run_id text, queued_at timestamptz, state text)")
+        connection.exec_driver_sql(
+            "insert into dag_run values ('ingest_readings', 'long', now() - interval '2 hours', 'running'),"
+            " ('ingest_readings', 'short', now() - interval '59 minutes', 'running'),"
+            " ('score_readings', 'over', now() - interval '2 hours', 'success'),"
+            " ('train_readings', 'waits', now() - interval '2 hours', 'queued')"
+        )
+    manual = warehouse.spec.promotion.model_copy(update={"approval": "manual"})
+    spec = warehouse.spec.model_copy(update={"promotion": manual})
+    for _ in range(2):
+        assert find_late(warehouse.engine, warehouse.engine, {"readings": spec}, datetime.now(UTC)) == 1
     [(kind, severity, message)] = warehouse.sql("select kind, severity, message from ops.alert")
     assert (kind, severity) == ("overdue", "critical")
-    assert message.startswith(
-        "ingest_readings first: it was queued at 2026-01-01T00:00:00Z and has not ended 60 minutes"
-    )
+    assert message.startswith("ingest_readings long: it was queued at ")
+    assert find_late(warehouse.engine, warehouse.engine, {"readings": warehouse.spec}, datetime.now(UTC)) == 2
 
 
 @pytest.mark.parametrize(("kind", "severity"), [("failure", "critical"), ("quality", "warning"), ("retrain", "info")])

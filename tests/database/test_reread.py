@@ -17,6 +17,7 @@ from rich.console import Console
 from include.health import state as status
 from include.local.report import result_table
 from include.settings import settings
+from include.spec.load import load_runnable
 from include.steps.examine import examine
 from include.steps.inputs import corrected_inputs
 from include.steps.run import Run
@@ -112,7 +113,7 @@ def stands(warehouse, warehouse_url: str, tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "pipelines" / "readings" / "pipeline.yaml").write_text(spec, "utf-8")
     monkeypatch.setenv("CICLO_PIPELINES", str(tmp_path / "pipelines"))
     settings.cache_clear()
-    yield lambda: status.pipelines(warehouse_url)["readings"]
+    yield lambda: status.pipelines(warehouse_url, load_runnable())["readings"]
     settings.cache_clear()
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import psycopg2
 import pytest
+import requests
 
 from include.local.airflow_api import AirflowApi
 
@@ -64,6 +65,19 @@ class System:
     def api(self) -> AirflowApi:
         """A client that is signed in once for all tests."""
         return self.sign_in()
+
+    def page(self, path: str) -> requests.Response:
+        """Return a page of Airflow's web UI, as somebody who is signed in."""
+        return self.browser.get(f"http://127.0.0.1:{self.env['CICLO_AIRFLOW_PORT']}{path}", timeout=30)
+
+    @cached_property
+    def browser(self) -> requests.Session:
+        """A session of Airflow's web UI that is signed in once for all tests."""
+        who = {"username": "admin", "password": (self.var / "secrets" / "airflow_admin").read_text()}
+        session, url = requests.Session(), f"http://127.0.0.1:{self.env['CICLO_AIRFLOW_PORT']}/auth/token"
+        token = session.post(url, json=who, timeout=30).json()["access_token"]
+        session.headers["Authorization"] = f"Bearer {token}"
+        return session
 
     def wait_for_promotion(self, pipeline: str, number: int = 1) -> None:
         """Wait until a pipeline has promoted so many versions, aliases included."""

@@ -1,6 +1,8 @@
 """The closed loop through the real scheduler: what a data team sees in its first minutes, and its first failure."""
 
+import hashlib
 import json
+import re
 import subprocess
 import sys
 from datetime import UTC
@@ -142,6 +144,40 @@ def test_a_window_worth_it_leads_to_training_a_new_version_and_a_decision_with_r
         )
         assert verdict in ("promote", "reject")
         assert int(version) > 1
+
+
+def test_the_page_in_airflow_tells_of_each_pipeline_what_the_status_does(played):
+    def cards() -> list[tuple[str, ...]]:
+        html = played.page("/ciclo/").text
+        aspect = r'class="(\w+)"><span class="grade \w+"><span aria-hidden="true">.</span> (\w+) (\w+)</span>'
+        return [
+            (grade, name, *(part for found in re.findall(aspect, card) for part in found))
+            for grade, name, card in re.findall(
+                r'<article class="card (\w+)".*?card-(\w+)">(.*?)</article>', html, re.S
+            )
+        ]
+
+    played.wait_for(
+        lambda: len(cards()) == len(PLANS) and "unknown" not in cards()[0], "the page to have read the health"
+    )
+    health = played.status()["health"]
+    told = [
+        (
+            one["grade"],
+            name,
+            *(part for aspect, of in one["aspects"].items() for part in (of["grade"], aspect, of["word"])),
+        )
+        for name, one in health.items()
+    ]
+    assert cards() == told
+    version = played.status()["pipelines"]["usdmxn"]["champion"]["version"]
+    assert "<h2>usdmxn, version" in played.page(f"/ciclo/model/usdmxn/{version}").text
+    [[number]] = played.sql("select max(prediction_id) from ml.prediction where pipeline = 'usdmxn' and kind = 'batch'")
+    walked = played.page(f"/ciclo/prediction/{number}").text
+    [payload, *_] = re.findall(r"/ciclo/payload/(\d+)", walked)
+    answer = played.page(f"/ciclo/payload/{payload}/bytes")
+    [[sha256]] = played.sql(f"select sha256 from raw.payload where payload_id = {payload}")
+    assert hashlib.sha256(answer.content).hexdigest() == sha256
 
 
 def test_each_decision_has_its_page(played):

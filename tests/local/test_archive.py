@@ -41,7 +41,7 @@ def archived(small, tmp_path: Path) -> Path:
     """A runtime of a server and the component, with one backup; give its folder."""
     small.components = (small.components[0], archive_component())
     small.up()
-    assert archive.problem() == "there is no backup yet: ciclo backup --to FOLDER"
+    assert archive.problem() == "no folder of backups is named: ciclo backup --to FOLDER"
     sql("create database warehouse")
     sql("create table kept (n bigint)")
     take.take(tmp_path / "backups", 2)

@@ -12,13 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from include.backup import checksums, drill, nightly, restore, store, take
+from include.backup import checksums, drill, restore, store, take
 from include.backup.plan import SEGMENT_BYTES, segment
 from include.errors import ConfigError, NothingToDo, SourceUnavailable
 from include.local import archive, environment, postgres
 from include.local.scratch import running
 from include.local.secrets import secret
 from include.settings import settings
+from include.steps import backup as nightly
+from include.warehouse.engine import connect_engine
 from include.warehouse.migrate import upgrade
 
 TABLE = "create table core.reading (at timestamptz primary key, value double precision not null)"
@@ -169,21 +171,20 @@ def test_a_rehearsal_passes_and_is_kept(installation):
 
 def test_a_nightly_backup_without_a_folder_or_a_server_that_gives_one_is_kept_as_unknown(installation, elsewhere):
     installation.use()
-    url = environment.database_url("warehouse")
+    engine = connect_engine(environment.database_url("warehouse"))
     use(elsewhere)
     with pytest.raises(NothingToDo, match="ciclo backup --to FOLDER"):
-        nightly.take_backup(url, 2)
+        nightly.take_backup(engine, 2)
+    with pytest.raises(NothingToDo, match="ciclo backup --to FOLDER"):
+        nightly.rehearse_restore()
     installation.use()
-    installation.sql("update ops.drill set drilled_at = drilled_at - interval '1 second'")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CICLO_POSTGRES_URL", url)  # a role without REPLICATION
-        settings.cache_clear()
+        patch.setenv("CICLO_POSTGRES_URL", environment.database_url("warehouse"))  # a role without REPLICATION
         with pytest.raises(SourceUnavailable, match="REPLICATION"):
-            nightly.take_backup(url, 2)
-    settings.cache_clear()
-    kept = installation.sql("select status, reason from ops.drill order by drilled_at desc limit 2")
-    assert [status for status, _ in kept] == ["unknown", "unknown"]
-    assert ["REPLICATION" in reason for _, reason in kept] == [True, False]
+            nightly.take_backup(engine, 2)
+    kept = installation.sql("select status, reason from ops.drill where status = 'unknown' order by drilled_at")
+    assert ["REPLICATION" in reason for _, reason in kept] == [False, True]
+    engine.dispose()
 
 
 def damage(path: Path, place: int) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from include.health.looking import Looked
 from include.page.app import ciclo
+from include.page.board import Board
 from include.page.links import Links
 from include.page.place import Place
 from include.quality.contract import Result
@@ -215,6 +216,17 @@ def test_only_checks_of_an_ingest_have_the_button(airflow):
         assert button(dag_id, task_id) == ""
 
 
+def test_every_task_of_a_pipeline_has_the_button_of_its_run_and_no_other_task(airflow):
+    from airflow import plugins_manager
+    from airflow.models.taskinstancekey import TaskInstanceKey
+
+    (link,) = [link for link in plugins_manager.get_global_operator_extra_links() if link.name == "What the run did"]
+    told = {
+        dag: link.get_link(None, ti_key=TaskInstanceKey(dag, "x", RUN, 1, -1)) for dag in ("score_air", "keep_house")
+    }
+    assert told == {"score_air": Links("", "").run("score_air", RUN), "keep_house": ""}
+
+
 def test_only_a_decision_and_its_drawing_have_the_button_of_the_monitor(airflow):
     from airflow import plugins_manager
     from airflow.models.taskinstancekey import TaskInstanceKey
@@ -260,5 +272,5 @@ def test_airflow_under_a_path_of_its_own_keeps_it(docs):
 def place(docs: Path, base: str) -> Place:
     """Return where a page reads that shows nothing but reports."""
     none = Looked({}, {}, {}, [])
-    rest = {"warehouse_url": lambda: "", "mlflow_url": "", "lake_url": "memory://", "read_health": lambda: none}
+    rest = {"warehouse_url": lambda: "", "mlflow_url": "", "lake_url": "memory://", "board": Board(lambda: none)}
     return Place(links=Links(base, ""), docs=docs, **rest)

@@ -194,7 +194,7 @@ def test_an_airflow_and_a_sandbox_that_run_elsewhere_are_asked_there_and_not_sta
     for name in ("AIRFLOW", "SANDBOX", "MLFLOW"):
         monkeypatch.setenv(f"CICLO_{name}_URL", "http://127.0.0.1:1")
     settings.cache_clear()
-    assert set(runtime.services()) == {"postgres", "archive", "predictions"}
+    assert set(runtime.services()) == {"postgres", "predictions"}
     states = runtime.external_services()
     assert set(states) == {"sandbox", "mlflow", "api-server", "scheduler", "dag-processor", "triggerer"}
     assert {(state["state"], state["healthy"]) for state in states.values()} == {("EXTERNAL", False)}

@@ -15,6 +15,7 @@ from fastapi import FastAPI, HTTPException, Request
 from include.health.looking import look
 from include.lake.store import Lake
 from include.page.app import ciclo
+from include.page.board import Board
 from include.page.links import Links
 from include.page.place import Place
 from include.settings import settings
@@ -89,7 +90,7 @@ def place(pipelines: Path, story: Story, shared_warehouse_url: str) -> Place:
         links=Links("", AWAY),
         docs=pipelines / "docs",
         lake_url=f"file://{pipelines}/lake",
-        read_health=lambda: look(shared_warehouse_url, AWAY, {}),
+        board=Board(lambda: look(shared_warehouse_url, AWAY, {})),
     )
     place.board.look(patience=60)
     return place

@@ -26,7 +26,7 @@ from feature.readings where target is not null returning prediction_id, valid_at
 SERVED = """
 insert into ml.prediction (pipeline, entity, valid_at, model_version, predicted, is_honest, is_simulated, run_id, kind,
     request_id, row_number, inputs, warnings, latency_ms, asked_by)
-values ('readings', null, null, 1, 2.5, true, true, '', 'served', 'req-7', %s, '{"level_m": 2.25}',
+values ('readings', null, null, 1, 2.5, true, false, '', 'served', 'req-7', %s, '{"level_m": 2.25}',
     '{"level_m is beyond what was learnt"}', 1.5, 'desk') returning prediction_id
 """
 MEASURED = """
@@ -54,6 +54,7 @@ class Story(NamedTuple):
     """What a test may ask about: numbers by what they are of."""
 
     payload: int
+    gone: int
     prediction: int
     served: int
     promoted: int
@@ -88,8 +89,10 @@ def tell(warehouse: Warehouse) -> Story:
         **{"status": 200, "request": {"url": f"http://meters/{SCRIPT}"}, "headers": {}, "is_simulated": True},
         "fetched_at": at.isoformat(),
     }
+    swept = manifest | {"sha256": "0" * 64, "uri": f"{warehouse.lake._files.uri('payloads/00/' + '0' * 62)}.zst"}
     with warehouse.engine.begin() as connection:
         payload = index_payload(connection, "readings", "meter", JANUARY, manifest)
+        gone = index_payload(connection, "readings", "meter", JANUARY, swept | {"is_simulated": False})
     rows = [{"valid_at": JANUARY.start + timedelta(hours=hour), "level_m": 1.0 + hour % 7} for hour in range(HOURS)]
     held = [(HOURS, "range", "level_m", f"level_m is 900 {SCRIPT}", '{"level": "900"}')]
     warehouse.load(warehouse.batch(rows, payload_id=payload, quarantined=held, is_simulated=True), run_id=RUN.run_id)
@@ -110,7 +113,7 @@ def tell(warehouse: Warehouse) -> Story:
         connection.exec_driver_sql(ASK, (JANUARY.start,))
         raise_alert(connection, warehouse.spec, "failure", f"ingest_readings extract: {SCRIPT}", RUN)
     newest = max(predictions, key=lambda row: row[1])[0]
-    return Story(payload, newest, served, decisions[1], decisions)
+    return Story(payload, gone, newest, served, decisions[1], decisions)
 
 
 def _decide(warehouse: Warehouse) -> list[int]:

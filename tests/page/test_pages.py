@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from include.health.looking import look
 from include.lake.store import Lake
 from include.page.app import ciclo
+from include.page.board import Board
 from tests.page.conftest import Client
 from tests.page.story import CONTENT, HOURS, RUN, SCRIPT
 
@@ -23,7 +24,8 @@ def text(html: str) -> str:
 @pytest.fixture
 def pages(page: Client, story) -> list[str]:
     """Every page there is of the story."""
-    paths = ["", "pipeline/readings", "reports", "runbooks", "model/readings/2", f"payload/{story.payload}"]
+    paths = ["", "pipeline/readings", "reports", "scorecard", "runbooks", "model/readings/2"]
+    paths += [f"payload/{number}" for number in (story.payload, story.gone)]
     paths += [f"decision/{number}" for number in story.decisions]
     paths += [f"prediction/{number}" for number in (story.prediction, story.served)]
     paths += [f"run?dag_id={RUN.dag_id}&run_id={RUN.run_id.replace('+', '%2B')}"]
@@ -88,6 +90,14 @@ def test_each_point_of_the_timeline_leads_to_evidence(page: Client, story) -> No
     assert {page.get(unescape(path)).status_code for path in leads} == {200}
 
 
+def test_the_timeline_goes_back_in_time(page: Client, story, warehouse) -> None:
+    [(at,)] = warehouse.sql("select decided_at from ml.decision where decision_id = %s", story.decisions[2])
+    html = page.get(f"/ciclo/pipeline/readings?before={at.isoformat().replace('+', '%2B')}").text
+    drawing = html.partition('<svg class="timeline"')[2].partition("</svg>")[0]
+    shown = {number for number in story.decisions if f"/ciclo/decision/{number}" in drawing}
+    assert shown == set(story.decisions[:2])
+
+
 def test_a_prediction_leads_to_its_rows_its_payload_and_the_very_bytes(page: Client, story, warehouse) -> None:
     html = page.get(f"/ciclo/prediction/{story.prediction}").text
     assert f'href="/ciclo/payload/{story.payload}"' in html
@@ -95,7 +105,7 @@ def test_a_prediction_leads_to_its_rows_its_payload_and_the_very_bytes(page: Cli
     kept = page.get(f"/ciclo/payload/{story.payload}").text
     assert "✓ the bytes have it" in kept
     answer = page.get(f"/ciclo/payload/{story.payload}/bytes")
-    [(sha256,)] = warehouse.sql("select sha256 from raw.payload")
+    sha256 = warehouse.one("select sha256 from raw.payload where payload_id = %s", story.payload)
     assert answer.content == CONTENT
     assert hashlib.sha256(answer.content).hexdigest() == sha256
     assert answer.headers["content-disposition"].startswith("attachment")
@@ -137,10 +147,18 @@ def test_pages_ask_nobody_else_and_run_one_script_of_ours(page: Client, pages: l
         assert "url(" not in html
 
 
-def test_a_payload_that_is_gone_or_damaged_is_said_so(page: Client, story, place) -> None:
+def test_a_payload_that_is_gone_is_said_so(page: Client, story) -> None:
+    seen = page.get(f"/ciclo/payload/{story.gone}")
+    assert 'role="alert"' in seen.text
+    assert "Download" not in seen.text
+    assert page.get(f"/ciclo/payload/{story.gone}/bytes").status_code == 503
+
+
+def test_a_payload_that_is_damaged_is_said_so(page: Client, story, place) -> None:
     lake = Lake(place.lake_url)
     with place.engine.begin() as connection:
-        [uri] = connection.exec_driver_sql("select uri from raw.payload").scalars()
+        values = (story.payload,)
+        uri = connection.exec_driver_sql("select uri from raw.payload where payload_id = %s", values).scalar_one()
     file = uri.removeprefix("file://")
     with open(file, "rb") as kept:
         before = kept.read()
@@ -169,7 +187,7 @@ def test_what_is_not_there_is_said_to_be_so(page: Client, path: str) -> None:
 
 def test_a_warehouse_that_is_away_gives_a_reason_and_no_empty_page(place, pipelines) -> None:
     nowhere = "postgresql://nobody@127.0.0.1:9/none"
-    away = replace(place, warehouse_url=lambda: nowhere, read_health=lambda: look(nowhere, place.mlflow_url, {}))
+    away = replace(place, warehouse_url=lambda: nowhere, board=Board(lambda: look(nowhere, place.mlflow_url, {})))
     app = FastAPI()
     app.mount("/ciclo", ciclo(away, lambda: None))
     broken = Client(app)

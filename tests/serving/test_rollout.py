@@ -202,7 +202,7 @@ def test_a_canary_that_fails_is_stopped_and_no_request_fails(
     with asking(service, plant, row=ROW | {"second_sensor": 1e20}) as clients:
         reason, alert = stopped(service, plan)
     assert (clients.failed, set(clients.versions)) == ({}, {1})
-    assert reason.endswith("requests unanswered, 1.0% may be (ContractBroken: an answer is no number)")
+    assert reason.endswith("requests unanswered, 1.0% may be (ContractBroken: an answer is no number that can be kept)")
     assert alert == f"version 2 was stopped: {reason}. The champion answers alone"
     assert_each_is_kept_once(service, clients)
     service.stop()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from include.local import console, runtime
+from include.health.asking import ask_service
+from include.local import console
 from include.settings import settings
 from include.spec.model import Pipeline
 from tests.serving.running import Service
@@ -20,7 +21,7 @@ def test_version_requests_speed_and_errors_are_told(
     monkeypatch.setenv("CICLO_PREDICTIONS_URL", shared_service.url)
     settings.cache_clear()
     try:
-        state = runtime.predictions([plant.pipeline, "another"])
+        state = ask_service([plant.pipeline, "another"])
     finally:
         monkeypatch.undo()
         settings.cache_clear()

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
 NEWEST = 40  # of each kind
+# The first reason tells why, but of a challenger that was rejected or held, where the last says what was missing.
 EVENTS = """
 with events as (
     (select 'load' as kind, loaded_at as at, dag_id, run_id, window_start_at, window_end_at,
@@ -20,7 +21,7 @@ with events as (
     from ops.run where pipeline = %(pipeline)s and loaded_at < %(before)s order by loaded_at desc limit %(newest)s)
     union all
     (select 'decision', decided_at, dag_id, run_id, window_start_at, window_end_at, decision_id, model_version, verdict,
-        0, 0, reasons[cardinality(reasons)],
+        0, 0, reasons[case when evidence ? 'rules' and verdict <> 'promote' then cardinality(reasons) else 1 end],
         exists (select from ml.decision v where v.voids = d.decision_id)
     from ml.decision d where pipeline = %(pipeline)s and decided_at < %(before)s
     order by position desc limit %(newest)s)

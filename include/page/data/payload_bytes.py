@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from include.lake.store import Lake
 
@@ -31,7 +31,9 @@ class Excerpt(NamedTuple):
 
 
 def chunks(lake: Lake, uri: str) -> Iterator[bytes]:
-    """Yield a payload's bytes; the last chunk comes only when all of them have the hash they are named by.
+    """Return a payload's bytes piece by piece; the last comes only when all of them have the hash they are named by.
+
+    The first piece is read at once, so that what is not there is said so before anything is answered.
 
     Raises
     ------
@@ -40,12 +42,16 @@ def chunks(lake: Lake, uri: str) -> Iterator[bytes]:
     SourceUnavailable
         The lake does not answer.
     """
-    with lake.open(uri) as stream:
-        chunk = stream.read(CHUNK)
-        while chunk:
+    stream = lake.open(uri)
+    return _pieces(stream, stream.read(CHUNK))
+
+
+def _pieces(stream: BinaryIO, piece: bytes) -> Iterator[bytes]:
+    with stream:
+        while piece:
             following = stream.read(CHUNK)
-            yield chunk
-            chunk = following
+            yield piece
+            piece = following
 
 
 def excerpt(lake: Lake, uri: str, size_bytes: int, sha256: str) -> Excerpt:

@@ -19,7 +19,7 @@ order by row_number, prediction_id limit 100
 NEWEST = """
 select prediction_id, kind, entity, valid_at, target_at, predicted, lower_bound, upper_bound, model_version,
     predicted_at
-from ml.prediction where pipeline = %s order by {} desc limit 20
+from ml.prediction where pipeline = %s and {} is not null order by {} desc limit 20
 """
 # What came: of a request what it was told, else the target as last revised.
 TRUTH = """
@@ -62,12 +62,9 @@ def of_request(connection: Connection, request_id: str) -> list[Row]:
 
 def newest(connection: Connection, pipeline: str) -> list[Row]:
     """Return a pipeline's newest predictions: of the newest rows, and the newest answers to requests."""
-    made = rows(connection, NEWEST.format("valid_at desc nulls last, predicted_at"), (pipeline,))
-    answered = NEWEST.replace("where pipeline = %s", "where pipeline = %s and request_id is not null")
-    every = {
-        row["prediction_id"]: row for row in [*made, *rows(connection, answered.format("predicted_at"), (pipeline,))]
-    }
-    return list(every.values())
+    queries = [NEWEST.format(*place) for place in (("valid_at", "valid_at"), ("request_id", "predicted_at"))]
+    every = [row for query in queries for row in rows(connection, query, (pipeline,))]
+    return list({row["prediction_id"]: row for row in every}.values())
 
 
 def truth(connection: Connection, made: Row) -> Row | None:

@@ -6,23 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from include.alerts import runbooks
 from include.health.findings import GRADES, WORDS, Health
 
 SIGNS = {"degraded": "✕", "unknown": "?", "warning": "▲", "healthy": "✓"}
-# Which runbook helps with what: by the word of a finding, or by its aspect and word.
-RUNBOOKS = {
-    "failing": "failure",
-    "blocked": "quality",
-    "overdue": "overdue",
-    "unserved": "serving",
-    "waiting": "approval",
-    "doubtful": "investigate",
-    "drifting": "retrain",
-    "impaired": "serving",
-    "outdated": "backfill",
-    "poor": "quality",
-    "gaps": "backfill",
-}
 
 
 class Aspect(NamedTuple):
@@ -74,7 +61,7 @@ def card(name: str, health: Health, state: Mapping[str, Any] | None) -> Card:
         As of `include.health.state`; None where it could not be read.
     """
     state = state or {}
-    aspects = [Aspect(aspect, **told, runbook=runbook(aspect, told["word"])) for aspect, told in health.aspects.items()]
+    aspects = [Aspect(aspect, **told, runbook=runbook(told["word"])) for aspect, told in health.aspects.items()]
     simulated = bool(state.get("is_simulated")), list(state.get("simulated_sources", []))
     return Card(name, state.get("title", name), *simulated, health.word, health.grade, aspects, facts(state))
 
@@ -94,15 +81,15 @@ def facts(state: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def runbook(aspect: str, word: str) -> str:
-    """Return the name of the runbook that helps with a finding; empty where none does.
+def runbook(word: str) -> str:
+    """Return the name of the runbook that helps with a finding; empty where nothing is wrong.
 
     Examples
     --------
-    >>> runbook("serving", "impaired"), runbook("run", "fine")
+    >>> runbook("impaired"), runbook("fine")
     ('serving', '')
     """
-    return RUNBOOKS.get(word, "")
+    return "" if word == "fine" else runbooks.runbook("health", word)
 
 
 def unread(names: Iterable[str], reason: str) -> list[Card]:

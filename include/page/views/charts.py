@@ -91,7 +91,8 @@ def score_chart(rows: Rows, source: str) -> Chart:
     """Return the scores of a source, a line a dimension, a column a window; what is below its threshold is marked."""
     dimensions = sorted({row["dimension"] for row in rows})
     ends = sorted({row["window_end_at"] for row in rows})
-    table = [_pick(row, "window_end_at", "dimension", "score", "threshold", "basis") for row in reversed(rows)][:200]
+    shown = [row for row in rows if row["window_end_at"] in ends[-3:]]
+    table = [_pick(row, "window_end_at", "dimension", "score", "threshold", "basis") for row in shown]
     table.sort(key=lambda row: row["window_end_at"], reverse=True)
     if not rows:
         return Chart(f"Quality of {source}", "", "No batch was measured yet.", [], [])

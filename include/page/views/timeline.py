@@ -91,6 +91,7 @@ def event(row: Mapping[str, Any], pipeline: str, links: Links) -> Event:
 RUNBOOKS = (
     "approval",
     "failure",
+    "health",
     "investigate",
     "overdue",
     "promotion",

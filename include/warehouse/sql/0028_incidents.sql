@@ -60,3 +60,10 @@ create index alert_lately on ops.alert (pipeline, raised_at);
 comment on column ops.alert.kind is 'failure, quality, overdue, retrain, investigate, approval, promotion, rollback, serving, skew or health';
 comment on column ops.alert.status is 'pending: not delivered yet; delivered; failed: given up; expired: raised before alerts were delivered; unaddressed: pipeline.yaml names nobody; silenced: see ops.silence; folded: people know of its incident';
 comment on column ops.alert.incident_id is 'Incident it is about; null where it is about none';
+
+do $$
+begin
+    if exists (select from pg_roles where rolname = 'serving') then
+        grant select on ops.silence to serving;
+    end if;
+end $$;

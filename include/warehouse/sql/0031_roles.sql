@@ -35,7 +35,8 @@ begin
     grant create on schema core, feature, mart to etl;
     grant select on all tables in schema raw, core, feature, ml, ops, mart to etl;
     revoke select on ops.token from etl;
-    grant insert on raw.payload, ml.decision, ml.snapshot, ml.pruned, ops.run, ops.lineage, ops.window_status to etl;
+    grant insert on raw.payload, ml.decision, ml.snapshot, ml.pruned, ops.run, ops.lineage, ops.window_status,
+        ops.backup, ops.drill to etl;
     grant insert, update on ml.look, ops.watermark to etl;
     grant insert, delete on ml.profile, ml.drift, ml.performance, ml.drill, ml.interval to etl;
     grant insert, delete on ops.quality_result, ops.column_profile, ops.task_run, ops.drill to etl;

@@ -1,0 +1,70 @@
+"""Files kept by hash, and the journal of which were there when."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from include.backup import files
+from include.errors import ConfigError
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> dict[str, Path]:
+    (tmp_path / "lake" / "partial").mkdir(parents=True)
+    (tmp_path / "lake" / "partial" / "half").touch()
+    (tmp_path / "backups").mkdir()
+    return {"lake": tmp_path / "lake"}
+
+
+def kept(folder: Path) -> dict[str, files.Kept]:
+    return files.state(files.read(folder))
+
+
+def test_only_what_is_new_or_changed_is_copied_and_equal_bytes_once(lake, tmp_path):
+    folder = tmp_path / "backups"
+    for name, text in (("a", "one"), ("b", "one"), ("c", "two")):
+        (lake["lake"] / name).write_text(text)
+    assert [files.copy_new(folder, lake, time.time_ns()) for _ in range(2)] == [6, 0]
+    (lake["lake"] / "a").write_text("three")
+    assert files.copy_new(folder, lake, time.time_ns()) == 5
+    assert set(kept(folder)) == {"lake/a", "lake/b", "lake/c"}
+    assert len(list((folder / "files").glob("*/*"))) == 3
+    assert files.faults(folder, kept(folder)) == []
+
+
+def test_a_folder_that_is_away_has_lost_nothing(lake, tmp_path):
+    (lake["lake"] / "a").write_text("one")
+    files.copy_new(tmp_path / "backups", lake, 1)
+    lake["lake"].rename(tmp_path / "away")
+    files.copy_new(tmp_path / "backups", lake, 2)
+    assert set(kept(tmp_path / "backups")) == {"lake/a"}
+
+
+def test_half_a_line_does_not_count_and_is_mended(lake, tmp_path):
+    folder = tmp_path / "backups"
+    (lake["lake"] / "a").write_text("one")
+    files.copy_new(folder, lake, 1)
+    whole = (folder / files.JOURNAL).read_text()
+    (folder / files.JOURNAL).write_text(whole + whole[:20])
+    assert set(kept(folder)) == {"lake/a"}
+    (lake["lake"] / "b").write_text("two")
+    files.copy_new(folder, lake, 2)
+    assert set(kept(folder)) == {"lake/a", "lake/b"}
+
+
+def test_a_damaged_line_is_told(lake, tmp_path):
+    folder = tmp_path / "backups"
+    (lake["lake"] / "a").write_text("one")
+    files.copy_new(folder, lake, 1)
+    (folder / files.JOURNAL).write_text("{]\n" + (folder / files.JOURNAL).read_text())
+    with pytest.raises(ConfigError, match=r"files.jsonl is damaged"):
+        files.read(folder)
+
+
+def test_a_file_whose_bytes_are_missing_is_told(lake, tmp_path):
+    folder = tmp_path / "backups"
+    (lake["lake"] / "a").write_text("one")
+    files.copy_new(folder, lake, 1)
+    next((folder / "files").glob("*/*")).unlink()
+    assert "lake/a is missing in the backup" in files.faults(folder, kept(folder))[0]
