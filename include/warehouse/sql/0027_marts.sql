@@ -13,7 +13,6 @@ create table ops.task_run (
     is_failed boolean not null,
     primary key (dag_id, run_id, task_id, map_index, try_number)
 );
-create index task_run_by_time on ops.task_run (pipeline, started_at);
 comment on table ops.task_run is 'How long each try of a task worked on its pipeline; one that was killed has no row. What Airflow itself needs to start it is not in it';
 comment on column ops.task_run.pipeline is 'Pipeline';
 comment on column ops.task_run.dag_id is 'DAG';
