@@ -10,6 +10,7 @@ from typing import Any
 import grimp
 
 from tests.containers.compose import ROOT
+from tests.source import parse
 
 IN_CONTAINERS = "/var/lib/ciclo"
 # The one says where things lie by default, who uses them is what counts; of the other the DAG files reach no more than
@@ -41,7 +42,7 @@ def named_in(source: str) -> set[str]:
     >>> sorted(named_in('settings().var / "docs" / "quality"; f"{options.var}/files/a"; Lake(settings().lake)'))
     ['docs', 'files', 'lake']
     """
-    return {name for node in ast.walk(ast.parse(source)) for name in _named(node)}
+    return {name for node in ast.walk(parse(source)) for name in _named(node)}
 
 
 def _named(node: ast.AST) -> Iterator[str]:
@@ -78,7 +79,7 @@ def _modules(package: str) -> set[str]:
 def _of_plugins() -> set[str]:
     """Return the modules of ours that plugins and Airflow's local settings import."""
     files = [path for folder in ("plugins", "config") for path in (ROOT / folder).glob("*.py")]
-    nodes = [node for path in files for node in ast.walk(ast.parse(path.read_text()))]
+    nodes = [node for path in files for node in ast.walk(parse(path.read_text()))]
     return {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
 
 

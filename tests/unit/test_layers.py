@@ -1,13 +1,14 @@
 """The layers of ``include/`` go one way and in no circle, all of it is used, and the heavy tools have one door each."""
 
 import ast
-import gc
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.source import parse
 
 ROOT = Path(__file__).resolve().parents[2]
 DOORS = {
@@ -124,11 +125,7 @@ def importers(folder: Path, package: str) -> list[str]:
     """Return the files below a folder that import a package, at the top or inside a function."""
     found = []
     for path in sorted(folder.rglob("*.py")):
-        gc.disable()  # a finalizer that fails meanwhile is told with its code: Python 3.11 parses that, and loses count
-        try:
-            tree = ast.parse(path.read_text(encoding="utf-8"))
-        finally:
-            gc.enable()
+        tree = parse(path.read_text(encoding="utf-8"))
         for node in ast.walk(tree):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.source import parse
+
 ROOT = Path(__file__).resolve().parents[2]
 VAGUE = {"found", "said", "asked"}
 
 
 def vague_names(source: str) -> Iterator[tuple[int, str]]:
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parse(source)):
         name = getattr(node, {ast.Name: "id", ast.arg: "arg"}.get(type(node), "name"), None)
         if isinstance(name, str) and name.strip("_").lower() in VAGUE:
             yield getattr(node, "lineno", 0), name

@@ -1,12 +1,12 @@
 """A key of the spec that nobody reads would be a promise that nobody keeps."""
 
 import ast
-import gc
 from collections.abc import Iterable
 from pathlib import Path
 
 from include.spec.fields import Strict
 from include.spec.load import ROOT, load_all
+from tests.source import parse
 
 # What is read by being there: its presence makes the asset that outside events are told to.
 MARKERS = {("Events", "webhook")}
@@ -16,11 +16,7 @@ def read_somewhere() -> set[str]:
     """Return every attribute that the code reads, pages and schema aside: they show keys and do nothing with them."""
     shown = {ROOT / "include" / "spec" / name for name in ("pages.py", "schema.py")}
     files: Iterable[Path] = [*(ROOT / "include").rglob("*.py"), *(ROOT / "dags").rglob("*.py")]
-    gc.disable()  # a finalizer that fails meanwhile is told with its code: Python 3.11 parses that, and loses count
-    try:
-        trees = [ast.parse(file.read_text("utf-8")) for file in files if file not in shown]
-    finally:
-        gc.enable()
+    trees = [parse(file.read_text("utf-8")) for file in files if file not in shown]
     return {node.attr for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
 
 
