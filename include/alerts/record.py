@@ -20,9 +20,10 @@ SEVERITIES = {
     **dict.fromkeys(("quality", "investigate", "approval", "rollback", "skew", "health"), "warning"),
     **dict.fromkeys(("retrain", "promotion"), "info"),
 }
+# Every aspect that an alert of the kind may be about: a silence of one hides nothing of another.
 SILENCED = """
-select exists (select from ops.silence
-    where pipeline = %s and until_at > now() and (aspect = '' or aspect = any(%s)))
+select not exists (select from unnest(%s::text[]) about where not exists (
+    select from ops.silence where pipeline = %s and until_at > now() and aspect in ('', about)))
 """
 # What an incident that lasts has told already, up to its first colon: it is not told once more.
 FOLDED = """
@@ -30,6 +31,15 @@ select i.incident_id from ops.incident i join ops.alert a using (incident_id)
 where i.closed_at is null and (a.pipeline, a.kind) = (%s, %s) and a.run_id <> %s
     and split_part(a.message, ':', 1) = split_part(%s, ':', 1)
 limit 1
+"""
+INSERT = """
+insert into ops.alert (pipeline, kind, severity, message, run_id, destination, status, incident_id)
+values (%s, %s, %s, %s, %s, %s, %s, %s) on conflict
+"""
+# What was silenced is told when it is raised once more and the silence is over.
+REVIVE = """
+(pipeline, kind, run_id, destination, md5(message)) do update set status = excluded.status, raised_at = now()
+where alert.status = 'silenced' and excluded.status <> 'silenced'
 """
 log = logging.getLogger("ciclo.alert")
 
@@ -65,9 +75,10 @@ def raise_alert(
         return False
     log.warning("ALERT %s %s: %s", pipeline.pipeline, kind, message)
     severity = severity or SEVERITIES[kind]
-    aspects = [aspect] if aspect else [name for name, kinds in KINDS.items() if kind in kinds]
-    is_silenced = connection.exec_driver_sql(SILENCED, (pipeline.pipeline, aspects)).scalar()
-    folded_into = None  # the service, which tells of itself, may not read alerts
+    aspects = [aspect] if aspect else [name for name, kinds in KINDS.items() if kind in kinds] or [""]
+    is_silenced = connection.exec_driver_sql(SILENCED, (aspects, pipeline.pipeline)).scalar()
+    folded_into, insert = None, INSERT + (REVIVE if kind != "serving" else "do nothing")
+    # The service, which tells of itself, may neither read nor change alerts.
     if incident_id is None and not is_silenced and severity != "info" and kind != "serving":
         folded_into = connection.exec_driver_sql(FOLDED, (pipeline.pipeline, kind, run.run_id, message)).scalar()
     level = LEVELS.index(severity)
@@ -75,8 +86,6 @@ def raise_alert(
     for name in names or [""]:
         status = "silenced" if is_silenced else "folded" if folded_into else "pending" if name else "unaddressed"
         connection.exec_driver_sql(
-            "insert into ops.alert (pipeline, kind, severity, message, run_id, destination, status, incident_id)"
-            " values (%s, %s, %s, %s, %s, %s, %s, %s) on conflict do nothing",
-            (pipeline.pipeline, kind, severity, message, run.run_id, name, status, incident_id or folded_into),
+            insert, (pipeline.pipeline, kind, severity, message, run.run_id, name, status, incident_id or folded_into)
         )
     return not is_silenced

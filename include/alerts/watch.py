@@ -103,7 +103,7 @@ def _tell(
     if not is_told:
         text = f"{aspect} is {grade}: {finding['word']}, {finding['why'] or finding['todo']}"
         todo = f". To do: {finding['todo']}" if finding["todo"] and finding["why"] else ""
-        run = RunRef("alert", f"incident_{incident_id}_{grade}_{now:%Y%m%dT%H%M}")
+        run = RunRef("alert", f"incident_{incident_id}_{grade}_{opened_at:%Y%m%dT%H%M%S}")
         is_told = raise_alert(connection, pipeline, "health", text + todo, run, SEVERITIES[grade], aspect, incident_id)
     if is_told:
         connection.exec_driver_sql(TOLD, (grade, now, incident_id))

@@ -126,14 +126,46 @@ def test_what_is_silenced_is_told_once_the_silence_is_over(looks: Looks, chat: C
     )
     with looks.warehouse.engine.begin() as connection:
         connection.exec_driver_sql(silence, ("freshness",))
-    assert looks(BAD) == ["open"]
+    assert looks(BAD, BAD, BAD) == ["open", "tell", "tell"]
     assert told(chat) == []
+    assert looks.warehouse.sql("select status from ops.alert") == [("silenced",)], "once on record, however long"
     looks(BAD, aspect="run")
     assert len(told(chat)) == 1  # another aspect is heard
     with looks.warehouse.engine.begin() as connection:
         connection.exec_driver_sql("update ops.silence set until_at = clock_timestamp()")
     assert looks(BAD) == ["tell"]
     assert len(told(chat)) == 2
+
+
+@pytest.mark.parametrize(("silenced", "status"), [("freshness", "delivered"), ("run", "delivered"), ("", "silenced")])
+def test_a_silence_of_one_aspect_hides_no_failure_that_may_be_of_another(
+    looks: Looks,
+    chat: Chat,  # noqa: F811
+    silenced: str,
+    status: str,
+) -> None:
+    with looks.warehouse.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "insert into ops.silence (pipeline, aspect, reason, made_by, until_at)"
+            " values ('readings', %s, 'moving house', 'desk', now() + interval '1 hour')",
+            (silenced,),
+        )
+    tell(looks, "failure", "train_readings fit: no memory")
+    looks(FINE, aspect="run")
+    assert looks.warehouse.sql("select status from ops.alert") == [(status,)]
+
+
+def test_what_is_overdue_longer_than_its_silence_is_told_once(looks: Looks, chat: Chat) -> None:  # noqa: F811
+    silence = "insert into ops.silence (pipeline, reason, made_by, until_at) values ('readings', 'x', 'desk', %s)"
+    with looks.warehouse.engine.begin() as connection:
+        connection.exec_driver_sql(silence, (datetime.now(UTC) + timedelta(hours=1),))
+    tell(looks, "overdue", "nothing was loaded", run_id="overdue")
+    looks(BAD)
+    with looks.warehouse.engine.begin() as connection:
+        connection.exec_driver_sql("update ops.silence set until_at = clock_timestamp()")
+    tell(looks, "overdue", "nothing was loaded", run_id="overdue")
+    looks(BAD, BAD)
+    assert told(chat) == ["nothing was loaded"]
 
 
 def tell(looks: Looks, kind: str, message: str, run_id: str = "first") -> None:
