@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -40,7 +41,19 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 _TOGETHER = ("tests/journey", "tests/faults", "tests/model")
 # What takes longest starts first.
 _FIRST = (*_TOGETHER, "tests/local", "tests/database", "tests/page")
-BROWSER = "test_browser.py"
+
+
+def _is_there(program: str, *arguments: str) -> bool:
+    runs = [program, *arguments]
+    return bool(shutil.which(program)) and not (arguments and subprocess.run(runs, capture_output=True).returncode)
+
+
+# Files that need something of the machine: what, how to see whether it is there, and whether CI is to have it.
+NEEDS = {
+    "test_browser.py": ("apt-get install chromium chromium-driver", ("chromedriver",), True),
+    "test_clock.py": ("apt-get install faketime", ("faketime",), True),
+    "test_full_disk.py": ("the right to mount", ("unshare", "-m", "mount", "-t", "tmpfs", "tmpfs", "/mnt"), False),
+}
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -51,21 +64,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return next((rank for rank, folder in enumerate(_FIRST) if place.startswith(folder)), len(_FIRST))
 
     items.sort(key=rank)
-    if not _sees_pages():
-        items[:] = [item for item in items if item.path.name != BROWSER]
+    items[:] = [item for item in items if item.path.name not in _left_out()]
 
 
-def _sees_pages() -> bool:
-    """Tell whether the pages are looked at: with a browser, and in CI without one too, where that fails."""
-    has_browser = bool(shutil.which("chromedriver"))
-    return has_browser or os.environ.get("CI") == "true"
+@cache
+def _left_out() -> dict[str, str]:
+    """Return the files that this machine cannot run, each with what it lacks; in CI they run, and fail."""
+    is_ci = os.environ.get("CI") == "true"
+    return {
+        name: lack for name, (lack, probe, has_ci) in NEEDS.items() if not (is_ci and has_ci) and not _is_there(*probe)
+    }
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Say in one line what was not tested on this machine."""
-    if not _sees_pages():
-        way_out = "apt-get install chromium chromium-driver"
-        terminalreporter.write_line(f"{BROWSER} was left out, there is no chromedriver: {way_out}")
+    """Say in a line each what was not tested on this machine."""
+    for name, lack in _left_out().items():
+        terminalreporter.write_line(f"{name} was left out, it needs: {lack}")
 
 
 @pytest.hookimpl(optionalhook=True)  # where tests run one after the other, nobody asks

@@ -30,18 +30,20 @@ from staged s
 left join (select * from core.{table} where valid_at between %(first)s and %(last)s) t on {same_key}
 where t.valid_at is null or {differs}
 """
-KEEP_OLD = """
-insert into core.{history} ({kept}, superseded_at)
-select {kept_t}, %(loaded_at)s from core.{table} t join changed s on {same_key} where not s.is_new
+# Versions of a row stay in order where the clock was set back: a new one begins after the one before it.
+NEXT = "greatest(%(loaded_at)s, t.recorded_at + interval '1 microsecond')"
+KEEP_OLD = f"""
+insert into core.{{history}} ({{kept}}, superseded_at)
+select {{kept_t}}, {NEXT} from core.{{table}} t join changed s on {{same_key}} where not s.is_new
 """
 # A revision could be known only once it was fetched, whatever the rule says: since its bytes first came, or, where
 # what is replaced came after them, since the fetch that brought them back.
-REVISE = """
-update core.{table} t set {sets}, recorded_at = %(loaded_at)s,
+REVISE = f"""
+update core.{{table}} t set {{sets}}, recorded_at = {NEXT},
     available_at = greatest(t.available_at, s.available_at,
                             (select case when fetched_at > t.available_at then fetched_at else %(fetched_at)s end
                              from raw.payload p where p.payload_id = s.payload_id))
-from changed s where {same_key} and not s.is_new
+from changed s where {{same_key}} and not s.is_new
 """
 # A row that was withdrawn and comes back is known again since the fetch that brought it back, as after a revision.
 DATE_ANEW = """

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -45,18 +45,19 @@ PLACES = {
 }
 START_SECONDS = 180.0  # for a process that imports all steps, on a busy machine
 PATIENCE = 60.0  # seconds within which any phase ends, however busy the machine
-VERSIONS = """
-select valid_at, {key}, {own}, sha256, w.window_start_at,
-       case when available_at = fetched_at then 'when fetched' else available_at::text end as available,
-       row_number() over (partition by valid_at, {key} order by recorded_at) as version,
-       superseded_at is not distinct from lead(recorded_at) over (partition by valid_at, {key} order by recorded_at)
+AVAILABLE = "case when available_at = fetched_at then 'when fetched' else available_at::text end"
+VERSIONS = f"""
+select valid_at, {{key}}, {{own}}, sha256, w.window_start_at, {AVAILABLE} as available,
+       row_number() over (partition by valid_at, {{key}} order by recorded_at) as version,
+       superseded_at is not distinct from lead(recorded_at) over (partition by valid_at, {{key}} order by recorded_at)
            as is_chained
-from (select valid_at, available_at, recorded_at, payload_id, {own}, null::timestamptz as superseded_at
-      from core.{table}
+from (select valid_at, available_at, recorded_at, payload_id, {{own}}, null::timestamptz as superseded_at
+      from core.{{table}}
       union all
-      select valid_at, available_at, recorded_at, payload_id, {own}, superseded_at from core.{table}_history) v
+      select valid_at, available_at, recorded_at, payload_id, {{own}}, superseded_at from core.{{table}}_history) v
 left join raw.payload w using (payload_id)
 """
+KNOWN = "and since when it was known"
 TABLES = {
     "core.levels": "station_id, level_m, pulse_count, note",
     "core.levels_visits": "station_id, cost_mxn",
@@ -93,11 +94,11 @@ def place(phase: str) -> str:
     return next((found for found, phases in PLACES.items() if name in phases), name)
 
 
-def python(script: str, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+def python(script: str, *arguments: str, environ: Mapping[str, str] = {}, **options: Any) -> subprocess.Popen[str]:
     """Start a script of this folder in a process of its own: pytest's must not fork, it has threads."""
     root = str(HERE.parents[1])
     command = [sys.executable, str(HERE / script), *arguments]
-    return subprocess.Popen(command, cwd=root, env=os.environ | {"PYTHONPATH": root}, text=True, **options)
+    return subprocess.Popen(command, cwd=root, env=os.environ | {"PYTHONPATH": root} | environ, text=True, **options)
 
 
 @dataclass(frozen=True)
@@ -200,10 +201,10 @@ class Attempt:
 class TaskServer:
     """Starts tries of runs in processes forked from a warm one."""
 
-    def __init__(self, folder: Path) -> None:
-        self.log = folder / "tasks.log"
+    def __init__(self, folder: Path, environ: Mapping[str, str] = {}) -> None:
+        self.log, pipe = folder / "tasks.log", subprocess.PIPE
         with self.log.open("w") as log:
-            self._process = python("task_server.py", stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
+            self._process = python("task_server.py", environ=environ, stdin=pipe, stdout=pipe, stderr=log)
         self._lines: queue.Queue[dict[str, Any]] = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
 
@@ -261,7 +262,8 @@ class Site:
         queries = dict(CONTENTS)
         for table, own in TABLES.items():
             name = table.removeprefix("core.")
-            queries[table] = VERSIONS.format(table=name, key="station_id", own=own)
+            versions = VERSIONS.format(table=name, key="station_id", own=own)
+            queries |= {table: versions.replace(AVAILABLE, "null"), f"{table} {KNOWN}": versions}
         parts = [
             f"select '{name}', count(*), sum(hashtextextended(x::text, 0)) from ({query}) x"
             for name, query in queries.items()
@@ -412,12 +414,12 @@ def make_site(task_server: TaskServer, tmp_path_factory: pytest.TempPathFactory)
     from include.local import postgres
     from include.local.secrets import secret
 
-    def make(superuser_url: str) -> Site:
+    def make(superuser_url: str, server: TaskServer = task_server, lake: Path | None = None) -> Site:
         name = f"faults_{uuid4().hex[:12]}"
         with closing(postgres.connect(superuser_url)) as link, link.cursor() as cursor:
             cursor.execute(f"create database {name} owner warehouse template warehouse")
         url = postgres.with_database(superuser_url, name, "warehouse", secret("postgres_warehouse"))
-        return Site(task_server, url, tmp_path_factory.mktemp("lake"))
+        return Site(server, url, lake or tmp_path_factory.mktemp("lake"))
 
     return make
 
