@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from include.registry.mlflow_access import answering, client
+from include.registry.mlflow_access import answering, client, fetch
 
 if TYPE_CHECKING:
     from include.registry.mlflow_registry import Version
@@ -37,10 +37,8 @@ def load_file(version: Version, name: str) -> bytes | None:
     SourceUnavailable
         If MLflow does not answer; a retry may help.
     """
-    with answering(), TemporaryDirectory() as folder:
-        if name not in {file.path for file in client().list_artifacts(version.run_id)}:
-            return None
-        return Path(client().download_artifacts(version.run_id, name, folder)).read_bytes()
+    with answering():
+        return fetch(client().get_run(version.run_id).info.artifact_uri, name)
 
 
 def describe(version: Version, tags: dict[str, str], card: str | None = None) -> None:
@@ -52,8 +50,8 @@ def describe(version: Version, tags: dict[str, str], card: str | None = None) ->
         If MLflow does not answer; a retry is safe.
     """
     with answering():
-        for key, value in tags.items():
-            client().set_model_version_tag(version.pipeline, str(version.number), key, value)
+        for key in [key for key in tags if tags[key] != version.tags.get(key)]:
+            client().set_model_version_tag(version.pipeline, str(version.number), key, tags[key])
         if card is not None:
             client().update_model_version(version.pipeline, str(version.number), card)
 

@@ -72,7 +72,6 @@ def log_candidate(
         mlflow.set_experiment(pipeline)
         with mlflow.start_run(run_name=f"{name} {tags['train_run']}", tags=tags) as run:
             mlflow.log_params(params)
-            mlflow.log_metrics(metrics)
             if snapshot_uri:
                 mlflow.log_input(_dataset(pipeline, snapshot_uri, tags["snapshot_id"]), context="training")
             logged = mlflow.sklearn.log_model(
@@ -83,7 +82,8 @@ def log_candidate(
                 signature=infer_signature(example, model.predict(example)),
                 pip_requirements=[f"{package}=={installed(package)}" for package in REQUIREMENTS],
             )
-            mlflow.set_tags({"sha256": sha256(stored(logged.model_uri)), "model_id": logged.model_id})
+            mlflow.log_metrics(metrics, model_id=logged.model_id)  # of both: before the model each would be asked for
+            mlflow.set_tags({"sha256": sha256(stored(logged.model_id)), "model_id": logged.model_id})
     return Logged(run.info.run_id, logged.model_id)
 
 
@@ -137,7 +137,7 @@ def load_candidate(pipeline: str, run: CandidateRun) -> Forecaster:
         If MLflow does not answer; a retry may help.
     """
     where = f"model {run.model_id} of {pipeline}"
-    return rebuild(intact(f"models:/{run.model_id}", run.tags["sha256"], where, "it is fitted again"), where)
+    return rebuild(intact(run.model_id, run.tags["sha256"], where, "it is fitted again"), where)
 
 
 def continued_by(pipeline: str, model_id: str) -> CandidateRun | None:

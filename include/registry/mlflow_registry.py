@@ -56,15 +56,15 @@ def register(pipeline: str, logged: Logged, tags: dict[str, str]) -> Version:
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-        content = stored(f"models:/{logged.model_id}")
-        tags = {**tags, "sha256": sha256(content), "size_bytes": str(len(content))}
+        content = stored(logged.model_id)
+        tags = {**tags, "sha256": sha256(content), "size_bytes": str(len(content)), "model_id": logged.model_id}
         same_model = f"name = '{pipeline}' and tags.model_id = '{logged.model_id}'"
         registered = [v for v in registry.search_model_versions(same_model) if v.tags["train_run"] == tags["train_run"]]
         version = next(iter(registered), None) or registry.create_model_version(
             pipeline,
             f"models:/{logged.model_id}",
             logged.run_id,
-            tags={**tags, "model_id": logged.model_id},
+            tags=tags,
             model_id=logged.model_id,
         )
         registry.set_registered_model_alias(pipeline, CHALLENGER, version.version)
@@ -183,5 +183,5 @@ def load(version: Version) -> Forecaster:
 
 def stored_model(version: Version) -> bytes:
     """Return the bytes of a version's model that were registered; raises what `load` does."""
-    where, uri = f"model {version.pipeline} version {version.number}", f"models:/{version.pipeline}/{version.number}"
-    return intact(uri, version.tags.get("sha256"), where, "restore it, or promote another version")
+    where = f"model {version.pipeline} version {version.number}"
+    return intact(version.tags["model_id"], version.tags.get("sha256"), where, "restore it, or promote another version")

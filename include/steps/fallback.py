@@ -60,6 +60,6 @@ def fall_back(
         if verdict.verdict == "promote":
             text = f"version {version.number}: {verdict.reasons[0]}"
             raise_alert(connection, pipeline, "promotion", text, run.ref)
-    describe_version(run, version, window, verdict, fit["metrics"], parts.holdout.assign(predicted=predicted))
+    describe_version(run, version, verdict, fit["metrics"], parts.holdout.assign(predicted=predicted))
     log.info("%s version %d: %s", verdict.verdict, version.number, "; ".join(verdict.reasons))
     return {"decision_id": number, "verdict": verdict.verdict, "version": version.number, **window.to_dict()}

@@ -35,8 +35,19 @@ def kept_spec(version: Version) -> Pipeline | None:
     return Pipeline.model_validate_json(content) if content else None
 
 
+def origin(run: Run, window: Window) -> dict[str, str]:
+    """Return the tags that say by what a version is made: window, code, packages, run and target."""
+    return {
+        "window": str(window),
+        "code": code_version(),
+        "packages": json.dumps(packages()),
+        "run": f"{run.ref.dag_id} {run.ref.run_id}",
+        "target": json.dumps(run.pipeline.target.model_dump(mode="json"), sort_keys=True),
+    }
+
+
 def describe_version(
-    run: Run, version: Version, window: Window, verdict: Verdict, metrics: dict[str, Any], held_out: pd.DataFrame
+    run: Run, version: Version, verdict: Verdict, metrics: dict[str, Any], held_out: pd.DataFrame
 ) -> None:
     """Set a version's tags and its model card by the decision on it; idempotent.
 
@@ -51,16 +62,8 @@ def describe_version(
     from include.steps.challenge import standing
 
     actual, predicted = (held_out[name].to_numpy("float64") for name in ("target", "predicted"))
-    target = json.dumps(run.pipeline.target.model_dump(mode="json"), sort_keys=True)
-    tags = {
-        "window": str(window),
-        "code": code_version(),
-        "packages": json.dumps(packages()),
-        "run": f"{run.ref.dag_id} {run.ref.run_id}",
-        "verdict": verdict.verdict,
-        "target": target,
-        "changed": _changed(standing(version), version.tags.get("feature_set"), target),
-    }
+    changed = _changed(standing(version), version.tags.get("feature_set"), version.tags["target"])
+    tags = {"verdict": verdict.verdict, "changed": changed}
     error = compare(actual, actual, predicted, run.pipeline.promotion, held_out["valid_at"])
     card = model_card(run.pipeline, version.number, version.tags | tags, metrics, error, verdict.reasons)
     describe(version, tags, card)

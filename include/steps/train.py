@@ -112,7 +112,7 @@ def compare_and_decide(run: Run, snapshot: dict[str, Any], fitted: list[dict[str
         if verdict.verdict == "promote":
             text = f"version {version.number}: {verdict.reasons[0]}"
             raise_alert(connection, run.pipeline, "promotion", text, run.ref)
-    describe_version(run, version, window, verdict, metrics[chosen], holdout.assign(predicted=predicted[chosen]))
+    describe_version(run, version, verdict, metrics[chosen], holdout.assign(predicted=predicted[chosen]))
     tell(run.ref, "train", columns.trained(run.pipeline, version.number))
     log.info("%s version %d: %s", verdict.verdict, version.number, "; ".join(verdict.reasons))
     decision = {"decision_id": number, "verdict": verdict.verdict, "version": version.number, **window.to_dict()}
@@ -173,8 +173,10 @@ def parts_of(run: Run, snapshot: dict[str, Any]) -> Any:
 
 def _tags(run: Run, snapshot: dict[str, Any], candidate: str) -> dict[str, str]:
     from include.features.sets import set_id
+    from include.steps.registering import origin
 
     return {
+        **origin(run, Window.from_dict(snapshot)),
         "candidate": candidate,
         "snapshot_id": snapshot["snapshot_id"],
         "feature_set": set_id(run.pipeline),

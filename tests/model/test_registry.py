@@ -230,7 +230,7 @@ def broken_server(request, impatient, monkeypatch):
 
 def test_a_server_that_is_down_or_broken_is_said_to_be_in_one_sentence(broken_server):
     model, rows = fitted()
-    version = mlflow_registry.Version("peso", 1, "run", {"sha256": ""})
+    version = mlflow_registry.Version("peso", 1, "run", {"sha256": "", "model_id": "m-1"})
     logged = Logged("run", "m-1")
     calls = [
         lambda: by_alias("peso", CHAMPION),
