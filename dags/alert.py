@@ -15,7 +15,7 @@ both. Alerts that say the same go out as one.
 **It matters** as much as the pipelines do: while it fails, nobody hears of them except in the web UI and the logs.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import Connection, CronTriggerTimetable, dag, task
 
@@ -76,7 +76,7 @@ def deliver() -> int:
     start_date=datetime(2024, 1, 1, tzinfo=UTC),
     max_active_runs=1,
     is_paused_upon_creation=False,
-    default_args={"owner": "platform", "retries": 1},
+    default_args={"owner": "platform", "retries": 1, "execution_timeout": timedelta(minutes=15)},
 )
 def alert() -> None:
     """Register ``alert``."""

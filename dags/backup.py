@@ -14,7 +14,7 @@ gives no backup, is kept there as unknown, with the reason.
 **It matters** when it fails: what is lost then is lost for good. See docs/runbooks/backup.md.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import CronTriggerTimetable, Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
@@ -56,7 +56,7 @@ def rehearse_restore() -> str:
     max_active_runs=1,
     is_paused_upon_creation=False,
     params={"keep": Param(2, type="integer", minimum=1, description="Full backups to keep, with their increments.")},
-    default_args={"owner": "platform", "retries": 1},
+    default_args={"owner": "platform", "retries": 1, "execution_timeout": timedelta(hours=6)},
 )
 def backup() -> None:
     """Register ``backup``."""

@@ -16,7 +16,7 @@ trained. Its runbook is docs/runbooks/drill.md.
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import CronTriggerTimetable, dag, get_current_context, task
@@ -65,7 +65,7 @@ def build_again(pipeline: str) -> dict:
     start_date=datetime(2024, 1, 1, tzinfo=UTC),
     max_active_runs=1,
     is_paused_upon_creation=False,
-    default_args={"owner": "platform", "retries": 0},
+    default_args={"owner": "platform", "retries": 0, "execution_timeout": timedelta(hours=6)},
 )
 def drill() -> None:
     """Register ``drill``."""

@@ -127,7 +127,7 @@ def prune_versions(pipeline: str) -> dict:
         "log_days": Param(30, type="integer", minimum=1, description="Days to keep task logs."),
         "metadata_days": Param(90, type="integer", minimum=1, description="Days to keep Airflow's runs."),
     },
-    default_args={"owner": "platform", "retries": 1},
+    default_args={"owner": "platform", "retries": 1, "execution_timeout": timedelta(hours=6)},
 )
 def keep_house() -> None:
     """Register ``keep_house``."""

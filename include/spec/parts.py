@@ -59,6 +59,7 @@ class Schedule(Strict):
     look_back: Span | None = Field(
         None, description="How much further back a scheduled run asks, for rows that come late: `3 days`."
     )
+    task_timeout: Span = Field("6 hours", description="A task that runs so long hangs: it is ended and tried again.")
     longest_window: Literal["day", "week", "month", "quarter", "year"] = Field(
         "month", description="A missed stretch of time is loaded in windows of at most this length, oldest first."
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import Asset, AssetOrTimeSchedule, CronDataIntervalTimetable, Param, get_parsing_context
 
 from include.events.source_asset import source_asset
+from include.spec.fields import span
 from include.spec.load import load_named, load_runnable
 from include.steps.ending_timetable import EndingTimetable
 from include.steps.failure import alert_failure
@@ -81,6 +82,7 @@ def dag_options(pipeline: Pipeline, verb: str, doc: str, rerun: str) -> dict[str
         "default_args": {
             "owner": pipeline.owner,
             **RETRY_OPTIONS,
+            "execution_timeout": span(pipeline.schedule.task_timeout),
             "retry_policy": RETRIES,
             "on_failure_callback": partial(alert_failure, pipeline),
         },

@@ -132,6 +132,10 @@ def complaints(dag) -> list[str]:
     return found + [part for part in ("Makes", "Params", "Rerun") if f"**{part}**" not in page]
 
 
+def test_no_task_may_hang_for_ever(dagbag):
+    assert [task for dag in dagbag.dags.values() for task in dag.tasks if not task.execution_timeout] == []
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_each_pipeline_tags_its_dags(dagbag, verb):
     for name, spec in load_all().items():

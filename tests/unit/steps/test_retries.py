@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk import RetryAction
+from airflow.sdk.exceptions import AirflowTaskTimeout
 from airflow.sdk.execution_time import task_runner
 
 from include.errors import ConfigError, ContractBroken, SourceUnavailable
@@ -39,7 +40,14 @@ def test_what_comes_back_with_every_try_fails_at_once(error: Exception) -> None:
 
 @pytest.mark.parametrize(
     "error",
-    [OSError(errno.ENOSPC, "No space left"), SourceUnavailable("x"), OSError("x"), MemoryError(), SystemExit(1)],
+    [
+        OSError(errno.ENOSPC, "No space left"),
+        SourceUnavailable("x"),
+        OSError("x"),
+        MemoryError(),
+        SystemExit(1),
+        AirflowTaskTimeout(),
+    ],
 )
 def test_what_may_pass_is_tried_again(error: BaseException) -> None:
     decision = decide(error)
