@@ -53,7 +53,7 @@ def rollback(
     if trouble := run_to_end(AirflowApi.of_runtime(), f"rollback_{pipeline}", f"ciclo__{time.time_ns()}", conf):
         raise CicloError(trouble)
     with warehouse().connect() as connection:
-        [row] = connection.exec_driver_sql("select version, reasons from ml.live_at(%s, now())", (pipeline,))
+        [row] = connection.exec_driver_sql("select version, reasons from ml.live_at(%s, 'infinity')", (pipeline,))
     typer.echo(f"{pipeline}: version {row.version} is live. {'; '.join(row.reasons)}.")
     typer.echo(f"It is pinned: ciclo unpin {pipeline} --reason … lets promotions go on.")
 

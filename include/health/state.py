@@ -98,7 +98,7 @@ select coalesce(nullif(aspect, ''), 'every') || ' alert is silent until ' || to_
     'YYYY-MM-DD HH24:MI') || ' UTC, by ' || made_by || ': ' || reason
 from ops.silence where pipeline = %s and until_at > now() order by until_at
 """
-LIVE = "select version, since_at, verdict, reasons from ml.live_at(%s, now())"
+LIVE = "select version, since_at, verdict, reasons from ml.live_at(%s, 'infinity')"
 DRILL = (
     "select model_version as version, drilled_at, status, seconds, reason from ml.drill where pipeline = %s"
     " and kind = 'rollback' order by drilled_at desc limit 1"

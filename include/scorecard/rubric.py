@@ -38,7 +38,7 @@ LIVE = """
 with pipelines as (select unnest(%(pipelines)s::text[]) as pipeline),
 live as (
     select p.pipeline, l.version, d.evidence, d.evidence->'rules' as rules
-    from pipelines p cross join lateral ml.live_at(p.pipeline, now()) l join lateral (
+    from pipelines p cross join lateral ml.live_at(p.pipeline, 'infinity') l join lateral (
         select evidence from ml.decision d where (d.pipeline, d.model_version) = (p.pipeline, l.version)
             and d.verdict = 'promote' and d.evidence ? 'rules' order by decision_id desc limit 1
     ) d on true

@@ -89,14 +89,15 @@ FAMILIES = (
         "ciclo_live_version",
         "Version that is live",
         ("pipeline",),
-        "select p.pipeline, version from (select distinct pipeline from ml.decision) p, ml.live_at(p.pipeline, now())",
+        "select p.pipeline, version"
+        " from (select distinct pipeline from ml.decision) p, ml.live_at(p.pipeline, 'infinity')",
     ),
     Family(
         "ciclo_live_since_seconds",
         "When the version that is live became so, seconds since 1970",
         ("pipeline",),
         "select p.pipeline, extract(epoch from since_at) from (select distinct pipeline from ml.decision) p,"
-        " ml.live_at(p.pipeline, now())",
+        " ml.live_at(p.pipeline, 'infinity')",
     ),
     Family(
         "ciclo_alerts",

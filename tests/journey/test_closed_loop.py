@@ -329,9 +329,8 @@ def test_the_nightly_cleaning_deletes_what_is_old_and_nothing_else(played):
     runs = played.sql(others, "airflow")
     assert run_to_end(played.api, "keep_house", "by_hand", {}) == ""
     assert played.sql("select count(*) from log where event = 'aged'", "airflow") == [["0"]]
-    assert (
-        played.sql("select dag_id, run_id from dag_run where dag_id <> 'keep_house' order by 1, 2", "airflow") == runs
-    )
+    later = played.sql(others, "airflow")
+    assert [run for run in runs if run not in later] == []
     assert fingerprints(played) == kept
     assert "are intact" in played.ciclo("ledger", "verify")
 

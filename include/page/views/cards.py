@@ -72,12 +72,13 @@ def facts(state: Mapping[str, Any]) -> list[tuple[str, str]]:
         return []
     champion = state.get("champion")
     version = "unknown" if "champion" not in state else f"version {champion['version']}" if champion else "none yet"
-    last = state["last_decision"]
+    last, silences = state["last_decision"], state["silences"]
     return [
         ("rows", f"{state['rows']:,}"),
         ("last window", state["last_window"] or "none yet"),
         ("champion", f"{version}{', ' + str(champion['candidate']) if champion else ''}"),
         ("last decision", f"{last['verdict']}, {last['decided_at'][:16].replace('T', ' ')}" if last else "none yet"),
+        *((("alerts", "; ".join(silences)),) if silences else ()),
     ]
 
 
