@@ -149,7 +149,7 @@ class Service:
             challenger = challenger if predicted is not None else None  # it is not asked again
         if predicted is None:
             front, predicted = model, await ask(model, rows)
-        if not (np.abs(predicted) < LARGEST).all():
+        if not all(-LARGEST < value < LARGEST for value in predicted.tolist()):
             raise _no_prediction(model, predicted, rows)
         self._count += 1
         answers = _answers(f"{self._prefix}{self._count:010x}", front, predicted, rows)

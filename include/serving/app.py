@@ -61,6 +61,7 @@ def create_app(folder: Path, guard: Guard, spool: Spool, warehouse: Warehouse) -
         looking.cancel()
         with suppress(asyncio.CancelledError):
             await looking
+        metrics.flush()
         spool.close()
         audit.flush(at_once=True)
 
@@ -89,6 +90,7 @@ def _look(service: Service, keeper: KeeperState) -> None:
     service.guard.refresh()
     service.audit.flush()
     keeper.refresh()
+    service.metrics.flush()
     service.metrics.stands(_versions(service), _troubles(service, keeper))
     service.metrics.spools(service.spool.measure(), keeper.waiting_bytes, keeper.refused_lines)
 
