@@ -48,3 +48,21 @@ def test_one_command_writes_a_pipeline_that_reads_the_file_and_never_over_anothe
     again = ciclo(*arguments, **places)
     assert (again.returncode, written.read_text()) == (1, before)
     assert "is there already: choose another name" in again.stderr
+
+
+def test_the_tutorials_file_gets_a_pipeline_whose_level_has_bounds(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "tutorial.md").read_text("utf-8")
+    blocks = [block.split("\n```")[0] for block in text.split("\n```\n")[1::2]]
+    folder, gauge = tmp_path / "pipelines", str(tmp_path / "gauge.csv")
+    places = {"CICLO_PIPELINES": str(folder), "CICLO_VAR": str(tmp_path / "var")}
+    places |= {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    for block in blocks[:3]:  # the file, the draft, its bounds
+        command = block.replace("/tmp", str(tmp_path)).replace("include/pipelines", str(folder))  # noqa: S108
+        command = command.replace(".venv/bin/ciclo", "python -m include.commands.cli").replace(".venv/bin/", "")
+        command = f"set -e; {command}"
+        done = subprocess.run(
+            ["bash", "-c", command], cwd=ROOT, env=os.environ | places, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+    [source] = load(folder / "harbour" / "pipeline.yaml").sources.values()
+    assert (source.columns["level_cm"].min, source.columns["level_cm"].max) == (300, 800)
