@@ -102,7 +102,15 @@ class AirflowApi:
 
     def dag_ids(self) -> set[str]:
         """Return the ids of the DAGs that Airflow knows and can run."""
-        return {d["dag_id"] for d in self.call("GET", "dags", params={"limit": 500}).json()["dags"]}
+        return {dag["dag_id"] for dag in self._dags()}
+
+    def read_again(self) -> None:
+        """Ask Airflow to read every DAG file it knows now, and not when its turn comes."""
+        for file in {dag["file_token"] for dag in self._dags()}:
+            self.call("PUT", f"parseDagFile/{file}", accept=(409,))  # it was asked already
+
+    def _dags(self) -> list[dict[str, Any]]:
+        return list(self.call("GET", "dags", params={"limit": 500}).json()["dags"])
 
     def import_errors(self, since: datetime) -> list[str]:
         """Return the DAG files that could not be loaded since a time (UTC), with the last line of each error.

@@ -93,6 +93,8 @@ def wait_for_dags(api: AirflowApi, wanted: set[str]) -> None:
         With the file and the error, or the DAGs that did not appear in PARSE_SECONDS.
     """
     give_up, began = time.monotonic() + PARSE_SECONDS, datetime.now(UTC)
+    if not wanted <= api.dag_ids():
+        api.read_again()
     while missing := wanted - api.dag_ids():
         if errors := api.import_errors(began):
             raise ConfigError(f"Airflow cannot load {errors[0]}")

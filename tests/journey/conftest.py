@@ -79,6 +79,11 @@ class System:
         session.headers["Authorization"] = f"Bearer {token}"
         return session
 
+    def wait_for_dags(self, probe: Callable[[], bool]) -> None:
+        """Wait until Airflow has read what was written to the pipelines' folder."""
+        self.api.read_again()
+        self.wait_for(probe, "Airflow to read the pipelines again")
+
     def wait_for_promotion(self, pipeline: str, number: int = 1) -> None:
         """Wait until a pipeline has promoted so many versions, aliases included."""
         promoted = f"select run_id from ml.decision where pipeline = '{pipeline}' and verdict = 'promote'"

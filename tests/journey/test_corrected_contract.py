@@ -62,7 +62,7 @@ def buoy(system):
     write(system.var / "files" / "buoy.csv", 50)
     spec.write_text(SPEC)
     dags = {f"{verb}_buoy" for verb in ("ingest", "monitor", "train", "score", "rollback", "quarantine")}
-    system.wait_for(lambda: dags <= system.api.dag_ids(), "the new DAGs")
+    system.wait_for_dags(lambda: dags <= system.api.dag_ids())
     ingest(system, "first", "2024-01-01", "2024-02-20")
     system.wait_for_promotion("buoy")
     return spec

@@ -39,7 +39,7 @@ def harbour(system) -> Callable[[str], list[list[str]]]:
     edited = [line.replace("promotion: {", "promotion: {approval: manual, ") for line in edited]
     written.write_text("\n".join([*edited, "monitoring: {label: {rows: 2}}", ""]))
     dags = {f"{verb}_harbour" for verb in VERBS}
-    system.wait_for(lambda: dags <= system.api.dag_ids(), "the new DAGs")  # an event wakes nobody before
+    system.wait_for_dags(lambda: dags <= system.api.dag_ids())  # an event wakes nobody before
     return system.sql
 
 
@@ -99,7 +99,7 @@ def test_promotions_may_become_automatic_again(system, harbour):
     written = Path(system.env["CICLO_PIPELINES"]) / "harbour" / "pipeline.yaml"
     written.write_text(written.read_text().replace("approval: manual", "approval: auto"))
     task = "dags/train_harbour/tasks/approve"
-    system.wait_for(lambda: system.api.call("GET", task, accept=(404,)).status_code == 404, "the DAG to change")
+    system.wait_for_dags(lambda: system.api.call("GET", task, accept=(404,)).status_code == 404)
 
 
 def test_a_row_that_was_corrected_late_is_judged_anew_in_the_window_it_belongs_to(system, harbour):
@@ -141,7 +141,7 @@ def test_a_run_on_a_connection_nobody_declared_fails_at_once_and_goes_on_once_it
     right = file.read_text()
     file.write_text(right.replace("connection: local_files", "connection: nowhere_files"))
     task = "dags/ingest_harbour/tasks/gauge.extract"
-    system.wait_for(lambda: system.api.call("GET", task).json()["pool"] == "nowhere_files", "the DAG to change")
+    system.wait_for_dags(lambda: system.api.call("GET", task).json()["pool"] == "nowhere_files")
     system.api.trigger("ingest_harbour", "undeclared", {"start": "2024-01-01", "end": "2024-01-02"})
     system.wait_for(lambda: system.api.run_state("ingest_harbour", "undeclared") == "failed", "the run to fail")
     why = system.api.why_failed("ingest_harbour", "undeclared")
@@ -166,7 +166,7 @@ def test_a_run_by_the_clock_loads_every_day_that_nobody_loaded(system, harbour):
     spec["training"]["min_rows"] = 10_000  # this is about loading
     (pipelines / "tide").mkdir()
     (pipelines / "tide" / "pipeline.yaml").write_text(yaml.safe_dump(spec))
-    system.wait_for(lambda: "ingest_tide" in system.api.dag_ids(), "the new DAG")
+    system.wait_for_dags(lambda: "ingest_tide" in system.api.dag_ids())
     missed = "select count(*) from ops.run where pipeline = 'tide' and run_id like 'missed\\_\\_%'"
     system.wait_for(lambda: harbour(missed) != [["0"]], "the days that nobody loaded", 300)
     shutil.rmtree(pipelines / "tide")  # no run a minute beside the journeys to come

@@ -64,7 +64,7 @@ def blocked(system):
     folder.mkdir()
     (folder / "pipeline.yaml").write_text(SPEC)
     dags = {f"{verb}_basin" for verb in ("ingest", "monitor", "quarantine")}
-    system.wait_for(lambda: dags <= system.api.dag_ids(), "the new DAGs")
+    system.wait_for_dags(lambda: dags <= system.api.dag_ids())
     assert run(system, "ingest_basin", "broken", {"start": "2024-02-01", "end": "2024-03-01"}) == "failed"
     return system
 
