@@ -159,6 +159,18 @@ def checks_health_by_code(document: Document) -> list[str]:
     return [f"{n} has {t}" for n, t in tests.items() if t[0] != "CMD" or any(re.search(r"[\s'\"]", word) for word in t)]
 
 
+def leaves_an_owner_to_chance(document: Document) -> list[str]:
+    """Tell which volumes belong to the user of whichever image has a container first: it copies its folder there."""
+    owners: dict[str, dict[str, str]] = {}
+    for name, service in document["services"].items():
+        copying = [mount.split(":")[0] for mount in _mounts(service, str)]
+        copying += [m["source"] for m in _mounts(service, dict) if not m.get("volume", {}).get("nocopy")]
+        for volume in copying:
+            owners.setdefault(volume, {})[service["image"]] = name
+    shared = {volume: by for volume, by in owners.items() if volume[0] != "." and len(by) > 1}
+    return [f"{volume} is copied to by {', '.join(by.values())}: nocopy but for one" for volume, by in shared.items()]
+
+
 CHECKS: tuple[Callable[[Document], list[str]], ...] = (
     breaks_the_schema,
     names_what_is_not_there,
@@ -174,6 +186,7 @@ CHECKS: tuple[Callable[[Document], list[str]], ...] = (
     builds_an_image_twice,
     logs_without_end,
     checks_health_by_code,
+    leaves_an_owner_to_chance,
 )
 
 

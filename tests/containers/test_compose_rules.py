@@ -45,6 +45,10 @@ def _waits_for_a_mere_start(document: Document) -> None:
     document["services"]["init"]["depends_on"] = {"postgres": {"condition": "service_started"}}
 
 
+def _two_images_that_copy(document: Document) -> None:
+    document["services"]["predictions"]["volumes"] = ["balancer:/usr/local/etc/haproxy:ro"]
+
+
 def _root(document: Document) -> None:
     document["services"]["scheduler"]["user"] = "0:0"
 
@@ -184,6 +188,7 @@ def _shell_as_health_check(document: Document) -> None:
         (checks.builds_an_image_twice, _image_from_elsewhere),
         (checks.logs_without_end, _no_limit_of_logs),
         (checks.logs_without_end, _limit_of_one_log_alone),
+        (checks.leaves_an_owner_to_chance, _two_images_that_copy),
         (checks.checks_health_by_code, _code_as_health_check),
         (checks.checks_health_by_code, _shell_as_health_check),
     ],
