@@ -63,9 +63,10 @@ TABLES = (
 
 # Which components are killed with -9 while a run of which verb goes on.
 KILLED = {
-    "ingest": ("mlflow", "dag-processor", "predictions"),
+    "ingest": ("dag-processor", "predictions"),
     "score": ("postgres", "triggerer"),
     "monitor": ("scheduler", "api-server"),
+    "train": ("mlflow", "postgres"),
 }
 
 
@@ -261,6 +262,8 @@ def test_a_loop_in_which_every_component_is_killed_once_comes_to_the_same_end(pl
     window = Window.parse("2004-08-01", "2004-09-01")
     played.api.trigger("ingest_air_quality", run_id_of(window), window.to_dict())
     for verb, components in KILLED.items():
+        if verb == "train":
+            played.api.trigger("train_air_quality", "killed", {"reason": "a rehearsal of trouble", "force": True})
         runs = f"select count(*) from dag_run where dag_id = '{verb}_air_quality' and end_date is null"
         played.wait_for(lambda runs=runs: played.sql(runs, "airflow") != [["0"]], f"{verb} to begin", 240)
         for component in components:
@@ -271,6 +274,9 @@ def test_a_loop_in_which_every_component_is_killed_once_comes_to_the_same_end(pl
     played.wait_for(lambda: played.sql(looked) == [["1"]], "the window to be looked at", 300)
     running = "select count(*) from dag_run where end_date is null"
     played.wait_for(lambda: played.sql(running, "airflow") == [["0"]], "every run to end", 300)
+    assert played.api.run_state("train_air_quality", "killed") == "success"
+    decided = "select count(*) from ml.decision where dag_id = 'train_air_quality' and run_id = 'killed'"
+    assert played.sql(decided) == [["1"]]
     [[rows, hours, aside]] = played.sql(
         "select count(*), count(distinct valid_at), (select count(*) from ops.quarantine where pipeline = 'air_quality'"
         " and window_start_at = '2004-08-01') from core.air_quality where valid_at >= '2004-08-01'"
