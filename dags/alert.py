@@ -62,9 +62,10 @@ def watch_health() -> dict:
 def deliver() -> int:
     """Send what waits; what fails is tried again by the runs to come."""
     from include.alerts.deliver import deliver
+    from include.spec.load import load_each
 
     with warehouse() as engine:
-        return deliver(engine, load_runnable())
+        return deliver(engine, load_runnable(), load_each()[1])
 
 
 @dag(

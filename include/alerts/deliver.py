@@ -10,7 +10,7 @@ from include.alerts.runbooks import runbook_url
 from include.errors import CicloError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from sqlalchemy.engine import Engine
 
@@ -42,10 +42,15 @@ class Undelivered(CicloError):
     """Some alerts did not reach those they are for; they are tried again later."""
 
 
-def deliver(engine: Engine, pipelines: Mapping[str, Pipeline]) -> int:
+def deliver(engine: Engine, pipelines: Mapping[str, Pipeline], broken: Collection[str] = ()) -> int:
     """Send every alert whose turn it is and return how many went out; alerts that say the same go as one.
 
     Each is marked as soon as it was sent; a death between the two sends it once more, with the same number.
+
+    Parameters
+    ----------
+    broken : collection of str
+        Pipelines whose file has a fault: who is to be told stands there, so their alerts wait until it is mended.
 
     Raises
     ------
@@ -53,7 +58,8 @@ def deliver(engine: Engine, pipelines: Mapping[str, Pipeline]) -> int:
         If one could not be sent; the others were. It is tried again, TRIES times in all, with growing pauses.
     """
     with engine.connect() as connection:
-        waiting = [dict(row) for row in connection.exec_driver_sql(WAITING, {"tries": TRIES}).mappings()]
+        rows = connection.exec_driver_sql(WAITING, {"tries": TRIES}).mappings()
+        waiting = [dict(row) for row in rows if row["pipeline"] not in broken]
     errors = []
     for alert in waiting:
         error = _sent(alert, pipelines.get(alert["pipeline"]))
@@ -127,4 +133,5 @@ def subject(alert: Mapping[str, Any]) -> str:
     >>> subject({"severity": "critical", "pipeline": "usdmxn", "kind": "failure"})
     'CRITICAL usdmxn failure'
     """
-    return f"{alert['severity'].upper()} {alert['pipeline']} {alert['kind']}"
+    is_over = alert["kind"] == "health" and " is healthy again, " in alert.get("message", "")
+    return f"{'RECOVERED' if is_over else alert['severity'].upper()} {alert['pipeline']} {alert['kind']}"

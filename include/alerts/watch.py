@@ -27,16 +27,17 @@ SEEN = """
 update ops.incident set grade = %s, word = %s, why = %s, todo = %s, healthy_since = null, closed_at = null
 where incident_id = %s
 """
-# A task has told it at once: within the hour before it was seen, or since.
+# A task has told it at once: within the hour before it was seen, or since. What reached nobody counts for nothing, and
+# a failure is about freshness only where it is one of the DAG that loads.
 ADOPT = """
 with own as (
     update ops.alert set incident_id = %(incident_id)s
     where pipeline = %(pipeline)s and kind = any(%(kinds)s) and incident_id is null
-        and raised_at > %(opened_at)s - interval '1 hour'
+        and raised_at > %(opened_at)s - interval '1 hour' and message ~ %(about)s
 )
 select max(case severity when 'critical' then 2 when 'warning' then 1 else 0 end) from ops.alert
-where pipeline = %(pipeline)s and kind = any(%(kinds)s) and status <> 'silenced'
-    and raised_at > %(opened_at)s - interval '1 hour'
+where pipeline = %(pipeline)s and kind = any(%(kinds)s) and status in ('pending', 'delivered')
+    and raised_at > %(opened_at)s - interval '1 hour' and message ~ %(about)s
 """
 TOLD = "update ops.incident set told = %s, told_at = %s where incident_id = %s"
 HEALTHY = "update ops.incident set healthy_since = %s where incident_id = %s"
@@ -97,7 +98,9 @@ def _tell(
 ) -> None:
     """Tell people of an incident, unless a task has done so."""
     grade = finding["grade"]
-    place: dict[str, Any] = {"pipeline": pipeline.pipeline, "kinds": list(KINDS[aspect]), "opened_at": opened_at}
+    about = "^(?!(score|monitor|train|rollback|quarantine|label)_)" if aspect == "freshness" else ""
+    kinds = list(KINDS[aspect])
+    place: dict[str, Any] = {"pipeline": pipeline.pipeline, "kinds": kinds, "opened_at": opened_at, "about": about}
     level = connection.exec_driver_sql(ADOPT, place | {"incident_id": incident_id}).scalar()
     is_told = level is not None and level >= (2 if SEVERITIES[grade] == "critical" else 1)
     if not is_told:

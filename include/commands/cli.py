@@ -184,6 +184,9 @@ def main() -> None:
     except CicloError as error:
         typer.echo(str(error), err=True)
         sys.exit(3 if isinstance(error, NothingToDo) else 1)
+    except UnicodeEncodeError:
+        typer.echo("an argument is no text in UTF-8; write it anew", err=True)
+        sys.exit(1)
     except OSError as error:
         if error.filename is None:
             raise  # not about a file: a fault of ours, which needs its traceback

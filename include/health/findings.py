@@ -102,6 +102,9 @@ def _findings(name: str, state: Mapping[str, Any] | None, faults: list[str]) -> 
         return
     yield from _run(name, state)
     yield from _freshness(name, state)
+    if state["last_window"] is None:
+        for aspect in ("quality", "drift"):
+            yield Finding(aspect, "new", "nothing is loaded yet", f"nothing is loaded yet: ciclo run {name}")
     if low := state["low_scores"]:
         yield Finding("quality", "poor", "; ".join(low), f"ciclo quarantine list {name}; see the quality report")
     if empty := state["features"]["without_value"]:

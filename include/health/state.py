@@ -238,10 +238,11 @@ def _unloaded(connection: Connection, pipeline: Pipeline) -> list[str]:
 
 
 def _undelivered(connection: Connection, pipeline: str) -> list[str]:
-    """Return where alerts did not arrive, how many and why the newest did not."""
+    """Return where alerts of the last seven days did not arrive, tried twice, how many and why the newest did not."""
     rows = connection.exec_driver_sql(
         "select destination, count(*), (array_agg(last_error order by tried_at desc))[1] from ops.alert"
-        " where pipeline = %s and (status = 'failed' or status = 'pending' and attempts > 0) group by 1 order by 1",
+        " where pipeline = %s and (status = 'failed' and raised_at > now() - interval '7 days'"
+        " or status = 'pending' and attempts > 1) group by 1 order by 1",
         (pipeline,),
     )
     return [f"{count} to {destination}: {error}" for destination, count, error in rows]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 NAMESPACE = "ciclo"
 PRODUCER = "https://openlineage.io/ciclo"
 ELSEWHERE = ("OPENLINEAGE_URL", "OPENLINEAGE_CONFIG")  # the standard's own names for another place than the file
+MOST_BYTES = 50 << 20  # of the file; what was before it is kept once
 FILE = ("log", "openlineage.ndjson")  # below var
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,8 @@ def tell(run: RunRef, task: str, made: Sequence[Made]) -> None:
     file = settings().var.joinpath(*FILE)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
+        if file.exists() and file.stat().st_size > MOST_BYTES:
+            file.replace(file.with_name(f"{file.name}.1"))
         OpenLineageClient(transport=FileTransport(FileConfig(log_file_path=str(file), append=True))).emit(event)
     except OSError as error:
         log.warning("lineage cannot be written to %s (%s): %s", file, error.strerror, event)

@@ -9,7 +9,7 @@ import pwd
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -154,12 +154,14 @@ def create_databases(
     The password of a role that exists is set again, so that a lost ``var/secrets`` heals. The warehouse belongs to
     `owner`, of which its own role is a member. `password_of` gives the one called ``postgres_<role>``.
     """
-    from psycopg2 import sql
+    from psycopg2 import errors, sql
 
     from include.local import roles
 
     with closing(connect(superuser_url)) as link, link.cursor() as cursor:
         roles.create_roles(cursor, password_of)
+        with suppress(errors.InsufficientPrivilege):
+            cursor.execute("revoke connect, temporary on database postgres from public")
         for name in names:
             role, password = sql.Identifier(name), sql.Literal(password_of(f"postgres_{name}"))
             cursor.execute("select 1 from pg_roles where rolname = %s", [name])
@@ -175,6 +177,9 @@ def create_databases(
             if name == "warehouse":
                 cursor.execute(sql.SQL("grant {} to {}").format(owner, role))
                 cursor.execute(sql.SQL("alter database {} owner to {}").format(role, owner))
+    for name in names:
+        with closing(connect(urlsplit(superuser_url)._replace(path=f"/{name}").geturl())) as link:
+            roles.close_to_all(link.cursor())
 
 
 def _initdb(data: Path, password_file: Path, account: pwd.struct_passwd | None) -> None:

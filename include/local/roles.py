@@ -25,6 +25,14 @@ LOGINS: dict[str, dict[str, str]] = {
         **{"default_transaction_read_only": "on", "search_path": "mart", "log_statement": "all"},
     },
 }
+LARGE_OBJECTS = """
+do $$
+declare one regprocedure;
+begin
+    for one in select oid from pg_proc where proname ~ '^lo_|^lowrite$' and pronamespace = 'pg_catalog'::regnamespace
+    loop execute format('revoke execute on function %s from public', one); end loop;
+end $$
+"""
 PEOPLE = {"log_statement": "mod"}  # whoever migrates, or works by hand: what changes anything is logged
 
 
@@ -39,6 +47,12 @@ def create_roles(cursor: PgCursor, password_of: Callable[[str], str]) -> None:
         cursor.execute(login.format(sql.Identifier(name), sql.Literal(password_of(f"postgres_{name}"))))
         configure(cursor, name, options)
     cursor.execute(sql.SQL("grant {} to {}").format(sql.Identifier(ETL), sql.Identifier(OWNER)))
+
+
+def close_to_all(cursor: PgCursor) -> None:
+    """Take from everybody what nobody needs in a database: large objects, which even who only reads could make."""
+    with suppress(errors.InsufficientPrivilege):
+        cursor.execute(LARGE_OBJECTS)
 
 
 def configure(cursor: PgCursor, role: str, options: dict[str, str]) -> None:

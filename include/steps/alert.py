@@ -37,7 +37,8 @@ def find_overdue(engine: Engine, pipelines: Mapping[str, Pipeline], now: datetim
 def watch_health(engine: Engine, pipelines: Mapping[str, Pipeline], mlflow_url: str, now: datetime) -> dict[str, int]:
     """Look how every pipeline is and tell people of what changed; return how often each was done, see `react`.
 
-    A pipeline whose first window was closed within the last hour is only being set up.
+    A pipeline whose first window was closed within the last hour is only being set up. That alerts do not arrive is
+    told by no alert.
     """
     from collections import Counter
 
@@ -49,7 +50,7 @@ def watch_health(engine: Engine, pipelines: Mapping[str, Pipeline], mlflow_url: 
     acts: Counter[str] = Counter()
     for name, pipeline in pipelines.items():
         with engine.begin() as connection:
-            aspects = health[name].aspects
+            aspects = {key: told for key, told in health[name].aspects.items() if told["word"] != "unheard"}
             if is_being_set_up(connection, name, now):
                 aspects = {key: told for key, told in aspects.items() if told["word"] not in NOT_YET}
             acts.update(watch(connection, pipeline, aspects, now).values())

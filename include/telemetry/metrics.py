@@ -112,15 +112,33 @@ FAMILIES = (
         "select distinct on (pipeline, kind) pipeline, kind, (status = 'identical')::int from ml.drill"
         " order by pipeline, kind, drilled_at desc",
     ),
+    Family(
+        "ciclo_restore_ok",
+        "Whether the newest rehearsal of a restore passed; without a sample there was none",
+        (),
+        "select (status = 'passed')::int from ops.drill order by drilled_at desc limit 1",
+    ),
+    Family(
+        "ciclo_restore_rehearsed_seconds",
+        "When a rehearsal of a restore passed last, seconds since 1970",
+        (),
+        "select extract(epoch from max(drilled_at)) from ops.drill where status = 'passed' having count(*) > 0",
+    ),
 )
 # Of Airflow's metadata: what the loop costs and how often it fails.
 RUNS = (
     Family(
-        "ciclo_runs_total",
-        "DAG runs that have ended, by state",
+        "ciclo_runs",
+        "DAG runs that have ended and Airflow still keeps, by state",
         ("dag_id", "state"),
         "select dag_id, state, count(*) from dag_run where state in ('success', 'failed') group by 1, 2",
-        is_counter=True,
+    ),
+    Family(
+        "ciclo_recent_failed_runs",
+        "DAG runs that failed within the last hour",
+        ("dag_id",),
+        "select dag_id, count(*) filter (where state = 'failed' and end_date > now() - interval '1 hour')"
+        " from dag_run group by 1",
     ),
     Family(
         "ciclo_run_seconds",
@@ -130,11 +148,11 @@ RUNS = (
         " where end_date is not null order by dag_id, end_date desc",
     ),
     Family(
-        "ciclo_task_seconds_total",
-        "Time that tasks took: what the loop costs, seconds",
+        "ciclo_recent_task_seconds",
+        "Time that the tasks took which ended within the last hour: what the loop costs, seconds",
         ("dag_id",),
-        "select dag_id, coalesce(sum(duration), 0) from task_instance group by 1",
-        is_counter=True,
+        "select dag_id, coalesce(sum(duration) filter (where end_date > now() - interval '1 hour'), 0)"
+        " from task_instance group by 1",
     ),
     Family(
         "ciclo_airflow_tasks",

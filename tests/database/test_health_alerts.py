@@ -106,6 +106,37 @@ def test_what_a_task_has_told_is_not_told_twice(looks: Looks, chat: Chat) -> Non
     assert told(chat)[1:] == ["freshness is healthy again, after 5 minutes of blocked"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "message", "hears"),
+    [("failure", "train_readings fit: no memory", True), ("quality", "40 of 100 rows", False)],
+)
+def test_a_failure_of_another_dag_and_what_reached_nobody_do_not_count_as_told(
+    looks: Looks,
+    chat: Chat,  # noqa: F811
+    kind: str,
+    message: str,
+    hears: bool,
+) -> None:
+    tell(looks, kind, message)
+    if not hears:
+        looks.warehouse.sql("update ops.alert set status = 'unaddressed' returning 1")
+    assert looks(BAD) == ["open"]
+    assert told(chat)[-1].startswith("freshness is degraded: blocked")
+
+
+def test_alerts_of_a_pipeline_whose_file_is_broken_wait_and_lose_no_try(looks: Looks, chat: Chat) -> None:  # noqa: F811
+    tell(looks, "failure", "ingest_readings meter.check: 40 of 100 rows")
+    assert deliver(looks.warehouse.engine, {}, {"readings": "pipeline.yaml:1: no mapping"}) == 0
+    assert looks.warehouse.sql("select status, attempts from ops.alert") == [("pending", 0)]
+    deliver(looks.warehouse.engine, {"readings": looks.warehouse.spec})
+    assert len(told(chat)) == 1
+
+
+def test_that_it_is_over_is_headed_so(looks: Looks, chat: Chat) -> None:  # noqa: F811
+    looks(BAD, FINE, FINE)
+    assert [body["text"].partition(" ")[0] for _, body, _ in chat.posts] == ["CRITICAL", "RECOVERED"]
+
+
 def test_a_task_that_fails_alike_while_the_incident_lasts_is_folded_into_it(looks: Looks, chat: Chat) -> None:  # noqa: F811
     tell(looks, "failure", "ingest_readings meter.check: 40 of 100 rows")
     looks(BAD)

@@ -268,10 +268,20 @@ def test_nobody_owns_what_migrations_made_but_the_role_owner(session: Session) -
 
 
 @pytest.mark.parametrize("role", ["etl", "analyst", "warehouse"])
-@pytest.mark.parametrize("database", ["airflow", "mlflow", "core_banking"])
+@pytest.mark.parametrize("database", ["airflow", "mlflow", "core_banking", "postgres"])
 def test_no_other_database_lets_it_in(server: str, role: str, database: str) -> None:
     with pytest.raises(psycopg2.OperationalError, match="permission denied for database"):
         psycopg2.connect(address(server, role, database))
+
+
+def test_what_an_analyst_may_lift_gives_nothing_to_write_to(session: Session) -> None:
+    cursor = session("analyst")
+    cursor.connection.rollback()
+    cursor.connection.autocommit = True
+    cursor.execute("set default_transaction_read_only = off")
+    for statement in ("select lo_create(0)", "select lo_from_bytea(0, 'x')", "create temporary table t (n int)"):
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            cursor.execute(statement)
 
 
 def test_an_analyst_reads_for_a_while_and_what_is_asked_is_logged(session: Session) -> None:

@@ -63,7 +63,7 @@ TABLES = (
 
 # Which components are killed with -9 while a run of which verb goes on.
 KILLED = {
-    "ingest": ("dag-processor", "predictions"),
+    "ingest": ("mlflow", "dag-processor", "predictions"),
     "score": ("postgres", "triggerer"),
     "monitor": ("scheduler", "api-server"),
     "train": ("mlflow", "postgres"),

@@ -120,3 +120,9 @@ def test_how_it_is_served_is_an_aspect_of_its_own(service: dict[str, Any] | None
 
 def test_a_worse_grade_has_the_worse_words() -> None:
     assert [GRADES.index(grade) for grade in WORDS.values()] == sorted(GRADES.index(grade) for grade in WORDS.values())
+
+
+def test_of_a_pipeline_that_loaded_nothing_neither_quality_nor_drift_is_healthy() -> None:
+    health = health_of_all({"p": GOOD | {"last_window": None, "rows": 0}}, {}, ["p"], SERVICE)["p"]
+    grades = {aspect: told["grade"] for aspect, told in health.aspects.items()}
+    assert (grades["quality"], grades["drift"]) == ("unknown", "unknown")

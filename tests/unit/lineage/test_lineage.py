@@ -46,6 +46,16 @@ def test_an_event_has_the_columns_that_each_column_is_made_from(file: Path) -> N
     assert {"namespace": "ciclo", "name": "feature.usdmxn", "field": "fix_mxn"}.items() <= made_from[0].items()
 
 
+def test_a_file_that_is_long_begins_anew_and_what_was_before_is_kept_once(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("include.lineage.events.MOST_BYTES", 10)
+    for number in range(3):
+        tell(RunRef("score_usdmxn", f"r{number}"), "predict", columns.predicted(SPECS["usdmxn"], 3))
+    before = file.with_name(f"{file.name}.1")
+    assert [len(path.read_text(encoding="utf-8").splitlines()) for path in (file, before)] == [1, 1]
+
+
 def test_what_a_catalogue_does_not_take_is_kept_in_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENLINEAGE_URL", "http://127.0.0.1:9")
     tell(RunRef("score_usdmxn", "r2"), "predict", columns.predicted(SPECS["usdmxn"], 3))
