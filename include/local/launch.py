@@ -11,17 +11,19 @@ from threading import Event
 
 from include.errors import ConfigError
 from include.local.components import Component, Step
-from include.local.supervision import Supervisor
+from include.local.processes import belonging_to, wait_for
+from include.local.supervision import ALIVE, Supervisor
 
 Report = Callable[[str, str], None]
 
+HANGS_SECONDS = 30  # what ran before and is not well by then is killed, and so started anew
 MOST_ENDS = 3  # within one start; supervisord pauses between them
 
 _ERROR_LINE = re.compile(r"error|exception|fatal|refused|critical|cannot|could not", re.IGNORECASE)
 
 
 def bring_up(supervisor: Supervisor, parts: tuple[Component | Step, ...], report: Report, seconds: float) -> None:
-    """Start and prepare `parts` side by side and return when all are done and healthy.
+    """Start and prepare `parts` side by side and return when all are done and healthy; what hangs starts anew.
 
     Parameters
     ----------
@@ -70,6 +72,8 @@ def _finish(supervisor: Supervisor, part: Component | Step, seconds: float, give
     if isinstance(part, Step):
         _perform(part)
         return
+    runs_already = supervisor.processes()[part.name]["statename"] in ALIVE
+    hung_at = time.monotonic() + HANGS_SECONDS if runs_already else None
     supervisor.start(part.name)
     since, deadline = datetime.now(UTC).replace(microsecond=0), time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -80,9 +84,19 @@ def _finish(supervisor: Supervisor, part: Component | Step, seconds: float, give
             ends = [each for each in supervisor.incidents() if each.name == part.name and each.at >= since]
             if len(ends) >= MOST_ENDS or info["statename"] != "BACKOFF":
                 raise _failure(supervisor, part, f"ended {len(ends)} times ({ends[-1].how if ends else 'stopped'})")
+        if hung_at is not None and time.monotonic() > hung_at:
+            hung_at, deadline = None, time.monotonic() + seconds
+            _end(supervisor, part.name, info["pid"])
         if given_up.wait(0.2):
             return
     raise _failure(supervisor, part, f"did not get healthy within {seconds:.0f} s")
+
+
+def _end(supervisor: Supervisor, name: str, pid: int) -> None:
+    """Kill a component's processes, and wait until supervisord has started it again."""
+    for process in belonging_to(supervisor.var, name):
+        process.kill()
+    wait_for(lambda: supervisor.processes()[name]["pid"] not in (0, pid), 15)
 
 
 def _perform(step: Step) -> None:

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from include.errors import ConfigError
-from include.local import environment, runtime
+from include.local import environment, launch, runtime
 from include.local.components import Component
 from include.local.preflight import is_free
 from include.local.processes import MARKER
@@ -152,6 +152,16 @@ def test_up_works_after_the_supervisor_was_killed(small):
     small.up()
     assert all(service["healthy"] for service in small.services().values())
     assert not [pid for pid in before.values() if psutil.pid_exists(pid)]
+
+
+def test_up_ends_what_hangs_and_it_starts_anew(small, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(launch, "HANGS_SECONDS", 1)
+    small.up()
+    hanging = small.process("web")
+    hanging.suspend()
+    small.up()
+    assert small.services()["web"]["healthy"]
+    assert not hanging.is_running()
 
 
 def test_down_spares_other_runtimes(small):
