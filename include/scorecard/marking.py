@@ -23,7 +23,8 @@ class Mark(NamedTuple):
     Attributes
     ----------
     score : float
-        1 where every pipeline has its evidence; 0.5 where some have, or where a person does it by a document; else 0.
+        1 where every pipeline has its evidence; 0.5 where some have, or where a person does it by a document and the
+        records of every pipeline tell what was done; else 0.
     evidence : dict of str to str
         By pipeline, in words.
     missing : list of str
@@ -60,7 +61,8 @@ def summary(marks: list[Mark]) -> dict[str, Any]:
 def _mark(test: Test, seen: Mapping[str, tuple[bool, str]], pipelines: list[str]) -> Mark:
     evidence = {name: seen[name][1] for name in pipelines if name in seen}
     missing = [name for name in pipelines if not (name in seen and seen[name][0])]
-    is_partial = len(missing) < len(pipelines) or test.by_hand
+    is_by_hand = test.by_hand and len(evidence) == len(pipelines)  # a document alone shows nothing done
+    is_partial = len(missing) < len(pipelines) or is_by_hand
     score = 1.0 if pipelines and not missing else 0.5 if pipelines and is_partial else 0.0
     return Mark(test.section, test.name, score, evidence, missing, test.link, test.by_hand)
 
