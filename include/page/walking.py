@@ -40,7 +40,7 @@ def prediction(place: Place, number: int) -> str | None:
         known_at = features["available_at"] if features else made["predicted_at"]
         names_a_row = made["valid_at"] is not None
         core = predictions.core_rows(connection, spec, made, known_at) if spec and names_a_row else {}
-        numbers = {row["payload_id"] for table_rows in core.values() for row in table_rows}
+        numbers = {row["payload_id"] for read in core.values() for row in read.rows}
         came = predictions.truth(connection, made)
         told: dict[str, Any] = {
             "payloads": list(predictions.payloads(connection, sorted(numbers)).values()),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from include.spec.model import Pipeline
 
 HASH = "^[0-9a-f]{32}$"  # what a keyed hash looks like: 128 bits in hexadecimal
+HAS_COLUMN = "select 1 from pg_attribute where attrelid = to_regclass(%s) and attname = %s and not attisdropped"
 TOLD = ("failure", "quality", "overdue", "health")  # what changes at a source are told as
 
 
@@ -22,7 +23,8 @@ class Mark(NamedTuple):
     Attributes
     ----------
     score : float
-        1 where every pipeline has its evidence; 0.5 where some have, or where a person does it by a document; else 0.
+        1 where every pipeline has its evidence; 0.5 where some have, or where a person does it by a document and the
+        records of every pipeline tell what was done; else 0.
     evidence : dict of str to str
         By pipeline, in words.
     missing : list of str
@@ -59,7 +61,8 @@ def summary(marks: list[Mark]) -> dict[str, Any]:
 def _mark(test: Test, seen: Mapping[str, tuple[bool, str]], pipelines: list[str]) -> Mark:
     evidence = {name: seen[name][1] for name in pipelines if name in seen}
     missing = [name for name in pipelines if not (name in seen and seen[name][0])]
-    is_partial = len(missing) < len(pipelines) or test.by_hand
+    is_by_hand = test.by_hand and len(evidence) == len(pipelines)  # a document alone shows nothing done
+    is_partial = len(missing) < len(pipelines) or is_by_hand
     score = 1.0 if pipelines and not missing else 0.5 if pipelines and is_partial else 0.0
     return Mark(test.section, test.name, score, evidence, missing, test.link, test.by_hand)
 
@@ -78,20 +81,25 @@ def _evidence(connection: Connection, test: Test, pipelines: Mapping[str, Pipeli
 
 
 def _privacy(connection: Connection, pipeline: Pipeline) -> tuple[bool, str]:
-    """Look whether what is personal came as a keyed hash, or did not come."""
-    hashed, dropped, plain = 0, 0, []
+    """Look whether what is personal came as a keyed hash, or did not come; what was not loaded yet is not measured."""
+    hashed, dropped, plain, unmeasured = 0, 0, [], []
     for source, spec in pipeline.sources.items():
-        table = pipeline.pipeline if source == pipeline.main else f"{pipeline.pipeline}_{source}"
+        table = pipeline.table(source)
         for name, column in spec.columns.items():
             dropped += column.personal == "drop"
-            if column.personal == "hash":
+            if column.personal != "hash":
+                continue
+            count = odd = 0
+            if connection.exec_driver_sql(HAS_COLUMN, (f'core."{table}"', name)).first():
                 count, odd = connection.exec_driver_sql(
                     f'select count("{name}"), count(*) filter (where "{name}" !~ %s) from core."{table}"', (HASH,)
                 ).one()
-                hashed += count
-                plain += [f"{table}.{name}"] * bool(odd)
-    if plain:
-        return False, f"not hashed: {', '.join(plain)}"
+            hashed += count
+            plain += [f"{table}.{name}"] * bool(odd)
+            unmeasured += [f"{table}.{name}"] * (not count)
+    if plain or unmeasured:
+        told = {"not hashed": plain, "not measured, no value is loaded": unmeasured}
+        return False, "; ".join(f"{what}: {', '.join(names)}" for what, names in told.items() if names)
     return True, f"{hashed:,} personal values, each a keyed hash; {dropped} personal columns never leave their source"
 
 

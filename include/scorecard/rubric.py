@@ -23,7 +23,7 @@ class Test(NamedTuple):
     link : str
         Where the evidence is looked at: a page below ``/ciclo``, or a document.
     by_hand : str
-        Document that says how a person does it; empty where nobody does.
+        Document with the steps by which a person does this very test, which it names; empty where nobody does.
     """
 
     section: str
@@ -91,7 +91,6 @@ from live, lateral (select count(*) filter (where value::float8 > 0) as helping,
     from jsonb_each_text(evidence->'importance')) i where every > 0
 """,
         "docs/training",
-        "docs/features.md",
     ),
     Test("data", "No feature's cost is too much", _drill("features", 20), "docs/features.md"),
     Test("data", "Features adhere to meta-level requirements", _rule("no leak"), "docs/training"),
@@ -126,13 +125,15 @@ from live where evidence ? 'decided_by'
         "model",
         "All hyperparameters have been tuned",
         """
-select pipeline, evidence->'tuned' <> '{}' as is_met, format('tuned: %%s; %%s candidates compared in cross-validation',
-    coalesce((select string_agg(key, ', ') from jsonb_each(evidence->'tuned')), 'none'),
-    (select count(*) from jsonb_each(evidence->'selection_errors')))
-from live
+select pipeline, evidence->'tuned' <> '{}' as is_met,
+    format('version %%s: %%s of %%s candidates compared in cross-validation were tuned by a search%%s', version,
+    (select count(*) from jsonb_object_keys(evidence->'tuned')),
+    (select count(*) from jsonb_object_keys(evidence->'selection_errors')),
+    (select ': ' || string_agg(key, ', ') from jsonb_object_keys(evidence->'tuned') key))
+from live where evidence ? 'selection_errors'
 """,
         "docs/training",
-        "docs/pipeline-spec.md",
+        "docs/promotion.md",
     ),
     Test(
         "model",
@@ -162,7 +163,6 @@ select pipeline, true as is_met, format('%%s figures of slices such as %%s', cou
 from ml.performance where slice <> '' group by pipeline
 """,
         "docs/monitoring",
-        "docs/monitoring.md",
     ),
     Test(
         "model",
@@ -173,7 +173,6 @@ select pipeline, rules @> '[{"rule": "behaviour", "status": "passed"}]' as is_me
 from live, jsonb_array_elements(evidence->'decided_by'->'behaviour') t where t->>'kind' = 'invariance'
 """,
         "docs/training",
-        "docs/promotion.md",
     ),
     Test("infrastructure", "Training is reproducible", _drill("reproduce"), "docs/undo.md"),
     Test("infrastructure", "Model specs are unit tested", _rule("behaviour"), "docs/training"),
@@ -222,10 +221,14 @@ from live where evidence ? 'report'
         "monitoring",
         "Data invariants hold for inputs",
         """
-select pipeline, true as is_met, format('%%s of %%s checks of the newest windows passed',
-    count(*) filter (where is_passed), count(*))
-from ops.quality_result q where window_end_at = (select max(window_end_at) from ops.quality_result n
-    where (n.pipeline, n.source) = (q.pipeline, q.source)) group by pipeline
+select pipeline, bool_and(is_passed), format('%%s of %%s checks that stop passed in the newest windows%%s',
+    count(*) filter (where is_passed), count(*),
+    '; broken: ' || string_agg(source || ' ' || rule || ' ' || column_name, ', ') filter (where not is_passed))
+from (select distinct on (pipeline, source, rule, column_name) q.* from ops.quality_result q
+    where severity = 'stop' and window_end_at = (select max(window_end_at) from ops.quality_result n
+        where (n.pipeline, n.source) = (q.pipeline, q.source))
+    order by pipeline, source, rule, column_name, checked_at desc, quality_result_id desc) newest
+group by pipeline
 """,
         "docs/quality",
     ),
@@ -245,7 +248,13 @@ from ml.prediction join pipelines using (pipeline) group by pipeline
     Test(
         "monitoring",
         "Prediction quality has not regressed",
-        _measured("'error'", "and slice = '' and reference is not null"),
+        """
+select distinct on (pipeline) pipeline, not (harm->>'is_proven')::boolean,
+    format('window to %%s: %%s', to_char(window_end_at at time zone 'UTC', 'YYYY-MM-DD'), harm->>'text')
+from (select d.*, evidence->'figures'->'harm' as harm from ml.decision d
+    where dag_id = 'monitor_' || pipeline) judged
+where harm->>'odds' is not null order by pipeline, window_end_at desc, decision_id desc
+""",
         "docs/monitoring",
     ),
 )

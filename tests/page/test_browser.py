@@ -122,6 +122,20 @@ def test_no_page_shuts_anybody_out(browser: Chrome, address: str, everywhere: li
             assert violations(browser, "color-contrast") == [], f"{path}, dark"
 
 
+@pytest.mark.parametrize("width", [360, 1280])
+def test_no_page_is_wider_than_its_window(browser: Chrome, address: str, everywhere: list[str], width: int) -> None:
+    size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        widths = {}
+        for path in everywhere:
+            browser.get(f"{address}/ciclo/{path}")
+            widths[path] = browser.execute_script("return document.documentElement.scrollWidth")
+        assert {path: wide for path, wide in widths.items() if wide > width} == {}
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
 def test_dark_follows_the_system_and_before_it_what_airflow_is_set_to(browser: Chrome, address: str) -> None:
     seen = {}
     for system in ("light", "dark"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from include.page.data.reading import Row, first, rows
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from include.spec.model import Pipeline
 
+NEWEST_ROWS = 40  # of those that features read back
 BY_NUMBER = "select * from ml.prediction where prediction_id = %s"
 BY_REQUEST = """
 select prediction_id, kind, row_number, pipeline, model_version from ml.prediction where request_id = %s
@@ -48,6 +49,27 @@ LOADED_BY = """
 select dag_id, run_id, loaded_at, source, table_name, received_count, quarantined_count from ops.lineage
 where pipeline = %s and source = %s and payload_ids @> array[%s]::bigint[] order by loaded_at limit 20
 """
+
+
+class Read(NamedTuple):
+    """The rows of a table behind a prediction.
+
+    Attributes
+    ----------
+    rows : list of dict
+        The predicted row, its older versions, then the newest of those that features read back, as they stand now.
+    read_back : int
+        How many rows features read back.
+    from_at : datetime or None
+        Time of the oldest of them, UTC; None where there is none.
+    earlier : int
+        How many of them are older than those in `rows`.
+    """
+
+    rows: list[Row]
+    read_back: int
+    from_at: Any
+    earlier: int
 
 
 def prediction(connection: Connection, number: int) -> Row | None:
@@ -93,8 +115,8 @@ def feature_row(connection: Connection, made: Row, set_id: str | None) -> tuple[
     return first(connection, query, (made["valid_at"], made["entity"] or "")), is_own
 
 
-def core_rows(connection: Connection, spec: Pipeline, made: Row, known_at: Any) -> dict[str, list[Row]]:
-    """Return, by table, the rows behind a prediction: its own with their older versions; of other sources the newest.
+def core_rows(connection: Connection, spec: Pipeline, made: Row, known_at: Any) -> dict[str, Read]:
+    """Return, by table, the rows behind a prediction: its own with their older versions, and what features read back.
 
     Parameters
     ----------
@@ -103,26 +125,46 @@ def core_rows(connection: Connection, spec: Pipeline, made: Row, known_at: Any) 
     """
     from psycopg2.extensions import quote_ident
 
+    from include.features.reach import reaches
+
     link = connection.connection.driver_connection
+    values = {"at": made["valid_at"], "entity": made["entity"] or "", "known": known_at, "newest": NEWEST_ROWS}
     told = {}
     for name, source in spec.sources.items():
-        table = spec.table(name)
-        if not connection.exec_driver_sql("select to_regclass(%s)", (f'core."{table}"',)).scalar():
+        table, read = spec.table(name), [reach for reach in reaches(spec) if reach.source == name]
+        is_loaded = connection.exec_driver_sql("select to_regclass(%s)", (f'core."{table}"',)).scalar()
+        if not is_loaded or not (read or source.main):
             continue
         own, history = (quote_ident(one, link) for one in (table, f"{table}_history"))
+        known, shown = "valid_at <= %(at)s and available_at <= %(known)s", []
         if source.main:
             entity = ", ".join(quote_ident(key, link) for key in source.key)
             is_own = f"and concat_ws('|', {entity}) = %(entity)s" if entity else ""
-            query = f"select * from core.{own} where valid_at = %(at)s {is_own}"
+            shown = rows(connection, f"select * from core.{own} where valid_at = %(at)s {is_own}", values)
             older = f"select * from core.{history} where valid_at = %(at)s {is_own} order by recorded_at desc limit 5"
-        else:
+            shown += rows(connection, older, values)
+            known = f"valid_at < %(at)s {is_own}"
+        wanted = []
+        for reach in read:
+            if reach.days:
+                wanted.append(f"available_at > %(known)s - interval '{reach.days} days'")
+            elif count := reach.rows + (not source.main):  # a row without a value is passed over beside the main source
+                has_value = "" if source.main else f"and {quote_ident(reach.column, link)} is not null"
+                wanted.append(
+                    f"valid_at >= (select min(valid_at) from (select distinct valid_at from core.{own} where {known} {has_value}"
+                    f" order by valid_at desc limit {count}) newest)"
+                )
+        if wanted:
             query = (
-                f"select * from core.{own} where valid_at <= %(at)s and available_at <= %(known)s"
-                " order by valid_at desc limit 1"
+                f"select count(*) over () as total, min(valid_at) over () as from_at, t.* from core.{own} t"
+                f" where {known} and ({' or '.join(wanted)}) order by valid_at desc limit %(newest)s"
             )
-            older = ""
-        values = {"at": made["valid_at"], "entity": made["entity"] or "", "known": known_at}
-        told[f"core.{table}"] = rows(connection, query, values) + (rows(connection, older, values) if older else [])
+            back = rows(connection, query, values)
+            total, from_at = (back[0].pop("total"), back[0].pop("from_at")) if back else (0, None)
+            shown += [{key: row[key] for key in row if key not in ("total", "from_at")} for row in back]
+            told[f"core.{table}"] = Read(shown, total, from_at, total - len(back))
+        else:
+            told[f"core.{table}"] = Read(shown, 0, None, 0)
     return told
 
 
