@@ -52,8 +52,8 @@ class Archive:
                 last = last_error_line(settings().var / "log" / "archive.log")
                 raise CicloError(f"the WAL does not come to {place.folder}: {last}")
         if time.monotonic() - self.copied >= COPY_SECONDS:
-            files.copy_new(place.folder, files.roots(settings()), time.time_ns())
             server.beat(url)
+            files.copy_new(place.folder, files.roots(settings()), time.time_ns())
             self.copied = time.monotonic()
 
     def end(self) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -31,6 +32,13 @@ join logged_models l on l.model_id = model.value
 join runs r on r.run_uuid = v.run_id
 where a.alias = 'champion' order by 1
 """
+ERASED = "ops.erased"  # the payloads that were erased for a person: docs/runbooks/erasure.md
+PAYLOADS = "select distinct uri from raw.payload order by 1"
+SNAPSHOTS = """
+select uri from ml.snapshot s where not exists
+    (select from ml.pruned p where (p.pipeline, p.kind, p.name) = (s.pipeline, 'snapshot', s.snapshot_id)) order by 1
+"""
+IN_LAKE = re.compile(r"/((?:payloads|snapshots)/[^/]+/[^/]+)$")
 
 
 class Outcome(NamedTuple):
@@ -92,14 +100,19 @@ def tell(outcome: Outcome) -> list[str]:
 def _compare(source: Path, backup: Backup, data: Path) -> tuple[list[str], list[str], list[str]]:
     """Return what is wrong, what could not be judged, and what was seen."""
     unknown = [f"tables cannot be compared: {backup.unknown}"] if backup.unknown else []
-    kept = files_at(source, None)
+    if not backup.journal:
+        unknown.append("lines that the journal of files has lost would not show: the next backup notes how many it has")
+    kept, then = files_at(source, None), _files_with(source, backup)
     with put_together(source, backup, data, {"recovery_target_name": backup.point}) as url:
         restored = checksums.of_server(url)
         faults = [] if backup.unknown else checksums.differences(backup.checksums, restored)
         ledgers = list(_ledgers(url)) if "warehouse" in restored else []
+        referred = list(_referred(url)) if "warehouse" in restored and backup.has_lake else []
         champions = list(_champions(url)) if "mlflow" in restored else []
     faults += [fault for _, fault in ledgers if fault] + files.faults(source, kept)
-    judged = [_answers(source, kept, *champion) for champion in champions]
+    faults += files.faults(source, dict(then.items() - kept.items()))
+    faults += missing(referred, then)
+    judged = [_answers(source, then, *champion) for champion in champions]
     faults += [line for status, line in judged if status == "failed"]
     unknown += [line for status, line in judged if status == "unknown"]
     tables = sum(len(each) for each in restored.values())
@@ -107,9 +120,46 @@ def _compare(source: Path, backup: Backup, data: Path) -> tuple[list[str], list[
     told = [
         f"{len(restored)} databases, {tables} tables, {rows} rows",
         f"{sum(count for count, _ in ledgers)} decisions of {len(ledgers)} pipelines are chained",
-        f"{len(kept)} files have their hashes",
+        f"{len(kept)} files have their hashes, {len(referred)} payloads and snapshots of the warehouse among them"
+        if backup.has_lake
+        else f"{len(kept)} files have their hashes; the lake lies in an object store, which keeps it",
     ]
     return faults, unknown, told + [line for status, line in judged if status == "passed"]
+
+
+def _files_with(source: Path, backup: Backup) -> dict[str, files.Kept]:
+    """Return the files that were there at the moment of a backup, also those that went while it was being made."""
+    lines = files.until_note(source, backup.journal, backup.name) if backup.journal else files.read(source)
+    ended = int(backup.ended_at.timestamp() * 1e9)
+    return files.state(line for line in lines if line.get("gone", 0) <= ended)
+
+
+def missing(uris: Iterable[str], kept: Mapping[str, files.Kept]) -> list[str]:
+    """Return in words which payloads and snapshots of the lake are not among the files of a backup. Pure.
+
+    Examples
+    --------
+    >>> missing(["file:///var/lake/payloads/ab/cd.zst"], {})
+    ['lake/payloads/ab/cd.zst is in the warehouse and not in the backup']
+    """
+    names = [f"lake/{match[1] if (match := IN_LAKE.search(uri)) else uri}" for uri in uris]
+    return [f"{name} is in the warehouse and not in the backup" for name in names if name not in kept]
+
+
+def _referred(url: str) -> Iterator[str]:
+    """Yield the URIs of the payloads and snapshots that are not erased or pruned."""
+    with closing(postgres.connect(postgres.with_database(url, "warehouse"))) as link, link.cursor() as cursor:
+
+        def uris(table: str, query: str) -> list[str]:
+            cursor.execute("select to_regclass(%s)", [table])
+            if (cursor.fetchone() or [None])[0] is None:
+                return []
+            cursor.execute(query)
+            return [uri for (uri,) in cursor.fetchall()]
+
+        erased = set(uris(ERASED, f"select uri from {ERASED}"))
+        yield from (uri for uri in uris("raw.payload", PAYLOADS) if uri not in erased)
+        yield from uris("ml.pruned", SNAPSHOTS)
 
 
 def _ledgers(url: str) -> Iterator[tuple[int, str | None]]:

@@ -15,7 +15,7 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -75,13 +75,42 @@ def read(folder: Path) -> list[dict[str, Any]]:
     ConfigError
         A line is damaged.
     """
-    path = folder / JOURNAL
-    content = path.read_text() if path.exists() else ""
-    whole, _, _ = content.rpartition("\n")
     try:
-        return [json.loads(line) for line in whole.splitlines() if line]
-    except ValueError as error:
-        raise ConfigError(f"{path} is damaged ({error}): use a copy of this folder, or another backup") from None
+        lines = [json.loads(line) for line in _texts(folder)]
+        for line in lines:
+            _check(line)
+        return lines
+    except (ValueError, KeyError, TypeError) as error:
+        told = f"{type(error).__name__}: {error}"
+        raise ConfigError(f"{folder / JOURNAL} is damaged ({told}): use a copy of this folder") from None
+
+
+def note(folder: Path) -> list[Any]:
+    """Return how many lines the journal has now, and their hash."""
+    return _note(_texts(folder))
+
+
+def until_note(folder: Path, notes: Iterable[Sequence[Any]], backup: str) -> list[dict[str, Any]]:
+    """Return the lines that the journal had when a backup was made.
+
+    Parameters
+    ----------
+    notes : iterable of (int, str)
+        What `note` returned then, and what `prune` made of it; one of them is enough.
+
+    Raises
+    ------
+    ConfigError
+        Some are missing or were changed since.
+    """
+    texts = _texts(folder)
+    for count, sha256 in notes:
+        if _note(texts[:count]) == [count, sha256]:
+            return read(folder)[:count]
+    raise ConfigError(
+        f"{folder / JOURNAL} is not what it was when backup {backup} was made, lines are missing or changed: take it"
+        " from a copy of this folder"
+    )
 
 
 def copy_new(folder: Path, sources: Mapping[str, Path], now: int) -> int:
@@ -93,6 +122,11 @@ def copy_new(folder: Path, sources: Mapping[str, Path], now: int) -> int:
     ----------
     now : int
         When this is, ns since 1970.
+
+    Raises
+    ------
+    ConfigError
+        A source that had files has none any more; those of the others are kept.
     """
     with _alone(folder):
         known, present = state(read(folder)), dict(_present(sources))
@@ -109,12 +143,17 @@ def copy_new(folder: Path, sources: Mapping[str, Path], now: int) -> int:
             byte_count += size * is_new
             kept = Kept(sha256, info.st_size, stat.S_IMODE(info.st_mode), info.st_mtime_ns)
             lines.append({"name": name} | kept._asdict())
-        looked_at = {root for root, start in sources.items() if start.is_dir()}  # a disk that is away has lost nothing
+        looked_at = {name.partition("/")[0] for name in present}  # a disk that is away has lost nothing
         gone = sorted(name for name in known.keys() - present.keys() if name.partition("/")[0] in looked_at)
         lines += [{"name": name, "gone": now} for name in gone]
         if lines:
             os.sync()  # what the journal tells of is on the disk before
             _append(folder / JOURNAL, lines)
+        if away := sorted({name.partition("/")[0] for name in known} & sources.keys() - looked_at):
+            raise ConfigError(
+                f"{sources[away[0]]} held files when {folder} was written last, and is empty or gone: mount it or bring"
+                " it back; where that is meant, begin anew with ciclo backup --to an empty folder"
+            )
         return byte_count
 
 
@@ -153,20 +192,62 @@ def content(folder: Path, name: str, kept: Kept) -> bytes:
     return b"".join(_verified(folder, name, kept))
 
 
-def prune(folder: Path, since: int) -> None:
-    """Forget what had gone before an instant (ns since 1970), and delete the bytes that nobody needs any more."""
+def prune(folder: Path, since: int, announce: Callable[[Callable[[int], list[Any]]], None]) -> None:
+    """Forget what had gone before an instant (ns since 1970), and delete the bytes that nobody needs any more.
+
+    Parameters
+    ----------
+    announce : callable
+        Called before the journal is replaced, with a function that returns the note, after that, of what were its
+        first lines before.
+    """
     with _alone(folder):
         lines = read(folder)
-        needed = [{"name": name} | kept._asdict() for name, kept in state(lines, since).items()]
-        needed += [line for line in lines if line.get("gone", line.get("modified", 0)) > since]
+        stays = needed(lines, since)
+        texts = _texts(folder)
+        announce(lambda count: _note([texts[place] for place in stays if place < count]))
         draft = folder / f"{JOURNAL}.new"
         draft.unlink(missing_ok=True)
-        _append(draft, needed)
+        _append(draft, [lines[place] for place in stays])
         draft.rename(folder / JOURNAL)
-        hashes = {line["sha256"] for line in needed if "sha256" in line}
+        hashes = {lines[place]["sha256"] for place in stays if "sha256" in lines[place]}
         for path in (folder / "files").glob("*/*"):
             if path.parent.name + path.name not in hashes:
                 path.unlink()
+
+
+def needed(lines: Sequence[Mapping[str, Any]], since: int) -> list[int]:
+    """Return the places of the lines that tell which files were there at an instant (ns since 1970) and later. Pure.
+
+    Examples
+    --------
+    >>> lines = [{"name": "a", "modified": 1}, {"name": "b", "modified": 2}, {"name": "a", "gone": 3}]
+    >>> needed(lines, 2), needed(lines, 3)
+    ([0, 1, 2], [1])
+    """
+    later = {place for place, line in enumerate(lines) if line.get("gone", line.get("modified")) > since}
+    last = {line["name"]: place for place, line in enumerate(lines) if place not in later}
+    names = {lines[place]["name"] for place in later}
+    then = {place for name, place in last.items() if "gone" not in lines[place] or name in names}
+    return sorted(later | then)
+
+
+def _texts(folder: Path) -> list[str]:
+    """Return the lines of the journal as they are written."""
+    path = folder / JOURNAL
+    whole, _, _ = (path.read_text(errors="replace") if path.exists() else "").rpartition("\n")
+    return [text for text in whole.split("\n") if text]
+
+
+def _note(texts: Sequence[str]) -> list[Any]:
+    return [len(texts), hashlib.sha256("\n".join(texts).encode()).hexdigest()]
+
+
+def _check(line: Mapping[str, Any]) -> None:
+    """Raise KeyError or TypeError where a line of the journal lacks something."""
+    for key in ("name", "gone") if "gone" in line else ("name", *Kept._fields):
+        if not isinstance(line[key], str if key in ("name", "sha256") else int):
+            raise TypeError(f"{key} is {line[key]!r}")
 
 
 def _present(sources: Mapping[str, Path]) -> Iterator[tuple[str, tuple[Path, os.stat_result]]]:

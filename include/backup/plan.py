@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -31,6 +31,11 @@ class Backup:
         What the database takes, and the files that were new.
     checksums : dict
         Rows and checksum, by table, by database; empty where `unknown` says why.
+    journal : list
+        Lines and hash of the journal of files then, see `include.backup.files`; a second such note where it was pruned
+        since. Nothing in a backup of an earlier release.
+    has_lake : bool
+        Whether the lake lay in a folder, and is part of it.
     """
 
     name: str
@@ -45,6 +50,8 @@ class Backup:
     file_bytes: int
     checksums: dict[str, dict[str, list[str]]]
     unknown: str = ""
+    journal: list[list[Any]] = field(default_factory=list)
+    has_lake: bool = True
 
     @property
     def kind(self) -> str:

@@ -39,6 +39,8 @@ def restore(source: Path, until: datetime | None) -> tuple[Backup, datetime | No
     var = settings().var
     check_empty(var)
     backup, covered_until = pick(source, until)
+    if backup.journal:
+        files.until_note(source, backup.journal, backup.name)
     draft = var.with_name(f"{var.name}.restoring")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(mode=0o700, parents=True)

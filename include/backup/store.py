@@ -135,9 +135,14 @@ def draft(folder: Path, name: str) -> Path:
     return path
 
 
+def write(path: Path, backup: Backup) -> None:
+    """Write what is noted of a backup into its folder."""
+    write_private(path / "backup.json", json.dumps(backup.to_dict()))
+
+
 def publish(path: Path, backup: Backup) -> None:
     """Give a backup that is whole its name; what the machine loses after that does not touch it."""
-    write_private(path / "backup.json", json.dumps(backup.to_dict()))
+    write(path, backup)
     os.sync()
     path.rename(path.with_name(backup.name))
     os.sync()

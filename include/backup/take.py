@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psycopg2
 
@@ -77,6 +79,7 @@ def _take(folder: Path, url: str, full: bool) -> tuple[Backup, list[str]]:
     if noted.unknown:
         remarks.append(f"what the tables hold is not noted, so that no check can compare it: {noted.unknown}")
     file_bytes = files.copy_new(folder, files.roots(settings()), time.time_ns())
+    journal = files.note(folder)
     server.wait_for_wal(url, store.wal(folder), server.beat(url))
     timeline, start = server.start_of(draft / "postgres")
     size = sum(path.stat().st_size for path in draft.rglob("*") if path.is_file())
@@ -85,6 +88,8 @@ def _take(folder: Path, url: str, full: bool) -> tuple[Backup, list[str]]:
         *(name, parent_name, began_at, noted.at, timeline, start, noted.point, noted.point_lsn, size, file_bytes),
         checksums=noted.checksums,
         unknown=noted.unknown,
+        journal=[journal],
+        has_lake="lake" in files.roots(settings()),
     )
     server.survey_wal(store.wal_files(folder), backup)
     store.publish(draft, backup)
@@ -97,9 +102,15 @@ def _prune(folder: Path, keep: int) -> None:
     if not gone:
         return
     store.delete(folder, gone)
-    oldest = min((backup for backup in every if backup not in gone), key=lambda backup: backup.name)
-    store.prune_wal(folder, oldest)
-    files.prune(folder, int(oldest.began_at.timestamp() * 1e9))
+    stays = sorted((backup for backup in every if backup not in gone), key=lambda backup: backup.name)
+    store.prune_wal(folder, stays[0])
+
+    def announce(note: Callable[[int], list[Any]]) -> None:
+        for backup in stays:
+            notes = [*backup.journal, *(note(count) for count, _ in backup.journal[-1:])]
+            store.write(folder / "backups" / backup.name, replace(backup, journal=notes[-2:]))
+
+    files.prune(folder, int(stays[0].began_at.timestamp() * 1e9), announce)
 
 
 def _record(taken: Taken, folder: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from include.backup import checksums, drill, restore, store, take
+from include.backup import checksums, drill, files, restore, store, take
 from include.backup.plan import SEGMENT_BYTES, segment
 from include.errors import ConfigError, NothingToDo, SourceUnavailable
 from include.local import archive, environment, postgres
@@ -25,6 +25,16 @@ from include.warehouse.migrate import upgrade
 
 TABLE = "create table core.reading (at timestamptz primary key, value double precision not null)"
 LOAD = "insert into core.reading select timestamptz '2025-01-01' + n * interval '1 h', n from generate_series(%s, %s) n"
+
+PAYLOAD = """
+insert into raw.payload (pipeline, source, window_start_at, window_end_at, sha256, uri, media_type, size_bytes,
+    status_code, request, headers, is_simulated, fetched_at)
+values ('p', 's', now(), now(), %s, %s, '', 0, 200, '{}', '{}', true, now())
+"""
+SNAPSHOT = """
+insert into ml.snapshot (snapshot_id, pipeline, uri, row_count, cut_at, holdout_start_at, is_simulated)
+values (%s, 'p', %s, 0, now(), now(), true)
+"""
 
 
 @dataclass
@@ -233,6 +243,44 @@ def test_rows_other_than_noted_are_noticed(copy):
     assert (outcome.status, outcome.lines[0]) == ("failed", "warehouse core.reading: other rows than noted")
 
 
+def test_a_journal_that_lost_lines_is_noticed(copy, elsewhere):
+    path = copy / files.JOURNAL
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if "lake/payloads" not in line))
+    outcome = drill.rehearse(copy)
+    assert (outcome.status, len(outcome.lines)) == ("failed", 1)
+    assert "files.jsonl is not what it was when backup" in outcome.reason
+    with pytest.raises(ConfigError, match=r"files\.jsonl is not what it was when backup"):
+        restore.restore(copy, None)
+    assert not elsewhere.exists()
+
+
+def test_what_the_warehouse_refers_to_and_the_backup_lacks_is_named(tmp_path, free_ports):
+    with serving(tmp_path, free_ports()):
+        postgres.create_databases(environment.superuser_url(), ["warehouse"])
+        upgrade(environment.database_url("warehouse"))
+        here, lake = Installation(tmp_path / "var", tmp_path / "backups"), tmp_path / "var" / "lake"
+        for name in ("payloads/aa/kept.zst", "payloads/aa/lost.zst", "payloads/aa/erased.zst"):
+            here.sql(PAYLOAD, name, f"file://{lake}/{name}")
+        for name in ("kept", "lost", "pruned"):
+            here.sql(SNAPSHOT, name, f"file://{lake}/snapshots/p/{name}.parquet")
+        here.sql("create table ops.erased as select uri from raw.payload where sha256 like '%%erased%%'")
+        here.sql(
+            "insert into ml.pruned (pipeline, kind, name, reason, run_id) values ('p', 'snapshot', 'pruned', '', '')"
+        )
+        for name in ("payloads/aa/kept.zst", "snapshots/p/kept.parquet"):
+            (lake / name).parent.mkdir(parents=True, exist_ok=True)
+            (lake / name).touch()
+        take.take(here.backups, 2)
+        outcome = drill.rehearse(here.backups)
+    assert outcome.status == "failed"
+    assert outcome.lines[:2] == [
+        f"lake/{name} is in the warehouse and not in the backup"
+        for name in ("payloads/aa/lost.zst", "snapshots/p/lost.parquet")
+    ]
+    assert "in the warehouse" not in " ".join(outcome.lines[2:])
+
+
 def test_a_half_made_backup_is_taken_for_none_and_swept_by_the_next(installation, copy):
     every = store.backups(copy)
     half = copy / "backups" / f"{store.DRAFT}{every[-1].name}"
@@ -292,7 +340,9 @@ def test_old_chains_go_with_what_only_they_needed(tmp_path, free_ports):
         (lake / "new").write_text("new")
         take.take(folder, 1)
         newest = take.take(folder, 1, full=True).backup
-        assert store.backups(folder) == [newest]
+        [left] = store.backups(folder)
+        assert left.name == newest.name
+        assert files.until_note(folder, left.journal, left.name)
         assert segment(first.timeline, first.start_lsn) not in store.wal_files(folder)
         kept = restore.files_at(folder, None)
         assert {name for name in kept if name.startswith("lake")} == {"lake/new"}

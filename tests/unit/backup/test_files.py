@@ -1,5 +1,7 @@
 """Files kept by hash, and the journal of which were there when."""
 
+import json
+import os
 import time
 from pathlib import Path
 
@@ -37,8 +39,44 @@ def test_a_folder_that_is_away_has_lost_nothing(lake, tmp_path):
     (lake["lake"] / "a").write_text("one")
     files.copy_new(tmp_path / "backups", lake, 1)
     lake["lake"].rename(tmp_path / "away")
-    files.copy_new(tmp_path / "backups", lake, 2)
-    assert set(kept(tmp_path / "backups")) == {"lake/a"}
+    for is_mount_point in (False, True):
+        if is_mount_point:
+            lake["lake"].mkdir()
+        with pytest.raises(ConfigError, match=r"lake held files when .*backups was written last, and is empty or gone"):
+            files.copy_new(tmp_path / "backups", lake, 2)
+        assert set(kept(tmp_path / "backups")) == {"lake/a"}
+
+
+def test_lines_that_the_journal_lost_are_told_also_after_it_was_pruned(lake, tmp_path):
+    folder = tmp_path / "backups"
+    for now, name in enumerate("abc"):
+        (lake["lake"] / name).write_text(name)
+        os.utime(lake["lake"] / name, ns=(now, now))
+        files.copy_new(folder, lake, now)
+    (lake["lake"] / "a").unlink()
+    files.copy_new(folder, lake, 3)
+    notes = [files.note(folder)]
+    (lake["lake"] / "d").write_text("d")
+    files.copy_new(folder, lake, 4)
+    assert [line["name"][-1] for line in files.until_note(folder, notes, "b")] == ["a", "b", "c", "a"]
+    files.prune(folder, 3, lambda note: notes.append(note(notes[0][0])))
+    assert [line["name"][-1] for line in files.until_note(folder, notes, "b")] == ["b", "c"]
+    path = folder / files.JOURNAL
+    path.write_text(path.read_text().partition("\n")[2])
+    with pytest.raises(ConfigError, match="is not what it was when backup b was made"):
+        files.until_note(folder, notes, "b")
+
+
+@pytest.mark.parametrize("lost", ["name", "sha256", "size", "mode", "modified"])
+def test_a_line_that_lacks_something_is_told(lake, tmp_path, lost):
+    folder = tmp_path / "backups"
+    (lake["lake"] / "a").write_text("one")
+    files.copy_new(folder, lake, 1)
+    [line] = files.read(folder)
+    del line[lost]
+    (folder / files.JOURNAL).write_text(json.dumps(line) + "\n")
+    with pytest.raises(ConfigError, match=rf"files.jsonl is damaged \(.*{lost}.*\): use a copy"):
+        files.read(folder)
 
 
 def test_half_a_line_does_not_count_and_is_mended(lake, tmp_path):
