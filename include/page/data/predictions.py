@@ -151,8 +151,8 @@ def core_rows(connection: Connection, spec: Pipeline, made: Row, known_at: Any) 
             elif count := reach.rows + (not source.main):  # a row without a value is passed over beside the main source
                 has_value = "" if source.main else f"and {quote_ident(reach.column, link)} is not null"
                 wanted.append(
-                    f"valid_at >= (select min(valid_at) from (select distinct valid_at from core.{own} where {known} {has_value}"
-                    f" order by valid_at desc limit {count}) newest)"
+                    f"valid_at >= (select min(valid_at) from (select distinct valid_at from core.{own}"
+                    f" where {known} {has_value} order by valid_at desc limit {count}) newest)"
                 )
         if wanted:
             query = (
