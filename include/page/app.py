@@ -31,6 +31,8 @@ POLICY = (
 )
 HEADERS = REPORT_HEADERS | {"Content-Security-Policy": POLICY}
 FILE_HEADERS = REPORT_HEADERS | {"Content-Security-Policy": "default-src 'none'; sandbox"}
+INVALID = "Invalid JWT token"  # what Airflow says of a session that it did not give; 403 else means: not for you
+IMPOSSIBLE = "This cannot be asked"
 Number = Annotated[int, Field(ge=1, lt=2**31)]
 Long = Annotated[int, Field(ge=1, lt=2**63)]
 Name = Annotated[str, Field(pattern=r"^[^\x00]+$", max_length=300)]
@@ -60,7 +62,10 @@ def ciclo(place: Place, guard: Any) -> FastAPI:
         return shown(pages.overview(place), "overview")
 
     def pipeline(name: Name, before: datetime | None = None) -> Response:
-        at = before.replace(tzinfo=UTC) if before and before.tzinfo is None else before
+        try:
+            at = before and (before if before.tzinfo else before.replace(tzinfo=UTC)).astimezone(UTC)
+        except OverflowError:
+            return message(400, IMPOSSIBLE, f"before: {before} is no time of the years 1 to 9999 in UTC.", [])
         return shown(pages.pipeline(place, name, at), f"pipeline {name}")
 
     def decision(number: Long) -> Response:
@@ -139,6 +144,9 @@ def ciclo(place: Place, guard: Any) -> FastAPI:
         return _refused(request, error, links.base)
 
     async def impossible(request: Request, error: RequestValidationError) -> Response:
+        if all(fault["loc"][0] == "query" for fault in error.errors()):
+            text = "; ".join(f"{fault['loc'][-1]}: {fault['msg']}" for fault in error.errors())
+            return message(400, IMPOSSIBLE, f"{text}.", [])
         return message(404, "There is no such page", "A part of its address cannot be.", [])
 
     async def unread(request: Request, error: Exception) -> Response:
@@ -160,8 +168,9 @@ def airflow_app() -> FastAPI:
 
 
 def _refused(request: Request, error: HTTPException, base: str) -> Response:
-    """Answer a refusal; a person whose session is over may sign in and come back."""
-    if error.status_code == 401 and "text/html" in request.headers.get("accept", ""):
+    """Answer a refusal; a person whose session is over, or was never valid, may sign in and come back."""
+    is_over = error.status_code == 401 or (error.status_code, error.detail) == (403, INVALID)
+    if is_over and "text/html" in request.headers.get("accept", ""):
         wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return RedirectResponse(f"{base}/api/v2/auth/login?{urlencode({'next': wanted})}")
     return JSONResponse({"detail": error.detail}, error.status_code, headers=error.headers)

@@ -119,11 +119,13 @@ def model(place: Place, name: str, number: int) -> str | None:
 
 
 def run(place: Place, dag_id: str, run_id: str) -> str | None:
-    """Return the page of what a run did; None where it is of none of our DAGs."""
+    """Return the page of what a run did; None where it is of no DAG of a pipeline that anybody knows."""
     name = pipeline_of(dag_id)
     if not name:
         return None
     with reading(place.engine) as connection:
+        if place.spec(name)[0] is None and not events.is_known(connection, name):
+            return None
         left = events.of_run(connection, name, dag_id, run_id)
     report = place.links.report_of(dag_id, run_id)
     about = {"name": name, "dag_id": dag_id, "run_id": run_id, "report": report, **left}

@@ -179,10 +179,20 @@ def test_a_payload_that_is_damaged_is_said_so(page: Client, story, place) -> Non
     ["pipeline/none", "pipeline/%00", "pipeline/..%2f..%2fetc", "decision/0", "decision/999999", "decision/x",
      "prediction/99999999999999999999", "prediction?id=none", "payload/77", "payload/77/bytes", "model/readings/99",
      "runbooks/..%2f..%2fREADME", "runbooks/none", "guide/runbooks%2ffailure",
-     "run?dag_id=keep_house&run_id=r", "nothing"],
+     "run?dag_id=keep_house&run_id=r", "run?dag_id=ingest_nope&run_id=x", "nothing"],
 )  # fmt: skip
 def test_what_is_not_there_is_said_to_be_so(page: Client, path: str) -> None:
     assert page.get(f"/ciclo/{path}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["9999-12-31T23:59:59-23:00", "0001-01-01T00:00:00%2B23:00", "yesterday", ""],
+)
+def test_a_time_that_cannot_be_is_told_in_a_sentence(page: Client, query: str) -> None:
+    answer = page.get(f"/ciclo/pipeline/readings?before={query}")
+    assert answer.status_code == 400
+    assert "This cannot be asked before: " in text(answer.text)
 
 
 def test_a_warehouse_that_is_away_gives_a_reason_and_no_empty_page(place, pipelines) -> None:

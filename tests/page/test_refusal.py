@@ -1,13 +1,17 @@
 """Nobody without a session sees anything: every route there is, found by walking them, and none is left open."""
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from fastapi import Depends, FastAPI
+from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
+from airflow.api_fastapi.core_api import security
+from airflow.api_fastapi.core_api.security import resolve_user_from_token
+from fastapi import Depends, FastAPI, HTTPException
 from starlette.routing import Mount
 
-from include.page.app import ciclo
+from include.page.app import INVALID, ciclo
 from tests.page.conftest import Client, guard
 
 VALUES = {"name": "readings", "number": "1", "path": "quality/readings/index.html"}
@@ -59,3 +63,26 @@ def test_a_browser_is_sent_to_sign_in_and_back(page: Client) -> None:
     answer = page.get("/ciclo/pipeline/readings?before=2025", headers={"Accept": "text/html"})
     assert answer.status_code == 307
     assert answer.headers["location"].endswith("next=%2Fciclo%2Fpipeline%2Freadings%3Fbefore%3D2025")
+
+
+@pytest.mark.parametrize(("detail", "status"), [(INVALID, 307), ("Forbidden", 403)])
+def test_a_session_that_is_not_valid_is_sent_to_sign_in_and_one_that_may_not_see_it_is_refused(
+    place: Any, detail: str, status: int
+) -> None:
+    def refuse() -> None:
+        raise HTTPException(403, detail)
+
+    answer = Client(ciclo(place, refuse)).get("/pipeline/readings", headers={"Accept": "text/html"})
+    assert answer.status_code == status
+    assert answer.headers.get("location", "").endswith("next=%2Fpipeline%2Freadings") == (status == 307)
+
+
+def test_airflow_says_so_of_a_session_that_it_did_not_give(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def of_garbage() -> None:
+        await resolve_user_from_token("garbage")
+
+    manager = SimpleAuthManager()
+    monkeypatch.setattr(security, "get_auth_manager", lambda: manager)
+    with pytest.raises(HTTPException) as refused:
+        asyncio.run(of_garbage())
+    assert (refused.value.status_code, refused.value.detail) == (403, INVALID)
