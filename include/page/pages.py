@@ -27,8 +27,11 @@ def overview(place: Place) -> str:
         told = cards.unread(names, shown.problem or "the health is being read for the first time: reload")
     else:
         problems += shown.looked.problems
+        is_broken = any(health.aspects["run"]["word"] == "broken" for health in shown.looked.health.values())
+        faults = place.faults() if is_broken else {}
         told = [
-            cards.card(name, health, shown.looked.pipelines.get(name)) for name, health in shown.looked.health.items()
+            cards.card(name, health, shown.looked.pipelines.get(name), faults.get(name, ()))
+            for name, health in shown.looked.health.items()
         ]
     about = {"cards": told, "summary": cards.summary(told), "as_of": shown.as_of, "is_reading": shown.is_reading}
     return page("overview", links=place.links, here="overview", problems=problems, **about)
@@ -50,8 +53,12 @@ def pipeline(place: Place, name: str, before: datetime | None = None) -> str | N
         The timeline shows what happened before it, UTC.
     """
     spec, unread = place.spec(name)
+    shown = place.board.look()
+    health = shown.looked.health.get(name) if shown.looked else None
+    is_broken = spec is None or (health is not None and health.aspects["run"]["word"] == "broken")
+    faults = place.faults().get(name, []) if is_broken else []
     with reading(place.engine) as connection:
-        if spec is None and not events.is_known(connection, name):
+        if spec is None and not faults and not events.is_known(connection, name):
             return None
         happened = events.events(connection, name, before or datetime.now(UTC))
         live = ledger.standing(connection, name)
@@ -65,15 +72,14 @@ def pipeline(place: Place, name: str, before: datetime | None = None) -> str | N
         ]
         for source in spec.sources if spec else ():
             drawn.append(charts.score_chart(series.scores(connection, name, source), source))
-    shown = place.board.look()
-    health = shown.looked.health.get(name) if shown.looked else None
     state = shown.looked.pipelines.get(name) if shown.looked else None
-    card = cards.card(name, health, state) if health else cards.unread([name], shown.problem or "being read: reload")[0]
+    unseen = cards.unread([name], shown.problem or "being read: reload")[0]._replace(faults=faults)
+    card = cards.card(name, health, state, faults) if health else unseen
     told: list[timeline.Event] = [timeline.event(row, name, place.links) for row in happened]
     about: dict[str, Any] = {
         "title": spec.title if spec else name,
         "description": spec.description if spec else "",
-        "problems": [f"What it is meant to be is not known: {unread}"] if unread else [],
+        "problems": [f"What it is meant to be is not known: {unread}"] if unread and not faults else [],
         "events": told,
         "drawing": timeline.draw(told),
         "is_full": len(told) == events.NEWEST,

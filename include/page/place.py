@@ -87,6 +87,12 @@ class Place:
             return None, str(error)
         return version, "" if version else f"MLflow has no version {number} of {pipeline}: it was removed."
 
+    def faults(self) -> dict[str, list[str]]:
+        """Return what is wrong with the files of pipelines, by pipeline, a line each."""
+        from include.local.validation import faults_of_all
+
+        return faults_of_all(None)
+
     def spec(self, pipeline: str) -> tuple[Pipeline | None, str]:
         """Return what pipeline.yaml says; or None, and why it cannot be read."""
         from include.spec.load import load_named

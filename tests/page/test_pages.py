@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import shutil
 from dataclasses import replace
 from html import unescape
 
@@ -12,7 +13,7 @@ from include.health.looking import look
 from include.lake.store import Lake
 from include.page.app import ciclo
 from include.page.board import Board
-from tests.page.conftest import Client
+from tests.page.conftest import AWAY, Client
 from tests.page.story import CONTENT, HOURS, RUN, SCRIPT
 
 
@@ -193,6 +194,39 @@ def test_a_time_that_cannot_be_is_told_in_a_sentence(page: Client, query: str) -
     answer = page.get(f"/ciclo/pipeline/readings?before={query}")
     assert answer.status_code == 400
     assert "This cannot be asked before: " in text(answer.text)
+
+
+@pytest.fixture
+def broken(place, pipelines, shared_warehouse_url: str):
+    """The page beside a pipeline whose file is broken in two lines."""
+    folder = pipelines / "pipelines" / "zz"
+    folder.mkdir()
+    text = (pipelines / "pipelines/readings/pipeline.yaml").read_text()
+    text = (
+        text.replace("pipeline: readings", "pipeline: zz")
+        .replace("tier_3", "tier_9")
+        .replace("min_rows: 20", "min_rows: x")
+    )
+    (folder / "pipeline.yaml").write_text(text)
+    beside = replace(place, board=Board(lambda: look(shared_warehouse_url, AWAY, place.faults())))
+    beside.board.look(patience=60)
+    yield Client(ciclo(beside, lambda: None))
+    shutil.rmtree(folder)
+
+
+def test_a_broken_file_is_told_line_by_line_and_nothing_else_of_it(broken: Client) -> None:
+    card = text("<main" + broken.get("/").text.partition('id="card-zz"')[2].partition("</article>")[0])
+    assert "2 faults, told below" in card
+    assert re.findall(r"pipeline\.yaml:\d+: (\S+):", card.partition("told below")[2]) == ["impact", "training.min_rows"]
+    assert "the warehouse was not read" not in card
+    assert "MLflow" not in card
+    answer = broken.get("/pipeline/zz")
+    assert answer.status_code == 200
+    assert re.findall(r"pipeline\.yaml:\d+: (\S+):", text(answer.text).partition("told below")[2])[:2] == [
+        *("impact", "training.min_rows"),
+    ]
+    assert "the warehouse was not read" not in text(answer.text)
+    assert broken.get("/pipeline/none").status_code == 404
 
 
 def test_a_warehouse_that_is_away_gives_a_reason_and_no_empty_page(place, pipelines) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from include.alerts import runbooks
@@ -35,6 +35,8 @@ class Card(NamedTuple):
     ----------
     facts : list of (str, str)
         Figures by what they are.
+    faults : list of str
+        What is wrong with its file, a line each.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Card(NamedTuple):
     grade: str
     aspects: list[Aspect]
     facts: list[tuple[str, str]]
+    faults: list[str]
 
     @property
     def sign(self) -> str:
@@ -52,18 +55,26 @@ class Card(NamedTuple):
         return SIGNS[self.grade]
 
 
-def card(name: str, health: Health, state: Mapping[str, Any] | None) -> Card:
-    """Return the card of a pipeline.
+def card(name: str, health: Health, state: Mapping[str, Any] | None, faults: Sequence[str] = ()) -> Card:
+    """Return the card of a pipeline; of one whose file is broken, so that nothing else of it is read, that alone.
 
     Parameters
     ----------
     state : mapping or None
         As of `include.health.state`; None where it could not be read.
+    faults : sequence of str
+        What is wrong with its file, a line each.
     """
+    aspects = [
+        Aspect(aspect, **told, runbook=runbook(told["word"]))
+        for aspect, told in health.aspects.items()
+        if aspect == "run" or state is not None or not faults
+    ]
     state = state or {}
-    aspects = [Aspect(aspect, **told, runbook=runbook(told["word"])) for aspect, told in health.aspects.items()]
     simulated = bool(state.get("is_simulated")), list(state.get("simulated_sources", []))
-    return Card(name, state.get("title", name), *simulated, health.word, health.grade, aspects, facts(state))
+    return Card(
+        name, state.get("title", name), *simulated, health.word, health.grade, aspects, facts(state), list(faults)
+    )
 
 
 def facts(state: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -96,7 +107,7 @@ def runbook(word: str) -> str:
 def unread(names: Iterable[str], reason: str) -> list[Card]:
     """Return the cards of pipelines that nobody has read yet: all unknown, with the reason."""
     aspect = Aspect("run", "unknown", WORDS["unknown"], reason, "", "")
-    return [Card(name, name, False, [], "unknown", "unknown", [aspect], []) for name in sorted(names)]
+    return [Card(name, name, False, [], "unknown", "unknown", [aspect], [], []) for name in sorted(names)]
 
 
 def summary(cards: Iterable[Card]) -> list[tuple[str, str, int]]:
