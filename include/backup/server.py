@@ -23,6 +23,8 @@ from include.local.preflight import address
 from include.local.processes import wait_for
 
 SECONDS = 120  # for WAL that is written already to come to its archive
+DROP_SECONDS = 10
+_REFUSED = re.compile(r"pg_hba|REPLICATION|WAL sender|authentication", re.IGNORECASE)
 _COMMIT = re.compile(r"desc: COMMIT (\S+ \S+) UTC")
 _MAP = re.compile(r"\d+_vm(\.\d+)?")
 _PLACE = re.compile(r" at ([0-9A-F]+/[0-9A-F]+)")
@@ -52,15 +54,18 @@ def base_backup(url: str, draft: Path, parent: Path | None) -> None:
     command, env = program(url, "pg_basebackup", *options)
     done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise SourceUnavailable(
-            f"Postgres at {address(url)} gives no base backup ({_reason(done.stderr)}): its role needs REPLICATION,"
-            " and pg_hba.conf a line for the database replication; where that cannot be, back that server up by its"
-            " own means: docs/backup.md"
-        )
+        reason = _reason(done.stderr)
+        way_out = "look at the server, and at the folder and its disk, then make the backup again"
+        if _REFUSED.search(reason):
+            way_out = (
+                "its role needs REPLICATION, and pg_hba.conf a line for the database replication; where that cannot"
+                " be, back that server up by its own means: docs/backup.md"
+            )
+        raise SourceUnavailable(f"Postgres at {address(url)} gives no base backup ({reason}): {way_out}")
 
 
-def ensure_slot(url: str) -> bool:
-    """Let the server keep the WAL that the archive has not got; tell whether an earlier slot had fallen behind.
+def ensure_slot(url: str, name: str) -> bool:
+    """Let the server keep the WAL that a folder has not got; tell whether it does so only from now on.
 
     Raises
     ------
@@ -71,19 +76,39 @@ def ensure_slot(url: str) -> bool:
 
     try:
         with closing(postgres.connect(url)) as link, link.cursor() as cursor:
-            cursor.execute("select wal_status from pg_replication_slots where slot_name = %s", [archive.SLOT])
+            cursor.execute("select wal_status from pg_replication_slots where slot_name = %s", [name])
             slot = cursor.fetchone()
             # What is not reserved any more is gone with the checkpoint that a backup begins with.
             if is_lost := slot is not None and slot[0] in ("lost", "unreserved"):
-                cursor.execute("select pg_drop_replication_slot(%s)", [archive.SLOT])
-            if slot is None or is_lost:
-                cursor.execute("select pg_create_physical_replication_slot(%s, true)", [archive.SLOT])
-            return is_lost
+                cursor.execute("select pg_drop_replication_slot(%s)", [name])
+            if is_new := slot is None or is_lost:
+                cursor.execute("select pg_create_physical_replication_slot(%s, true)", [name])
+            return is_new
     except psycopg2.Error as error:
         raise SourceUnavailable(
             f"Postgres at {address(url)} keeps no WAL for an archive ({_reason(str(error))}): its role needs"
             " REPLICATION, and wal_level has to be replica: docs/backup.md"
         ) from error
+
+
+def drop_slots(url: str, prefix: str, former: str | None, kept: str | None) -> None:
+    """Drop the slots whose name begins with `prefix`, and a former one, but for one; who receives is sent away."""
+    chosen = "(starts_with(slot_name, %s) or slot_name = %s) and slot_name is distinct from %s"
+    values = [prefix, former, kept]
+
+    def is_dropped() -> bool:
+        cursor.execute(
+            f"select pg_terminate_backend(active_pid) from pg_replication_slots where active and {chosen}", values
+        )
+        cursor.execute(
+            f"select pg_drop_replication_slot(slot_name) from pg_replication_slots where not active and {chosen}",
+            values,
+        )
+        cursor.execute(f"select count(*) from pg_replication_slots where {chosen}", values)
+        return cursor.fetchone() == (0,)
+
+    with closing(postgres.connect(url)) as link, link.cursor() as cursor:
+        wait_for(is_dropped, DROP_SECONDS)
 
 
 def beat(url: str) -> int:
@@ -95,14 +120,14 @@ def beat(url: str) -> int:
         return lsn(place)
 
 
-def receive(url: str, wal: Path) -> subprocess.Popen[bytes]:
+def receive(url: str, wal: Path, slot: str) -> subprocess.Popen[bytes]:
     """Start to bring the server's WAL to a folder, each piece to the disk at once, until the process is ended."""
-    command, env = program(url, "pg_receivewal", "-D", str(wal), "-S", archive.SLOT, "--synchronous", "--no-loop")
+    command, env = program(url, "pg_receivewal", "-D", str(wal), "-S", slot, "--synchronous", "--no-loop")
     return subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL)
 
 
-def wait_for_wal(url: str, wal: Path, place: int) -> None:
-    """Wait until the archive has the WAL up to a place; whoever brings it, the component `archive` or we.
+def wait_for_wal(url: str, wal: Path, slot: str, place: int) -> None:
+    """Wait until a folder has the WAL up to a place; whoever brings it, the component `archive` or we.
 
     Raises
     ------
@@ -115,11 +140,13 @@ def wait_for_wal(url: str, wal: Path, place: int) -> None:
     """
 
     def is_there() -> bool:
-        cursor.execute(query, [lsn_text(place), archive.SLOT])
+        cursor.execute(query, [lsn_text(place), slot])
         return bool((cursor.fetchone() or [False])[0])
 
     with closing(postgres.connect(url)) as link, link.cursor() as cursor:
-        receiver = None if archive.is_at_work() else receive(url, wal)
+        remembered = archive.destination()
+        is_brought = remembered is not None and remembered.slot == slot and archive.is_at_work()
+        receiver = None if is_brought else receive(url, wal, slot)
         try:
             wait_for(lambda: is_there() or (receiver is not None and receiver.poll() is not None), SECONDS, 0.1)
             if not is_there():

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from include.backup import checksums, drill, files, restore, store, take
+from include.backup import checksums, drill, files, restore, server, store, take
 from include.backup.plan import SEGMENT_BYTES, segment
 from include.errors import ConfigError, NothingToDo, SourceUnavailable
 from include.local import archive, environment, postgres
@@ -328,6 +328,57 @@ def test_an_archive_that_fell_too_far_behind_is_told_and_the_next_backup_is_whol
         taken = take.take(tmp_path / "backups", 2)
         assert "fallen too far behind" in taken.remarks[0]
         assert restore.pick(tmp_path / "backups", None)[0] == taken.backup
+
+
+def test_a_folder_that_backups_went_to_before_is_taken_up_again(tmp_path, free_ports):
+    with serving(tmp_path, free_ports()):
+        url = environment.superuser_url()
+        for name in "aba":
+            taken = take.take(tmp_path / name, 2)
+            with closing(postgres.connect(url)) as link, link.cursor() as cursor:
+                for statement in ("select pg_current_xact_id()", "select pg_switch_wal()", "checkpoint") * 3:
+                    cursor.execute(statement)
+        assert "went to another folder" in taken.remarks[0]
+        assert restore.pick(tmp_path / "a", None)[0] == taken.backup
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_backup_that_fails_leaves_the_archive_where_it_was(tmp_path, free_ports, is_first):
+    with serving(tmp_path, free_ports()):
+        url, new = environment.superuser_url(), tmp_path / "new"
+        if not is_first:
+            take.take(tmp_path / "old", 2)
+        before, slots = archive.destination(), slots_of(url)
+        (new / "files").mkdir(parents=True)
+        (new / "files.jsonl").mkdir()  # nothing can be written there
+        (new / "origin").write_text(archive.installation())
+        with pytest.raises(SourceUnavailable, match=r"files\.jsonl: Is a directory, so that no backup was made"):
+            take.take(new, 2)
+        assert (archive.destination(), slots_of(url)) == (before, slots)
+        (new / "files.jsonl").rmdir()
+        take.take(new, 2)
+        place = archive.destination()
+        assert (place.folder, slots_of(url)) == (new, [(place.slot,)])
+
+
+def slots_of(url: str) -> list[tuple]:
+    with closing(postgres.connect(url)) as link, link.cursor() as cursor:
+        cursor.execute("select slot_name from pg_replication_slots")
+        return cursor.fetchall()
+
+
+def test_a_base_backup_for_which_there_is_no_room_is_no_matter_of_the_role(installation):
+    with pytest.raises(SourceUnavailable, match=r"No such|Not a directory|No space") as refusal:
+        server.base_backup(environment.superuser_url(), Path("/dev/full/postgres"), None)
+    assert "look at the server, and at the folder and its disk" in str(refusal.value)
+    assert "REPLICATION" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("folder", ["/dev/full", "/dev/full/backups"])
+def test_what_cannot_be_a_folder_is_told(installation, folder):
+    with pytest.raises(ConfigError, match=f"{folder} cannot hold backups .*: name a folder"):
+        take.take(Path(folder), 2)
+    assert archive.destination().folder == installation.backups
 
 
 def test_old_chains_go_with_what_only_they_needed(tmp_path, free_ports):
