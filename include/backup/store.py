@@ -88,12 +88,22 @@ def backups(folder: Path) -> list[Backup]:
     Raises
     ------
     ConfigError
-        This is no folder of backups.
+        This is no folder of backups, or what is noted of one is damaged.
     """
     if not (folder / "backups").is_dir():
         raise ConfigError(f"{folder} is no folder of backups: name the one that was given to ciclo backup --to")
     told = sorted((folder / "backups").glob(f"[!{DRAFT[0]}]*/backup.json"))
-    return [Backup.from_dict(json.loads(path.read_text())) for path in told]
+    return [_backup(path) for path in told]
+
+
+def _backup(path: Path) -> Backup:
+    try:
+        return Backup.from_dict(json.loads(path.read_text()))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(
+            f"{path} is damaged ({type(error).__name__}: {error}): take it from a copy of the folder; where there is"
+            f" none, move {path.parent} elsewhere, and the backups before it can be restored"
+        ) from error
 
 
 def base(folder: Path, backup: Backup) -> Path:

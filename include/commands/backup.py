@@ -54,7 +54,7 @@ def restore(
         return
     if source is None:
         raise ConfigError("name the folder of the backups: ciclo restore --from FOLDER")
-    folder = Path(source).absolute()
+    folder = _named(source)
     moment = None if until is None else instant(until)
     begin = datetime.now()
     taken, covered_until = restore(folder, moment)
@@ -84,7 +84,9 @@ def instant(text: str) -> datetime:
     except ValueError:
         raise ConfigError(f"--until {text!r} is no time: write 2026-11-24T10:15:00Z") from None
     if moment.tzinfo is None:
-        raise ConfigError(f"--until {text} has no time zone: write {text}Z for UTC, or {text}-06:00")
+        raise ConfigError(
+            f"--until {text} has no time zone: write {moment.isoformat()}Z for UTC, or {moment.isoformat()}-06:00"
+        )
     return moment
 
 
@@ -92,7 +94,7 @@ def _folder(named: str | None) -> Path:
     from include.local import archive
 
     if named is not None:
-        return Path(named).absolute()
+        return _named(named)
     if (place := archive.destination()) is None:
         raise NothingToDo(
             "no folder of backups was named here: ciclo backup --to FOLDER does, best one on another disk; in"
@@ -101,12 +103,18 @@ def _folder(named: str | None) -> Path:
     return place.folder
 
 
+def _named(text: str) -> Path:
+    if not text.strip():
+        raise ConfigError("the folder of the backups has no name: write one, as in /mnt/backup")
+    return Path(text).absolute()
+
+
 def _check(folder: Path) -> None:
     from include.backup.drill import rehearse, tell
 
     outcome = rehearse(folder)
     typer.echo(f"{outcome.backup or folder}: {outcome.status}, {outcome.seconds:.1f} s")
-    for line in (*outcome.lines, *tell(outcome)):
+    for line in (*outcome.lines, *tell(outcome, folder)):
         typer.echo(f"  {line}")
     if outcome.status != "passed":
         raise typer.Exit(1)

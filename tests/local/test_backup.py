@@ -14,6 +14,7 @@ import pytest
 
 from include.backup import checksums, drill, files, restore, server, store, take
 from include.backup.plan import SEGMENT_BYTES, segment
+from include.commands import backup as commands
 from include.errors import ConfigError, NothingToDo, SourceUnavailable
 from include.local import archive, environment, postgres
 from include.local.scratch import running
@@ -173,10 +174,42 @@ def test_a_moment_outside_what_is_covered_is_refused_and_the_span_is_told(instal
 
 def test_a_rehearsal_passes_and_is_kept(installation):
     outcome = drill.rehearse(installation.backups)
-    assert (outcome.status, drill.tell(outcome)) == ("passed", [])
+    assert (outcome.status, drill.tell(outcome, installation.backups)) == ("passed", [])
     newest = store.backups(installation.backups)[-1].name
     kept = installation.sql("select backup_name, status from ops.drill order by drilled_at desc limit 1")
     assert kept == [(newest, "passed")]
+
+
+def test_a_rehearsal_of_another_folder_is_not_kept(installation, tmp_path):
+    [before] = installation.sql("select count(*) from ops.drill")
+    outcome = drill.rehearse(tmp_path)
+    assert outcome.status == "failed"
+    assert "not kept as a rehearsal of this installation" in drill.tell(outcome, tmp_path)[0]
+    assert installation.sql("select count(*) from ops.drill") == [before]
+
+
+@pytest.mark.parametrize("text", ["{", "", "{}", "[]", '{"began_at": 1, "ended_at": 1}'])
+def test_a_damaged_note_of_a_backup_is_told(tmp_path, text):
+    path = tmp_path / "backups" / "20260101T000000Z" / "backup.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=rf"{path} is damaged .*: take it from a copy"):
+        store.backups(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["2026-01-01", "2026-01-01T10:15", "20260101", "2026-01-01 10:15:00.5"])
+def test_a_moment_without_a_zone_is_told_as_it_can_be_written(text):
+    with pytest.raises(ConfigError, match="has no time zone") as refusal:
+        commands.instant(text)
+    for advice in re.findall(r"2026-01-01T\S+", str(refusal.value).partition("write")[2]):
+        assert commands.instant(advice.rstrip(",")).tzinfo
+    assert "Z for UTC" in str(refusal.value)
+
+
+@pytest.mark.parametrize("act", [lambda: commands.backup(to=""), lambda: commands.restore(source=" ", check=True)])
+def test_a_folder_without_a_name_is_told(act):
+    with pytest.raises(ConfigError, match="the folder of the backups has no name"):
+        act()
 
 
 def test_a_nightly_backup_without_a_folder_or_a_server_that_gives_one_is_kept_as_unknown(installation, elsewhere):
