@@ -5,9 +5,12 @@ Passwords travel in the environment, never on a command line.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
+import signal
 import subprocess
+import sys
 from collections.abc import Mapping
 from contextlib import closing
 from datetime import UTC, datetime
@@ -39,6 +42,12 @@ def program(url: str, name: str, *arguments: str) -> tuple[list[str], dict[str, 
     return [str(postgres.binary(name)), "-d", dsn, "--no-password", *arguments], env
 
 
+def _end_with_parent() -> None:
+    """Let a program that was started end when we do, however that is: nobody else would end it."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+
+
 def base_backup(url: str, draft: Path, parent: Path | None) -> None:
     """Take a base backup without its WAL into a folder that is not there yet; an increment on `parent` where given.
 
@@ -52,7 +61,15 @@ def base_backup(url: str, draft: Path, parent: Path | None) -> None:
     options = ["-D", str(draft), "-X", "none", "-c", "fast", "--manifest-checksums=SHA256", "--no-sync"]
     options += [f"--incremental={parent / 'backup_manifest'}"] if parent else []
     command, env = program(url, "pg_basebackup", *options)
-    done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=_end_with_parent,
+    )
     if done.returncode != 0:
         reason = _reason(done.stderr)
         way_out = "look at the server, and at the folder and its disk, then make the backup again"
@@ -123,7 +140,7 @@ def beat(url: str) -> int:
 def receive(url: str, wal: Path, slot: str) -> subprocess.Popen[bytes]:
     """Start to bring the server's WAL to a folder, each piece to the disk at once, until the process is ended."""
     command, env = program(url, "pg_receivewal", "-D", str(wal), "-S", slot, "--synchronous", "--no-loop")
-    return subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL)
+    return subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, preexec_fn=_end_with_parent)
 
 
 def wait_for_wal(url: str, wal: Path, slot: str, place: int) -> None:

@@ -20,11 +20,12 @@ from include.settings import settings
 
 
 class Taken(NamedTuple):
-    """A backup that was made, how long it took, and what a person should know of it."""
+    """A backup that was made, how long it took, what a person should know of it, and what all its files take."""
 
     backup: Backup
     seconds: float
     remarks: list[str]
+    kept_bytes: int
 
 
 def take(folder: Path, keep: int, full: bool = False) -> Taken:
@@ -60,7 +61,7 @@ def take(folder: Path, keep: int, full: bool = False) -> Taken:
                 kept = archive.destination()
                 server.drop_slots(url, store.slots(place.installation), former and former.slot, kept and kept.slot)
         _prune(folder, keep)
-    taken = Taken(backup, time.monotonic() - began, remarks)
+    taken = Taken(backup, time.monotonic() - began, remarks, files.byte_count(folder))
     _record(taken, folder)
     return taken
 

@@ -22,9 +22,10 @@ def backup(
 
     folder = _folder(to)
     preflight.check_postgres("or start everything with make run or ciclo up")
-    made, seconds, remarks = take(folder, keep, full)
+    made, seconds, remarks, kept_bytes = take(folder, keep, full)
     on = f" on {made.parent}" if made.parent else ""
-    size = f"{made.byte_count / 1e6:,.1f} MB of database and {made.file_bytes / 1e6:,.1f} MB of new files"
+    size = f"{made.byte_count / 1e6:,.1f} MB of database, {kept_bytes / 1e6:,.1f} MB of files"
+    size += f" ({made.file_bytes / 1e6:,.1f} MB had not been copied before)"
     typer.echo(f"{made.name}: {made.kind}{on}, {size} in {seconds:.1f} s, in {folder}")
     for remark in remarks:
         typer.echo(f"  {remark}")

@@ -4,12 +4,15 @@ import os
 import re
 import shutil
 import stat
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 
 from include.backup import checksums, drill, files, restore, server, store, take
@@ -17,6 +20,7 @@ from include.backup.plan import SEGMENT_BYTES, segment
 from include.commands import backup as commands
 from include.errors import ConfigError, NothingToDo, SourceUnavailable
 from include.local import archive, environment, postgres
+from include.local.processes import wait_for
 from include.local.scratch import running
 from include.local.secrets import secret
 from include.settings import settings
@@ -330,6 +334,33 @@ def test_an_increment_whose_full_backup_is_gone_is_never_chosen(copy, installati
         restore.pick(copy, None)
 
 
+def test_what_receives_wal_ends_with_whoever_started_it(installation, tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from include.backup import server;"
+        " from include.local import archive, environment;"
+        " slot = archive.destination().slot;"
+        " print(server.receive(environment.superuser_url(), Path(sys.argv[1]), slot).pid, flush=True);"
+        " sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+        receiver = psutil.Process(int(parent.stdout.readline()))
+        is_streaming = wait_for(lambda: list(tmp_path.iterdir()), 20)
+        parent.kill()
+        parent.wait()
+        _, alive = psutil.wait_procs([receiver], timeout=20)
+        for process in alive:
+            process.kill()
+    assert is_streaming
+    assert alive == []
+
+
+def test_a_mount_point_is_told_before_anything_is_done(installation, elsewhere):
+    use(Path("/proc"))
+    with pytest.raises(ConfigError, match=r"/proc is a mount point, .* CICLO_VAR in \.env .*/proc/ciclo"):
+        restore.restore(installation.backups, None)
+
+
 def test_nothing_is_overwritten(installation, elsewhere):
     (elsewhere / "lake").mkdir(parents=True)
     with pytest.raises(ConfigError, match=r"is not empty, it holds lake, .*mv "):
@@ -423,7 +454,8 @@ def test_old_chains_go_with_what_only_they_needed(tmp_path, free_ports):
         (lake / "old").unlink()
         (lake / "new").write_text("new")
         take.take(folder, 1)
-        newest = take.take(folder, 1, full=True).backup
+        newest, _, _, kept_bytes = take.take(folder, 1, full=True)
+        assert (newest.file_bytes, kept_bytes > 3) == (0, True), "nothing was new, and that is not all there is"
         [left] = store.backups(folder)
         assert left.name == newest.name
         assert files.until_note(folder, left.journal, left.name)
