@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import subprocess
 import time
-from pathlib import Path
 
 import psycopg2
 
@@ -27,7 +26,7 @@ class Archive:
 
     def __init__(self) -> None:
         self.receiver: subprocess.Popen[bytes] | None = None
-        self.folder: Path | None = None
+        self.place: archive.Destination | None = None
         self.copied = float("-inf")
 
     def look(self) -> None:
@@ -43,11 +42,11 @@ class Archive:
             return
         store.check_ours(place)
         url = environment.superuser_url()
-        if place.folder != self.folder:
+        if place != self.place:
             self.end()
         if self.receiver is None or self.receiver.poll() is not None:
-            has_ended, self.folder = self.receiver is not None, place.folder
-            self.receiver = server.receive(url, store.wal(place.folder))
+            has_ended, self.place = self.receiver is not None, place
+            self.receiver = server.receive(url, store.wal(place.folder), place.slot)
             if has_ended:
                 last = last_error_line(settings().var / "log" / "archive.log")
                 raise CicloError(f"the WAL does not come to {place.folder}: {last}")

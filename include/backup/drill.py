@@ -17,7 +17,7 @@ from include.backup.plan import Backup
 from include.backup.records import record_drill
 from include.backup.restore import files_at, pick, put_together
 from include.errors import CicloError, ConfigError
-from include.local import environment, postgres
+from include.local import archive, environment, postgres
 from include.settings import settings
 
 SHOWN = 5  # faults
@@ -85,8 +85,11 @@ def rehearse(source: Path) -> Outcome:
     return Outcome(status, [*faults[:SHOWN], *more, *unknown, *told], name, time.monotonic() - began)
 
 
-def tell(outcome: Outcome) -> list[str]:
-    """Keep the outcome in the warehouse; return why that could not be, in words, or nothing."""
+def tell(outcome: Outcome, source: Path) -> list[str]:
+    """Keep the outcome in the warehouse, where it is of this installation's folder; return why not, in words."""
+    remembered = archive.destination()
+    if remembered is None or remembered.folder.resolve() != source.resolve():
+        return [f"not kept as a rehearsal of this installation: its backups do not go to {source}"]
     if not settings().postgres_url and not (settings().var / "postgres").exists():
         return ["there is no warehouse here to keep this in"]
     place = (outcome.backup, outcome.status, outcome.seconds, outcome.reason)

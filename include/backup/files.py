@@ -85,6 +85,11 @@ def read(folder: Path) -> list[dict[str, Any]]:
         raise ConfigError(f"{folder / JOURNAL} is damaged ({told}): use a copy of this folder") from None
 
 
+def byte_count(folder: Path) -> int:
+    """Return what the files take that were there last."""
+    return sum(kept.size for kept in state(read(folder)).values())
+
+
 def note(folder: Path) -> list[Any]:
     """Return how many lines the journal has now, and their hash."""
     return _note(_texts(folder))

@@ -59,6 +59,11 @@ def check_empty(var: Path) -> None:
             "CICLO_POSTGRES_URL names a server of your own, which ciclo restore leaves alone: restore it by its own"
             " means, or take that line out of .env to restore into the embedded one"
         )
+    if var.is_mount():
+        raise ConfigError(
+            f"{var} is a mount point, which a restored folder cannot take the place of: set CICLO_VAR in .env to a"
+            f" folder on it, such as {var / 'ciclo'}"
+        )
     if running_ones := processes.belonging_to(var):
         raise ConfigError(f"{len(running_ones)} processes of {var} are running: ciclo down, then move {var} away")
     if entries := sorted(path.name for path in var.iterdir()) if var.exists() else []:

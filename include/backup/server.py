@@ -5,9 +5,12 @@ Passwords travel in the environment, never on a command line.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
+import signal
 import subprocess
+import sys
 from collections.abc import Mapping
 from contextlib import closing
 from datetime import UTC, datetime
@@ -23,6 +26,8 @@ from include.local.preflight import address
 from include.local.processes import wait_for
 
 SECONDS = 120  # for WAL that is written already to come to its archive
+DROP_SECONDS = 10
+_REFUSED = re.compile(r"pg_hba|REPLICATION|WAL sender|authentication", re.IGNORECASE)
 _COMMIT = re.compile(r"desc: COMMIT (\S+ \S+) UTC")
 _MAP = re.compile(r"\d+_vm(\.\d+)?")
 _PLACE = re.compile(r" at ([0-9A-F]+/[0-9A-F]+)")
@@ -35,6 +40,12 @@ def program(url: str, name: str, *arguments: str) -> tuple[list[str], dict[str, 
     dsn = urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}@{place}"))
     env = clean_environ(os.environ) | {"PGPASSWORD": unquote(parts.password or ""), "PGAPPNAME": "ciclo backup"}
     return [str(postgres.binary(name)), "-d", dsn, "--no-password", *arguments], env
+
+
+def _end_with_parent() -> None:
+    """Let a program that was started end when we do, however that is: nobody else would end it."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
 def base_backup(url: str, draft: Path, parent: Path | None) -> None:
@@ -50,17 +61,28 @@ def base_backup(url: str, draft: Path, parent: Path | None) -> None:
     options = ["-D", str(draft), "-X", "none", "-c", "fast", "--manifest-checksums=SHA256", "--no-sync"]
     options += [f"--incremental={parent / 'backup_manifest'}"] if parent else []
     command, env = program(url, "pg_basebackup", *options)
-    done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=_end_with_parent,
+    )
     if done.returncode != 0:
-        raise SourceUnavailable(
-            f"Postgres at {address(url)} gives no base backup ({_reason(done.stderr)}): its role needs REPLICATION,"
-            " and pg_hba.conf a line for the database replication; where that cannot be, back that server up by its"
-            " own means: docs/backup.md"
-        )
+        reason = _reason(done.stderr)
+        way_out = "look at the server, and at the folder and its disk, then make the backup again"
+        if _REFUSED.search(reason):
+            way_out = (
+                "its role needs REPLICATION, and pg_hba.conf a line for the database replication; where that cannot"
+                " be, back that server up by its own means: docs/backup.md"
+            )
+        raise SourceUnavailable(f"Postgres at {address(url)} gives no base backup ({reason}): {way_out}")
 
 
-def ensure_slot(url: str) -> bool:
-    """Let the server keep the WAL that the archive has not got; tell whether an earlier slot had fallen behind.
+def ensure_slot(url: str, name: str) -> bool:
+    """Let the server keep the WAL that a folder has not got; tell whether it does so only from now on.
 
     Raises
     ------
@@ -71,19 +93,39 @@ def ensure_slot(url: str) -> bool:
 
     try:
         with closing(postgres.connect(url)) as link, link.cursor() as cursor:
-            cursor.execute("select wal_status from pg_replication_slots where slot_name = %s", [archive.SLOT])
+            cursor.execute("select wal_status from pg_replication_slots where slot_name = %s", [name])
             slot = cursor.fetchone()
             # What is not reserved any more is gone with the checkpoint that a backup begins with.
             if is_lost := slot is not None and slot[0] in ("lost", "unreserved"):
-                cursor.execute("select pg_drop_replication_slot(%s)", [archive.SLOT])
-            if slot is None or is_lost:
-                cursor.execute("select pg_create_physical_replication_slot(%s, true)", [archive.SLOT])
-            return is_lost
+                cursor.execute("select pg_drop_replication_slot(%s)", [name])
+            if is_new := slot is None or is_lost:
+                cursor.execute("select pg_create_physical_replication_slot(%s, true)", [name])
+            return is_new
     except psycopg2.Error as error:
         raise SourceUnavailable(
             f"Postgres at {address(url)} keeps no WAL for an archive ({_reason(str(error))}): its role needs"
             " REPLICATION, and wal_level has to be replica: docs/backup.md"
         ) from error
+
+
+def drop_slots(url: str, prefix: str, former: str | None, kept: str | None) -> None:
+    """Drop the slots whose name begins with `prefix`, and a former one, but for one; who receives is sent away."""
+    chosen = "(starts_with(slot_name, %s) or slot_name = %s) and slot_name is distinct from %s"
+    values = [prefix, former, kept]
+
+    def is_dropped() -> bool:
+        cursor.execute(
+            f"select pg_terminate_backend(active_pid) from pg_replication_slots where active and {chosen}", values
+        )
+        cursor.execute(
+            f"select pg_drop_replication_slot(slot_name) from pg_replication_slots where not active and {chosen}",
+            values,
+        )
+        cursor.execute(f"select count(*) from pg_replication_slots where {chosen}", values)
+        return cursor.fetchone() == (0,)
+
+    with closing(postgres.connect(url)) as link, link.cursor() as cursor:
+        wait_for(is_dropped, DROP_SECONDS)
 
 
 def beat(url: str) -> int:
@@ -95,14 +137,14 @@ def beat(url: str) -> int:
         return lsn(place)
 
 
-def receive(url: str, wal: Path) -> subprocess.Popen[bytes]:
+def receive(url: str, wal: Path, slot: str) -> subprocess.Popen[bytes]:
     """Start to bring the server's WAL to a folder, each piece to the disk at once, until the process is ended."""
-    command, env = program(url, "pg_receivewal", "-D", str(wal), "-S", archive.SLOT, "--synchronous", "--no-loop")
-    return subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL)
+    command, env = program(url, "pg_receivewal", "-D", str(wal), "-S", slot, "--synchronous", "--no-loop")
+    return subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, preexec_fn=_end_with_parent)
 
 
-def wait_for_wal(url: str, wal: Path, place: int) -> None:
-    """Wait until the archive has the WAL up to a place; whoever brings it, the component `archive` or we.
+def wait_for_wal(url: str, wal: Path, slot: str, place: int) -> None:
+    """Wait until a folder has the WAL up to a place; whoever brings it, the component `archive` or we.
 
     Raises
     ------
@@ -115,11 +157,13 @@ def wait_for_wal(url: str, wal: Path, place: int) -> None:
     """
 
     def is_there() -> bool:
-        cursor.execute(query, [lsn_text(place), archive.SLOT])
+        cursor.execute(query, [lsn_text(place), slot])
         return bool((cursor.fetchone() or [False])[0])
 
     with closing(postgres.connect(url)) as link, link.cursor() as cursor:
-        receiver = None if archive.is_at_work() else receive(url, wal)
+        remembered = archive.destination()
+        is_brought = remembered is not None and remembered.slot == slot and archive.is_at_work()
+        receiver = None if is_brought else receive(url, wal, slot)
         try:
             wait_for(lambda: is_there() or (receiver is not None and receiver.poll() is not None), SECONDS, 0.1)
             if not is_there():

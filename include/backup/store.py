@@ -27,16 +27,34 @@ from include.local.secrets import write_private
 DRAFT = "draft-"
 
 
-def claim(folder: Path) -> None:
-    """Make a folder the one that this installation's backups and WAL go to, from now on.
+def claim(folder: Path) -> archive.Destination:
+    """Make a folder one that this installation's backups and WAL can go to; it is not remembered yet.
 
     Raises
     ------
     ConfigError
-        It holds something else, or the backups of another installation: also of the one this was restored from.
+        It holds something else, or the backups of another installation: also of the one this was restored from; or
+        it cannot be written.
     """
-    place, origin = archive.destination(), folder / "origin"
-    installation = place.installation if place else uuid4().hex
+    place, installation = archive.destination(), archive.installation()
+    try:
+        _claim(folder, installation)
+    except OSError as error:
+        raise ConfigError(
+            f"{folder} cannot hold backups ({error.strerror}): name a folder that can be made or written with --to"
+        ) from error
+    if place and place.folder == folder:
+        return place
+    return archive.Destination(folder, installation, f"{slots(installation)}{uuid4().hex[:8]}")
+
+
+def slots(installation: str) -> str:
+    """Return how the names of an installation's slots begin: each folder has its own."""
+    return f"{archive.SLOT}_{installation[:8]}_"
+
+
+def _claim(folder: Path, installation: str) -> None:
+    origin = folder / "origin"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not origin.exists():
         if others := sorted(path.name for path in folder.iterdir()):
@@ -49,7 +67,6 @@ def claim(folder: Path) -> None:
         )
     for name in ("backups", "wal", "files"):
         (folder / name).mkdir(mode=0o700, exist_ok=True)
-    archive.remember(archive.Destination(folder, installation))
 
 
 def check_ours(place: archive.Destination) -> None:
@@ -71,12 +88,22 @@ def backups(folder: Path) -> list[Backup]:
     Raises
     ------
     ConfigError
-        This is no folder of backups.
+        This is no folder of backups, or what is noted of one is damaged.
     """
     if not (folder / "backups").is_dir():
         raise ConfigError(f"{folder} is no folder of backups: name the one that was given to ciclo backup --to")
     told = sorted((folder / "backups").glob(f"[!{DRAFT[0]}]*/backup.json"))
-    return [Backup.from_dict(json.loads(path.read_text())) for path in told]
+    return [_backup(path) for path in told]
+
+
+def _backup(path: Path) -> Backup:
+    try:
+        return Backup.from_dict(json.loads(path.read_text()))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(
+            f"{path} is damaged ({type(error).__name__}: {error}): take it from a copy of the folder; where there is"
+            f" none, move {path.parent} elsewhere, and the backups before it can be restored"
+        ) from error
 
 
 def base(folder: Path, backup: Backup) -> Path:
@@ -117,7 +144,11 @@ def begin_wal(folder: Path) -> None:
 
 def wal_files(folder: Path) -> dict[str, Path]:
     """Return the files of WAL that are archived, and histories of timelines, by name."""
-    return {path.name: path for path in sorted((folder / "wal").glob("*/*"))}
+    return {path.name: path for path in sorted((folder / "wal").glob("*/*"), key=_run)}
+
+
+def _run(path: Path) -> tuple[int, str]:
+    return int(path.parent.name), path.name
 
 
 def prune_wal(folder: Path, oldest: Backup) -> None:

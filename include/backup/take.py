@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,20 +15,21 @@ import psycopg2
 from include.backup import checksums, files, server, store
 from include.backup.plan import Backup, expendable, parent_of_next
 from include.errors import SourceUnavailable
-from include.local import environment
+from include.local import archive, environment
 from include.settings import settings
 
 
 class Taken(NamedTuple):
-    """A backup that was made, how long it took, and what a person should know of it."""
+    """A backup that was made, how long it took, what a person should know of it, and what all its files take."""
 
     backup: Backup
     seconds: float
     remarks: list[str]
+    kept_bytes: int
 
 
 def take(folder: Path, keep: int, full: bool = False) -> Taken:
-    """Make a backup in a folder, an increment on the last one there; from now on the WAL goes there as well.
+    """Make a backup in a folder, an increment on the last one there; once it is whole, the WAL goes there from then on.
 
     Until it is whole it has another name, and nobody takes it for one. Chains older than the newest `keep` go, with
     the WAL and the files that only they needed.
@@ -40,27 +42,39 @@ def take(folder: Path, keep: int, full: bool = False) -> Taken:
         The server does not answer, or gives no backup. A retry may help; nothing half made stays.
     """
     began, url = time.monotonic(), environment.superuser_url()
-    store.claim(folder)
+    place, former = store.claim(folder), archive.destination()
     with store.alone(folder):
         try:
-            backup, remarks = _take(folder, url, full)
+            backup, remarks = _take(place, url, full)
+            archive.remember(place)
         except psycopg2.Error as error:
             reason = str(error).strip().splitlines()[0]
             raise SourceUnavailable(f"Postgres does not let us make a backup ({reason}): ciclo status") from error
+        except OSError as error:
+            raise SourceUnavailable(
+                f"{error.filename or folder}: {error.strerror}, so that no backup was made: look at the folder and its"
+                " disk, then make it again"
+            ) from error
         finally:
             store.sweep(folder)
+            with suppress(psycopg2.Error):  # then the next backup does it
+                kept = archive.destination()
+                server.drop_slots(url, store.slots(place.installation), former and former.slot, kept and kept.slot)
         _prune(folder, keep)
-    taken = Taken(backup, time.monotonic() - began, remarks)
+    taken = Taken(backup, time.monotonic() - began, remarks, files.byte_count(folder))
     _record(taken, folder)
     return taken
 
 
-def _take(folder: Path, url: str, full: bool) -> tuple[Backup, list[str]]:
-    began_at = datetime.now(UTC)
+def _take(place: archive.Destination, url: str, full: bool) -> tuple[Backup, list[str]]:
+    began_at, folder = datetime.now(UTC), place.folder
     remarks = []
-    if server.ensure_slot(url):
+    if server.ensure_slot(url, place.slot) and store.wal_files(folder):
         store.begin_wal(folder)
-        remarks.append("the archive had fallen too far behind: moments between its end and this backup are not covered")
+        remarks.append(
+            "the archive had fallen too far behind, or went to another folder: moments between its end here and this"
+            " backup are not covered"
+        )
     if not settings().lake.startswith("file://"):
         remarks.append("the lake lies in an object store, which keeps it: switch its versioning on, see docs/backup.md")
     name = f"{began_at:%Y%m%dT%H%M%S%f}"[:18] + "Z"
@@ -80,7 +94,7 @@ def _take(folder: Path, url: str, full: bool) -> tuple[Backup, list[str]]:
         remarks.append(f"what the tables hold is not noted, so that no check can compare it: {noted.unknown}")
     file_bytes = files.copy_new(folder, files.roots(settings()), time.time_ns())
     journal = files.note(folder)
-    server.wait_for_wal(url, store.wal(folder), server.beat(url))
+    server.wait_for_wal(url, store.wal(folder), place.slot, server.beat(url))
     timeline, start = server.start_of(draft / "postgres")
     size = sum(path.stat().st_size for path in draft.rglob("*") if path.is_file())
     parent_name = parent.name if parent else None

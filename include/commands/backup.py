@@ -22,9 +22,10 @@ def backup(
 
     folder = _folder(to)
     preflight.check_postgres("or start everything with make run or ciclo up")
-    made, seconds, remarks = take(folder, keep, full)
+    made, seconds, remarks, kept_bytes = take(folder, keep, full)
     on = f" on {made.parent}" if made.parent else ""
-    size = f"{made.byte_count / 1e6:,.1f} MB of database and {made.file_bytes / 1e6:,.1f} MB of new files"
+    size = f"{made.byte_count / 1e6:,.1f} MB of database, {kept_bytes / 1e6:,.1f} MB of files"
+    size += f" ({made.file_bytes / 1e6:,.1f} MB had not been copied before)"
     typer.echo(f"{made.name}: {made.kind}{on}, {size} in {seconds:.1f} s, in {folder}")
     for remark in remarks:
         typer.echo(f"  {remark}")
@@ -54,7 +55,7 @@ def restore(
         return
     if source is None:
         raise ConfigError("name the folder of the backups: ciclo restore --from FOLDER")
-    folder = Path(source).absolute()
+    folder = _named(source)
     moment = None if until is None else instant(until)
     begin = datetime.now()
     taken, covered_until = restore(folder, moment)
@@ -84,7 +85,9 @@ def instant(text: str) -> datetime:
     except ValueError:
         raise ConfigError(f"--until {text!r} is no time: write 2026-11-24T10:15:00Z") from None
     if moment.tzinfo is None:
-        raise ConfigError(f"--until {text} has no time zone: write {text}Z for UTC, or {text}-06:00")
+        raise ConfigError(
+            f"--until {text} has no time zone: write {moment.isoformat()}Z for UTC, or {moment.isoformat()}-06:00"
+        )
     return moment
 
 
@@ -92,7 +95,7 @@ def _folder(named: str | None) -> Path:
     from include.local import archive
 
     if named is not None:
-        return Path(named).absolute()
+        return _named(named)
     if (place := archive.destination()) is None:
         raise NothingToDo(
             "no folder of backups was named here: ciclo backup --to FOLDER does, best one on another disk; in"
@@ -101,12 +104,18 @@ def _folder(named: str | None) -> Path:
     return place.folder
 
 
+def _named(text: str) -> Path:
+    if not text.strip():
+        raise ConfigError("the folder of the backups has no name: write one, as in /mnt/backup")
+    return Path(text).absolute()
+
+
 def _check(folder: Path) -> None:
     from include.backup.drill import rehearse, tell
 
     outcome = rehearse(folder)
     typer.echo(f"{outcome.backup or folder}: {outcome.status}, {outcome.seconds:.1f} s")
-    for line in (*outcome.lines, *tell(outcome)):
+    for line in (*outcome.lines, *tell(outcome, folder)):
         typer.echo(f"  {line}")
     if outcome.status != "passed":
         raise typer.Exit(1)

@@ -8,12 +8,14 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import uuid4
 
+from include.errors import ConfigError
 from include.local.postgres import connect
 from include.local.secrets import write_private
 from include.settings import settings
 
-SLOT = "ciclo_backup"  # with it the server keeps the WAL that the archive has not got yet
+SLOT = "ciclo_backup"  # with such a slot the server keeps the WAL that a folder has not got yet
 COMMAND_MODULE = "include.backup.archive"
 LAST = "select name, kind, ended_at, byte_count, folder from ops.backup order by ended_at desc limit 1"
 DRILL = """
@@ -27,25 +29,48 @@ SILENT = timedelta(seconds=60)  # after which a component that wrote nothing is 
 
 
 class Destination(NamedTuple):
-    """The folder of backups, and the installation whose they are: a restored one is another."""
+    """The folder of backups, the installation whose they are (a restored one is another), and the folder's slot."""
 
     folder: Path
     installation: str
+    slot: str = SLOT
 
 
 def destination() -> Destination | None:
-    """Return where backups go, or None before the first ``ciclo backup --to``."""
-    try:
-        told = json.loads((settings().var / "backup.json").read_text())
-    except FileNotFoundError:
+    """Return where backups go, or None before the first ``ciclo backup --to`` is whole."""
+    told = _told()
+    if "folder" not in told:
         return None
-    return Destination(Path(told["folder"]), told["installation"])
+    return Destination(Path(told["folder"]), told["installation"], told.get("slot", SLOT))
+
+
+def installation() -> str:
+    """Return the name of this installation in its folders of backups; the first call makes it."""
+    if "installation" not in (told := _told()):
+        told["installation"] = uuid4().hex
+        _keep(told)
+    name: str = told["installation"]
+    return name
 
 
 def remember(place: Destination) -> None:
     """Let backups, and the WAL from now on, go to a folder."""
-    kept = {"folder": str(place.folder), "installation": place.installation}
-    write_private(settings().var / "backup.json", json.dumps(kept) + "\n")
+    _keep({"folder": str(place.folder), "installation": place.installation, "slot": place.slot})
+
+
+def _told() -> dict[str, str]:
+    path = settings().var / "backup.json"
+    try:
+        told: dict[str, str] = json.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise ConfigError(f"{path} is damaged ({error}): delete it, then ciclo backup --to an empty folder") from None
+    return told
+
+
+def _keep(told: dict[str, str]) -> None:
+    write_private(settings().var / "backup.json", json.dumps(told) + "\n")
 
 
 def note(**state: Any) -> None:

@@ -79,8 +79,19 @@ def test_an_archive_that_is_away_shows_and_is_taken_up_again(small, archived, ca
     until(lambda: is_archived(place))
 
 
+def test_the_archive_follows_to_another_folder_and_back(small, archived, tmp_path):
+    for folder in (tmp_path / "other", archived):
+        taken = take.take(folder, 2)
+        sql("select pg_switch_wal()")
+        [(place,)] = sql("select pg_current_wal_flush_lsn()::text")
+        until(lambda place=place: is_archived(place))
+        assert len(sql("select slot_name from pg_replication_slots")) == 1
+    assert "went to another folder" in taken.remarks[0]
+    assert restore.pick(archived, None)[0] == taken.backup
+
+
 def test_new_files_are_copied_as_they_come(small, archived, monkeypatch):
-    monkeypatch.setattr("include.backup.server.receive", lambda url, wal: psutil.Popen(["sleep", "60"]))
+    monkeypatch.setattr("include.backup.server.receive", lambda url, wal, slot: psutil.Popen(["sleep", "60"]))
     copier, lake = Archive(), small.options.var / "lake"
     try:
         for name in ("a", "b"):

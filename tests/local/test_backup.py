@@ -4,18 +4,23 @@ import os
 import re
 import shutil
 import stat
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 
-from include.backup import checksums, drill, files, restore, store, take
+from include.backup import checksums, drill, files, restore, server, store, take
 from include.backup.plan import SEGMENT_BYTES, segment
+from include.commands import backup as commands
 from include.errors import ConfigError, NothingToDo, SourceUnavailable
 from include.local import archive, environment, postgres
+from include.local.processes import wait_for
 from include.local.scratch import running
 from include.local.secrets import secret
 from include.settings import settings
@@ -173,10 +178,42 @@ def test_a_moment_outside_what_is_covered_is_refused_and_the_span_is_told(instal
 
 def test_a_rehearsal_passes_and_is_kept(installation):
     outcome = drill.rehearse(installation.backups)
-    assert (outcome.status, drill.tell(outcome)) == ("passed", [])
+    assert (outcome.status, drill.tell(outcome, installation.backups)) == ("passed", [])
     newest = store.backups(installation.backups)[-1].name
     kept = installation.sql("select backup_name, status from ops.drill order by drilled_at desc limit 1")
     assert kept == [(newest, "passed")]
+
+
+def test_a_rehearsal_of_another_folder_is_not_kept(installation, tmp_path):
+    [before] = installation.sql("select count(*) from ops.drill")
+    outcome = drill.rehearse(tmp_path)
+    assert outcome.status == "failed"
+    assert "not kept as a rehearsal of this installation" in drill.tell(outcome, tmp_path)[0]
+    assert installation.sql("select count(*) from ops.drill") == [before]
+
+
+@pytest.mark.parametrize("text", ["{", "", "{}", "[]", '{"began_at": 1, "ended_at": 1}'])
+def test_a_damaged_note_of_a_backup_is_told(tmp_path, text):
+    path = tmp_path / "backups" / "20260101T000000Z" / "backup.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=rf"{path} is damaged .*: take it from a copy"):
+        store.backups(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["2026-01-01", "2026-01-01T10:15", "20260101", "2026-01-01 10:15:00.5"])
+def test_a_moment_without_a_zone_is_told_as_it_can_be_written(text):
+    with pytest.raises(ConfigError, match="has no time zone") as refusal:
+        commands.instant(text)
+    for advice in re.findall(r"2026-01-01T\S+", str(refusal.value).partition("write")[2]):
+        assert commands.instant(advice.rstrip(",")).tzinfo
+    assert "Z for UTC" in str(refusal.value)
+
+
+@pytest.mark.parametrize("act", [lambda: commands.backup(to=""), lambda: commands.restore(source=" ", check=True)])
+def test_a_folder_without_a_name_is_told(act):
+    with pytest.raises(ConfigError, match="the folder of the backups has no name"):
+        act()
 
 
 def test_a_nightly_backup_without_a_folder_or_a_server_that_gives_one_is_kept_as_unknown(installation, elsewhere):
@@ -297,6 +334,33 @@ def test_an_increment_whose_full_backup_is_gone_is_never_chosen(copy, installati
         restore.pick(copy, None)
 
 
+def test_what_receives_wal_ends_with_whoever_started_it(installation, tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from include.backup import server;"
+        " from include.local import archive, environment;"
+        " slot = archive.destination().slot;"
+        " print(server.receive(environment.superuser_url(), Path(sys.argv[1]), slot).pid, flush=True);"
+        " sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+        receiver = psutil.Process(int(parent.stdout.readline()))
+        is_streaming = wait_for(lambda: list(tmp_path.iterdir()), 20)
+        parent.kill()
+        parent.wait()
+        _, alive = psutil.wait_procs([receiver], timeout=20)
+        for process in alive:
+            process.kill()
+    assert is_streaming
+    assert alive == []
+
+
+def test_a_mount_point_is_told_before_anything_is_done(installation, elsewhere):
+    use(Path("/proc"))
+    with pytest.raises(ConfigError, match=r"/proc is a mount point, .* CICLO_VAR in \.env .*/proc/ciclo"):
+        restore.restore(installation.backups, None)
+
+
 def test_nothing_is_overwritten(installation, elsewhere):
     (elsewhere / "lake").mkdir(parents=True)
     with pytest.raises(ConfigError, match=r"is not empty, it holds lake, .*mv "):
@@ -330,6 +394,57 @@ def test_an_archive_that_fell_too_far_behind_is_told_and_the_next_backup_is_whol
         assert restore.pick(tmp_path / "backups", None)[0] == taken.backup
 
 
+def test_a_folder_that_backups_went_to_before_is_taken_up_again(tmp_path, free_ports):
+    with serving(tmp_path, free_ports()):
+        url = environment.superuser_url()
+        for name in "aba":
+            taken = take.take(tmp_path / name, 2)
+            with closing(postgres.connect(url)) as link, link.cursor() as cursor:
+                for statement in ("select pg_current_xact_id()", "select pg_switch_wal()", "checkpoint") * 3:
+                    cursor.execute(statement)
+        assert "went to another folder" in taken.remarks[0]
+        assert restore.pick(tmp_path / "a", None)[0] == taken.backup
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_backup_that_fails_leaves_the_archive_where_it_was(tmp_path, free_ports, is_first):
+    with serving(tmp_path, free_ports()):
+        url, new = environment.superuser_url(), tmp_path / "new"
+        if not is_first:
+            take.take(tmp_path / "old", 2)
+        before, slots = archive.destination(), slots_of(url)
+        (new / "files").mkdir(parents=True)
+        (new / "files.jsonl").mkdir()  # nothing can be written there
+        (new / "origin").write_text(archive.installation())
+        with pytest.raises(SourceUnavailable, match=r"files\.jsonl: Is a directory, so that no backup was made"):
+            take.take(new, 2)
+        assert (archive.destination(), slots_of(url)) == (before, slots)
+        (new / "files.jsonl").rmdir()
+        take.take(new, 2)
+        place = archive.destination()
+        assert (place.folder, slots_of(url)) == (new, [(place.slot,)])
+
+
+def slots_of(url: str) -> list[tuple]:
+    with closing(postgres.connect(url)) as link, link.cursor() as cursor:
+        cursor.execute("select slot_name from pg_replication_slots")
+        return cursor.fetchall()
+
+
+def test_a_base_backup_for_which_there_is_no_room_is_no_matter_of_the_role(installation):
+    with pytest.raises(SourceUnavailable, match=r"No such|Not a directory|No space") as refusal:
+        server.base_backup(environment.superuser_url(), Path("/dev/full/postgres"), None)
+    assert "look at the server, and at the folder and its disk" in str(refusal.value)
+    assert "REPLICATION" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("folder", ["/dev/full", "/dev/full/backups"])
+def test_what_cannot_be_a_folder_is_told(installation, folder):
+    with pytest.raises(ConfigError, match=f"{folder} cannot hold backups .*: name a folder"):
+        take.take(Path(folder), 2)
+    assert archive.destination().folder == installation.backups
+
+
 def test_old_chains_go_with_what_only_they_needed(tmp_path, free_ports):
     with serving(tmp_path, free_ports()):
         folder, lake = tmp_path / "backups", tmp_path / "var" / "lake"
@@ -339,7 +454,8 @@ def test_old_chains_go_with_what_only_they_needed(tmp_path, free_ports):
         (lake / "old").unlink()
         (lake / "new").write_text("new")
         take.take(folder, 1)
-        newest = take.take(folder, 1, full=True).backup
+        newest, _, _, kept_bytes = take.take(folder, 1, full=True)
+        assert (newest.file_bytes, kept_bytes > 3) == (0, True), "nothing was new, and that is not all there is"
         [left] = store.backups(folder)
         assert left.name == newest.name
         assert files.until_note(folder, left.journal, left.name)
