@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import psycopg2
 
-from include.backup import checksums, files
+from include.backup import checksums, files, journal
 from include.backup.plan import Backup
 from include.backup.records import record_drill
 from include.backup.restore import files_at, pick, put_together
@@ -130,14 +130,14 @@ def _compare(source: Path, backup: Backup, data: Path) -> tuple[list[str], list[
     return faults, unknown, told + [line for status, line in judged if status == "passed"]
 
 
-def _files_with(source: Path, backup: Backup) -> dict[str, files.Kept]:
+def _files_with(source: Path, backup: Backup) -> dict[str, journal.Kept]:
     """Return the files that were there at the moment of a backup, also those that went while it was being made."""
-    lines = files.until_note(source, backup.journal, backup.name) if backup.journal else files.read(source)
+    lines = journal.until_note(source, backup.journal, backup.name) if backup.journal else journal.read(source)
     ended = int(backup.ended_at.timestamp() * 1e9)
-    return files.state(line for line in lines if line.get("gone", 0) <= ended)
+    return journal.state(line for line in lines if line.get("gone", 0) <= ended)
 
 
-def missing(uris: Iterable[str], kept: Mapping[str, files.Kept]) -> list[str]:
+def missing(uris: Iterable[str], kept: Mapping[str, journal.Kept]) -> list[str]:
     """Return in words which payloads and snapshots of the lake are not among the files of a backup. Pure.
 
     Examples
@@ -189,7 +189,7 @@ def _champions(url: str) -> Iterator[tuple[str, int, str, str, str]]:
 
 
 def _answers(
-    source: Path, kept: dict[str, files.Kept], pipeline: str, version: int, sha256: str, model: str, run: str
+    source: Path, kept: dict[str, journal.Kept], pipeline: str, version: int, sha256: str, model: str, run: str
 ) -> tuple[str, str]:
     """Load a champion from the backup and compare its answers with those that were kept with it."""
     from include.registry import golden

@@ -1,41 +1,27 @@
-"""The files of an installation, kept by hash, and a journal that tells which were there when.
+"""The files of an installation, kept by hash below the folder of backups, as `include.backup.journal` tells.
 
-Below the folder of backups::
-
-    files/ab/cdef…      a file, named by the SHA-256 of its bytes; kept once
-    files.jsonl         a line for each file that came, changed or went: name, hash, size, mode and when; only added to
-
-The last line may be half written where a machine died: it does not count, and is mended by the next that is added.
+A file lies at ``files/ab/cdef…``, named by the SHA-256 of its bytes, and is kept once.
 """
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
-import json
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import uuid4
 
+from include.backup import journal
+from include.backup.journal import Kept
 from include.errors import ConfigError
 from include.settings import Settings
 
-JOURNAL = "files.jsonl"
 FOLDERS = ("mlflow", "files", "secrets", "sandbox", "uci", "docs")  # of var; the lake is where the settings say
 BLOCK = 1024 * 1024
-
-
-class Kept(NamedTuple):
-    """A file as it was kept: its hash, size, mode, and when it was last written, ns since 1970."""
-
-    sha256: str
-    size: int
-    mode: int
-    modified: int
 
 
 def roots(options: Settings) -> dict[str, Path]:
@@ -46,76 +32,6 @@ def roots(options: Settings) -> dict[str, Path]:
     lake = {"lake": Path(options.lake.removeprefix("file://"))} if options.lake.startswith("file://") else {}
     own = [name for name in FOLDERS if name != "mlflow" or not options.mlflow_url]
     return lake | {name: options.var / name for name in own}
-
-
-def state(lines: Iterable[Mapping[str, Any]], until: int | None = None) -> dict[str, Kept]:
-    """Return the files that were there in the end, or at an instant (ns since 1970), by name. Pure.
-
-    Examples
-    --------
-    >>> lines = [{"name": "a", "sha256": "x", "size": 1, "mode": 384, "modified": 5}, {"name": "a", "gone": 9}]
-    >>> list(state(lines)), list(state(lines, 8)), list(state(lines, 4))
-    ([], ['a'], [])
-    """
-    there: dict[str, Kept] = {}
-    for line in lines:
-        if "gone" in line:
-            if until is None or line["gone"] <= until:
-                there.pop(line["name"], None)
-        elif until is None or line["modified"] <= until:
-            there[line["name"]] = Kept(line["sha256"], line["size"], line["mode"], line["modified"])
-    return there
-
-
-def read(folder: Path) -> list[dict[str, Any]]:
-    """Return the lines of the journal; none where there is none yet.
-
-    Raises
-    ------
-    ConfigError
-        A line is damaged.
-    """
-    try:
-        lines = [json.loads(line) for line in _texts(folder)]
-        for line in lines:
-            _check(line)
-        return lines
-    except (ValueError, KeyError, TypeError) as error:
-        told = f"{type(error).__name__}: {error}"
-        raise ConfigError(f"{folder / JOURNAL} is damaged ({told}): use a copy of this folder") from None
-
-
-def byte_count(folder: Path) -> int:
-    """Return what the files take that were there last."""
-    return sum(kept.size for kept in state(read(folder)).values())
-
-
-def note(folder: Path) -> list[Any]:
-    """Return how many lines the journal has now, and their hash."""
-    return _note(_texts(folder))
-
-
-def until_note(folder: Path, notes: Iterable[Sequence[Any]], backup: str) -> list[dict[str, Any]]:
-    """Return the lines that the journal had when a backup was made.
-
-    Parameters
-    ----------
-    notes : iterable of (int, str)
-        What `note` returned then, and what `prune` made of it; one of them is enough.
-
-    Raises
-    ------
-    ConfigError
-        Some are missing or were changed since.
-    """
-    texts = _texts(folder)
-    for count, sha256 in notes:
-        if _note(texts[:count]) == [count, sha256]:
-            return read(folder)[:count]
-    raise ConfigError(
-        f"{folder / JOURNAL} is not what it was when backup {backup} was made, lines are missing or changed: take it"
-        " from a copy of this folder"
-    )
 
 
 def copy_new(folder: Path, sources: Mapping[str, Path], now: int) -> int:
@@ -134,7 +50,7 @@ def copy_new(folder: Path, sources: Mapping[str, Path], now: int) -> int:
         A source that had files has none any more; those of the others are kept.
     """
     with _alone(folder):
-        known, present = state(read(folder)), dict(_present(sources))
+        known, present = journal.state(journal.read(folder)), dict(_present(sources))
         lines: list[dict[str, Any]] = []
         byte_count = 0
         for name, (path, info) in present.items():
@@ -153,7 +69,7 @@ def copy_new(folder: Path, sources: Mapping[str, Path], now: int) -> int:
         lines += [{"name": name, "gone": now} for name in gone]
         if lines:
             os.sync()  # what the journal tells of is on the disk before
-            _append(folder / JOURNAL, lines)
+            journal.append(folder / journal.JOURNAL, lines)
         if away := sorted({name.partition("/")[0] for name in known} & sources.keys() - looked_at):
             raise ConfigError(
                 f"{sources[away[0]]} held files when {folder} was written last, and is empty or gone: mount it or bring"
@@ -207,52 +123,18 @@ def prune(folder: Path, since: int, announce: Callable[[Callable[[int], list[Any
         first lines before.
     """
     with _alone(folder):
-        lines = read(folder)
-        stays = needed(lines, since)
-        texts = _texts(folder)
-        announce(lambda count: _note([texts[place] for place in stays if place < count]))
-        draft = folder / f"{JOURNAL}.new"
+        lines = journal.read(folder)
+        stays = journal.needed(lines, since)
+        texts = journal.texts(folder)
+        announce(lambda count: journal.note_of([texts[place] for place in stays if place < count]))
+        draft = folder / f"{journal.JOURNAL}.new"
         draft.unlink(missing_ok=True)
-        _append(draft, [lines[place] for place in stays])
-        draft.rename(folder / JOURNAL)
+        journal.append(draft, [lines[place] for place in stays])
+        draft.rename(folder / journal.JOURNAL)
         hashes = {lines[place]["sha256"] for place in stays if "sha256" in lines[place]}
         for path in (folder / "files").glob("*/*"):
             if path.parent.name + path.name not in hashes:
                 path.unlink()
-
-
-def needed(lines: Sequence[Mapping[str, Any]], since: int) -> list[int]:
-    """Return the places of the lines that tell which files were there at an instant (ns since 1970) and later. Pure.
-
-    Examples
-    --------
-    >>> lines = [{"name": "a", "modified": 1}, {"name": "b", "modified": 2}, {"name": "a", "gone": 3}]
-    >>> needed(lines, 2), needed(lines, 3)
-    ([0, 1, 2], [1])
-    """
-    later = {place for place, line in enumerate(lines) if line.get("gone", line.get("modified")) > since}
-    last = {line["name"]: place for place, line in enumerate(lines) if place not in later}
-    names = {lines[place]["name"] for place in later}
-    then = {place for name, place in last.items() if "gone" not in lines[place] or name in names}
-    return sorted(later | then)
-
-
-def _texts(folder: Path) -> list[str]:
-    """Return the lines of the journal as they are written."""
-    path = folder / JOURNAL
-    whole, _, _ = (path.read_text(errors="replace") if path.exists() else "").rpartition("\n")
-    return [text for text in whole.split("\n") if text]
-
-
-def _note(texts: Sequence[str]) -> list[Any]:
-    return [len(texts), hashlib.sha256("\n".join(texts).encode()).hexdigest()]
-
-
-def _check(line: Mapping[str, Any]) -> None:
-    """Raise KeyError or TypeError where a line of the journal lacks something."""
-    for key in ("name", "gone") if "gone" in line else ("name", *Kept._fields):
-        if not isinstance(line[key], str if key in ("name", "sha256") else int):
-            raise TypeError(f"{key} is {line[key]!r}")
 
 
 def _present(sources: Mapping[str, Path]) -> Iterator[tuple[str, tuple[Path, os.stat_result]]]:
@@ -306,16 +188,6 @@ def _verified(folder: Path, name: str, kept: Kept) -> Iterator[bytes]:
 
 def _place(folder: Path, sha256: str) -> Path:
     return folder / "files" / sha256[:2] / sha256[2:]
-
-
-def _append(path: Path, lines: list[dict[str, Any]]) -> None:
-    """Add lines to a journal, and bring them to the disk; half a line at its end is cut off before."""
-    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
-        file.seek(file.read().rfind(b"\n") + 1)
-        file.truncate()
-        file.write("".join(json.dumps(line) + "\n" for line in lines).encode())
-        file.flush()
-        os.fsync(file.fileno())
 
 
 @contextmanager

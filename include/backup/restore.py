@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from include.backup import files, manifest, server, store
+from include.backup import files, journal, manifest, server, store
 from include.backup.plan import SEGMENT_BYTES, Backup, chain, check_covered, chosen, without_gap
 from include.errors import ConfigError
 from include.local import postgres, processes
@@ -40,7 +40,7 @@ def restore(source: Path, until: datetime | None) -> tuple[Backup, datetime | No
     check_empty(var)
     backup, covered_until = pick(source, until)
     if backup.journal:
-        files.until_note(source, backup.journal, backup.name)
+        journal.until_note(source, backup.journal, backup.name)
     draft = var.with_name(f"{var.name}.restoring")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(mode=0o700, parents=True)
@@ -81,9 +81,9 @@ def pick(source: Path, until: datetime | None) -> tuple[Backup, datetime | None]
     return backup, covered_until
 
 
-def files_at(source: Path, until: datetime | None) -> dict[str, files.Kept]:
+def files_at(source: Path, until: datetime | None) -> dict[str, journal.Kept]:
     """Return the files that were there at a moment; at the end where none is given."""
-    return files.state(files.read(source), None if until is None else int(until.timestamp() * 1e9))
+    return journal.state(journal.read(source), None if until is None else int(until.timestamp() * 1e9))
 
 
 @contextmanager

@@ -5,7 +5,7 @@ Layout::
     origin              the installation that writes to it
     backups/<name>/     a whole backup: backup.json, postgres/ (a base backup); anything else is half made
     wal/<number>/       the server's WAL; after a gap it goes on in another folder
-    files/ files.jsonl  see `include.backup.files`
+    files/ files.jsonl  see `include.backup.files`, `include.backup.journal`
 """
 
 from __future__ import annotations

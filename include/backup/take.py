@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import psycopg2
 
-from include.backup import checksums, files, server, store
+from include.backup import checksums, files, journal, server, store
 from include.backup.plan import Backup, expendable, parent_of_next
 from include.errors import SourceUnavailable
 from include.local import archive, environment
@@ -61,7 +61,7 @@ def take(folder: Path, keep: int, full: bool = False) -> Taken:
                 kept = archive.destination()
                 server.drop_slots(url, store.slots(place.installation), former and former.slot, kept and kept.slot)
         _prune(folder, keep)
-    taken = Taken(backup, time.monotonic() - began, remarks, files.byte_count(folder))
+    taken = Taken(backup, time.monotonic() - began, remarks, journal.byte_count(folder))
     _record(taken, folder)
     return taken
 
@@ -93,7 +93,7 @@ def _take(place: archive.Destination, url: str, full: bool) -> tuple[Backup, lis
     if noted.unknown:
         remarks.append(f"what the tables hold is not noted, so that no check can compare it: {noted.unknown}")
     file_bytes = files.copy_new(folder, files.roots(settings()), time.time_ns())
-    journal = files.note(folder)
+    noted_files = journal.note(folder)
     server.wait_for_wal(url, store.wal(folder), place.slot, server.beat(url))
     timeline, start = server.start_of(draft / "postgres")
     size = sum(path.stat().st_size for path in draft.rglob("*") if path.is_file())
@@ -102,7 +102,7 @@ def _take(place: archive.Destination, url: str, full: bool) -> tuple[Backup, lis
         *(name, parent_name, began_at, noted.at, timeline, start, noted.point, noted.point_lsn, size, file_bytes),
         checksums=noted.checksums,
         unknown=noted.unknown,
-        journal=[journal],
+        journal=[noted_files],
         has_lake="lake" in files.roots(settings()),
     )
     server.survey_wal(store.wal_files(folder), backup)

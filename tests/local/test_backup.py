@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from include.backup import checksums, drill, files, restore, server, store, take
+from include.backup import checksums, drill, journal, restore, server, store, take
 from include.backup.plan import SEGMENT_BYTES, segment
 from include.commands import backup as commands
 from include.errors import ConfigError, NothingToDo, SourceUnavailable
@@ -281,7 +281,7 @@ def test_rows_other_than_noted_are_noticed(copy):
 
 
 def test_a_journal_that_lost_lines_is_noticed(copy, elsewhere):
-    path = copy / files.JOURNAL
+    path = copy / journal.JOURNAL
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(line for line in lines if "lake/payloads" not in line))
     outcome = drill.rehearse(copy)
@@ -458,7 +458,7 @@ def test_old_chains_go_with_what_only_they_needed(tmp_path, free_ports):
         assert (newest.file_bytes, kept_bytes > 3) == (0, True), "nothing was new, and that is not all there is"
         [left] = store.backups(folder)
         assert left.name == newest.name
-        assert files.until_note(folder, left.journal, left.name)
+        assert journal.until_note(folder, left.journal, left.name)
         assert segment(first.timeline, first.start_lsn) not in store.wal_files(folder)
         kept = restore.files_at(folder, None)
         assert {name for name in kept if name.startswith("lake")} == {"lake/new"}

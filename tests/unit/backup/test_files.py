@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from include.backup import files
+from include.backup import files, journal
 from include.errors import ConfigError
 
 
@@ -19,8 +19,8 @@ def lake(tmp_path: Path) -> dict[str, Path]:
     return {"lake": tmp_path / "lake"}
 
 
-def kept(folder: Path) -> dict[str, files.Kept]:
-    return files.state(files.read(folder))
+def kept(folder: Path) -> dict[str, journal.Kept]:
+    return journal.state(journal.read(folder))
 
 
 def test_only_what_is_new_or_changed_is_copied_and_equal_bytes_once(lake, tmp_path):
@@ -55,16 +55,16 @@ def test_lines_that_the_journal_lost_are_told_also_after_it_was_pruned(lake, tmp
         files.copy_new(folder, lake, now)
     (lake["lake"] / "a").unlink()
     files.copy_new(folder, lake, 3)
-    notes = [files.note(folder)]
+    notes = [journal.note(folder)]
     (lake["lake"] / "d").write_text("d")
     files.copy_new(folder, lake, 4)
-    assert [line["name"][-1] for line in files.until_note(folder, notes, "b")] == ["a", "b", "c", "a"]
+    assert [line["name"][-1] for line in journal.until_note(folder, notes, "b")] == ["a", "b", "c", "a"]
     files.prune(folder, 3, lambda note: notes.append(note(notes[0][0])))
-    assert [line["name"][-1] for line in files.until_note(folder, notes, "b")] == ["b", "c"]
-    path = folder / files.JOURNAL
+    assert [line["name"][-1] for line in journal.until_note(folder, notes, "b")] == ["b", "c"]
+    path = folder / journal.JOURNAL
     path.write_text(path.read_text().partition("\n")[2])
     with pytest.raises(ConfigError, match="is not what it was when backup b was made"):
-        files.until_note(folder, notes, "b")
+        journal.until_note(folder, notes, "b")
 
 
 @pytest.mark.parametrize("lost", ["name", "sha256", "size", "mode", "modified"])
@@ -72,19 +72,19 @@ def test_a_line_that_lacks_something_is_told(lake, tmp_path, lost):
     folder = tmp_path / "backups"
     (lake["lake"] / "a").write_text("one")
     files.copy_new(folder, lake, 1)
-    [line] = files.read(folder)
+    [line] = journal.read(folder)
     del line[lost]
-    (folder / files.JOURNAL).write_text(json.dumps(line) + "\n")
+    (folder / journal.JOURNAL).write_text(json.dumps(line) + "\n")
     with pytest.raises(ConfigError, match=rf"files.jsonl is damaged \(.*{lost}.*\): use a copy"):
-        files.read(folder)
+        journal.read(folder)
 
 
 def test_half_a_line_does_not_count_and_is_mended(lake, tmp_path):
     folder = tmp_path / "backups"
     (lake["lake"] / "a").write_text("one")
     files.copy_new(folder, lake, 1)
-    whole = (folder / files.JOURNAL).read_text()
-    (folder / files.JOURNAL).write_text(whole + whole[:20])
+    whole = (folder / journal.JOURNAL).read_text()
+    (folder / journal.JOURNAL).write_text(whole + whole[:20])
     assert set(kept(folder)) == {"lake/a"}
     (lake["lake"] / "b").write_text("two")
     files.copy_new(folder, lake, 2)
@@ -95,9 +95,9 @@ def test_a_damaged_line_is_told(lake, tmp_path):
     folder = tmp_path / "backups"
     (lake["lake"] / "a").write_text("one")
     files.copy_new(folder, lake, 1)
-    (folder / files.JOURNAL).write_text("{]\n" + (folder / files.JOURNAL).read_text())
+    (folder / journal.JOURNAL).write_text("{]\n" + (folder / journal.JOURNAL).read_text())
     with pytest.raises(ConfigError, match=r"files.jsonl is damaged"):
-        files.read(folder)
+        journal.read(folder)
 
 
 def test_a_file_whose_bytes_are_missing_is_told(lake, tmp_path):
