@@ -73,7 +73,7 @@ def log_candidate(
         with mlflow.start_run(run_name=f"{name} {tags['train_run']}", tags=tags) as run:
             mlflow.log_params(params)
             if snapshot_uri:
-                mlflow.log_input(_dataset(pipeline, snapshot_uri, tags["snapshot_id"]), context="training")
+                _log_snapshot(_dataset(pipeline, snapshot_uri, tags["snapshot_id"]))
             logged = mlflow.sklearn.log_model(
                 model,
                 name="model",
@@ -92,6 +92,23 @@ def know_packages() -> None:
     from mlflow.utils.requirements_utils import _init_modules_to_packages_map
 
     _init_modules_to_packages_map()
+
+
+def _log_snapshot(snapshot: Any) -> None:
+    """Log which snapshot the run read.
+
+    MLflow looks whether it has the data set and then adds it: of candidates that log a new one at the same moment all
+    but one are refused, and find it there the next time.
+    """
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    try:
+        mlflow.log_input(snapshot, context="training")
+    except MlflowException as error:
+        if error.error_code != "BAD_REQUEST":
+            raise
+        mlflow.log_input(snapshot, context="training")
 
 
 def _dataset(pipeline: str, uri: str, snapshot_id: str) -> Any:

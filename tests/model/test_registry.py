@@ -6,6 +6,7 @@ import shutil
 import socket
 import tempfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from uuid import uuid4
 
@@ -226,6 +227,18 @@ def broken_server(request, impatient, monkeypatch):
         yield url
         server.shutdown()
         thread.join()
+
+
+def test_candidates_that_log_the_same_snapshot_at_once_are_all_logged(mlflow_url, name: str) -> None:
+    model, rows = fitted()
+    for number in range(4):
+        tags, uri = TAGS | {"snapshot_id": f"{number}" * 40}, f"file:///lake/{number}"
+
+        def log(candidate: int, tags: dict = tags, uri: str = uri) -> str:
+            return log_candidate(name, f"linear {candidate}", model, rows.head(5), {}, {}, tags, uri).model_id
+
+        with ThreadPoolExecutor(4) as pool:
+            assert len(set(pool.map(log, range(4)))) == 4
 
 
 def test_a_server_that_is_down_or_broken_is_said_to_be_in_one_sentence(broken_server):
