@@ -13,13 +13,13 @@ import msgspec
 import numpy as np
 
 from include.serving.audit import Audit
-from include.serving.beside import ask, ask_challenger, compare, takes
+from include.serving.beside import FEW_ROWS, ask, ask_challenger, compare, takes
 from include.serving.catalog import Catalog
 from include.serving.completing import complete
 from include.serving.guard import Guard
 from include.serving.inputs import MOST_FAULTS, BadRequest, OtherForm, RowReader, Rows
 from include.serving.metrics import Metrics
-from include.serving.model import LARGEST, ServedModel
+from include.serving.model import LARGEST, Challenger, ServedModel
 from include.serving.spool import Spool, SpoolFull
 from include.serving.warehouse import Warehouse
 
@@ -143,29 +143,45 @@ class Service:
             422 where there is no prediction, 413 where its answers are too long to be kept.
         """
         front, predicted = model, None
-        challenger = model.challenger if model.challenger and not model.challenger.stopped else None
+        challenger = _standing(model)
         if challenger and not is_pinned and takes(challenger, rows, subject):
             front, predicted = challenger.model, await ask_challenger(model, challenger, rows, self.metrics)
             challenger = challenger if predicted is not None else None  # it is not asked again
         if predicted is None:
             front, predicted = model, await ask(model, rows)
-        if not all(-LARGEST < value < LARGEST for value in predicted.tolist()):
-            raise _no_prediction(model, predicted, rows)
-        self._count += 1
-        answers = _answers(f"{self._prefix}{self._count:010x}", front, predicted, rows)
-        seconds = time.perf_counter() - start
-        lines = _lines(front, answers, rows, subject, seconds)
-        if len(lines) >= self.spool.longest:
-            raise BadRequest(413, f"the log never has room for {len(rows.values):,} such rows at once; send fewer")
-        self.spool.append(lines)
+        answers = self._keep(model, front, predicted, rows, subject, start)
         if self.spool.syncs:
             await self.spool.settle()
-        self.metrics.answered(answers.pipeline, len(rows.values), seconds)
+        self.metrics.answered(answers.pipeline, len(rows.values), time.perf_counter() - start)
         if challenger:
             compared = compare(model, challenger, front, predicted, rows, self.metrics)
             task = asyncio.create_task(self._keep_beside(compared, answers, rows, subject))
             self._comparisons.add(task)
             task.add_done_callback(self._comparisons.discard)
+        return answers
+
+    def must_wait(self, model: ServedModel, rows: Rows) -> bool:
+        """Tell whether an answer waits for a disk, a challenger or a thread, so that only `answer` gives it."""
+        return self.spool.syncs or len(rows.values) > FEW_ROWS or _standing(model) is not None
+
+    def answer_at_once(self, model: ServedModel, rows: Rows, subject: str, start: float) -> Answers:
+        """Predict rows and keep the answers, as `answer` does, where nothing has to wait."""
+        answers = self._keep(model, model, model.answer(rows.values), rows, subject, start)
+        self.metrics.answered(answers.pipeline, len(rows.values), time.perf_counter() - start)
+        return answers
+
+    def _keep(
+        self, model: ServedModel, front: ServedModel, predicted: np.ndarray, rows: Rows, subject: str, start: float
+    ) -> Answers:
+        """Return the answers of the version that predicted instead of the champion, or is it, once they are kept."""
+        if not all(-LARGEST < value < LARGEST for value in predicted.tolist()):
+            raise _no_prediction(model, predicted, rows)
+        self._count += 1
+        answers = _answers(f"{self._prefix}{self._count:010x}", front, predicted, rows)
+        lines = _lines(front, answers, rows, subject, time.perf_counter() - start)
+        if len(lines) >= self.spool.longest:
+            raise BadRequest(413, f"the log never has room for {len(rows.values):,} such rows at once; send fewer")
+        self.spool.append(lines)
         return answers
 
     async def _keep_beside(self, compared: Compared, answers: Answers, rows: Rows, subject: str) -> None:
@@ -181,6 +197,11 @@ class Service:
             self.metrics.compared(answers.pipeline, "not kept")  # the room that is left is for what clients get
         else:
             self.metrics.compared(answers.pipeline, "kept")
+
+
+def _standing(model: ServedModel) -> Challenger | None:
+    """Return who answers beside a champion, unless that was stopped."""
+    return model.challenger if model.challenger and not model.challenger.stopped else None
 
 
 def _no_prediction(model: ServedModel, predicted: np.ndarray, rows: Rows) -> BadRequest:

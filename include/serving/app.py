@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import ChainMap
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
-from starlette.routing import Route
+from starlette.routing import Route, compile_path
 
 from include.serving.answering import Service
 from include.serving.audit import Audit
 from include.serving.catalog import Catalog
 from include.serving.endpoints import Explain, Feedback, Models
-from include.serving.guard import Guard
+from include.serving.guard import Guard, Headers
 from include.serving.http import FAULT, Predict, Receive, Scope, Send, problem_of
-from include.serving.inference import add_protocol, infer_routes
+from include.serving.inference import INFER_PATHS, Infer, add_protocol
 from include.serving.metrics import Metrics, reserve, text
 from include.serving.openapi import describe_hot_routes
 from include.serving.spool import Spool
@@ -32,18 +32,26 @@ LOOKS_SECONDS = 0.2  # how often a worker looks for another version, a revoked t
 class Shortcut:
     """The application, whose hot routes are taken past its middlewares: these take as long as an answer does."""
 
-    def __init__(self, app: FastAPI, hot: list[Route]) -> None:
-        self._app, self._hot = app, hot
+    def __init__(self, app: FastAPI, hot: Mapping[str, Predict]) -> None:
+        self._app, self._hot = app, [(compile_path(path)[0], endpoint) for path, endpoint in hot.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] == "http" and scope["method"] == "POST":
-            for route in self._hot:
-                if path := route.path_regex.match(scope["path"]):
+            for pattern, endpoint in self._hot:
+                if path := pattern.match(scope["path"]):
                     scope["path_params"] = path.groupdict()
-                    await route.app(scope, receive, send)
+                    await endpoint(scope, receive, send)
                     return
         await self._app(scope, receive, send)
+
+    def at_once(self, url: bytes, headers: Headers, body: bytes) -> bytes | None:
+        """Return the answer to a POST that has to wait for nothing; else None, and nothing was done."""
+        path = url.decode("ascii")
+        for pattern, endpoint in self._hot:
+            if match := pattern.match(path):
+                return endpoint.at_once(match.groupdict(), headers, body)
+        return None
 
 
 def create_app(folder: Path, guard: Guard, spool: Spool, warehouse: Warehouse) -> Shortcut:
@@ -67,8 +75,9 @@ def create_app(folder: Path, guard: Guard, spool: Spool, warehouse: Warehouse) -
 
     app = FastAPI(title="Ciclo: predictions", version="1", lifespan=lifespan, docs_url="/docs", redoc_url=None)
     _answer_faults(app, service)
-    hot = [Route("/v1/predict/{pipeline}", Predict(service), methods=["POST"]), *infer_routes(service)]
-    app.router.routes[:0] = hot
+    infer = Infer(service)
+    hot = {"/v1/predict/{pipeline}": Predict(service)} | dict.fromkeys(INFER_PATHS, infer)
+    app.router.routes[:0] = [Route(path, endpoint, methods=["POST"]) for path, endpoint in hot.items()]
     add_protocol(app, service)
     app.router.routes.append(Route("/v1/explain/{pipeline}", Explain(service), methods=["POST"]))
     app.router.routes.append(Route("/v1/feedback", Feedback(service), methods=["POST"]))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 import msgspec
 
-from include.serving.answering import Service
-from include.serving.guard import NotAllowed
-from include.serving.inputs import BadRequest
+from include.serving.answering import Answers, Service
+from include.serving.completing import complete
+from include.serving.guard import Headers, NotAllowed
+from include.serving.inputs import BadRequest, OtherForm, Rows
+from include.serving.model import ServedModel
 from include.serving.spool import SpoolFull
 from include.serving.warehouse import WarehouseDown
 
@@ -66,11 +68,44 @@ class Predict(Endpoint):
 
     async def respond(self, scope: Scope, receive: Receive) -> bytes:
         """Return predictions for the rows of features in the body, or that it names; see docs/serving.md."""
-        start, service, name = time.perf_counter(), self.service, scope["path_params"]["pipeline"]
-        claims = service.guard.check(scope["headers"], "predict", name)
-        model = service.model(name)
-        rows = await service.read(model, await read_body(receive))
-        return encode(await service.answer(model, rows, claims.subject, start))
+        start, service, path = time.perf_counter(), self.service, scope["path_params"]
+        model, subject = self.admit(path, scope["headers"])
+        body = await read_body(receive)
+        try:
+            rows, written = self.read(model, body)
+        except OtherForm as other:
+            rows, written = await complete(service.warehouse, service.reader(model), other.request), encode
+        return written(await service.answer(model, rows, subject, start, is_pinned="version" in path))
+
+    def at_once(self, path: Mapping[str, str], headers: Headers, body: bytes) -> bytes | None:
+        """Return what `respond` does, where that has to wait for nothing; else None, and nothing was done."""
+        start, service = time.perf_counter(), self.service
+        try:
+            model, subject = self.admit(path, headers)
+            rows, written = self.read(model, body)
+            if service.must_wait(model, rows):
+                return None
+            service.guard.count(headers)
+            return written(service.answer_at_once(model, rows, subject, start))
+        except Exception:  # `respond` comes to the same, where the client is told and the log
+            return None
+
+    def admit(self, path: Mapping[str, str], headers: Headers) -> tuple[ServedModel, str]:
+        """Return which version is asked, and who asks.
+
+        Raises
+        ------
+        NotAllowed
+            The token is not good for it.
+        BadRequest
+            404 where there is none.
+        """
+        claims = self.service.guard.check(headers, "predict", path["pipeline"])
+        return self.service.model(path["pipeline"]), claims.subject
+
+    def read(self, model: ServedModel, body: bytes) -> tuple[Rows, Callable[[Answers], bytes]]:
+        """Return the rows of a body, and what writes their answers; raises as `RowReader.read` does."""
+        return self.service.reader(model).read(body), encode
 
 
 async def send_body(

@@ -5,49 +5,46 @@ https://github.com/kserve/open-inference-protocol/blob/main/specification/protoc
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 from fastapi import FastAPI, Response
 from starlette.routing import Route
 
-from include.serving.answering import Service
-from include.serving.http import Endpoint, Receive, Scope, encode, read_body
-from include.serving.inputs import BadRequest
+from include.serving.answering import Answers, Service
+from include.serving.guard import Headers
+from include.serving.http import Predict, Receive, Scope, encode
+from include.serving.inputs import BadRequest, Rows
 from include.serving.model import ServedModel
 from include.serving.tensors import decode, describe, inferred, matrix, outputs
 
+INFER_PATHS = "/v2/models/{pipeline}/infer", "/v2/models/{pipeline}/versions/{version}/infer"
 
-class Infer(Endpoint):
+
+class Infer(Predict):
     """``POST /v2/models/{pipeline}[/versions/{version}]/infer``."""
 
     def problem(self, status: int, title: str, faults: list[str]) -> tuple[bytes, bytes]:
         """Return an error as the protocol writes it."""
         return encode({"error": "; ".join([title, *faults])}), b"application/json"
 
-    async def respond(self, scope: Scope, receive: Receive) -> bytes:
-        """Return predictions for tensors of features."""
-        start, service, path = time.perf_counter(), self.service, scope["path_params"]
-        claims = service.guard.check(scope["headers"], "predict", path["pipeline"])
-        model = service.model(path["pipeline"])
+    def admit(self, path: Mapping[str, str], headers: Headers) -> tuple[ServedModel, str]:
+        """Return which version is asked, and who asks; raises as `Predict.admit` does, for another version, too."""
+        model, subject = super().admit(path, headers)
         refuse_other(model, path.get("version"))
+        return model, subject
+
+    def read(self, model: ServedModel, body: bytes) -> tuple[Rows, Callable[[Answers], bytes]]:
+        """Return the rows of tensors of features, and what writes their answers."""
         try:
-            request = decode(await read_body(receive))
+            request = decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             status = 422 if isinstance(error, msgspec.ValidationError) else 400
             raise BadRequest(status, f"the body is no inference request: {error}") from None
         names = outputs(model, request)
-        rows = service.reader(model).of_values(matrix(model, request.inputs))
-        answers = await service.answer(model, rows, claims.subject, start, is_pinned="version" in path)
-        return encode(inferred(answers, request.id, names))
-
-
-def infer_routes(service: Service) -> list[Route]:
-    """Return the routes that predict."""
-    infer = Infer(service)
-    paths = "/v2/models/{pipeline}/infer", "/v2/models/{pipeline}/versions/{version}/infer"
-    return [Route(path, infer, methods=["POST"]) for path in paths]
+        rows = self.service.reader(model).of_values(matrix(model, request.inputs))
+        return rows, lambda answers: encode(inferred(answers, request.id, names))
 
 
 class Metadata(Infer):
@@ -55,10 +52,7 @@ class Metadata(Infer):
 
     async def respond(self, scope: Scope, receive: Receive) -> bytes:
         """Return what a model is asked and answers, to those who may ask it."""
-        path = scope["path_params"]
-        self.service.guard.check(scope["headers"], "predict", path["pipeline"])
-        model = self.service.model(path["pipeline"])
-        refuse_other(model, path.get("version"))
+        model, _ = self.admit(scope["path_params"], scope["headers"])
         return encode(describe(model))
 
 

@@ -6,13 +6,15 @@ import asyncio
 import json
 import socket
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from include.serving.http import FAULT, Endpoint
-from include.serving.server import Whole
+from include.serving.server import SMALL_BYTES
 from include.spec.model import Pipeline
 from tests.serving.running import Service
 from tests.serving.test_predict import ROW
@@ -33,39 +35,6 @@ def request(service: Service, plant: Pipeline, *headers: str, rows: int = 1) -> 
     return "\r\n".join([*head, "", ""]).encode(), body
 
 
-class Recorder:
-    """A transport that remembers what it was told."""
-
-    def __init__(self) -> None:
-        self.told: list[Any] = []
-
-    def write(self, part: bytes) -> None:
-        self.told.append(part)
-
-    def close(self) -> None:
-        self.told.append("closed")
-
-    def is_closing(self) -> bool:
-        return "closed" in self.told
-
-
-def test_what_is_written_in_one_turn_leaves_in_one_piece_and_before_the_end() -> None:
-    recorder = Recorder()
-
-    async def answer() -> None:
-        whole = Whole(recorder, asyncio.get_running_loop())
-        whole.write(b"head ")
-        whole.write(b"body")
-        assert recorder.told == []
-        await asyncio.sleep(0)
-        whole.write(b"last")
-        whole.close()
-        await asyncio.sleep(0)
-
-    asyncio.run(answer())
-    assert recorder.told == [b"head body", b"last", "closed"]
-
-
 def test_requests_that_do_not_wait_for_answers_get_them_in_order(
     link: socket.socket, shared_service: Service, plant: Pipeline
 ) -> None:
@@ -73,6 +42,47 @@ def test_requests_that_do_not_wait_for_answers_get_them_in_order(
     link.sendall(b"".join(part for rows in counts for part in request(shared_service, plant, rows=rows)))
     answers = link.makefile("rb")
     assert [len(json.loads(read(answers)[1])["predictions"]) for _ in counts] == counts
+
+
+def test_a_body_may_come_in_pieces_of_which_each_is_waited_for(
+    link: socket.socket, shared_service: Service, plant: Pipeline
+) -> None:
+    answers, rows = link.makefile("rb"), 2 * SMALL_BYTES // len(json.dumps(ROW))
+    for count in (1, rows, 2):  # one that is answered at once, one that is too large for it, and one after that
+        head, body = request(shared_service, plant, rows=count)
+        for part in (head, body[:70], body[70:-1], body[-1:]):
+            link.sendall(part)
+            shared_service.wait_for(lambda: not _unread(shared_service.port))
+        assert len(json.loads(read(answers)[1])["predictions"]) == count
+
+
+def test_a_request_whose_body_is_still_on_its_way_is_answered_before_the_service_ends(
+    service: Service, plant: Pipeline
+) -> None:
+    with socket.create_connection(("127.0.0.1", service.port), timeout=30) as link:
+        head, body = request(service, plant)
+        link.sendall(head + body[:10])
+        service.wait_for(lambda: not _unread(service.port))
+        service.process.terminate()  # type: ignore[union-attr]
+        service.wait_for(lambda: _refuses(service.port))
+        link.sendall(body[10:])
+        answer = link.makefile("rb")
+        head, told = read(answer)
+        assert len(json.loads(told)["predictions"]) == 1
+        assert b"connection: close" in head
+        assert answer.read() == b""
+
+
+def _unread(port: int) -> int:
+    """Return how many bytes the service has not taken yet of what its clients sent."""
+    lines = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+    return sum(int(each[4].split(":")[1], 16) for each in lines if int(each[1].split(":")[1], 16) == port)
+
+
+def _refuses(port: int) -> bool:
+    """Tell whether nobody listens any more."""
+    with closing(socket.socket()) as link:
+        return link.connect_ex(("127.0.0.1", port)) != 0
 
 
 def test_a_client_that_asks_whether_to_go_on_is_told_at_once(
@@ -101,7 +111,11 @@ def test_an_answer_without_a_body_comes(link: socket.socket) -> None:
 
 def read(answer: Any) -> tuple[bytes, bytes]:
     """Return head and body of the next answer."""
-    head = b"".join(iter(answer.readline, b"\r\n"))
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        line = answer.readline()
+        assert line, "the connection ended"
+        head += line
     [size] = [int(line.split(b":")[1]) for line in head.lower().splitlines() if line.startswith(b"content-length")]
     return head, answer.read(size)
 
