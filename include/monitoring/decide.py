@@ -272,10 +272,11 @@ def _unknown(history: Sequence[Look], rules: Rules, judged: Judged) -> str:
 def _governed(history: Sequence[Look], policy: Policy, verdict: Verdict) -> Verdict:
     """Return what was asked for, or why not: asked before, refused too often, too soon or too often."""
     cause, evidence = verdict.evidence["cause"], verdict.evidence
+    price_pct = evidence["figures"].get("worth", {}).get("price_pct") or 0.0
     if repeated := governor.repeated(history, cause):
         return Verdict("hold", [repeated, *verdict.reasons], evidence)
-    if rejected := governor.rejected(history, policy):
+    if rejected := governor.rejected(history, policy, cause, price_pct):
         return _investigate(history, "rejected", [rejected, *verdict.reasons], evidence)
-    if refused := governor.refused(history, policy, cause):
+    if refused := governor.refused(history, policy, cause, price_pct):
         return Verdict("hold", [refused, *verdict.reasons], evidence)
     return verdict

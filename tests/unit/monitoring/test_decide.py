@@ -280,7 +280,7 @@ def asked(number, outcome="", *measures, **facts):
 
 
 def test_rejected_challengers_break_the_circuit_and_a_promoted_one_closes_it_again():
-    rejected = [asked(number, "rejected") for number in range(3)]
+    rejected = [asked(number, "rejected", probe=BETTER) for number in range(3)]
     found = decide([*rejected, look(3, probe=BETTER)], DEFAULT)
     assert found.verdict == "investigate"
     assert found.reasons[0] == "the last 3 challengers within a year were rejected: training again would not help"
@@ -289,8 +289,29 @@ def test_rejected_challengers_break_the_circuit_and_a_promoted_one_closes_it_aga
     assert decide([*rejected, look(3, probe=BETTER, champion=4)], DEFAULT).verdict == "retrain"
 
 
+def test_the_circuit_closes_for_a_gain_that_grows_with_each_challenger_that_was_rejected():
+    def after(rejections, *gains):
+        rejected = [asked(number, "rejected", probe=BETTER) for number in range(rejections)]
+        since = [look(rejections + n, probe=Probe((1.0,) * 6, (1 + gain,) * 6)) for n, gain in enumerate(gains)]
+        return decide([*rejected, *since], DEFAULT).verdict
+
+    assert after(3, 0.39) == "investigate"
+    assert after(3, 0.41) == after(3, 0.21, 0.21) == "retrain", "twice what was gained when the last was rejected"
+    assert after(3, 0.21, -0.3, 0.21) == "investigate", "what was worse since is taken off"
+    assert after(4, 0.41) == after(4, 0.79) == "investigate"
+    assert after(4, 0.81) == after(4, 0.41, 0.41) == "retrain"
+    assert after(5, 0.41, 0.41, 0.41) == "investigate"
+
+
+def test_a_gain_after_a_training_that_had_none_asks_once_it_is_worth_twice_the_price():
+    grown = asked(0, "rejected", cause=("worth",), usable_rows=10000, probe=SAME)
+    facts = {"usable_rows": 10600, "fitted_rows": 5000}
+    assert decide([grown, look(1, probe=Probe((1.0,) * 6, (1.09,) * 6), **facts)], DEFAULT).verdict == "hold"
+    assert decide([grown, look(1, probe=Probe((1.0,) * 6, (1.11,) * 6), **facts)], DEFAULT).verdict == "retrain"
+
+
 def test_the_circuit_closes_by_itself_after_a_year():
-    rejected = [asked(number, "rejected") for number in range(3)]
+    rejected = [asked(number, "rejected", probe=BETTER) for number in range(3)]
     assert decide([*rejected, look(11, probe=BETTER)], DEFAULT).verdict == "investigate"
     assert decide([*rejected, look(37, probe=BETTER)], DEFAULT).verdict == "retrain"
 
@@ -298,7 +319,7 @@ def test_the_circuit_closes_by_itself_after_a_year():
 def test_trainings_without_an_outcome_never_break_the_circuit_and_are_told():
     skipped = [asked(number) for number in range(5)]
     assert decide([*skipped, look(5, probe=BETTER)], DEFAULT).verdict == "retrain"
-    rejected = [asked(number, "rejected") for number in range(5, 8)]
+    rejected = [asked(number, "rejected", probe=BETTER) for number in range(5, 8)]
     told = decide([*skipped, *rejected, look(8, probe=BETTER)], DEFAULT).reasons[0]
     assert told == (
         "the last 3 challengers within a year were rejected (5 more trainings had no outcome, which counts for"
@@ -351,7 +372,7 @@ def test_a_rejected_cause_asks_for_no_second_training_of_the_same_champion_befor
     assert again().verdict == "hold"
     assert again().reasons[0] == (
         "a training because of worth was rejected on 2024-01-31: the same asks again with 2 times the rows that were"
-        " new to the champion then (400), or 2 times the gain"
+        " new to the champion then (400), or once 2 times the gain of then was missed since"
     )
     assert again(usable_rows=5800).verdict == "retrain", "twice the new rows"
     assert again(probe=Probe((1.0,) * 6, (1.41,) * 6)).verdict == "retrain", "twice the gain"
