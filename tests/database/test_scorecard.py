@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FEBRUARY = Window.parse("2025-02-01", "2025-03-01")
 PRIVACY = "The data pipeline has appropriate privacy controls"
 INVARIANTS, REGRESSED = "Data invariants hold for inputs", "Prediction quality has not regressed"
+CORRELATE = "Offline and online metrics correlate"
 TUNED, SLICES = "All hyperparameters have been tuned", "Model quality is sufficient on important data slices"
 CHECK = """
 insert into ops.quality_result (pipeline, source, window_start_at, window_end_at, batch_sha256, rule, column_name,
@@ -121,6 +122,44 @@ def test_by_hand_counts_half_only_where_the_record_tells_what_was_done(warehouse
     searched = mark(warehouse, TUNED)
     assert (searched.score, searched.evidence["readings"][-8:]) == (1, ": linear")
     assert mark(warehouse, SLICES).score == 0
+
+
+MEASURED = """
+insert into ml.performance (pipeline, window_start_at, window_end_at, model_version, kind, subject, statistic, slice,
+    reference, value, status, reason, row_count, run_id)
+values ('readings', timestamptz '2025-01-01Z' + %s * interval '1 day', timestamptz '2025-01-02Z' + %s * interval '1 day',
+    1, 'error', 'prediction', %s, %s, %s, %s, %s, '', 100, 'r')
+"""
+
+
+def test_offline_and_online_errors_correlate_where_most_windows_err_about_as_much_as_promised(
+    warehouse: Warehouse,
+) -> None:
+    def err(day: int, value: float, status: str = "ok", statistic: str = "mae") -> None:
+        warehouse.sql(MEASURED, day, day, statistic, "", 0.4, value, status)
+
+    assert mark(warehouse, CORRELATE).score == 0
+    for day, value in enumerate([0.3, 0.5]):
+        err(day, value)
+    assert mark(warehouse, CORRELATE).score == 0, "two windows tell little"
+    err(2, 0.9, "breach")
+    told = mark(warehouse, CORRELATE)
+    assert told.score == 1
+    assert told.evidence["readings"] == (
+        "in 2 of 3 windows the live error was half to twice the one of the held-out rows (median 1.25 times it)"
+    )
+    err(3, 0.4, "unknown")
+    err(4, 0.9, "ok", "coverage")
+    assert mark(warehouse, CORRELATE).evidence == told.evidence, "what is unknown, or no error, says nothing"
+    err(5, 0.1)
+    assert mark(warehouse, CORRELATE).missing == ["readings"], "half of the windows are not most of them"
+
+
+def test_slices_count_once_their_quality_is_known(warehouse: Warehouse) -> None:
+    warehouse.sql(MEASURED, 0, 0, "mae", "day_of_week=0", 0.4, 0.3, "unknown")
+    assert mark(warehouse, SLICES).score == 0
+    warehouse.sql(MEASURED, 1, 1, "mae", "day_of_week=0", 0.4, 0.3, "ok")
+    assert mark(warehouse, SLICES).score == 1
 
 
 @pytest.mark.parametrize("test", [test for test in TESTS if test.by_hand], ids=lambda test: test.name)
