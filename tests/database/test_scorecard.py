@@ -127,8 +127,8 @@ def test_by_hand_counts_half_only_where_the_record_tells_what_was_done(warehouse
 MEASURED = """
 insert into ml.performance (pipeline, window_start_at, window_end_at, model_version, kind, subject, statistic, slice,
     reference, value, status, reason, row_count, run_id)
-values ('readings', timestamptz '2025-01-01Z' + %s * interval '1 day', timestamptz '2025-01-02Z' + %s * interval '1 day',
-    1, 'error', 'prediction', %s, %s, %s, %s, %s, '', 100, 'r')
+select 'readings', at, at + interval '1 day', 1, 'error', 'prediction', %s, %s, %s, %s, %s, '', 100, 'r'
+from (select timestamptz '2025-01-01Z' + %s * interval '1 day' as at) day
 """
 
 
@@ -136,7 +136,7 @@ def test_offline_and_online_errors_correlate_where_most_windows_err_about_as_muc
     warehouse: Warehouse,
 ) -> None:
     def err(day: int, value: float, status: str = "ok", statistic: str = "mae") -> None:
-        warehouse.sql(MEASURED, day, day, statistic, "", 0.4, value, status)
+        warehouse.sql(MEASURED, statistic, "", 0.4, value, status, day)
 
     assert mark(warehouse, CORRELATE).score == 0
     for day, value in enumerate([0.3, 0.5]):
@@ -156,9 +156,9 @@ def test_offline_and_online_errors_correlate_where_most_windows_err_about_as_muc
 
 
 def test_slices_count_once_their_quality_is_known(warehouse: Warehouse) -> None:
-    warehouse.sql(MEASURED, 0, 0, "mae", "day_of_week=0", 0.4, 0.3, "unknown")
+    warehouse.sql(MEASURED, "mae", "day_of_week=0", 0.4, 0.3, "unknown", 0)
     assert mark(warehouse, SLICES).score == 0
-    warehouse.sql(MEASURED, 1, 1, "mae", "day_of_week=0", 0.4, 0.3, "ok")
+    warehouse.sql(MEASURED, "mae", "day_of_week=0", 0.4, 0.3, "ok", 1)
     assert mark(warehouse, SLICES).score == 1
 
 
