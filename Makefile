@@ -2,6 +2,8 @@
 PYTHON ?= python3
 SETUP = $(PYTHON) include/local/bootstrap.py
 BIN = .venv/bin
+# Where an image forbids Python to keep what it compiled, each process would compile all that it imports anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run test stop status containers containers-test lint audit bench docs
 

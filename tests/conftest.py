@@ -5,6 +5,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +26,9 @@ hypothesis_settings.load_profile("steady")
 _FOREIGN = ("CICLO_", "AIRFLOW", "MLFLOW", "PG", "BANXICO_", "INEGI_", "UCI_", "INTERNAL_DB_")
 for _name in [name for name in os.environ if name.startswith(_FOREIGN)]:
     del os.environ[_name]
+# What was compiled is kept, whatever the image says: else each process compiles all that it imports anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 _FOLDER = Path(tempfile.mkdtemp(prefix="ciclo-tests-"))
 os.environ |= {
     "CICLO_ENV_FILE": os.devnull,
