@@ -37,6 +37,9 @@ os.environ |= {
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "GX_ANALYTICS_ENABLED": "false",
+    # Threads that wait for one another let go of the core, which other tests want; BLAS cannot, so it has one.
+    "OMP_WAIT_POLICY": "passive",
+    "OPENBLAS_NUM_THREADS": "1",
 }
 
 # A shell that runs the tests in the background has them, and all that they start, ignore Ctrl-C.
