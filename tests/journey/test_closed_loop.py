@@ -3,8 +3,6 @@
 import hashlib
 import json
 import re
-import subprocess
-import sys
 from datetime import UTC
 from itertools import chain
 from pathlib import Path
@@ -22,6 +20,7 @@ from include.quality.data_docs.files import pages_of_run
 from include.spec.load import load_all
 from include.spec.model import Pipeline, Replay
 from include.windows import Window
+from tests import forked
 from tests.leaks import command_lines, database, files, leaks, repository, secrets_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -295,8 +294,7 @@ def test_a_loop_in_which_every_component_is_killed_once_comes_to_the_same_end(pl
 
 def is_up(system) -> bool:
     """Tell whether `ciclo status` finds every component well; it fails while a database is away."""
-    command = [sys.executable, "-m", "include.commands.cli", "status", "--json"]
-    told = subprocess.run(command, cwd=ROOT, env=system.env, capture_output=True, text=True)
+    told = forked.run("include.commands.cli", "status", "--json", env=system.env)
     return told.returncode == 0 and all(one["healthy"] for one in json.loads(told.stdout)["services"].values())
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from include.local import preparation
 from include.settings import Settings, settings
+from tests import forked
 
 ROOT = Path(__file__).resolve().parents[2]
 Ciclo = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -23,8 +24,7 @@ Ciclo = Callable[..., "subprocess.CompletedProcess[str]"]
 @pytest.fixture
 def ciclo(options: Settings) -> Ciclo:
     def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "include.commands.cli", *arguments]
-        return subprocess.run(command, cwd=ROOT, env=os.environ | env, capture_output=True, text=True, check=False)
+        return forked.run("include.commands.cli", *arguments, env=os.environ | env)
 
     return run
 

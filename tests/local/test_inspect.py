@@ -7,14 +7,14 @@ from pathlib import Path
 
 from include.spec.lines import read
 from include.spec.load import load
+from tests import forked
 
 ROOT = Path(__file__).resolve().parents[2]
 UCI = ROOT / "tests" / "sources" / "fixtures" / "uci_slice_with_blank_tail.csv"
 
 
 def ciclo(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "include.commands.cli", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=os.environ | variables)
+    return forked.run("include.commands.cli", *arguments, env=os.environ | variables)
 
 
 def test_the_draft_can_be_redirected_into_a_file_and_people_still_read_the_evidence() -> None:

@@ -27,6 +27,7 @@ from include.security.tokens import issue
 from include.serving.versions import MODEL, TAGS, point, seal
 from include.spec.model import Pipeline
 from include.training.forecaster import Forecaster
+from tests import forked
 
 KEY = "1:" + "5" * 64
 START_SECONDS = 60
@@ -65,7 +66,8 @@ class Service:
     log_file: Path | None = None
     file_bytes: int | None = None
     options: tuple[str, ...] = ()
-    process: subprocess.Popen[bytes] | None = None
+    from_nothing: bool = False  # whether it is started as a process that has imported nothing yet
+    process: subprocess.Popen[bytes] | forked.Process | None = None
     session: requests.Session = field(default_factory=requests.Session)
 
     @property
@@ -77,23 +79,23 @@ class Service:
         return self.log_file or self.folder / "service.log"
 
     @property
-    def command(self) -> list[str]:
-        own = ["--port", str(self.port), "--workers", str(self.workers), *self.options]
-        return [sys.executable, "-m", "include.serving", *own]
+    def arguments(self) -> list[str]:
+        return ["--port", str(self.port), "--workers", str(self.workers), *self.options]
 
     def run(self) -> tuple[int, str]:
         """Start it where it cannot, and return its exit code and what it says."""
-        done = subprocess.run(
-            self.command, env=os.environ | self.environment, capture_output=True, text=True, timeout=60, check=False
-        )
+        done = forked.run("include.serving", *self.arguments, env=os.environ | self.environment)
         return done.returncode, done.stderr
 
     def start(self, certificate: Path | None = None) -> None:
         """Start it, and wait until it answers."""
+        env = os.environ | self.environment
         with self.log.open("ab") as output:
-            self.process = subprocess.Popen(
-                self.command, env=os.environ | self.environment, stdout=output, stderr=output, start_new_session=True
-            )
+            if self.from_nothing:
+                command = [sys.executable, "-m", "include.serving", *self.arguments]
+                self.process = subprocess.Popen(command, env=env, stdout=output, stderr=output, start_new_session=True)
+            else:
+                self.process = forked.Process("include.serving", *self.arguments, env=env, output=output, errors=output)
         if self.file_bytes is not None:
             resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (self.file_bytes, self.file_bytes))
         verify = str(certificate) if certificate else True

@@ -95,9 +95,11 @@ def test_all_end_with_the_first_process_however_that_ends(service: Service) -> N
     service.wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
 
 
-def test_processes_are_forked_before_there_are_threads(service: Service) -> None:
-    assert service.process is not None
-    assert len(os.listdir(f"/proc/{service.process.pid}/task")) == 1
+def test_processes_are_forked_before_there_are_threads(unstarted_service: Service) -> None:
+    unstarted_service.from_nothing = True
+    unstarted_service.start()
+    assert unstarted_service.process is not None
+    assert len(os.listdir(f"/proc/{unstarted_service.process.pid}/task")) == 1
 
 
 def test_a_second_service_on_the_same_folder_is_refused(service: Service, free_ports: Any) -> None:
