@@ -216,13 +216,16 @@ def broken(place, pipelines, shared_warehouse_url: str):
 
 def test_a_broken_file_is_told_line_by_line_and_nothing_else_of_it(broken: Client) -> None:
     card = text("<main" + broken.get("/").text.partition('id="card-zz"')[2].partition("</article>")[0])
-    assert "2 faults, told below" in card
-    assert re.findall(r"pipeline\.yaml:\d+: (\S+):", card.partition("told below")[2]) == ["impact", "training.min_rows"]
+    assert "mend the faults that ciclo validate zz tells (2)" in card
+    assert re.findall(r"pipeline\.yaml:\d+: (\S+):", card.partition("zz tells (2)")[2]) == [
+        "impact",
+        "training.min_rows",
+    ]
     assert "the warehouse was not read" not in card
     assert "MLflow" not in card
     answer = broken.get("/pipeline/zz")
     assert answer.status_code == 200
-    assert re.findall(r"pipeline\.yaml:\d+: (\S+):", text(answer.text).partition("told below")[2])[:2] == [
+    assert re.findall(r"pipeline\.yaml:\d+: (\S+):", text(answer.text).partition("zz tells (2)")[2])[:2] == [
         *("impact", "training.min_rows"),
     ]
     assert "the warehouse was not read" not in text(answer.text)
