@@ -15,7 +15,7 @@ import psycopg2
 from include.backup import checksums, files, journal
 from include.backup.plan import Backup
 from include.backup.records import record_drill
-from include.backup.restore import files_at, pick, put_together
+from include.backup.restore import check_room, files_at, pick, put_together
 from include.errors import CicloError, ConfigError
 from include.local import archive, environment, postgres
 from include.settings import settings
@@ -77,6 +77,7 @@ def rehearse(source: Path) -> Outcome:
         name = backup.name
         with tempfile.TemporaryDirectory(prefix="ciclo-drill-") as folder:
             Path(folder).chmod(0o711)  # the server may run as a user of its own
+            check_room(source, backup, Path(folder))
             faults, unknown, told = _compare(source, backup, Path(folder) / "postgres")
     except (CicloError, OSError) as error:
         faults, unknown, told = [str(error)], [], []

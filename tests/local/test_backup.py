@@ -361,6 +361,17 @@ def test_a_mount_point_is_told_before_anything_is_done(installation, elsewhere):
         restore.restore(installation.backups, None)
 
 
+def test_room_is_asked_for_the_files_too_before_anything_is_done(copy, elsewhere):
+    size = 10**18  # of a file of the lake
+    line = {"name": "lake/payloads/aa/large.zst", "sha256": "aa", "size": size, "mode": 0o600, "modified": 0}
+    journal.append(copy / journal.JOURNAL, [line])
+    with pytest.raises(
+        ConfigError, match=r"GB free, and 10000\d{5}\.\d GB are needed: free some, or name another place"
+    ):
+        restore.restore(copy, None)
+    assert list(elsewhere.parent.iterdir()) == [copy]
+
+
 def test_nothing_is_overwritten(installation, elsewhere):
     (elsewhere / "lake").mkdir(parents=True)
     with pytest.raises(ConfigError, match=r"is not empty, it holds lake, .*mv "):
