@@ -1,9 +1,9 @@
 """
-**Makes** people know: looks in every pipeline for what is overdue (a stretch of time that the clock's runs should
-have loaded, a prediction that is not there by `predictions.due`, a run that has not ended in time), watches the health
-of each pipeline and tells of what changed (`ops.incident`: once when it turns bad, again when it turns worse, and when
-it is over), and delivers the alerts that wait in `ops.alert` to the webhooks and addresses under `alerts.to` in
-pipeline.yaml.
+**Makes** people know: looks in every pipeline for what is overdue (a stretch of time that the clock's runs should have
+loaded, a prediction that is not there by `predictions.due`, a run that has not ended in time), watches the health of
+each pipeline, of one whose file is broken, too, and tells of what changed (`ops.incident`: once when it turns bad,
+again when it turns worse, and when it is over), and delivers the alerts that wait in `ops.alert` to the webhooks and
+addresses under `alerts.to` in pipeline.yaml.
 
 One that cannot be delivered is tried again, eight times within half a day, then it is given up; `ciclo status` shows
 both. Alerts that say the same go out as one.
@@ -52,20 +52,21 @@ def watch_health() -> dict:
     """Look how each pipeline is, and tell of what changed."""
     import os
 
+    from include.local.validation import faults_of_all
     from include.steps.alert import watch_health
 
+    faults = faults_of_all(environ=None)
     with warehouse() as engine:
-        return watch_health(engine, load_runnable(), os.environ["MLFLOW_TRACKING_URI"], datetime.now(UTC))
+        return watch_health(engine, load_runnable(), faults, os.environ["MLFLOW_TRACKING_URI"], datetime.now(UTC))
 
 
 @task(trigger_rule="all_done", retries=0)
 def deliver() -> int:
     """Send what waits; what fails is tried again by the runs to come."""
     from include.alerts.deliver import deliver
-    from include.spec.load import load_each
 
     with warehouse() as engine:
-        return deliver(engine, load_runnable(), load_each()[1])
+        return deliver(engine, load_runnable())
 
 
 @dag(

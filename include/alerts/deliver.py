@@ -6,16 +6,17 @@ import logging
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from include.alerts.audience import audience, audiences
 from include.alerts.runbooks import runbook_url
 from include.errors import CicloError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping
 
     from sqlalchemy.engine import Engine
 
     from include.spec.model import Pipeline
-    from include.spec.parts import Email, Webhook
+    from include.spec.parts import Alerts, Email, Webhook
 
 TRIES = 8  # the pause doubles from five minutes: the last try comes some ten hours after the first
 SECONDS = 30
@@ -42,27 +43,27 @@ class Undelivered(CicloError):
     """Some alerts did not reach those they are for; they are tried again later."""
 
 
-def deliver(engine: Engine, pipelines: Mapping[str, Pipeline], broken: Collection[str] = ()) -> int:
+def deliver(engine: Engine, pipelines: Mapping[str, Pipeline]) -> int:
     """Send every alert whose turn it is and return how many went out; alerts that say the same go as one.
 
     Each is marked as soon as it was sent; a death between the two sends it once more, with the same number.
 
     Parameters
     ----------
-    broken : collection of str
-        Pipelines whose file has a fault: who is to be told stands there, so their alerts wait until it is mended.
+    pipelines : mapping
+        Those that can be loaded; those that no more can be are heard of where they were, see `include.alerts.audience`.
 
     Raises
     ------
     Undelivered
         If one could not be sent; the others were. It is tried again, TRIES times in all, with growing pauses.
     """
-    with engine.connect() as connection:
-        rows = connection.exec_driver_sql(WAITING, {"tries": TRIES}).mappings()
-        waiting = [dict(row) for row in rows if row["pipeline"] not in broken]
+    with engine.begin() as connection:
+        every = audiences(connection, pipelines)
+        waiting = [dict(row) for row in connection.exec_driver_sql(WAITING, {"tries": TRIES}).mappings()]
     errors = []
     for alert in waiting:
-        error = _sent(alert, pipelines.get(alert["pipeline"]))
+        error = _sent(alert, audience(alert["pipeline"], every).alerts)
         with engine.begin() as connection:
             connection.exec_driver_sql(TRIED, {"error": error, "is_last": alert["is_last"], "same": alert["same"]})
         if error:
@@ -75,13 +76,13 @@ def deliver(engine: Engine, pipelines: Mapping[str, Pipeline], broken: Collectio
     return len(waiting)
 
 
-def _sent(alert: Mapping[str, Any], pipeline: Pipeline | None) -> str:
+def _sent(alert: Mapping[str, Any], alerts: Alerts) -> str:
     """Send an alert; return why it could not be sent, without any secret, or nothing."""
     import requests
     from airflow.sdk.exceptions import AirflowException
 
-    destinations = {one.name: one for one in pipeline.alerts.to} if pipeline else {}
-    if (destination := destinations.get(alert["destination"])) is None:
+    destination = next((one for one in alerts.to if one.name == alert["destination"]), None)
+    if destination is None:
         return "pipeline.yaml names it no more under alerts.to"
     send: Any = {"webhook": _post, "email": _mail}[destination.kind]
     try:

@@ -10,6 +10,7 @@ from include.alerts.incidents import KINDS
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
+    from include.alerts.audience import Audience
     from include.spec.model import Pipeline
     from include.spec.parts import Event
     from include.warehouse.batch import RunRef
@@ -46,7 +47,7 @@ log = logging.getLogger("ciclo.alert")
 
 def raise_alert(
     connection: Connection,
-    pipeline: Pipeline,
+    pipeline: Pipeline | Audience,
     kind: Event,
     message: str,
     run: RunRef,

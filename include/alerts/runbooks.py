@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 OF_WORD = {
+    "broken": "broken",
     "failing": "failure",
     "blocked": "quality",
     "poor": "quality",

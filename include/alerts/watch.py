@@ -13,11 +13,14 @@ from include.warehouse.batch import RunRef
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
+    from include.alerts.audience import Audience
     from include.spec.model import Pipeline
 
 NEWEST = """
-select incident_id, grade, word, opened_at, told, told_at, healthy_since, closed_at from ops.incident
-where (pipeline, aspect) = (%s, %s) order by incident_id desc limit 1
+select incident_id, grade, word, opened_at, told, told_at, healthy_since, closed_at, exists (
+    select from ops.alert a where a.incident_id = i.incident_id and status <> 'silenced'
+        and message like '%% is degraded: broken, %%') as is_told_broken
+from ops.incident i where (pipeline, aspect) = (%s, %s) order by incident_id desc limit 1
 """
 OPEN = """
 insert into ops.incident (pipeline, aspect, grade, word, why, todo, opened_at) values (%s, %s, %s, %s, %s, %s, %s)
@@ -50,7 +53,7 @@ select exists (select from ops.alert where incident_id = %(incident)s and status
 
 
 def watch(
-    connection: Connection, pipeline: Pipeline, aspects: Mapping[str, Mapping[str, str]], now: datetime
+    connection: Connection, pipeline: Pipeline | Audience, aspects: Mapping[str, Mapping[str, str]], now: datetime
 ) -> dict[str, Act]:
     """Note how a pipeline's aspects are, tell people of what changed, and return what was done of each.
 
@@ -64,10 +67,14 @@ def watch(
     return {aspect: _watch(connection, pipeline, aspect, finding, now) for aspect, finding in aspects.items()}
 
 
-def _watch(connection: Connection, pipeline: Pipeline, aspect: str, finding: Mapping[str, str], now: datetime) -> Act:
+def _watch(
+    connection: Connection, pipeline: Pipeline | Audience, aspect: str, finding: Mapping[str, str], now: datetime
+) -> Act:
     row = connection.exec_driver_sql(NEWEST, (pipeline.pipeline, aspect)).mappings().first()
-    incident = row and Incident(row["told"], row["told_at"], row["healthy_since"], row["closed_at"])
-    act = react(incident or None, finding["grade"], now)
+    incident = Incident(row["told"], row["told_at"], row["healthy_since"], row["closed_at"]) if row else None
+    if row and finding["word"] == "broken" and not row["is_told_broken"]:  # that its runs fail says less
+        incident = Incident(None, None, row["healthy_since"], row["closed_at"])
+    act = react(incident, finding["grade"], now)
     about = (finding["grade"], finding["word"], finding["why"], finding["todo"])
     if act == "open":
         incident_id = connection.exec_driver_sql(OPEN, (pipeline.pipeline, aspect, *about, now)).scalar_one()
@@ -77,7 +84,7 @@ def _watch(connection: Connection, pipeline: Pipeline, aspect: str, finding: Map
         if act in ("reopen", "tell") or (act == "note" and finding["grade"] != "healthy"):
             connection.exec_driver_sql(SEEN, (*about, incident_id))
         if act == "tell":
-            is_repeated = row["told"] is not None
+            is_repeated = incident is not None and incident.told is not None
             opened_at = now if is_repeated else row["opened_at"]
             _tell(connection, pipeline, aspect, incident_id, finding, now, opened_at)
         elif act == "note" and finding["grade"] == "healthy":
@@ -89,7 +96,7 @@ def _watch(connection: Connection, pipeline: Pipeline, aspect: str, finding: Map
 
 def _tell(
     connection: Connection,
-    pipeline: Pipeline,
+    pipeline: Pipeline | Audience,
     aspect: str,
     incident_id: int,
     finding: Mapping[str, str],
@@ -99,7 +106,7 @@ def _tell(
     """Tell people of an incident, unless a task has done so."""
     grade = finding["grade"]
     about = "^(?!(score|monitor|train|rollback|quarantine|label)_)" if aspect == "freshness" else ""
-    kinds = list(KINDS[aspect])
+    kinds = [] if finding["word"] == "broken" else list(KINDS[aspect])
     place: dict[str, Any] = {"pipeline": pipeline.pipeline, "kinds": kinds, "opened_at": opened_at, "about": about}
     level = connection.exec_driver_sql(ADOPT, place | {"incident_id": incident_id}).scalar()
     is_told = level is not None and level >= (2 if SEVERITIES[grade] == "critical" else 1)
@@ -113,7 +120,7 @@ def _tell(
 
 
 def _recover(
-    connection: Connection, pipeline: Pipeline, aspect: str, incident: Mapping[str, Any], now: datetime
+    connection: Connection, pipeline: Pipeline | Audience, aspect: str, incident: Mapping[str, Any], now: datetime
 ) -> None:
     number = incident["incident_id"]
     connection.exec_driver_sql("update ops.incident set closed_at = %s where incident_id = %s", (now, number))

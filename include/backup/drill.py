@@ -15,7 +15,7 @@ import psycopg2
 from include.backup import checksums, files, journal
 from include.backup.plan import Backup
 from include.backup.records import record_drill
-from include.backup.restore import files_at, pick, put_together
+from include.backup.restore import check_room, files_at, pick, put_together
 from include.errors import CicloError, ConfigError
 from include.local import archive, environment, postgres
 from include.settings import settings
@@ -26,10 +26,10 @@ CHAMPIONS = """
 select v.name, v.version, tag.value as sha256, l.artifact_location, r.artifact_uri
 from registered_model_aliases a
 join model_versions v on v.name = a.name and v.version = a.version
-join model_version_tags tag on (tag.name, tag.version, tag.key) = (v.name, v.version, 'sha256')
-join model_version_tags model on (model.name, model.version, model.key) = (v.name, v.version, 'model_id')
-join logged_models l on l.model_id = model.value
-join runs r on r.run_uuid = v.run_id
+left join model_version_tags tag on (tag.name, tag.version, tag.key) = (v.name, v.version, 'sha256')
+left join model_version_tags model on (model.name, model.version, model.key) = (v.name, v.version, 'model_id')
+left join logged_models l on l.model_id = model.value
+left join runs r on r.run_uuid = v.run_id
 where a.alias = 'champion' order by 1
 """
 ERASED = "ops.erased"  # the payloads that were erased for a person: docs/runbooks/erasure.md
@@ -77,6 +77,7 @@ def rehearse(source: Path) -> Outcome:
         name = backup.name
         with tempfile.TemporaryDirectory(prefix="ciclo-drill-") as folder:
             Path(folder).chmod(0o711)  # the server may run as a user of its own
+            check_room(source, backup, Path(folder))
             faults, unknown, told = _compare(source, backup, Path(folder) / "postgres")
     except (CicloError, OSError) as error:
         faults, unknown, told = [str(error)], [], []
@@ -180,7 +181,7 @@ def _ledgers(url: str) -> Iterator[tuple[int, str | None]]:
     engine.dispose()
 
 
-def _champions(url: str) -> Iterator[tuple[str, int, str, str, str]]:
+def _champions(url: str) -> Iterator[tuple[str, int, str | None, str | None, str | None]]:
     with closing(postgres.connect(postgres.with_database(url, "mlflow"))) as link, link.cursor() as cursor:
         cursor.execute("select to_regclass('logged_models')")
         if (cursor.fetchone() or [None])[0] is not None:
@@ -189,17 +190,28 @@ def _champions(url: str) -> Iterator[tuple[str, int, str, str, str]]:
 
 
 def _answers(
-    source: Path, kept: dict[str, journal.Kept], pipeline: str, version: int, sha256: str, model: str, run: str
+    source: Path,
+    kept: dict[str, journal.Kept],
+    pipeline: str,
+    version: int,
+    sha256: str | None,
+    model: str | None,
+    run: str | None,
 ) -> tuple[str, str]:
     """Load a champion from the backup and compare its answers with those that were kept with it."""
     from include.registry import golden
 
-    named = f"{pipeline} version {version}"
+    named, way_out = f"{pipeline} version {version}", f"the next version has it, airflow dags trigger train_{pipeline}"
+    if sha256 is None or model is None or run is None:
+        what = "its hash" if sha256 is None else "its model" if model is None else "its run"
+        return "unknown", f"{named}: MLflow does not know {what}, so that its answers cannot be compared: {way_out}"
     with tempfile.TemporaryDirectory() as folder:
         for place, name in ((model, golden.MODEL), (run, golden.FILE)):
             path = f"mlflow/{place.removeprefix(ARTIFACTS).strip('/')}/{name}"
+            if path not in kept and name == golden.MODEL:
+                return "failed", f"{named}: {path} is not in the backup"
             if path not in kept:
-                return ("failed" if name == golden.MODEL else "unknown"), f"{named}: {path} is not in the backup"
+                return "unknown", f"{named}: {path} is not in the backup, to compare its answers with: {way_out}"
             try:
                 (Path(folder) / name).write_bytes(files.content(source, path, kept[path]))
             except ConfigError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from include.local.scratch import running
 from include.settings import settings
 
 RECOVERY_SECONDS = 3600
+BLOCK_BYTES = 4096  # a file takes whole blocks of a disk
 
 
 def restore(source: Path, until: datetime | None) -> tuple[Backup, datetime | None]:
@@ -34,19 +35,22 @@ def restore(source: Path, until: datetime | None) -> tuple[Backup, datetime | No
     Raises
     ------
     ConfigError
-        There is data already or a process that runs, the moment is not covered, or the backup is damaged.
+        There is data already or a process that runs, the moment is not covered, there is no room, or the backup is
+        damaged.
     """
     var = settings().var
     check_empty(var)
     backup, covered_until = pick(source, until)
     if backup.journal:
         journal.until_note(source, backup.journal, backup.name)
+    kept = files_at(source, until)
+    check_room(source, backup, var, kept.values())
     draft = var.with_name(f"{var.name}.restoring")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(mode=0o700, parents=True)
     with put_together(source, backup, draft / "postgres", _target(until)):
         pass  # it has recovered, and is shut down
-    files.restore(source, files_at(source, until), draft)
+    files.restore(source, kept, draft)
     os.sync()
     draft.rename(var)
     return backup, covered_until
@@ -81,6 +85,31 @@ def pick(source: Path, until: datetime | None) -> tuple[Backup, datetime | None]
     return backup, covered_until
 
 
+def check_room(source: Path, backup: Backup, target: Path, kept: Iterable[journal.Kept] = ()) -> None:
+    """Check that a disk has room for a backup's database and WAL, and for the files that are to be restored with it.
+
+    Parameters
+    ----------
+    target : Path
+        What is to be made; it need not be there.
+
+    Raises
+    ------
+    ConfigError
+        It has not.
+    """
+    segments = without_gap(store.wal_files(source), backup.timeline, backup.start_lsn)
+    sizes = [path.stat().st_size for folder in _folders(source, backup) for path in folder.rglob("*") if path.is_file()]
+    sizes += [SEGMENT_BYTES] * len(segments) + [each.size for each in kept]
+    needed = sum(-(-size // BLOCK_BYTES) * BLOCK_BYTES for size in sizes)
+    place = next(each for each in (target, *target.parents) if each.exists())
+    if (free := shutil.disk_usage(place).free) < needed:
+        raise ConfigError(
+            f"{place} has {free / 1e9:.1f} GB free, and {needed / 1e9:.1f} GB are needed: free some, or name another"
+            " place (CICLO_VAR for a restore, TMPDIR for a check)"
+        )
+
+
 def files_at(source: Path, until: datetime | None) -> dict[str, journal.Kept]:
     """Return the files that were there at a moment; at the end where none is given."""
     return journal.state(journal.read(source), None if until is None else int(until.timestamp() * 1e9))
@@ -105,12 +134,11 @@ def put_together(source: Path, backup: Backup, data: Path, target: dict[str, str
     Raises
     ------
     ConfigError
-        A part is damaged or missing, there is no room, or the WAL does not reach the target.
+        A part is damaged or missing, or the WAL does not reach the target.
     """
-    folders = [store.base(source, each) for each in chain(store.backups(source), backup.name)]
+    folders = _folders(source, backup)
     wal = store.wal_files(source)
     segments = without_gap(wal, backup.timeline, backup.start_lsn)
-    _check_room(data, folders, len(segments))
     if faults := [fault for folder in folders for fault in manifest.faults(folder)]:
         more = f", and {len(faults) - 1} more" if len(faults) > 1 else ""
         raise ConfigError(
@@ -150,12 +178,5 @@ def _target(until: datetime | None) -> dict[str, str]:
     return {} if until is None else {"recovery_target_time": until.isoformat()}
 
 
-def _check_room(data: Path, folders: list[Path], segments: int) -> None:
-    needed = sum(path.stat().st_size for folder in folders for path in folder.rglob("*") if path.is_file())
-    needed += segments * SEGMENT_BYTES
-    place = next(parent for parent in data.parents if parent.exists())
-    if (free := shutil.disk_usage(place).free) < needed:
-        raise ConfigError(
-            f"{place} has {free / 1e9:.1f} GB free, and {needed / 1e9:.1f} GB are needed: free some, or name another"
-            " place (CICLO_VAR for a restore, TMPDIR for a check)"
-        )
+def _folders(source: Path, backup: Backup) -> list[Path]:
+    return [store.base(source, each) for each in chain(store.backups(source), backup.name)]

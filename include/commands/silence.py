@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from include.commands.system import known_pipelines, warehouse
+from include.commands.system import faults, warehouse
 from include.errors import ConfigError
 from include.health.findings import ASPECTS
 
@@ -22,7 +22,7 @@ def silence(
     aspect: Annotated[str, typer.Option("--aspect", help=f"One of {', '.join(ASPECTS)}; all when left out.")] = "",
 ) -> None:
     """Do not deliver a pipeline's alerts for a time: they are recorded, and what lasts is told when it is over."""
-    known_pipelines(pipeline)
+    faults(pipeline)  # one whose file is broken may be silenced, one that is not there may not
     length = duration(lasting)
     if aspect and aspect not in ASPECTS:
         raise ConfigError(f"--aspect {aspect}: there is no such aspect; there are {', '.join(ASPECTS)}")
@@ -39,7 +39,7 @@ def silence(
 
 def unsilence(pipeline: Annotated[str, typer.Argument(help="The pipeline.")]) -> None:
     """Deliver a pipeline's alerts again."""
-    known_pipelines(pipeline)
+    faults(pipeline)
     with warehouse().begin() as connection:
         ended = connection.exec_driver_sql(
             "update ops.silence set until_at = clock_timestamp() where pipeline = %s and until_at > now()", (pipeline,)

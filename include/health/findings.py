@@ -94,7 +94,7 @@ def _order(finding: Finding) -> int:
 
 def _findings(name: str, state: Mapping[str, Any] | None, faults: list[str]) -> Iterator[Finding]:
     if faults:
-        todo = f"{len(faults)} faults, told below: mend them, then ciclo validate {name}"
+        todo = f"mend the faults that ciclo validate {name} tells ({len(faults)})"
         yield Finding("run", "broken", faults[0], todo)
     if state is None:
         for aspect in ("run", "freshness", "quality", "drift"):

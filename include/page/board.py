@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import NamedTuple
 
@@ -15,6 +15,8 @@ from include.health.looking import Looked
 FRESH_SECONDS = 15.0
 BREATHS = 10  # a reading is followed by a pause so many times as long, so that looking costs little
 PATIENCE_SECONDS = 0.3
+OLD = timedelta(minutes=2)  # a reading as old as this is awaited longer, and shown with its age
+PATIENCE_OLD_SECONDS = 0.5
 log = logging.getLogger(__name__)
 
 
@@ -38,6 +40,16 @@ class Shown(NamedTuple):
     is_reading: bool
     problem: str
 
+    def problems(self, now: datetime) -> list[str]:
+        """Return what keeps this from being how things are now: a reading that failed, one that is old."""
+        problems = [self.problem] if self.problem else []
+        if self.as_of and now - self.as_of >= OLD:
+            minutes = (now - self.as_of) // timedelta(minutes=1)
+            ago = f"{minutes} minutes" if minutes < 120 else f"{minutes // 60} hours"
+            newer = "a newer reading goes on: reload" if self.is_reading else "the newest reading takes long or failed"
+            problems.append(f"This is how it was {ago} ago, and may be so no more; {newer}.")
+        return problems
+
 
 class Board:
     """Keeps the newest reading; many who look at once cause one, and nobody waits longer than a blink.
@@ -56,8 +68,12 @@ class Board:
         self._stale_at = 0.0
         self._shown = Shown(None, None, is_reading=False, problem="")
 
-    def look(self, patience: float = PATIENCE_SECONDS) -> Shown:
+    def look(self, patience: float | None = None) -> Shown:
         """Return the newest reading; one that is older than some seconds is read again, and awaited for a moment."""
+        if patience is None:
+            as_of = self._shown.as_of
+            is_old = as_of is not None and datetime.now(UTC) - as_of >= OLD
+            patience = PATIENCE_OLD_SECONDS if is_old else PATIENCE_SECONDS
         with self._lock:
             if time.monotonic() >= self._stale_at and (self._reading is None or self._reading.done()):
                 self._reading = self._pool.submit(self._renew)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def overview(place: Place) -> str:
     """Return the page of all pipelines."""
     shown = place.board.look()
-    problems = [shown.problem] if shown.problem else []
+    problems = shown.problems(datetime.now(UTC))
     if shown.looked is None:
         names = (path.name for path in settings().pipelines.iterdir() if (path / "pipeline.yaml").exists())
         told = cards.unread(names, shown.problem or "the health is being read for the first time: reload")
@@ -79,7 +79,10 @@ def pipeline(place: Place, name: str, before: datetime | None = None) -> str | N
     about: dict[str, Any] = {
         "title": spec.title if spec else name,
         "description": spec.description if spec else "",
-        "problems": [f"What it is meant to be is not known: {unread}"] if unread and not faults else [],
+        "problems": [
+            *([f"What it is meant to be is not known: {unread}"] if unread and not faults else []),
+            *shown.problems(datetime.now(UTC)),
+        ],
         "events": told,
         "drawing": timeline.draw(told),
         "is_full": len(told) == events.NEWEST,

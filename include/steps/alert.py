@@ -34,24 +34,40 @@ def find_overdue(engine: Engine, pipelines: Mapping[str, Pipeline], now: datetim
     return count
 
 
-def watch_health(engine: Engine, pipelines: Mapping[str, Pipeline], mlflow_url: str, now: datetime) -> dict[str, int]:
+def watch_health(
+    engine: Engine,
+    pipelines: Mapping[str, Pipeline],
+    faults: Mapping[str, list[str]],
+    mlflow_url: str,
+    now: datetime,
+) -> dict[str, int]:
     """Look how every pipeline is and tell people of what changed; return how often each was done, see `react`.
 
-    A pipeline whose first window was closed within the last hour is only being set up. That alerts do not arrive is
-    told by no alert.
+    A pipeline whose first window was closed within the last hour is only being set up. Of one that cannot be loaded any
+    more nothing is known but that. That alerts do not arrive is told by no alert.
+
+    Parameters
+    ----------
+    faults : mapping
+        By pipeline, the lines that say what is wrong with its file.
     """
     from collections import Counter
 
+    from include.alerts.audience import audience, audiences
     from include.alerts.overdue import is_being_set_up
     from include.alerts.watch import watch
     from include.health.looking import look
 
-    health = look(engine.url.render_as_string(hide_password=False), mlflow_url, {}).health
+    health = look(engine.url.render_as_string(hide_password=False), mlflow_url, faults).health
     acts: Counter[str] = Counter()
-    for name, pipeline in pipelines.items():
+    with engine.begin() as connection:
+        every = audiences(connection, pipelines)
+    for name, one in health.items():
         with engine.begin() as connection:
-            aspects = {key: told for key, told in health[name].aspects.items() if told["word"] != "unheard"}
-            if is_being_set_up(connection, name, now):
+            aspects = {key: told for key, told in one.aspects.items() if told["word"] != "unheard"}
+            if name not in pipelines:
+                aspects = {"run": aspects["run"]}
+            elif is_being_set_up(connection, name, now):
                 aspects = {key: told for key, told in aspects.items() if told["word"] not in NOT_YET}
-            acts.update(watch(connection, pipeline, aspects, now).values())
+            acts.update(watch(connection, audience(name, every), aspects, now).values())
     return dict(acts)

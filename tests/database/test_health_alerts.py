@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +13,10 @@ from include.alerts.deliver import deliver
 from include.alerts.incidents import COOLDOWN, REPEATS
 from include.alerts.record import raise_alert
 from include.alerts.watch import watch
+from include.settings import settings
+from include.spec.load import load_each
 from include.spec.parts import Alerts
+from include.steps.alert import watch_health
 from include.warehouse.batch import RunRef
 from tests.database.test_deliver import CHAT, Chat, chat  # noqa: F401 - the fixture
 
@@ -124,14 +130,6 @@ def test_a_failure_of_another_dag_and_what_reached_nobody_do_not_count_as_told(
     assert told(chat)[-1].startswith("freshness is degraded: blocked")
 
 
-def test_alerts_of_a_pipeline_whose_file_is_broken_wait_and_lose_no_try(looks: Looks, chat: Chat) -> None:  # noqa: F811
-    tell(looks, "failure", "ingest_readings meter.check: 40 of 100 rows")
-    assert deliver(looks.warehouse.engine, {}, {"readings": "pipeline.yaml:1: no mapping"}) == 0
-    assert looks.warehouse.sql("select status, attempts from ops.alert") == [("pending", 0)]
-    deliver(looks.warehouse.engine, {"readings": looks.warehouse.spec})
-    assert len(told(chat)) == 1
-
-
 def test_that_it_is_over_is_headed_so(looks: Looks, chat: Chat) -> None:  # noqa: F811
     looks(BAD, FINE, FINE)
     assert [body["text"].partition(" ")[0] for _, body, _ in chat.posts] == ["CRITICAL", "RECOVERED"]
@@ -197,6 +195,78 @@ def test_what_is_overdue_longer_than_its_silence_is_told_once(looks: Looks, chat
     tell(looks, "overdue", "nothing was loaded", run_id="overdue")
     looks(BAD, BAD)
     assert told(chat) == ["nothing was loaded"]
+
+
+class File:
+    """The pipeline.yaml of readings, at which the DAG alert looks; what is told is delivered at once."""
+
+    def __init__(self, path: Path, looks: Looks) -> None:
+        self.path, self.looks = path, looks
+        self.fine = Path(__file__).with_name("readings.yaml").read_text() + f"alerts: {json.dumps({'to': [CHAT]})}\n"
+
+    def __call__(self, *texts: str) -> None:
+        engine = self.looks.warehouse.engine
+        for text in texts:
+            self.path.write_text(text)
+            pipelines, broken = load_each()
+            faults = {name: lines.splitlines() for name, lines in broken.items()}
+            watch_health(engine, pipelines, faults, "http://127.0.0.1:9", self.looks.now)
+            deliver(engine, pipelines)
+            self.looks.now += LOOK
+
+
+@pytest.fixture
+def file(looks: Looks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[File]:
+    path = tmp_path / "pipelines" / "readings" / "pipeline.yaml"
+    path.parent.mkdir(parents=True)
+    monkeypatch.setenv("CICLO_PIPELINES", str(path.parent.parent))
+    monkeypatch.setenv("CICLO_PREDICTIONS_URL", "http://127.0.0.1:9")
+    settings.cache_clear()
+    yield File(path, looks)
+    settings.cache_clear()
+
+
+BROKEN = ("pipeline: readings\n\tx: [", "impact: tier_9\n")  # of neither can be read whom it names
+
+
+def test_a_file_that_breaks_is_told_once_to_whom_it_named_and_so_is_that_it_is_mended(file: File, chat: Chat) -> None:  # noqa: F811
+    file(file.fine, BROKEN[0], BROKEN[0], BROKEN[1], file.fine, file.fine, file.fine)
+    bad, over = [body for _, body, _ in chat.posts if body["message"].startswith("run ")]
+    assert bad["message"].startswith("run is degraded: broken, ")
+    assert bad["message"].endswith(". To do: mend the faults that ciclo validate readings tells (1)")
+    assert (bad["pipeline"], bad["severity"]) == ("readings", "critical")
+    assert bad["runbook"].endswith("/ciclo/runbooks/broken")
+    assert over["message"] == "run is healthy again, after 15 minutes of broken"
+    assert not [text for text in told(chat) if "the warehouse was not read" in text], "of the rest nothing is known"
+
+
+def test_a_file_that_breaks_while_its_runs_fail_is_told_all_the_same_and_flickers_unheard(
+    file: File,
+    chat: Chat,  # noqa: F811
+) -> None:
+    file(file.fine)
+    tell(file.looks, "failure", "ingest_readings meter.check: 40 of 100 rows")
+    file(file.fine, *BROKEN, file.fine, *BROKEN)
+    assert [text.partition(",")[0] for text in told(chat) if "ingest" in text or text.startswith("run ")] == [
+        "ingest_readings meter.check: 40 of 100 rows",
+        "run is degraded: broken",
+    ]
+
+
+def test_a_file_that_never_could_be_read_is_told_to_whoever_hears_of_others(file: File, chat: Chat) -> None:  # noqa: F811
+    other = file.path.parent.with_name("other") / "pipeline.yaml"
+    other.parent.mkdir()
+    other.write_text("pipeline: other")
+    file(file.fine)
+    assert ("other", "run is degraded: broken") in {
+        (body["pipeline"], body["message"].partition(",")[0]) for _, body, _ in chat.posts
+    }
+
+
+def test_alerts_of_a_pipeline_whose_file_is_broken_go_where_it_said_last(file: File, chat: Chat) -> None:  # noqa: F811
+    file(file.fine)
+    tell(file.looks, "failure", "ingest_readings meter.check: 40 of 100 rows")
+    assert deliver(file.looks.warehouse.engine, {}) == 1
 
 
 def tell(looks: Looks, kind: str, message: str, run_id: str = "first") -> None:

@@ -28,7 +28,7 @@ RIGHTS = {
             *("ml.drift", "ml.drill", "ml.interval", "ml.performance", "ml.profile"),
             *("ops.column_profile", "ops.drill", "ops.quality_result", "ops.task_run"),
         ),
-        "arw": ("ml.look", "ops.watermark"),
+        "arw": ("ml.look", "ops.audience", "ops.watermark"),
         "adrw": ("feature.set", "ml.prediction", "ops.alert", "ops.incident", "ops.quality_score", "ops.quarantine"),
         "dr": ("ops.service_audit", "ops.silence"),
         "r": (

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from include.backup import checksums, drill, journal, restore, server, store, take
+from include.backup import checksums, drill, files, journal, restore, server, store, take
 from include.backup.plan import SEGMENT_BYTES, segment
 from include.commands import backup as commands
 from include.errors import ConfigError, NothingToDo, SourceUnavailable
@@ -359,6 +359,51 @@ def test_a_mount_point_is_told_before_anything_is_done(installation, elsewhere):
     use(Path("/proc"))
     with pytest.raises(ConfigError, match=r"/proc is a mount point, .* CICLO_VAR in \.env .*/proc/ciclo"):
         restore.restore(installation.backups, None)
+
+
+def test_room_is_asked_for_the_files_too_before_anything_is_done(copy, elsewhere):
+    size = 10**18  # of a file of the lake
+    line = {"name": "lake/payloads/aa/large.zst", "sha256": "aa", "size": size, "mode": 0o600, "modified": 0}
+    journal.append(copy / journal.JOURNAL, [line])
+    with pytest.raises(
+        ConfigError, match=r"GB free, and 10000\d{5}\.\d GB are needed: free some, or name another place"
+    ):
+        restore.restore(copy, None)
+    assert list(elsewhere.parent.iterdir()) == [copy]
+
+
+def test_a_champion_without_anything_to_compare_its_answers_with_is_unknown(installation, tmp_path):
+    from mlflow.store.model_registry.dbmodels.models import SqlModelVersion
+    from mlflow.store.tracking.dbmodels.models import SqlLoggedModel
+
+    every = SqlModelVersion.metadata.tables | SqlLoggedModel.metadata.tables
+    names = ("experiments", "runs", "logged_models", "registered_models", "model_versions", "model_version_tags")
+    tables = [every[name] for name in (*names, "registered_model_aliases")]
+    engine = connect_engine(environment.database_url("mlflow"))
+    SqlModelVersion.metadata.create_all(engine, tables)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("insert into registered_models (name, workspace) values ('p', 'default')")
+        connection.exec_driver_sql("insert into model_versions (name, version, workspace) values ('p', 3, 'default')")
+        connection.exec_driver_sql(
+            "insert into registered_model_aliases (name, alias, version, workspace)"
+            " values ('p', 'champion', 3, 'default')"
+        )
+    [(*champion,)] = drill._champions(environment.superuser_url())
+    SqlModelVersion.metadata.drop_all(engine, tables)
+    engine.dispose()
+    status, line = drill._answers(tmp_path, {}, *champion)
+    assert (status, line.partition(":")[0]) == ("unknown", "p version 3")
+    assert "MLflow does not know its hash" in line
+    (tmp_path / "mlflow" / "m").mkdir(parents=True)
+    (tmp_path / "mlflow" / "m" / "model.skops").touch()
+    files.copy_new(tmp_path, {"mlflow": tmp_path / "mlflow"}, 0)
+    kept = journal.state(journal.read(tmp_path))
+    status, line = drill._answers(tmp_path, kept, "p", 3, "aa", "mlflow-artifacts:/m", "mlflow-artifacts:/r")
+    assert (status, line) == (
+        "unknown",
+        "p version 3: mlflow/r/golden.json is not in the backup, to compare its answers with: the next"
+        " version has it, airflow dags trigger train_p",
+    )
 
 
 def test_nothing_is_overwritten(installation, elsewhere):

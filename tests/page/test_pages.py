@@ -3,7 +3,9 @@
 import hashlib
 import re
 import shutil
+import threading
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from html import unescape
 
 import pytest
@@ -216,17 +218,36 @@ def broken(place, pipelines, shared_warehouse_url: str):
 
 def test_a_broken_file_is_told_line_by_line_and_nothing_else_of_it(broken: Client) -> None:
     card = text("<main" + broken.get("/").text.partition('id="card-zz"')[2].partition("</article>")[0])
-    assert "2 faults, told below" in card
-    assert re.findall(r"pipeline\.yaml:\d+: (\S+):", card.partition("told below")[2]) == ["impact", "training.min_rows"]
+    assert "mend the faults that ciclo validate zz tells (2)" in card
+    assert re.findall(r"pipeline\.yaml:\d+: (\S+):", card.partition("zz tells (2)")[2]) == [
+        "impact",
+        "training.min_rows",
+    ]
     assert "the warehouse was not read" not in card
     assert "MLflow" not in card
     answer = broken.get("/pipeline/zz")
     assert answer.status_code == 200
-    assert re.findall(r"pipeline\.yaml:\d+: (\S+):", text(answer.text).partition("told below")[2])[:2] == [
+    assert re.findall(r"pipeline\.yaml:\d+: (\S+):", text(answer.text).partition("zz tells (2)")[2])[:2] == [
         *("impact", "training.min_rows"),
     ]
     assert "the warehouse was not read" not in text(answer.text)
     assert broken.get("/pipeline/none").status_code == 404
+
+
+def test_a_reading_from_before_is_told_with_its_age_and_not_as_how_it_is_now(place) -> None:
+    looked, go = place.board.look().looked, threading.Event()
+    go.set()
+    board = Board(lambda: looked if go.wait(30) else None)
+    board.look(patience=30)
+    board._shown = board._shown._replace(as_of=datetime.now(UTC) - timedelta(hours=3))
+    board._stale_at = 0.0
+    go.clear()
+    client = Client(ciclo(replace(place, board=board), lambda: None))
+    for path in ("/", "/pipeline/readings"):
+        assert "This is how it was 3 hours ago, and may be so no more; a newer reading goes on" in client.get(path).text
+    go.set()
+    board.look(patience=30)
+    assert "This is how it was" not in client.get("/").text
 
 
 def test_a_warehouse_that_is_away_gives_a_reason_and_no_empty_page(place, pipelines) -> None:

@@ -15,6 +15,11 @@ begin
             end;
         end if;
     end loop;
+    begin
+        grant etl to owner;  -- what views of mart show is etl's
+    exception
+        when undefined_object or insufficient_privilege then raise notice 'owner is no member of etl, whose tables mart shows: grant etl to owner';
+    end;
 end $$;
 
 -- A decision is chained by the database, whoever writes it: nobody else writes the end of the chain.

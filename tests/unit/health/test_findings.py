@@ -89,7 +89,7 @@ def test_thirty_pipelines_have_a_row_each_the_worst_first() -> None:
     service = {"pipelines": dict.fromkeys(states, ANSWERS), "degraded": []}
     health = health_of_all(states, {"p29": ["a.yaml:3: owner: missing"], "zz": ["b", "c"]}, list(states), service)
     assert [*health][:3] == ["p29", "zz", "p17"]
-    assert health["zz"].todo == "2 faults, told below: mend them, then ciclo validate zz"
+    assert health["zz"].todo == "mend the faults that ciclo validate zz tells (2)"
     assert {one.word for one in health.values()} <= set(WORDS)
     status = {"pipelines": states, "health": {name: one._asdict() for name, one in health.items()}}
     table = _pipelines_table(status)
