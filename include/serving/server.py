@@ -21,32 +21,32 @@ class Protocol(HttpToolsProtocol):
     as the answer itself. What has to wait, or is wrong, is left to it: nothing was done with the request then.
     """
 
-    _parts: list[bytes] | None = None  # of the body of a request that may be answered at once
+    _body: bytearray | None = None  # so far, of a request that may be answered at once
 
     def on_headers_complete(self) -> None:
         """Take a request that nothing stands before."""
         is_first = self.cycle is None or self.cycle.response_complete
         is_plain = self.parser.should_keep_alive() and not self.expect_100_continue and not self.flow.write_paused
         if is_first and is_plain and self.parser.get_method() == b"POST":
-            self._parts = []
+            self._body = bytearray()
         else:
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """Keep a part of the body."""
-        if self._parts is None:
+        if self._body is None:
             super().on_body(body)
             return
-        self._parts.append(body)
-        if sum(map(len, self._parts)) > SMALL_BYTES:
+        self._body += body
+        if len(self._body) > SMALL_BYTES:
             self._leave()
 
     def on_message_complete(self) -> None:
         """Answer a request that is whole."""
-        if self._parts is not None:
-            answer = self.app.at_once(self.url, self.headers, b"".join(self._parts))
+        if self._body is not None:
+            answer = self.app.at_once(self.url, self.headers, bytes(self._body))
             if answer is not None:
-                self._parts = None
+                self._body = None
                 self.transport.write(HEAD % len(answer) + answer)
                 self.on_response_complete()
                 return
@@ -55,13 +55,13 @@ class Protocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """Let the client send the rest of a request before the connection ends."""
-        if self._parts is not None:
+        if self._body is not None:
             self._leave()
         super().shutdown()
 
     def _leave(self) -> None:
         """Leave a request to uvicorn."""
-        body, self._parts = b"".join(self._parts or ()), None
+        body, self._body = bytes(self._body or b""), None
         super().on_headers_complete()
         super().on_body(body)
 
