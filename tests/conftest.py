@@ -1,5 +1,6 @@
 """What every test can count on: nothing of this machine's set-up, and a real Postgres of its own."""
 
+import gc
 import os
 import shutil
 import signal
@@ -61,6 +62,17 @@ NEEDS = {
     "test_clock.py": ("apt-get install faketime", ("faketime",), True),
     "test_full_disk.py": ("the right to mount", ("unshare", "-m", "mount", "-t", "tmpfs", "tmpfs", "/mnt"), False),
 }
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Never look through what was collected, and imported for it, for garbage: it stays to the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
