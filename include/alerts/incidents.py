@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 COOLDOWN = timedelta(minutes=30)  # what comes back within it is the same incident
 STEADY = timedelta(minutes=4)  # so long has it to be healthy until it is over: two looks of the DAG alert
 REPEATS = timedelta(hours=24)  # what lasts is told again
-GRADES = ("healthy", "warning", "unknown", "degraded")
+GRADES = ("healthy", "warning", "unknown", "degraded")  # worst last
 SEVERITIES = {"warning": "warning", "unknown": "warning", "degraded": "critical"}
 # The alerts that tasks raise at once, by the aspect whose incident they are about: it is not told twice.
 KINDS = {

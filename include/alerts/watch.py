@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from include.alerts.incidents import KINDS, SEVERITIES, Act, Incident, react
 from include.alerts.record import raise_alert
+from include.spec.dag_ids import VERBS
 from include.warehouse.batch import RunRef
 
 if TYPE_CHECKING:
@@ -105,7 +106,8 @@ def _tell(
 ) -> None:
     """Tell people of an incident, unless a task has done so."""
     grade = finding["grade"]
-    about = "^(?!(score|monitor|train|rollback|quarantine|label)_)" if aspect == "freshness" else ""
+    others = "|".join(verb for verb in VERBS if verb != "ingest")
+    about = f"^(?!({others})_)" if aspect == "freshness" else ""
     kinds = [] if finding["word"] == "broken" else list(KINDS[aspect])
     place: dict[str, Any] = {"pipeline": pipeline.pipeline, "kinds": kinds, "opened_at": opened_at, "about": about}
     level = connection.exec_driver_sql(ADOPT, place | {"incident_id": incident_id}).scalar()

@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from include.errors import ConfigError
+from include.spec.dag_ids import VERBS
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
 
     from include.local.airflow_api import AirflowApi
-
-VERBS = ("ingest", "score", "monitor", "train", "quarantine", "rollback", "label")
 
 
 class Removal:

@@ -9,10 +9,11 @@ import pandas as pd
 from psycopg2 import sql
 
 from include.errors import NothingToDo
-from include.features.context import copy_frame, copy_frames, frame_of, has_corrections
+from include.features.context import has_corrections
 from include.features.due import FIRST
 from include.features.sets import FeatureSet, set_id, sets
 from include.spec.fields import span
+from include.warehouse.copied_frames import copy_frame, copy_frames, frame_of
 from include.warehouse.engine import transaction
 from include.windows import Window
 

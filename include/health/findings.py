@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 ASPECTS = ("run", "freshness", "quality", "drift", "serving")
-GRADES = ("degraded", "unknown", "warning", "healthy")  # worst first
 # Worst first: what stops a pipeline, what nobody can tell, what is merely odd.
 WORDS = {
     **dict.fromkeys(("broken", "failing", "blocked", "overdue", "unserved", "unheard"), "degraded"),
@@ -30,7 +29,7 @@ class Finding(NamedTuple):
 
     @property
     def grade(self) -> str:
-        """One of `GRADES`."""
+        """One of `include.alerts.incidents.GRADES`."""
         return WORDS[self.word]
 
 

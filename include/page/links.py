@@ -6,20 +6,9 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
 from include.reporting.docs_site import monitor_url, report_url, training_url
+from include.spec.dag_ids import pipeline_of
 
 PREFIX = "/ciclo"
-KINDS = ("ingest_", "score_", "monitor_", "train_", "rollback_", "label_", "quarantine_")
-
-
-def pipeline_of(dag_id: str) -> str:
-    """Return the pipeline whose DAG it is; empty for any other.
-
-    Examples
-    --------
-    >>> pipeline_of("score_usdmxn"), pipeline_of("keep_house")
-    ('usdmxn', '')
-    """
-    return next((dag_id.removeprefix(kind) for kind in KINDS if dag_id.startswith(kind)), "")
 
 
 def run_url(base: str, dag_id: str, run_id: str) -> str:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from include.page.data import events, ledger, predictions, series, waiting
 from include.page.data.reading import reading
-from include.page.links import pipeline_of
 from include.page.render import markdown, page
 from include.page.views import cards, charts, reasons, timeline
 from include.scorecard.marking import mark_all, summary
 from include.settings import settings
+from include.spec.dag_ids import pipeline_of
 from include.spec.load import load_runnable
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ import ast
 import sys
 from pathlib import Path
 
+from include.spec.dag_ids import VERBS
 from include.spec.load import ROOT, load_all
 from include.spec.pages import publish
 
 PAGE = ROOT / "docs" / "dags.md"
-VERBS = ("ingest", "monitor", "train", "score", "rollback", "quarantine", "label")
 OF_NO_PIPELINE = ("alert", "backup", "drill", "keep_house")
 OPENING = """# The DAGs
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from include.spec.dag_ids import VERBS
+
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Engine
 
@@ -15,7 +17,6 @@ RUNNING = """
 select dag_id, run_id, queued_at from dag_run
 where state in ('queued', 'running') and queued_at is not null and dag_id = any(%s) order by queued_at
 """
-VERBS = ("ingest", "score", "monitor", "train", "quarantine", "rollback", "label")
 
 
 def find_late(warehouse: Engine, metadata: Engine, pipelines: Mapping[str, Pipeline], now: datetime) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from include.health.findings import GRADES
+from include.alerts.incidents import GRADES
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from include.health.looking import Looked
 
-LEVELS = {grade: level for level, grade in enumerate(reversed(GRADES))}  # healthy 0 … degraded 3
+LEVELS = {grade: level for level, grade in enumerate(GRADES)}  # healthy 0 … degraded 3
 
 
 class Family(NamedTuple):

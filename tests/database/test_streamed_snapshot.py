@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 from psycopg2 import sql
 from sqlalchemy.engine import Engine
 
-from include.features.context import copy_frame, copy_frames
 from include.lake.frames import write_parquet
 from include.training.snapshot import Content, hash_rows
+from include.warehouse.copied_frames import copy_frame, copy_frames
 from include.warehouse.engine import transaction
 
 TYPES = {"entity": "text", "valid_at": "timestamp"} | {f"feature_{n}": "number" for n in range(10)}

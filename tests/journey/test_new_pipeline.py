@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from include.commands.remove import VERBS
 from include.sandbox import standing
 from include.sandbox.injection import Injection
+from include.spec.dag_ids import VERBS
 
 FIRST, HOURS = datetime(2024, 1, 1), 24 * 60
 HEADER = ("Harbour gauge, SIMULATED;;;;", "Day;Hour;Level (cm);Wind;Pressure")

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from include.alerts import runbooks
-from include.health.findings import GRADES, WORDS, Health
+from include.alerts.incidents import GRADES
+from include.health.findings import WORDS, Health
 
 SIGNS = {"degraded": "✕", "unknown": "?", "warning": "▲", "healthy": "✓"}
 
@@ -113,4 +114,4 @@ def unread(names: Iterable[str], reason: str) -> list[Card]:
 def summary(cards: Iterable[Card]) -> list[tuple[str, str, int]]:
     """Return how many pipelines have each grade, worst first: sign, grade, count; grades that none has are left out."""
     counts = Counter(one.grade for one in cards)
-    return [(SIGNS[grade], grade, counts[grade]) for grade in GRADES if counts[grade]]
+    return [(SIGNS[grade], grade, counts[grade]) for grade in reversed(GRADES) if counts[grade]]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any, NamedTuple
 
+from include.alerts.runbooks import runbook
 from include.page.links import Links
 
 LANES = ("loads", "monitor", "model", "alerts")
@@ -70,7 +71,7 @@ def event(row: Mapping[str, Any], pipeline: str, links: Links) -> Event:
         text += f", {row['quarantined_count']:,} quarantined" if row["quarantined_count"] else ""
         return Event(row["at"], "load", "loads", "loaded", f"{_window(row)}: {text}", _of_run(row, links))
     if row["kind"] == "alert":
-        evidence = [(links.runbook(row["verdict"]), "runbook")] if row["verdict"] in RUNBOOKS else []
+        evidence = [(links.runbook(runbook(row["verdict"])), "runbook")]
         return Event(row["at"], "alert", "alerts", f"alert: {row['verdict']}", row["text"], evidence)
     look = row["verdict"]
     is_training = row["dag_id"].startswith(("train_", "rollback_")) or look in ("promote", "reject", "rollback")
@@ -85,22 +86,6 @@ def event(row: Mapping[str, Any], pipeline: str, links: Links) -> Event:
     evidence += _of_run(row, links)
     void = ", void: it never took effect" if row["is_void"] else ""
     return Event(row["at"], look, lane, f"{look}{version}{void}", f"{_window(row)}: {row['text']}", evidence)
-
-
-# Alerts that have a runbook of their name.
-RUNBOOKS = (
-    "approval",
-    "failure",
-    "health",
-    "investigate",
-    "overdue",
-    "promotion",
-    "quality",
-    "retrain",
-    "rollback",
-    "serving",
-    "skew",
-)
 
 
 def draw(events: Sequence[Event]) -> str:

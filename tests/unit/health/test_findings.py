@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from include.health.findings import GRADES, WORDS, health_of_all
+from include.alerts.incidents import GRADES
+from include.health.findings import WORDS, health_of_all
 from include.local.console import _pipelines_table
 
 GOOD: dict[str, Any] = {
@@ -119,7 +120,9 @@ def test_how_it_is_served_is_an_aspect_of_its_own(service: dict[str, Any] | None
 
 
 def test_a_worse_grade_has_the_worse_words() -> None:
-    assert [GRADES.index(grade) for grade in WORDS.values()] == sorted(GRADES.index(grade) for grade in WORDS.values())
+    assert [GRADES.index(grade) for grade in WORDS.values()] == sorted(
+        (GRADES.index(grade) for grade in WORDS.values()), reverse=True
+    )
 
 
 def test_of_a_pipeline_that_loaded_nothing_neither_quality_nor_drift_is_healthy() -> None:
