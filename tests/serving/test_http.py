@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import socket
 from collections.abc import Iterator
 from contextlib import closing
@@ -63,7 +64,7 @@ def test_a_request_whose_body_is_still_on_its_way_is_answered_before_the_service
         head, body = request(service, plant)
         link.sendall(head + body[:10])
         service.wait_for(lambda: not _unread(service.port))
-        service.process.terminate()  # type: ignore[union-attr]
+        service.process.send_signal(signal.SIGTERM)  # type: ignore[union-attr]
         service.wait_for(lambda: _refuses(service.port))
         link.sendall(body[10:])
         answer = link.makefile("rb")
