@@ -40,12 +40,15 @@ def claim(folder: Path) -> archive.Destination:
     try:
         _claim(folder, installation)
     except OSError as error:
-        raise ConfigError(
-            f"{folder} cannot hold backups ({error.strerror}): name a folder that can be made or written with --to"
-        ) from error
+        raise _unwritable(folder, error) from error
     if place and place.folder == folder:
         return place
     return archive.Destination(folder, installation, f"{slots(installation)}{uuid4().hex[:8]}")
+
+
+def _unwritable(folder: Path, error: OSError) -> ConfigError:
+    way_out = "make it writable, or name a folder that can be made or written with --to"
+    return ConfigError(f"{folder} cannot hold backups ({error.strerror}): {way_out}")
 
 
 def slots(installation: str) -> str:
@@ -118,9 +121,13 @@ def alone(folder: Path) -> Iterator[None]:
     Raises
     ------
     ConfigError
-        Another is.
+        Another is, or the folder cannot be written.
     """
-    with (folder / "backup.lock").open("w") as lock:
+    try:
+        opened = (folder / "backup.lock").open("w")
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    with opened as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -131,12 +131,14 @@ class Spool:
         depth = stored_bytes(self.folder)
         # Every worker may have a share left from when it looked last: with that much aside, the limit holds.
         room, disk = self.limit_bytes - self.writers * self._share - depth, os.statvfs(self.folder)
-        left = disk.f_bavail * disk.f_frsize
+        is_read_only = bool(disk.f_flag & os.ST_RDONLY)
+        left = 0 if is_read_only else disk.f_bavail * disk.f_frsize
         self._room = min(self._share, room, left)
         held = f"the log holds {self.limit_bytes:,} bytes that the warehouse has not taken yet"
-        self._why = held if room <= left else f"the disk of the log has {left:,} bytes left"
+        short = "can only be read: let it be written to" if is_read_only else f"has {left:,} bytes left: free some"
+        self._why = held if room <= left else f"the disk of the log, {self.folder}, {short}"
         if self.is_full:
-            self.troubles.note("full", f"{self._why}: nothing is answered until it does")
+            self.troubles.note("full", f"{self._why}; nothing is answered meanwhile")
         else:
             self.troubles.clear("full")
         return depth

@@ -485,8 +485,16 @@ def test_a_base_backup_for_which_there_is_no_room_is_no_matter_of_the_role(insta
 
 @pytest.mark.parametrize("folder", ["/dev/full", "/dev/full/backups"])
 def test_what_cannot_be_a_folder_is_told(installation, folder):
-    with pytest.raises(ConfigError, match=f"{folder} cannot hold backups .*: name a folder"):
+    with pytest.raises(ConfigError, match=f"{folder} cannot hold backups .*: make it writable, or name a folder"):
         take.take(Path(folder), 2)
+    assert archive.destination().folder == installation.backups
+
+
+def test_a_folder_that_can_be_written_no_more_is_told(installation, copy):
+    (copy / "backup.lock").unlink()
+    (copy / "backup.lock").mkdir()  # as little to be opened for writing as on a disk that can only be read
+    with pytest.raises(ConfigError, match=f"{copy} cannot hold backups .*: make it writable, or name a folder"):
+        take.take(copy, 2)
     assert archive.destination().folder == installation.backups
 
 

@@ -107,6 +107,28 @@ def test_a_full_disk_refuses_an_answer_and_keeps_none_of_its_rows(folder: Path, 
         spool.close()
 
 
+def test_a_disk_that_can_only_be_read_is_full_before_anybody_writes_and_until_it_can_be_written(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool, flags, real = Spool(folder, LIMIT), [os.ST_RDONLY, 0], os.statvfs
+    may_mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", folder], check=False).returncode == 0
+    if not may_mount:  # then the system is made to say so
+        monkeypatch.setattr(os, "statvfs", lambda path: os.statvfs_result([*real(path)[:8], flags.pop(0), 255]))
+    try:
+        spool.measure()
+        assert spool.is_full
+        assert "can only be read: let it be written to; nothing is answered" in spool.troubles.standing()["full"]["why"]
+        with pytest.raises(SpoolFull, match=f"the disk of the log, {folder}, can only be read"):
+            spool.append(lines("a"))
+    finally:
+        if may_mount:
+            subprocess.run(["umount", folder], check=True)
+    spool.measure()
+    spool.append(lines("after"))
+    assert spool.troubles.standing() == {}
+    spool.close()
+
+
 def test_the_limit_holds_for_all_workers_together_and_room_comes_back(folder: Path, warehouse: Any) -> None:
     spools = [Spool(folder, LIMIT, writers=3) for _ in range(3)]
 
