@@ -20,6 +20,7 @@ import pytest
 import requests
 
 from include.local.airflow_api import AirflowApi
+from tests import forked
 
 ROOT = Path(__file__).resolve().parents[2]
 PORTS = ("AIRFLOW", "MLFLOW", "PREDICTIONS", "POSTGRES", "SANDBOX")
@@ -33,6 +34,10 @@ class System:
     var: Path
 
     def ciclo(self, *arguments: str) -> str:
+        return _output_of(forked.run("include.commands.cli", *arguments, env=self.env))
+
+    def ciclo_from_nothing(self, *arguments: str) -> str:
+        """Run ciclo as a shell starts it: with nothing imported."""
         return self.run(sys.executable, "-m", "include.commands.cli", *arguments)
 
     def airflow(self, *arguments: str) -> str:
@@ -103,9 +108,12 @@ class System:
             time.sleep(0.5)
 
     def run(self, *command: str) -> str:
-        done = subprocess.run(command, cwd=ROOT, env=self.env, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
-        return done.stdout
+        return _output_of(subprocess.run(command, cwd=ROOT, env=self.env, capture_output=True, text=True, check=False))
+
+
+def _output_of(done: "subprocess.CompletedProcess[str]") -> str:
+    assert done.returncode == 0, f"{done.args} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+    return done.stdout
 
 
 @pytest.fixture(scope="package")
@@ -122,10 +130,10 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     env["CICLO_PIPELINES"] = str(pipelines)
     running = System(env, var)
     try:
-        running.ciclo("up")
+        running.ciclo_from_nothing("up")
         yield running
     finally:
-        running.ciclo("down")
+        running.ciclo_from_nothing("down")
     assert belonging_to(var) == []
 
 
