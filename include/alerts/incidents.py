@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
-COOLDOWN = timedelta(minutes=30)  # what comes back within it is the same incident
+COOLDOWN = timedelta(minutes=30)  # what comes back within it is the same incident, and told once it lasts as long
 STEADY = timedelta(minutes=4)  # so long has it to be healthy until it is over: two looks of the DAG alert
 REPEATS = timedelta(hours=24)  # what lasts is told again
 GRADES = ("healthy", "warning", "unknown", "degraded")  # worst last
@@ -28,14 +28,15 @@ class Incident(NamedTuple):
     ----------
     told : str or None
         Worst grade that people were told, or None where nobody was: it was silenced, or `alerts.on` leaves it out.
-    told_at, healthy_since, closed_at : datetime or None
-        When they were told last; since when it has been healthy again; when it was over, UTC.
+    told_at, healthy_since, closed_at, reopened_at : datetime or None
+        When they were told last; since when it has been healthy again; when it was over; when it came back, UTC.
     """
 
     told: str | None
     told_at: datetime | None
     healthy_since: datetime | None
     closed_at: datetime | None
+    reopened_at: datetime | None = None
 
 
 def react(incident: Incident | None, grade: str, now: datetime) -> Act:
@@ -71,4 +72,10 @@ def react(incident: Incident | None, grade: str, now: datetime) -> Act:
         return "reopen"
     is_worse = incident.told is None or GRADES.index(grade) > GRADES.index(incident.told)
     is_old = incident.told_at is None or incident.told_at <= now - REPEATS
-    return "tell" if is_worse or is_old else "note"
+    return "tell" if is_worse or is_old or _is_back(incident, now) else "note"
+
+
+def _is_back(incident: Incident, now: datetime) -> bool:
+    """Tell whether what people may think is over has come back, and lasts."""
+    back_at, told_at = incident.reopened_at, incident.told_at
+    return back_at is not None and told_at is not None and told_at < back_at <= now - COOLDOWN

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from include.spec.model import Pipeline
 
 NEWEST = """
-select incident_id, grade, word, opened_at, told, told_at, healthy_since, closed_at, exists (
+select incident_id, grade, word, opened_at, told, told_at, healthy_since, closed_at, reopened_at, exists (
     select from ops.alert a where a.incident_id = i.incident_id and status <> 'silenced'
         and message like '%% is degraded: broken, %%') as is_told_broken
 from ops.incident i where (pipeline, aspect) = (%s, %s) order by incident_id desc limit 1
@@ -28,7 +28,8 @@ insert into ops.incident (pipeline, aspect, grade, word, why, todo, opened_at) v
 returning incident_id
 """
 SEEN = """
-update ops.incident set grade = %s, word = %s, why = %s, todo = %s, healthy_since = null, closed_at = null
+update ops.incident set grade = %s, word = %s, why = %s, todo = %s, healthy_since = null, closed_at = null,
+    reopened_at = case when closed_at is null then reopened_at else %s end
 where incident_id = %s
 """
 # A task has told it at once: within the hour before it was seen, or since. What reached nobody counts for nothing, and
@@ -45,11 +46,11 @@ where pipeline = %(pipeline)s and kind = any(%(kinds)s) and status in ('pending'
 """
 TOLD = "update ops.incident set told = %s, told_at = %s where incident_id = %s"
 HEALTHY = "update ops.incident set healthy_since = %s where incident_id = %s"
-# Somebody heard of it, and has not heard since that it is over.
+# Somebody heard of it, and has not been told since that it is over.
 IS_MISSED = """
 select exists (select from ops.alert where incident_id = %(incident)s and status = 'delivered' and run_id <> %(over)s
     and alert_id > coalesce((select max(alert_id) from ops.alert
-        where incident_id = %(incident)s and run_id = %(over)s), 0))
+        where incident_id = %(incident)s and run_id = %(over)s and status <> 'silenced'), 0))
 """
 
 
@@ -72,9 +73,9 @@ def _watch(
     connection: Connection, pipeline: Pipeline | Audience, aspect: str, finding: Mapping[str, str], now: datetime
 ) -> Act:
     row = connection.exec_driver_sql(NEWEST, (pipeline.pipeline, aspect)).mappings().first()
-    incident = Incident(row["told"], row["told_at"], row["healthy_since"], row["closed_at"]) if row else None
-    if row and finding["word"] == "broken" and not row["is_told_broken"]:  # that its runs fail says less
-        incident = Incident(None, None, row["healthy_since"], row["closed_at"])
+    incident = Incident(*(row[name] for name in Incident._fields)) if row else None
+    if row and incident and finding["word"] == "broken" and not row["is_told_broken"]:  # that its runs fail says less
+        incident = incident._replace(told=None, told_at=None)
     act = react(incident, finding["grade"], now)
     about = (finding["grade"], finding["word"], finding["why"], finding["todo"])
     if act == "open":
@@ -83,7 +84,7 @@ def _watch(
     elif row is not None:
         incident_id = row["incident_id"]
         if act in ("reopen", "tell") or (act == "note" and finding["grade"] != "healthy"):
-            connection.exec_driver_sql(SEEN, (*about, incident_id))
+            connection.exec_driver_sql(SEEN, (*about, now, incident_id))
         if act == "tell":
             is_repeated = incident is not None and incident.told is not None
             opened_at = now if is_repeated else row["opened_at"]
@@ -124,11 +125,14 @@ def _tell(
 def _recover(
     connection: Connection, pipeline: Pipeline | Audience, aspect: str, incident: Mapping[str, Any], now: datetime
 ) -> None:
+    """Close an incident and tell people that it is over; while that is silenced it stays open, and is told after."""
     number = incident["incident_id"]
-    connection.exec_driver_sql("update ops.incident set closed_at = %s where incident_id = %s", (now, number))
     run = RunRef("alert", f"incident_{number}_over")
-    if not connection.exec_driver_sql(IS_MISSED, {"incident": number, "over": run.run_id}).scalar():
-        return
-    minutes = (incident["healthy_since"] - incident["opened_at"]).total_seconds() / 60
-    text = f"{aspect} is healthy again, after {minutes:.0f} minutes of {incident['word']}"
-    raise_alert(connection, pipeline, "health", text, run, SEVERITIES[incident["told"]], aspect, number)
+    is_told = True
+    if connection.exec_driver_sql(IS_MISSED, {"incident": number, "over": run.run_id}).scalar():
+        minutes = (incident["healthy_since"] - incident["opened_at"]).total_seconds() / 60
+        text = f"{aspect} is healthy again, after {minutes:.0f} minutes of {incident['word']}"
+        severity = SEVERITIES[incident["told"]]
+        is_told = raise_alert(connection, pipeline, "health", text, run, severity, aspect, number)
+    if is_told or "health" not in pipeline.alerts.on:
+        connection.exec_driver_sql("update ops.incident set closed_at = %s where incident_id = %s", (now, number))

@@ -39,7 +39,7 @@ def silence(
 
 def unsilence(pipeline: Annotated[str, typer.Argument(help="The pipeline.")]) -> None:
     """Deliver a pipeline's alerts again."""
-    faults(pipeline)
+    faults(pipeline)  # refuses a name that no pipeline has
     with warehouse().begin() as connection:
         ended = connection.exec_driver_sql(
             "update ops.silence set until_at = clock_timestamp() where pipeline = %s and until_at > now()", (pipeline,)

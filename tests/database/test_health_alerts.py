@@ -80,6 +80,20 @@ def test_what_comes_back_soon_is_the_same_incident_and_later_it_is_another(looks
     assert len(told(chat)) == 3  # bad, over, bad: what came back soon was told neither time
 
 
+def test_what_flaps_is_told_once_and_how_it_stays_is_told(looks: Looks, chat: Chat) -> None:  # noqa: F811
+    looks(*[BAD, BAD, FINE, FINE] * 9)
+    assert [text.partition(",")[0] for text in told(chat)] == [
+        "freshness is degraded: blocked",
+        "freshness is healthy again",
+    ]
+    looks(*[BAD] * 30)
+    assert [text.partition(",")[0] for text in told(chat)][2:] == ["freshness is degraded: blocked"], (
+        "after half an hour"
+    )
+    looks(FINE, FINE, FINE)
+    assert [text.partition(",")[0] for text in told(chat)][3:] == ["freshness is healthy again"]
+
+
 def test_what_flickers_is_not_over(looks: Looks, chat: Chat) -> None:  # noqa: F811
     assert looks(BAD, FINE, BAD, FINE, BAD) == ["open", "note", "note", "note", "note"]
     assert len(told(chat)) == 1
@@ -164,6 +178,21 @@ def test_what_is_silenced_is_told_once_the_silence_is_over(looks: Looks, chat: C
         connection.exec_driver_sql("update ops.silence set until_at = clock_timestamp()")
     assert looks(BAD) == ["tell"]
     assert len(told(chat)) == 2
+
+
+def test_what_is_over_during_a_silence_is_told_after_it_where_people_had_heard_of_it(looks: Looks, chat: Chat) -> None:  # noqa: F811
+    looks(BAD)
+    with looks.warehouse.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "insert into ops.silence (pipeline, reason, made_by, until_at)"
+            " values ('readings', 'moving house', 'desk', now() + interval '1 hour')"
+        )
+    assert looks(BAD, FINE, FINE, FINE) == ["note", "note", "recover", "recover"]
+    assert len(told(chat)) == 1
+    with looks.warehouse.engine.begin() as connection:
+        connection.exec_driver_sql("update ops.silence set until_at = clock_timestamp()")
+    assert looks(FINE, FINE) == ["recover", "nothing"]
+    assert told(chat)[1:] == ["freshness is healthy again, after 10 minutes of blocked"]
 
 
 @pytest.mark.parametrize(("silenced", "status"), [("freshness", "delivered"), ("run", "delivered"), ("", "silenced")])

@@ -420,7 +420,7 @@ def test_a_pin_is_shown_by_status_until_it_is_taken_off(ciclo: Ciclo):
     assert json.loads(ciclo("status", "--json").stdout)["pipelines"]["air_quality"]["pin"] is None
 
 
-@pytest.mark.usefixtures("champion_decided")
+@pytest.mark.usefixtures("champion_decided", "broken")
 def test_a_silence_has_a_reason_and_an_end_and_is_shown_by_status(ciclo: Ciclo):
     wanted = ("silence", "air_quality", "--for", "2h", "--reason", "moving house")
     assert (
@@ -434,6 +434,9 @@ def test_a_silence_has_a_reason_and_an_end_and_is_shown_by_status(ciclo: Ciclo):
     assert told.endswith(": moving house")
     assert ciclo("unsilence", "air_quality").stdout == "air_quality: 1 silences are over.\n"
     assert ciclo("unsilence", "air_quality").stdout == "air_quality: nothing is silenced.\n"
+    assert "every alert is silent until" in ciclo("silence", "peso", *wanted[2:]).stdout, "its file is broken"
+    assert "none" in (refused := ciclo("silence", "none", *wanted[2:])).stderr
+    assert refused.returncode == 1
 
 
 @pytest.mark.usefixtures("champion_decided")
