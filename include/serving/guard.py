@@ -85,7 +85,12 @@ class Guard:
             429 where its subject asks too often.
         """
         claims = self._known.get(_place(_given(headers)))
-        if claims is not None and not self._limit.takes(claims.subject, time.monotonic()):
+        if claims is not None:
+            self.count_of(claims.subject)
+
+    def count_of(self, subject: str) -> None:
+        """Count a request of somebody whose token was checked; raises as `count` does."""
+        if not self._limit.takes(subject, time.monotonic()):
             raise NotAllowed(429, "too many requests in a second")
 
     def check(self, headers: Headers, act: str, pipeline: str) -> Claims:

@@ -85,7 +85,7 @@ class Predict(Endpoint):
             rows, written = self.read(model, body)
             if service.must_wait(model, rows):
                 return None
-            service.guard.count(headers)
+            service.guard.count_of(subject)
             return written(service.answer_at_once(model, rows, subject, start))
         except Exception:  # `respond` comes to the same, where the client is told and the log
             return None

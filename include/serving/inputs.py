@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 from functools import cached_property
+from operator import ge, le
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -109,6 +110,7 @@ class RowReader:
         self._as_tuple = msgspec.structs.astuple
         self._least = np.maximum(np.fmax(model.low, model.seen_low), -LARGEST_INPUT)
         self._most = np.minimum(np.fmin(model.high, model.seen_high), LARGEST_INPUT)
+        self._bounds: tuple[list[float], list[float]] = self._least.tolist(), self._most.tolist()
 
     @cached_property
     def record(self) -> type[InputRecord]:
@@ -161,7 +163,7 @@ class RowReader:
             422 naming each value outside the contract, where these are refused, each that no model counts with, and
             each row without any value.
         """
-        if ((values >= self._least) & (values <= self._most)).all():
+        if self._is_usual(values):
             return [[] for _ in values]
         model, missing = self.model, np.isnan(values)
         if (empty := np.flatnonzero(missing.all(axis=1))).size:
@@ -182,6 +184,13 @@ class RowReader:
             kind = "is missing, which it never was in the training data" if lacking[number, place] else kind
             warnings[number].append(f"{model.features[place]}: {kind}")
         return warnings
+
+    def _is_usual(self, values: np.ndarray) -> bool:
+        """Tell whether every value is there and within all bounds; one row is looked through faster without arrays."""
+        if len(values) == 1:
+            row = values[0].tolist()
+            return all(map(le, self._bounds[0], row)) and all(map(ge, self._bounds[1], row))
+        return bool(((values >= self._least) & (values <= self._most)).all())
 
     def _range(self, values: np.ndarray, number: int, place: int) -> str:
         low, high = self.model.low[place], self.model.high[place]
