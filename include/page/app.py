@@ -33,6 +33,7 @@ HEADERS = REPORT_HEADERS | {"Content-Security-Policy": POLICY}
 FILE_HEADERS = REPORT_HEADERS | {"Content-Security-Policy": "default-src 'none'; sandbox"}
 INVALID = "Invalid JWT token"  # what Airflow says of a session that it did not give; 403 else means: not for you
 IMPOSSIBLE = "This cannot be asked"
+FIRST_READING_SECONDS = "2"
 Number = Annotated[int, Field(ge=1, lt=2**31)]
 Long = Annotated[int, Field(ge=1, lt=2**63)]
 Name = Annotated[str, Field(pattern=r"^[^\x00]+$", max_length=300)]
@@ -56,7 +57,8 @@ def ciclo(place: Place, guard: Any) -> FastAPI:
     def shown(text: str | None, what: str) -> Response:
         if text is None:
             return message(404, f"There is no {what}", "It was removed, or never was.", [])
-        return HTMLResponse(text, headers=HEADERS)
+        again = {"refresh": FIRST_READING_SECONDS} if place.board.is_first_reading else {}  # the browser asks once more
+        return HTMLResponse(text, headers=HEADERS | again)
 
     def overview() -> Response:
         return shown(pages.overview(place), "overview")

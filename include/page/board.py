@@ -68,6 +68,11 @@ class Board:
         self._stale_at = 0.0
         self._shown = Shown(None, None, is_reading=False, problem="")
 
+    @property
+    def is_first_reading(self) -> bool:
+        """Whether the health is being read, and never was before."""
+        return self._reading is not None and not self._reading.done() and self._shown.as_of is None
+
     def look(self, patience: float | None = None) -> Shown:
         """Return the newest reading; one that is older than some seconds is read again, and awaited for a moment."""
         if patience is None:

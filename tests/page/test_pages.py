@@ -250,6 +250,16 @@ def test_a_reading_from_before_is_told_with_its_age_and_not_as_how_it_is_now(pla
     assert "This is how it was" not in client.get("/").text
 
 
+def test_while_the_health_is_read_for_the_first_time_the_browser_asks_again(place) -> None:
+    looked, go = place.board.look().looked, threading.Event()
+    board = Board(lambda: looked if go.wait(30) else None)
+    client = Client(ciclo(replace(place, board=board), lambda: None))
+    assert client.get("/").headers["refresh"] == "2"
+    go.set()
+    board.look(patience=30)
+    assert "refresh" not in client.get("/").headers
+
+
 def test_a_warehouse_that_is_away_gives_a_reason_and_no_empty_page(place, pipelines) -> None:
     nowhere = "postgresql://nobody@127.0.0.1:9/none"
     away = replace(place, warehouse_url=lambda: nowhere, board=Board(lambda: look(nowhere, place.mlflow_url, {})))
